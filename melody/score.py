@@ -1,0 +1,323 @@
+"""What a piece is: a `symusic.Score` in ticks, and pure functions on it. None changes its argument.
+
+Times are ticks from the start; a quarter has `score.tpq` of them: 480 in files, 24 on the grid that the model sees,
+on which sixteenths, triplets and 32nds are exact. 60 = middle C. A bar starts at the first tick, wherever a meter's
+length is full, and wherever a time signature stands. So a pickup is a short first bar with a meter of its own, as
+MIDI knows no other way. Arrays count bars from 0, people from 1.
+"""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from symusic import KeySignature, Note, Tempo, TimeSignature, Track
+from symusic.core import ScoreTick as Score
+
+from melody.errors import LimitExceeded
+
+GRID = 24  # ticks per quarter of the quantised grid
+TICKS_PER_QUARTER = 480  # of the files we write
+BAR_UNIT = 3  # grid ticks of a 32nd note: every bar of a quantised score is a multiple of it
+MAX_BARS = 10_000
+MAX_BAR_TICKS = 12 * GRID  # twelve quarters: the longest bar on the grid
+
+__all__ = [
+    "GRID",
+    "MAX_BARS",
+    "TICKS_PER_QUARTER",
+    "Notes",
+    "Score",
+    "bars",
+    "clip",
+    "end_tick",
+    "note_count",
+    "notes_of",
+    "quantize",
+    "resample",
+    "set_notes",
+    "transpose",
+]
+
+Ints = NDArray[np.int64]
+T = TypeVar("T")
+
+
+class Notes(NamedTuple):
+    """The notes of a track as four arrays of one length: onset and duration in ticks, pitch, velocity."""
+
+    onset: Ints
+    duration: Ints
+    pitch: Ints
+    velocity: Ints
+
+    def take(self, index: NDArray[np.bool_] | Ints) -> "Notes":
+        """The notes at `index` (a mask or positions)."""
+        return Notes(*(column[index] for column in self))
+
+
+def notes_of(track: Track) -> Notes:
+    """The notes of a track in the order in which they stand."""
+    columns = track.notes.numpy()
+    return Notes(*(columns[name].astype(np.int64) for name in ("time", "duration", "pitch", "velocity")))
+
+
+def set_notes(track: Track, notes: Notes) -> None:
+    """Give a track, one of your own making, these notes."""
+    track.notes = Note.from_numpy(
+        notes.onset.astype(np.int32),
+        notes.duration.astype(np.int32),
+        notes.pitch.astype(np.int8),
+        notes.velocity.astype(np.int8),
+        ttype="tick",
+    )
+
+
+def end_tick(score: Score) -> int:
+    """The tick at which the last note ends; 0 without notes."""
+    return max((int((n.onset + n.duration).max()) for n in map(notes_of, score.tracks) if len(n.onset)), default=0)
+
+
+def note_count(score: Score) -> int:
+    """How many notes all tracks have together."""
+    return int(score.note_num())
+
+
+def meters(score: Score) -> list[tuple[int, int, int]]:
+    """The meter map as (tick, numerator, denominator): from tick 0, in order, the last of each tick; 4/4 by default."""
+    by_tick = {0: (4, 4)}
+    for change in sorted(score.time_signatures, key=lambda c: c.time):
+        if change.numerator < 1 or change.denominator < 1:
+            raise LimitExceeded(f"meter {change.numerator}/{change.denominator} at tick {change.time} has no length")
+        by_tick[max(0, change.time)] = (change.numerator, change.denominator)
+    return [(tick, *meter) for tick, meter in by_tick.items()]
+
+
+def bars(score: Score, end: int | None = None) -> Ints:
+    """The ticks of the bar lines, from 0 to the first at or after `end` (default: where the last note ends).
+
+    Shape (bars + 1,). A meter change inside a bar cuts that bar short. Raises `LimitExceeded` past `MAX_BARS`.
+    """
+    end = end_tick(score) if end is None else end
+    changes = [change for change in meters(score) if change[0] < end or change[0] == 0]
+    lines: list[Ints] = [np.zeros(1, np.int64)]
+    for (tick, numerator, denominator), after in zip(changes, [*(c[0] for c in changes[1:]), None], strict=True):
+        length = bar_length(numerator, denominator, score.tpq)
+        stop = end if after is None else after
+        count = -(-(stop - tick) // length) if stop > tick else 0
+        if count + sum(map(len, lines)) > MAX_BARS + 1:
+            raise LimitExceeded(
+                f"music up to tick {end:,} makes more than {MAX_BARS:,} bars; "
+                "remove the event that lies far away, or cut the piece"
+            )
+        ticks = np.round(tick + float(length) * np.arange(1, int(count) + 1)).astype(np.int64)
+        lines.append(ticks if after is None else np.minimum(ticks, after))
+    return np.concatenate(lines)
+
+
+def bar_length(numerator: int, denominator: int, tpq: int) -> Fraction:
+    """Ticks of a bar; a fraction where the meter does not fit the resolution."""
+    return Fraction(4 * tpq * numerator, denominator)
+
+
+Ticks = TypeVar("Ticks", int, Ints)
+
+
+def rescale(ticks: Ticks, old_tpq: int, new_tpq: int) -> Ticks:
+    """Times at another resolution, rounded half up (exactly: no floats)."""
+    return (2 * ticks * new_tpq + old_tpq) // (2 * old_tpq)
+
+
+def resample(score: Score, tpq: int) -> Score:
+    """The same score at another resolution: onsets and ends are rounded, no note becomes shorter than a tick."""
+    if score.tpq == tpq:
+        return score.copy()
+    result = score.resample(tpq, 1)  # carries every kind of event over; its rounding differs, so set times below
+    for old, new in zip(score.tracks, result.tracks, strict=True):
+        set_notes(new, _rescaled(notes_of(old), score.tpq, tpq))
+    for name in ("tempos", "time_signatures", "key_signatures", "markers"):
+        _rescale_events(getattr(score, name), getattr(result, name), score.tpq, tpq)
+    return result
+
+
+def _rescaled(notes: Notes, old_tpq: int, new_tpq: int) -> Notes:
+    onset = rescale(notes.onset, old_tpq, new_tpq)
+    end = rescale(notes.onset + notes.duration, old_tpq, new_tpq)
+    return notes._replace(onset=onset, duration=np.maximum(1, end - onset))
+
+
+def _rescale_events(old: Iterable[Any], new: Iterable[Any], old_tpq: int, new_tpq: int) -> None:
+    for before, after in zip(old, new, strict=True):
+        after.time = rescale(before.time, old_tpq, new_tpq)
+
+
+def transpose(score: Score, semitones: int) -> Score:
+    """The score `semitones` higher: pitched notes and key signatures move, drums stay.
+
+    Raises `LimitExceeded` where a note would leave 0..127.
+    """
+    result = score.copy()
+    for track in result.tracks:
+        if track.is_drum or not len(track.notes):
+            continue
+        notes = notes_of(track)
+        pitch = notes.pitch + semitones
+        if pitch.min() < 0 or pitch.max() > 127:
+            raise LimitExceeded(f"track {track.name!r}: {semitones:+d} semitones leave the MIDI range of 0 to 127")
+        set_notes(track, notes._replace(pitch=pitch))
+    for key in result.key_signatures:
+        key.key = shift_signature(key.key, semitones)
+    return result
+
+
+def shift_signature(sharps: int, semitones: int) -> int:
+    """The key signature (sharps, flats negative) a transposition leads to, the spelling with fewest accidentals."""
+    return (sharps + 7 * semitones + 5) % 12 - 5  # -5..6
+
+
+def clip(score: Score, first_bar: int, last_bar: int) -> Score:
+    """The bars from `first_bar` up to but not including `last_bar`, moved to the start.
+
+    Notes are cut at the last bar line; the tempo, meter and key in force at the first bar line stand at tick 0.
+    """
+    lines = bars(score)
+    start, stop = int(lines[first_bar]), int(lines[min(last_bar, len(lines) - 1)])
+    result = Score(score.tpq)
+    result.tempos = _clip_events(score.tempos, start, stop)
+    result.key_signatures = _clip_events(score.key_signatures, start, stop)
+    result.time_signatures = _clip_events(score.time_signatures, start, stop)
+    result.markers = [m.shift_time(-start) for m in score.markers if start <= m.time < stop]
+    for track in score.tracks:
+        part = track.clip(start, stop, clip_end=True).shift_time(-start)
+        part.name, part.program, part.is_drum = track.name, track.program, track.is_drum
+        result.tracks.append(part)
+    return result
+
+
+def _clip_events(events: Sequence[Any], start: int, stop: int) -> list[Any]:
+    ordered = sorted(events, key=lambda e: e.time)
+    before = [e.copy() for e in ordered if e.time <= start][-1:]
+    for event in before:
+        event.time = start
+    inside = [e.copy() for e in ordered if start < e.time < stop]
+    return [e.shift_time(-start) for e in before + inside]
+
+
+# ---- the model's view -----------------------------------------------------------------------------------------------
+
+TEMPO_STEPS = 12  # tempo bins an octave, about 6 % apart, with 120 qpm among them
+LOWEST_TEMPO, HIGHEST_TEMPO = -36, 24  # bins relative to 120 qpm: 15 to 480
+VELOCITY_STEP = 4  # 32 bins
+
+
+def tempo_bin(qpm: float) -> int:
+    """The bin of a tempo, 0 for 15 qpm and slower up to 60 for 480 and faster."""
+    step = round(TEMPO_STEPS * float(np.log2(max(qpm, 1e-3) / 120)))
+    return int(np.clip(step, LOWEST_TEMPO, HIGHEST_TEMPO)) - LOWEST_TEMPO
+
+
+def tempo_of_bin(index: int) -> float:
+    """The tempo (quarters per minute) that stands for a bin."""
+    return float(round(120 * 2 ** ((index + LOWEST_TEMPO) / TEMPO_STEPS), 2))
+
+
+def quantize(score: Score) -> Score:
+    """The canonical score on the grid of `GRID` ticks a quarter: all that the model sees and that tokens keep exactly.
+
+    Kept: tracks with notes, in order, with program and drum flag; every note's pitch, onset, duration (at least one
+    tick) and velocity bin; tempo bins, meters and keys up to the last note. A note that begins while its pitch still
+    sounds in the track ends the earlier one. A meter change snaps to the 32nd grid, and a bar it cuts short gets a
+    meter of its own length. The result is its own quantisation.
+    """
+    result = Score(GRID)
+    for track in score.tracks:
+        if len(track.notes):
+            result.tracks.append(_quantize_track(track, score.tpq))
+    end = max(1, end_tick(result))  # a score without notes is one empty bar
+    result.time_signatures = [TimeSignature(*change) for change in _quantize_meters(score, end)]
+    final = int(bars(result, end)[-1])
+    result.tempos = _quantize_tempos(score, final)
+    result.key_signatures = _quantize_keys(score, final)
+    return result
+
+
+def _quantize_track(track: Track, tpq: int) -> Track:
+    notes = _rescaled(notes_of(track), tpq, GRID)
+    velocity = np.clip(notes.velocity, 1, 127) // VELOCITY_STEP * VELOCITY_STEP + VELOCITY_STEP // 2
+    result = Track("", track.program if not track.is_drum else 0, track.is_drum)
+    set_notes(result, without_overlaps(notes._replace(velocity=velocity)))
+    return result
+
+
+def without_overlaps(notes: Notes) -> Notes:
+    """Notes in order of (onset, pitch): of one onset and pitch the longest, and each ends before its pitch returns."""
+    notes = notes.take(np.lexsort((-notes.velocity, -notes.duration, notes.onset, notes.pitch)))
+    if len(notes.onset) > 1:
+        same = np.diff(notes.pitch) == 0
+        first = np.concatenate([[True], ~(same & (np.diff(notes.onset) == 0))])
+        notes = notes.take(first)
+        until_next = np.where(np.diff(notes.pitch) == 0, np.diff(notes.onset), np.iinfo(np.int64).max)
+        duration = np.minimum(notes.duration, np.append(until_next, np.iinfo(np.int64).max))
+        notes = notes._replace(duration=duration)
+    return notes.take(np.lexsort((notes.pitch, notes.onset)))
+
+
+def _quantize_meters(score: Score, end: int) -> list[tuple[int, int, int]]:
+    """(tick, numerator, denominator) on the grid, each on a bar line of the ones before."""
+    snapped: dict[int, tuple[int, int]] = {}
+    for tick, numerator, denominator in meters(score):
+        length = bar_length(numerator, denominator, GRID)
+        if length % BAR_UNIT or length > MAX_BAR_TICKS:
+            raise LimitExceeded(
+                f"meter {numerator}/{denominator} at tick {tick}: a bar must be a whole number of 32nds "
+                f"and at most {MAX_BAR_TICKS // GRID} quarters long"
+            )
+        units = rescale(tick, score.tpq, GRID // BAR_UNIT)  # of 32nds
+        snapped[units * BAR_UNIT] = (numerator, denominator)
+    changes = [(tick, *meter) for tick, meter in snapped.items() if tick < end or tick == 0]
+    result: list[tuple[int, int, int]] = []
+    for (tick, numerator, denominator), after in zip(changes, [*(c[0] for c in changes[1:]), None], strict=True):
+        _append_meter(result, tick, numerator, denominator)
+        if after is not None and (rest := (after - tick) % int(bar_length(numerator, denominator, GRID))):
+            _append_meter(result, after - rest, *_shortest_meter(rest))
+    return result
+
+
+def _append_meter(changes: list[tuple[int, int, int]], tick: int, numerator: int, denominator: int) -> None:
+    if changes and changes[-1][0] == tick:
+        changes.pop()
+    if not changes or changes[-1][1:] != (numerator, denominator):
+        changes.append((tick, numerator, denominator))
+
+
+def _shortest_meter(length: int) -> tuple[int, int]:
+    """The meter of a bar of `length` grid ticks with the largest unit from quarters down to 32nds."""
+    numerator, denominator = length // BAR_UNIT, 32
+    while numerator % 2 == 0 and denominator > 4:
+        numerator, denominator = numerator // 2, denominator // 2
+    return numerator, denominator
+
+
+def _quantize_tempos(score: Score, final: int) -> list[Tempo]:
+    bins = {0: tempo_bin(120)}
+    for tempo in sorted(score.tempos, key=lambda t: t.time):
+        bins[rescale(max(0, tempo.time), score.tpq, GRID)] = tempo_bin(tempo.qpm)
+    return [Tempo(tick, qpm=tempo_of_bin(index)) for tick, index in _changes(bins, final)]
+
+
+def _quantize_keys(score: Score, final: int) -> list[KeySignature]:
+    keys = {}
+    for key in sorted(score.key_signatures, key=lambda k: k.time):
+        sharps = key.key if -7 <= key.key <= 7 else shift_signature(key.key, 0)
+        keys[rescale(max(0, key.time), score.tpq, GRID)] = (sharps, int(key.tonality != 0))
+    return [KeySignature(tick, *key) for tick, key in _changes(keys, final)]
+
+
+def _changes(values: dict[int, T], final: int) -> list[tuple[int, T]]:
+    """What remains of tick -> value once repetitions and all at or after the final bar line are dropped."""
+    result: list[tuple[int, T]] = []
+    for tick, value in values.items():
+        if (tick < final or tick == 0) and (not result or result[-1][1] != value):
+            result.append((tick, value))
+    return result

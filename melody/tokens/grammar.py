@@ -1,0 +1,337 @@
+"""Reading events one by one: which token may follow, where in the music we are, and what the model is told of it.
+
+`Reader` is the one state machine behind three things that must never disagree: the mask that makes every sample
+decodable, the context channels of training (a whole piece at once) and those of generation (token by token).
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.score import GRID, bar_length
+from melody.tokens.vocabulary import DRUMS, MAX_DURATION, MAX_TRACKS, METERS, Vocabulary
+
+VOICES = 4  # tracks whose latest pitch the model is told
+FAR = 17  # bars left from which on the end is simply far away
+
+
+class Channel(NamedTuple):
+    """One context channel: integers below `size`, 0 = unknown or none. A `plan` channel knows what is to come."""
+
+    name: str
+    size: int
+    plan: bool = False
+    pitched: bool = False  # values are 1 + pitch, and move with a transposition
+
+
+CHANNELS = (
+    Channel("bars_left", 1 + FAR, plan=True),  # 1 = the last bar
+    Channel("key", 1 + 24, plan=True),  # 1 + tonic + 12 if minor
+    Channel("position", 1 + 12 * GRID),  # tick in the bar
+    Channel("meter", 1 + len(METERS)),
+    Channel("track", 1 + MAX_TRACKS),
+    Channel("sounding", 1 + 2**VOICES),  # which of the first tracks sound on here, as bits
+    *(Channel(f"voice_{voice}", 1 + 128, pitched=True) for voice in range(VOICES)),  # latest pitch of each
+    Channel("bass", 1 + 128, pitched=True),  # the lowest pitch now sounding
+)
+_BARS_LEFT, _KEY, _POSITION, _METER, _TRACK, _SOUNDING, _VOICE = range(7)
+_BASS = _VOICE + VOICES
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a piece is to become: its number of bars (None: open) and key (sharps, 0 major or 1 minor; None: free)."""
+
+    bars: int | None = None
+    key: tuple[int, int] | None = None
+
+    @property
+    def key_value(self) -> int:
+        """The plan's key as a value of the key channel."""
+        if self.key is None:
+            return 0
+        sharps, minor = self.key
+        return 1 + (7 * sharps + 9 * minor) % 12 + 12 * minor
+
+
+class Reader:
+    """All that has been read of a piece.
+
+    `read` takes the next token; `allow` says which may follow; `context` holds the channels (C,) after the last one.
+    """
+
+    __slots__ = (
+        "active",
+        "bar",
+        "bar_start",
+        "bar_ticks",
+        "context",
+        "ids",
+        "key",
+        "kind",
+        "last_pitch",
+        "length",
+        "meter",
+        "noted",
+        "pitch",
+        "plan",
+        "position",
+        "programs",
+        "sound_end",
+        "tempo",
+        "tick",
+        "track",
+        "velocity",
+        "vocabulary",
+    )
+
+    def __init__(self, vocabulary: Vocabulary, plan: Plan) -> None:
+        self.vocabulary = vocabulary
+        self.ids = vocabulary.ids
+        self.plan = plan
+        self.kind = ""  # of the last token
+        self.programs: tuple[int, ...] = ()  # of each track
+        self.bar = -1  # index of the bar under way
+        self.bar_start = 0  # tick
+        self.bar_ticks = 0  # its length
+        self.meter = self.key = self.tempo = -1  # ids in force
+        self.position = -1  # tick in the bar, -1 right after its bar line
+        self.tick = 0
+        self.track = -1
+        self.velocity: tuple[int, ...] = ()  # running velocity id of each track
+        self.noted = False  # a note stands at this position
+        self.last_pitch = -1  # of this track at this position
+        self.pitch = -1  # of the note under way
+        self.length = 0  # of the note under way, in whole Sustains
+        self.active: tuple[tuple[int, int, int], ...] = ()  # (end tick, track, pitch) of notes still sounding
+        self.sound_end = 0  # tick at which the last sound ends
+        self.context: NDArray[np.int16] = np.zeros(len(CHANNELS), np.int16)
+        self.context[_KEY] = plan.key_value
+        self._tell_bars_left()
+
+    def copy(self) -> "Reader":
+        """An independent reader at the same place."""
+        result = copy(self)
+        result.context = self.context.copy()
+        return result
+
+    # ---- reading ----------------------------------------------------------------------------------------------------
+
+    def read(self, token: int) -> None:
+        """Take the next token (an id that `allow` allows)."""
+        kind = self.vocabulary.kind_of[token]
+        getattr(self, "_read_" + kind)(token - self.ids[kind].start)
+        self.kind = kind
+
+    def read_all(self, tokens: Sequence[int]) -> "Reader":
+        """Take several tokens; return self."""
+        for token in tokens:
+            self.read(token)
+        return self
+
+    def _read_Pad(self, value: int) -> None:
+        pass
+
+    _read_Begin = _read_End = _read_Pad
+
+    def _read_Bar(self, value: int) -> None:
+        self.bar += 1
+        self.bar_start += self.bar_ticks
+        self._move_to(0)
+        self.position = -1
+        self._tell_bars_left()
+
+    def _read_TimeSignature(self, value: int) -> None:
+        self.meter = value
+        self.bar_ticks = int(bar_length(*METERS[value], GRID))
+        self.context[_METER] = 1 + value
+
+    def _read_Key(self, value: int) -> None:
+        self.key = value
+
+    def _read_Tempo(self, value: int) -> None:
+        self.tempo = value
+
+    def _read_Position(self, value: int) -> None:
+        self._move_to(value)
+
+    def _read_Track(self, value: int) -> None:
+        if self.bar < 0:  # in the header
+            return
+        self.track = value
+        self.last_pitch = -1
+        self.context[_TRACK] = 1 + value
+
+    def _read_Program(self, value: int) -> None:
+        self.programs += (value,)
+        self.velocity += (-1,)
+
+    def _read_Velocity(self, value: int) -> None:
+        self.velocity = (*self.velocity[: self.track], value, *self.velocity[self.track + 1 :])
+
+    def _read_Pitch(self, value: int) -> None:
+        self.pitch = self.last_pitch = value
+        self.length = 0
+        self.noted = True
+        if self.track < VOICES:
+            self.context[_VOICE + self.track] = 1 + value
+
+    _read_Drum = _read_Pitch
+
+    def _read_Sustain(self, value: int) -> None:
+        self.length += MAX_DURATION
+
+    def _read_Duration(self, value: int) -> None:
+        end = self.tick + self.length + value + 1
+        self.active += ((end, self.track, self.pitch),)
+        self.sound_end = max(self.sound_end, end)
+        self._tell_sounding()
+
+    def _move_to(self, position: int) -> None:
+        self.position = position
+        self.tick = self.bar_start + position
+        self.noted = False
+        self.last_pitch = -1
+        self.active = tuple(note for note in self.active if note[0] > self.tick)
+        self.context[_POSITION] = 1 + position
+        self._tell_sounding()
+
+    def _tell_sounding(self) -> None:
+        bits, bass = 0, 128
+        for _, track, pitch in self.active:
+            if track < VOICES:
+                bits |= 1 << track
+            if pitch < bass and self.programs[track] != DRUMS:
+                bass = pitch
+        self.context[_SOUNDING] = 1 + bits
+        self.context[_BASS] = 1 + bass if bass < 128 else 0
+
+    def _tell_bars_left(self) -> None:
+        if self.plan.bars is not None:
+            self.context[_BARS_LEFT] = min(max(self.plan.bars - self.bar, 1), FAR)
+
+    # ---- what may follow --------------------------------------------------------------------------------------------
+
+    @property
+    def sounding(self) -> bool:
+        """Whether something sounds in the bar under way."""
+        return self.sound_end > self.bar_start
+
+    def allow(self) -> NDArray[np.bool_]:
+        """A new mask (V,) of the tokens that may follow; all False only after EOS."""
+        mask = np.zeros(len(self.vocabulary), bool)
+        getattr(self, "_after_" + (self.kind or "nothing"))(mask)
+        return mask
+
+    def _open(self, mask: NDArray[np.bool_], kind: str, first: int = 0) -> None:
+        span = self.ids[kind]
+        mask[span.start + first : span.stop] = True
+
+    def _after_nothing(self, mask: NDArray[np.bool_]) -> None:
+        self._open(mask, "Begin")
+
+    def _after_End(self, mask: NDArray[np.bool_]) -> None:
+        pass
+
+    _after_Pad = _after_End
+
+    def _after_Begin(self, mask: NDArray[np.bool_]) -> None:
+        if len(self.programs) < MAX_TRACKS:
+            mask[self.ids["Track"][len(self.programs)]] = True
+        self._open(mask, "Bar")
+
+    _after_Program = _after_Begin
+
+    def _after_Bar(self, mask: NDArray[np.bool_]) -> None:
+        self._open(mask, "TimeSignature")
+        if self.meter >= 0:
+            mask[self.ids["TimeSignature"][self.meter]] = False
+            self._open_next_place(mask)
+
+    def _after_TimeSignature(self, mask: NDArray[np.bool_]) -> None:
+        if self.bar == 0:  # a piece states its tempo at once
+            mask[self.ids["Position"][0]] = True
+        else:
+            self._open_next_place(mask)
+
+    def _after_Position(self, mask: NDArray[np.bool_]) -> None:
+        self._open_change(mask, "Key", self.key)
+        self._open_change(mask, "Tempo", self.tempo)
+        if self.tick:
+            self._open_notes(mask)
+
+    def _after_Key(self, mask: NDArray[np.bool_]) -> None:
+        self._open_change(mask, "Tempo", self.tempo)
+        if self.tick:
+            self._after_Tempo(mask)
+
+    def _after_Tempo(self, mask: NDArray[np.bool_]) -> None:
+        self._open_notes(mask)
+        self._open_next_place(mask)
+
+    def _after_Track(self, mask: NDArray[np.bool_]) -> None:
+        if self.bar < 0:
+            self._open(mask, "Program")
+        else:
+            self._open_pitches(mask)
+
+    def _after_Velocity(self, mask: NDArray[np.bool_]) -> None:
+        self._open_pitches(mask)
+        span = self.ids["Velocity"]
+        mask[span.start : span.stop] = False
+
+    def _after_Pitch(self, mask: NDArray[np.bool_]) -> None:
+        self._open(mask, "Sustain")
+        self._open(mask, "Duration")
+
+    _after_Drum = _after_Sustain = _after_Pitch
+
+    def _after_Duration(self, mask: NDArray[np.bool_]) -> None:
+        self._open_notes(mask)
+        self._open_next_place(mask)
+
+    def _open_change(self, mask: NDArray[np.bool_], kind: str, current: int) -> None:
+        self._open(mask, kind)
+        if current >= 0:
+            mask[self.ids[kind][current]] = False
+
+    def _open_notes(self, mask: NDArray[np.bool_]) -> None:
+        tracks = self.ids["Track"].start
+        mask[tracks + (self.track + 1 if self.noted else 0) : tracks + len(self.programs)] = True
+        if self.track >= 0:
+            mask[tracks + self.track] = False
+            self._open_pitches(mask)
+
+    def _open_pitches(self, mask: NDArray[np.bool_]) -> None:
+        """Pitches above the last one of this onset that do not sound already, once the track has a velocity."""
+        start = self.ids["Drum" if self.programs[self.track] == DRUMS else "Pitch"].start
+        mask[start + self.last_pitch + 1 : start + 128] = True
+        for end, track, pitch in self.active:
+            if track == self.track and end > self.tick:
+                mask[start + pitch] = False
+        velocity = self.velocity[self.track]
+        if mask[start : start + 128].any():
+            self._open_change(mask, "Velocity", velocity)
+        if velocity < 0:
+            mask[start : start + 128] = False
+
+    def _open_next_place(self, mask: NDArray[np.bool_]) -> None:
+        positions = self.ids["Position"].start
+        mask[positions + self.position + 1 : positions + self.bar_ticks] = True
+        self._open(mask, "Bar")
+        if self.sounding or self.bar == 0:  # a piece ends in a bar that sounds
+            self._open(mask, "End")
+
+
+def obeys(vocabulary: Vocabulary, ids: Sequence[int]) -> bool:
+    """Whether a whole sequence, from BOS on, obeys the grammar."""
+    reader = Reader(vocabulary, Plan())
+    for token in ids:
+        if not reader.allow()[token]:
+            return False
+        reader.read(int(token))
+    return True

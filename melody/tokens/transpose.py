@@ -1,0 +1,40 @@
+"""Transposition as table lookup, so that training can draw a new one for every piece and pass."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.score import shift_signature
+from melody.tokens.grammar import Channel
+from melody.tokens.vocabulary import KEYS, Vocabulary
+
+
+def shift_ids(vocabulary: Vocabulary, shifts: Sequence[int]) -> NDArray[np.int32]:
+    """For each shift (in semitones) and id the id it becomes, shape (S, V): pitches and keys move, all else stays."""
+    table = np.tile(np.arange(len(vocabulary), dtype=np.int32), (len(shifts), 1))
+    pitches, keys = vocabulary.ids["Pitch"], vocabulary.ids["Key"]
+    for row, shift in zip(table, shifts, strict=True):
+        row[pitches.start : pitches.stop] = pitches.start + _shift_pitch(np.arange(128), shift)
+        if shift:
+            row[keys.start : keys.stop] = [keys[KEYS.index((shift_signature(s, shift), t))] for s, t in KEYS]
+    return table
+
+
+def shift_channels(channels: Sequence[Channel], shifts: Sequence[int]) -> list[NDArray[np.int16]]:
+    """For each channel a table (S, size) of the values that its values become."""
+    return [np.stack([_shift_channel(channel, shift) for shift in shifts]) for channel in channels]
+
+
+def _shift_channel(channel: Channel, shift: int) -> NDArray[np.int16]:
+    values = np.arange(channel.size, dtype=np.int16)
+    if channel.pitched:
+        values[1:] = 1 + _shift_pitch(np.arange(128), shift)
+    elif channel.name == "key":
+        values[1:] = [1 + (tonic + shift) % 12 + 12 * minor for minor in (0, 1) for tonic in range(12)]
+    return values
+
+
+def _shift_pitch(pitch: NDArray[np.int_], shift: int) -> NDArray[np.int_]:
+    moved = pitch + shift
+    return np.where((moved >= 0) & (moved < 128), moved, pitch)

@@ -1,0 +1,14 @@
+"""Fixtures shared by the tests: real music where it is at hand, visible skips where it is not."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of corpus archives beside the checkout, for tests on data that is not part of the project."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no corpus archives beside the checkout")
+    return folder
