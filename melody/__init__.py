@@ -1,0 +1,87 @@
+"""melody composes music as symbols: continuations of your MIDI by a residual LSTM, offline, in seconds.
+
+::
+
+    import melody
+
+    theme = melody.read("theme.mid")  # a symusic.Score
+    composer = melody.load("chorale")  # a shipped model, or a folder
+    takes = composer.compose(theme, bars=8, takes=4, top_p=0.95, seed=7)
+    melody.write(takes[0], "take.mid")
+    melody.render(takes[0], "take.wav")
+    for note in composer.stream(theme, seed=7):  # listen while it composes
+        ...
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from melody.errors import ConfigError, LimitExceeded, MelodyError, UnreadableFile, UsageError
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    from melody.generation import Composer, Take
+    from melody.score import Score
+
+__version__ = "0.1.0"
+__all__ = [
+    "ConfigError",
+    "LimitExceeded",
+    "MelodyError",
+    "UnreadableFile",
+    "UsageError",
+    "load",
+    "read",
+    "render",
+    "write",
+]
+
+# The functions import what they need when they are called: `import melody` costs next to nothing.
+
+
+def read(path: str | os.PathLike[str]) -> Score:
+    """The score in a MIDI, MusicXML or ABC file. Raises `UnreadableFile`; see `melody.reading.load` for repairs."""
+    from melody.reading import read
+
+    return read(path)
+
+
+def load(model: str | os.PathLike[str] = "chorale", *, engine: str = "onnx", threads: int = 1) -> Composer:
+    """A composer with a shipped model, by name, or with the bundle in a folder."""
+    from melody.generation import Composer
+
+    return Composer(str(model), engine=engine, threads=threads)
+
+
+def write(piece: Score | Take, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+    """Write a score or a take as MIDI by the rules of DAWs; a take's settings are embedded as text.
+
+    Raises `MelodyError` where the file exists (unless `force`) or cannot be written.
+    """
+    import json
+
+    from melody.midi import write_midi
+
+    settings = getattr(piece, "settings", None)
+    texts = [f"melody {__version__} {json.dumps(settings)}"] if settings else []
+    return write_midi(_score_of(piece), path, force=force, texts=texts)
+
+
+def render(
+    piece: Score | Take,
+    path: str | os.PathLike[str],
+    *,
+    soundfont: str | os.PathLike[str] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write a score or a take as sound, by the file's suffix: .wav, .flac, .mp3 or .ogg."""
+    from melody.render.sound import render
+
+    return render(_score_of(piece), path, soundfont=soundfont, force=force)
+
+
+def _score_of(piece: Score | Take) -> Score:
+    return getattr(piece, "score", piece)  # type: ignore[return-value]

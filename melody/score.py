@@ -6,7 +6,7 @@ length is full, and wherever a time signature stands. So a pickup is a short fir
 MIDI knows no other way. Arrays count bars from 0, people from 1.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeVar
 
@@ -184,24 +184,31 @@ def clip(score: Score, first_bar: int, last_bar: int) -> Score:
     lines = bars(score)
     start, stop = int(lines[first_bar]), int(lines[min(last_bar, len(lines) - 1)])
     result = Score(score.tpq)
-    result.tempos = _clip_events(score.tempos, start, stop)
-    result.key_signatures = _clip_events(score.key_signatures, start, stop)
-    result.time_signatures = _clip_events(score.time_signatures, start, stop)
-    result.markers = [m.shift_time(-start) for m in score.markers if start <= m.time < stop]
+    for name in ("tempos", "key_signatures", "time_signatures"):
+        events = sorted(getattr(score, name), key=lambda event: event.time)
+        in_force = [event for event in events if event.time <= start][-1:]
+        setattr(result, name, [*_moved(in_force, 0, stop, -start), *_moved(events, start + 1, stop, -start)])
+    result.markers = _moved(score.markers, start, stop, -start)
     for track in score.tracks:
-        part = track.clip(start, stop, clip_end=True).shift_time(-start)
-        part.name, part.program, part.is_drum = track.name, track.program, track.is_drum
+        part = Track(track.name, track.program, track.is_drum)
+        set_notes(part, _clip_notes(notes_of(track), start, stop))
+        for name in ("controls", "pitch_bends", "pedals", "lyrics"):
+            setattr(part, name, _moved(getattr(track, name), start, stop, -start))
         result.tracks.append(part)
     return result
 
 
-def _clip_events(events: Sequence[Any], start: int, stop: int) -> list[Any]:
-    ordered = sorted(events, key=lambda e: e.time)
-    before = [e.copy() for e in ordered if e.time <= start][-1:]
-    for event in before:
-        event.time = start
-    inside = [e.copy() for e in ordered if start < e.time < stop]
-    return [e.shift_time(-start) for e in before + inside]
+def _clip_notes(notes: Notes, start: int, stop: int) -> Notes:
+    notes = notes.take((notes.onset >= start) & (notes.onset < stop))
+    return notes._replace(onset=notes.onset - start, duration=np.minimum(notes.duration, stop - notes.onset))
+
+
+def _moved(events: Iterable[Any], start: int, stop: int, ticks: int) -> list[Any]:
+    """Copies of the events from `start` up to but not including `stop`, moved, but not to before the first tick."""
+    result = [event.copy() for event in events if start <= event.time < stop]
+    for event in result:
+        event.time = max(0, event.time + ticks)
+    return result
 
 
 # ---- the model's view -----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ track's velocity, the meter, key and tempo. Notes of one onset go by track, then
 score has exactly one spelling, and `decode(encode(score)) == quantize(score)`.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,6 +67,14 @@ class EventTokenizer:
         Raises `LimitExceeded` for more than 32 tracks, a bar longer than twelve quarters, or too many bars.
         """
         return _encode(quantize(score))
+
+    def spell(self, quantized: Score) -> Ids:
+        """The ids of a score that is its own quantisation; here tracks without notes keep their place."""
+        return _encode(quantized)
+
+    def header(self, tracks: Sequence[Track]) -> list[int]:
+        """The ids with which a piece of these tracks begins, before its first bar."""
+        return [_RANGES["Begin"][0], *_header(tracks)]
 
     def decode(self, ids: Ids) -> Score:
         """The quantised score of ids that obey the grammar; EOS may be missing, an unfinished note is left out."""
@@ -132,7 +141,7 @@ def _encode(score: Score) -> Ids:
     rows.append(_rows(used, _POSITION, _RANGES["Position"].start + used - lines[bar]))
     tick, order, index, part, token = np.concatenate(rows, axis=1)
     body = token[np.lexsort((part, index, order, tick))]
-    return np.concatenate([[_RANGES["Begin"][0]], _header(score), body, [_RANGES["End"][0]]]).astype(np.int32)
+    return np.concatenate([[_RANGES["Begin"][0]], _header(score.tracks), body, [_RANGES["End"][0]]]).astype(np.int32)
 
 
 def _rows(tick: Any, order: int, token: Any, index: Any = 0, part: int = 0) -> Ints:
@@ -143,9 +152,9 @@ def _rows(tick: Any, order: int, token: Any, index: Any = 0, part: int = 0) -> I
     return np.stack([tick, *(np.broadcast_to(c, shape) for c in (order_, index_, part_, token_))])
 
 
-def _header(score: Score) -> list[int]:
+def _header(tracks: Sequence[Track]) -> list[int]:
     header = []
-    for index, track in enumerate(score.tracks):
+    for index, track in enumerate(tracks):
         program = DRUMS if track.is_drum else track.program
         header += [_RANGES["Track"][index], _RANGES["Program"][program]]
     return header

@@ -1,0 +1,5 @@
+"""``python -m melody`` is ``melody``."""
+
+from melody.cli import main
+
+main()

@@ -1,0 +1,66 @@
+"""The command line: parse, call the public API, print. One line for an error, no traceback; exit codes 0, 1, 2.
+
+Each command is one function in a module of its own and imports what it needs when it runs.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from melody.cli import compose, files, learn, models
+from melody.errors import MelodyError, UsageError
+
+app = typer.Typer(
+    name="melody",
+    help="Compose music as symbols: continuations of your MIDI by a residual LSTM, offline, in seconds.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (compose, models, files, learn):
+    module.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    if version:
+        import melody
+
+        print(melody.__version__)
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """``melody``."""
+    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def compose_main() -> None:
+    """``compose``, the short name of ``melody compose``."""
+    main(["compose", *sys.argv[1:]])
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and return its exit code."""
+    try:
+        result = app(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.UsageError, UsageError) as error:
+        return _fail(error.format_message() if isinstance(error, click.UsageError) else str(error), 2)
+    except (MelodyError, click.ClickException) as error:
+        return _fail(str(error), 1)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", 130)
+    except BrokenPipeError:  # the reader of our output has gone
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"melody: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,127 @@
+"""``melody inspect``, ``check`` and ``render``: commands on one file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from melody.cli.output import Report, table
+
+if TYPE_CHECKING:
+    from melody.midi import Reading
+
+JSON = Annotated[bool, typer.Option("--json", help="A report for programs.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(inspect)
+    app.command()(check)
+    app.command()(render)
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(help="MIDI, MusicXML or ABC.")],
+    model: Annotated[str | None, typer.Option(help="Also how surprising each bar is to this model.")] = None,
+    as_json: JSON = False,
+) -> None:
+    """What melody sees in FILE: tracks, bars, meters, tempos, key, tokens, repairs, and how surprising each bar is.
+
+    Example: melody inspect theme.mid --model chorale
+    """
+    from melody.key import estimate_key
+    from melody.reading import load
+    from melody.score import bars, note_count
+    from melody.tokens import EventTokenizer
+
+    report = Report(as_json)
+    reading = load(file)
+    score = reading.score
+    summary: dict[str, Any] = {
+        "file": str(file),
+        "notes": note_count(score),
+        "bars": len(bars(score)) - 1,
+        "ticks_per_quarter": score.tpq,
+        "meters": [f"{m.numerator}/{m.denominator}" for m in score.time_signatures],
+        "tempos_qpm": [round(t.qpm, 2) for t in score.tempos],
+        "key": estimate_key(score).name if note_count(score) else "none",
+        "tokens": len(EventTokenizer().encode(score)),
+        "repairs": list(reading.repairs),
+    }
+    for name, value in summary.items():
+        text = ", ".join(map(str, value[:12])) + (" ..." if len(value) > 12 else "") if isinstance(value, list) else value
+        report.line(f"{name.replace('_', ' '):18} {text if text != '' else '-'}")
+    tracks = _tracks(reading)
+    report.line("\n" + table(tracks))
+    surprise = _surprise(reading, model) if model else []
+    if surprise:
+        report.line("\n" + table(surprise, {"nats per note": "{:.2f}".format}))
+    report.done(**summary, tracks=tracks, surprise=surprise)
+
+
+def check(file: Annotated[Path, typer.Argument(help="A MIDI file.")], as_json: JSON = False) -> int:
+    """Lint a MIDI FILE against the rules that make it open as meant in every DAW; exit 1 where one is broken.
+
+    Example: melody check take.mid
+    """
+    from melody.midi import check as breaches_of
+    from melody.midi.events import Limits
+    from melody.midi.source import read_bytes
+
+    report = Report(as_json)
+    breaches = breaches_of(read_bytes(file, Limits().file_bytes), str(file))
+    for breach in breaches:
+        report.line(f"{file}: {breach.place}: {breach.rule}: {breach.explanation}")
+    report.line(f"{file}: {len(breaches) or 'no'} rule{'' if len(breaches) == 1 else 's'} broken")
+    report.done(file=str(file), breaches=[breach._asdict() for breach in breaches])
+    return 1 if breaches else 0
+
+
+def render(
+    file: Annotated[Path, typer.Argument(help="MIDI, MusicXML or ABC.")],
+    out: Annotated[Path | None, typer.Option(help="A .wav, .flac, .mp3, .ogg or .png; default: FILE.wav.")] = None,
+    soundfont: Annotated[Path | None, typer.Option(help="SoundFont (.sf2, .sf3).")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """FILE as sound, or as a piano roll where --out ends in .png.
+
+    Example: melody render take.mid --out take.flac
+    """
+    import melody
+    from melody.reading import load
+
+    report = Report(as_json)
+    reading = load(file)
+    path = out or file.with_suffix(".wav")
+    if path.suffix.lower() == ".png":
+        from melody.render.pianoroll import draw
+
+        draw(reading.score, path, title=file.stem, force=force)
+    else:
+        melody.render(reading.score, path, soundfont=soundfont, force=force)
+    for repair in reading.repairs:
+        report.line(f"{file}: repaired: {repair}")
+    report.line(str(path))
+    report.done(file=str(path), repairs=list(reading.repairs))
+
+
+def _tracks(reading: "Reading") -> list[dict[str, Any]]:
+    from melody.score import notes_of
+
+    rows = []
+    for number, track in enumerate(reading.score.tracks, 1):
+        pitch = notes_of(track).pitch
+        span = f"{pitch.min()}-{pitch.max()}" if len(pitch) else "-"
+        program = "drums" if track.is_drum else str(track.program)
+        rows.append({"track": number, "name": track.name, "program": program, "notes": len(pitch), "pitches": span})
+    return rows
+
+
+def _surprise(reading: "Reading", model: str) -> list[dict[str, Any]]:
+    from melody.bundle import open_bundle
+    from melody.engine import open_engine
+    from melody.evaluation.likelihood import nats_per_bar
+
+    bundle = open_bundle(model)
+    return nats_per_bar(reading.score, bundle, open_engine(bundle))

@@ -1,0 +1,35 @@
+"""``melody models``: what one can compose with."""
+
+from typing import Annotated
+
+import typer
+
+from melody.cli.output import Report, table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(models)
+
+
+def models(as_json: Annotated[bool, typer.Option("--json", help="A report for programs.")] = False) -> None:
+    """List the shipped models and those exported here, with their scores, size and licence.
+
+    Example: melody models
+    """
+    from melody.bundle import bundles
+
+    report = Report(as_json)
+    rows = [
+        {
+            "model": bundle.name,
+            "style": bundle.settings.get("description", ""),
+            "nats per note": bundle.settings.get("scores", {}).get("test_nats_per_note", float("nan")),
+            "MB": sum(path.stat().st_size for path in bundle.folder.iterdir()) / 1e6,
+            "licence": bundle.settings.get("licence", ""),
+            "folder": str(bundle.folder),
+        }
+        for bundle in bundles()
+    ]
+    report.line(table(rows, {"nats per note": "{:.3f}".format, "MB": "{:.1f}".format}) or "no models")
+    report.done(models=rows)

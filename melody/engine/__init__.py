@@ -1,0 +1,47 @@
+"""One step of a model: `step(ids (B,), context (B, C), carry) -> (logits (B, V), carry)`, all numpy.
+
+Two engines: `onnx` runs a bundle's step graph and never imports torch (the default); `torch` steps the model that was
+trained (the reference). A row's result does not depend on the other rows. The carry is a tuple of arrays whose first
+dimension is the batch, so that `reorder` serves takes, beams and every model.
+"""
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.errors import UsageError
+
+if TYPE_CHECKING:
+    from melody.bundle import Bundle
+
+Carry = tuple[NDArray[np.generic], ...]
+Logits = NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """What generation asks of a model."""
+
+    def initial_carry(self, batch: int) -> Carry:
+        """The carry before the first token of a piece."""
+
+    def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry) -> tuple[Logits, Carry]:
+        """Read one token a row: ids (B,), context (B, C); give logits (B, V) of the next and the new carry."""
+
+
+def reorder(carry: Carry, rows: NDArray[np.integer]) -> Carry:
+    """The carry whose row i is the old row `rows[i]`."""
+    return tuple(part[rows] for part in carry)
+
+
+def open_engine(bundle: "Bundle", kind: str = "onnx", threads: int = 1) -> Engine:
+    """The engine of a bundle, by name: ``onnx`` or ``torch``."""
+    if kind == "onnx":
+        from melody.engine.onnx import OnnxEngine
+
+        return OnnxEngine(bundle.file("step.onnx"), threads=threads)
+    if kind == "torch":
+        from melody.engine.torch import TorchEngine
+
+        return TorchEngine(bundle)
+    raise UsageError(f"engine {kind!r} is unknown; choose onnx or torch")

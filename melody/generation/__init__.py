@@ -1,0 +1,6 @@
+"""From a primer to takes: rules and samplers on logits, the decode loop, beam search, and the composer."""
+
+from melody.generation.composer import Composer, NewNote, Settings, Take
+from melody.generation.sampling import Sampling
+
+__all__ = ["Composer", "NewNote", "Sampling", "Settings", "Take"]

@@ -1,0 +1,90 @@
+"""From logits to a token: temperature, top-k, nucleus and min-p, each a pure function on logits (V,).
+
+A token that is out of the running has the logit -inf. The order is temperature, top-k, nucleus (Holtzman et al. 2019,
+arXiv:1904.09751), min-p (Nguyen et al. 2024, arXiv:2407.01082); temperature 0 is greedy.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.errors import UsageError
+
+Logits = NDArray[Any]  # float32 or float64
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is chosen. The defaults change nothing: pure sampling from the model."""
+
+    temperature: float = 1.0  # 0: greedy
+    top_k: int = 0  # 0: off
+    top_p: float = 1.0
+    min_p: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 10:
+            raise UsageError(f"temperature must lie in [0, 10], got {self.temperature:g}; 0 is greedy")
+        if self.top_k < 0:
+            raise UsageError(f"top_k must be 1 or more, or 0 for off, got {self.top_k}")
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"top_p must lie in (0, 1], got {self.top_p:g}; for greedy decoding use temperature 0")
+        if not 0 <= self.min_p < 1:
+            raise UsageError(f"min_p must lie in [0, 1), got {self.min_p:g}; 0 is off")
+
+
+def choose(logits: Logits, sampling: Sampling, generator: np.random.Generator) -> int:
+    """The index of the token drawn; exactly one random number is used, unless the choice is greedy."""
+    running = np.flatnonzero(logits > -np.inf)  # the grammar leaves a part of the vocabulary: sort only that
+    chosen = logits[running].astype(np.float64)
+    if sampling.temperature == 0 or len(running) == 1:
+        return int(running[chosen.argmax()])
+    chosen = (chosen - chosen.max()) / sampling.temperature
+    if sampling.top_k:
+        chosen = top_k(chosen, sampling.top_k)
+    if sampling.top_p < 1:
+        chosen = nucleus(chosen, sampling.top_p)
+    if sampling.min_p:
+        chosen = min_p(chosen, sampling.min_p)
+    mass = np.cumsum(np.exp(chosen))
+    return int(running[np.searchsorted(mass, generator.random() * mass[-1], side="right")])
+
+
+def top_k(logits: Logits, k: int) -> Logits:
+    """The k largest stay (the earlier ones among equals)."""
+    if k >= len(logits):
+        return logits
+    return _only(logits, np.argsort(-logits, kind="stable")[:k])
+
+
+def nucleus(logits: Logits, top_p: float) -> Logits:
+    """The smallest set of the likeliest tokens with at least the mass `top_p` stays; 1.0 changes nothing."""
+    if top_p >= 1:
+        return logits
+    order = np.argsort(-logits, kind="stable")
+    mass = np.cumsum(_probabilities(logits)[order])
+    return _only(logits, order[: int(np.searchsorted(mass, top_p * mass[-1])) + 1])
+
+
+def min_p(logits: Logits, share: float) -> Logits:
+    """Tokens at least `share` times as likely as the likeliest stay."""
+    return np.where(logits >= logits.max() + np.log(share), logits, -np.inf) if share > 0 else logits
+
+
+def log_probability(logits: Logits, token: int) -> float:
+    """ln p(token) under logits, which may hold -inf."""
+    top = float(logits.max())
+    return float(logits[token]) - top - float(np.log(np.exp(logits - top, dtype=np.float64).sum()))
+
+
+def _probabilities(logits: Logits) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = np.exp(logits - logits.max(), dtype=np.float64)
+    return weights / weights.sum()
+
+
+def _only(logits: Logits, kept: NDArray[np.integer]) -> Logits:
+    result = np.full_like(logits, -np.inf)
+    result[kept] = logits[kept]
+    return result

@@ -1,0 +1,143 @@
+"""A primer as the model sees it, and the way back from the model's tracks to the musician's.
+
+The model knows the tracks, programs, tempos and velocities of its training music. So its view of a primer puts each of
+the musician's tracks on the model's track that lies closest in pitch (keeping the order from high to low), and says the
+rest in the nearest words the model knows. The primer itself is never changed by this.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from symusic import KeySignature, Tempo, Track
+
+from melody.bundle import Bundle, TrackInfo
+from melody.errors import MelodyError
+from melody.key import Key, estimate_key
+from melody.score import GRID, Ints, Notes, Score, bars, notes_of, quantize, set_notes, tempo_bin, tempo_of_bin
+from melody.tokens.vocabulary import VELOCITIES
+
+
+@dataclass(frozen=True)
+class View:
+    """What the model reads of a primer."""
+
+    ids: list[int]  # from BOS to the end of the last bar, without EOS
+    tracks: dict[int, int]  # the musician's track of each of the model's that is in use
+    loudness: dict[int, int]  # what to add to a velocity of the model's track
+    bars: int  # of the primer
+    key: Key
+    messages: list[str]
+
+
+def view_of(primer: Score, bundle: Bundle) -> View:
+    """Let the model look at a primer. Raises `MelodyError` where there is nothing it could continue."""
+    quantized = quantize(primer)
+    sources = [index for index, track in enumerate(primer.tracks) if len(track.notes)]  # quantize drops the empty ones
+    if not sources:
+        raise MelodyError("the primer has no notes; give one with notes, or none to start from nothing")
+    placed = place_tracks(quantized.tracks, bundle.tracks)
+    if not placed:
+        raise MelodyError(f"{bundle.name} writes {_kinds(bundle.tracks)}; the primer has {_kinds_of(quantized)}")
+    seen = _Seen(bundle)
+    view = Score(GRID)
+    view.time_signatures = quantized.time_signatures
+    tempos = [Tempo(t.time, qpm=tempo_of_bin(seen.nearest("Tempo", tempo_bin(t.qpm)))) for t in quantized.tempos]
+    view.tempos = _without_repeats(tempos)
+    key = _key_of(quantized)
+    view.key_signatures = quantized.key_signatures or [KeySignature(0, key.signature, int(key.mode == "minor"))]
+    loudness = {}
+    for place, info in enumerate(bundle.tracks):
+        view.tracks.append(Track("", 0 if info.drums else info.program, info.drums))
+        if place in placed:
+            notes = notes_of(quantized.tracks[placed[place]])
+            known = seen.velocities(notes.velocity)
+            loudness[place] = round(float(np.mean(notes.velocity) - np.mean(known)))
+            set_notes(view.tracks[-1], notes._replace(velocity=known))
+    count = len(bars(quantized)) - 1
+    ids = bundle.tokenizer.spell(view).tolist()
+    bar_id = bundle.tokenizer.vocabulary.ids["Bar"][0]
+    ids[-1:] = [bar_id] * (count - ids.count(bar_id))  # bars in which only tracks sound that the model does not see
+    names = [primer.tracks[index].name or f"track {index + 1}" for index in sources]
+    messages = [f"{names[i]}: kept, not continued" for i in range(len(sources)) if i not in placed.values()]
+    return View(ids, {p: sources[i] for p, i in placed.items()}, loudness, count, key, messages)
+
+
+def _without_repeats(tempos: Sequence[Tempo]) -> list[Tempo]:
+    """Tempos without those that say what already holds: mapped to known ones, several may have become one."""
+    return [t for i, t in enumerate(tempos) if i == 0 or t.qpm != tempos[i - 1].qpm]
+
+
+class _Seen:
+    """The values that a bundle's training music used."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._ids = bundle.tokenizer.vocabulary.ids
+        self._seen = bundle.seen
+
+    def indices(self, kind: str) -> Ints:
+        span = self._ids[kind]
+        return np.flatnonzero(self._seen[span.start : span.stop])
+
+    def nearest(self, kind: str, index: int) -> int:
+        known = self.indices(kind)
+        return int(known[np.abs(known - index).argmin()]) if len(known) else index
+
+    def velocities(self, velocity: Ints) -> Ints:
+        known = np.array(VELOCITIES)[self.indices("Velocity")]
+        return known[np.abs(known[None] - velocity[:, None]).argmin(axis=1)] if len(known) else velocity
+
+
+def _key_of(score: Score) -> Key:
+    if score.key_signatures:
+        first = score.key_signatures[0]
+        return Key((7 * first.key + 9 * first.tonality) % 12, "minor" if first.tonality else "major")
+    return estimate_key(score)
+
+
+def place_tracks(tracks: Sequence[Track], wanted: Sequence[TrackInfo]) -> dict[int, int]:
+    """For each place of the model in use the index of the track on it: pitched on pitched, drums on drums."""
+    result: dict[int, int] = {}
+    for drums in (False, True):
+        places = {p: info.mean for p, info in enumerate(wanted) if info.drums == drums}
+        means = {i: float(np.mean(notes_of(t).pitch)) for i, t in enumerate(tracks) if bool(t.is_drum) == drums}
+        result |= match_in_order(places, means)
+    return result
+
+
+def match_in_order(places: dict[int, float], tracks: dict[int, float]) -> dict[int, int]:
+    """Match all of the fewer to some of the more, high to low without crossing, at the least sum of distances.
+
+    Both map an index to a mean pitch. By dynamic programming: the best way to match the first i with the first j.
+    """
+    if len(places) > len(tracks):
+        return {place: track for track, place in match_in_order(tracks, places).items()}
+    few, many = (sorted(x, key=lambda index: -x[index]) for x in (places, tracks))
+    best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())] * (len(many) + 1)
+    for place in few:
+        row: list[tuple[float, tuple[int, ...]]] = [(np.inf, ())]
+        for track, (cost, chosen) in zip(many, best, strict=False):
+            row.append(min(row[-1], (cost + abs(places[place] - tracks[track]), (*chosen, track))))
+        best = row
+    return dict(zip(few, best[-1][1], strict=True))
+
+
+def _kinds(tracks: Sequence[TrackInfo]) -> str:
+    return "drums" if all(track.drums for track in tracks) else "pitched tracks"
+
+
+def _kinds_of(score: Score) -> str:
+    return "drums alone" if all(track.is_drum for track in score.tracks) else "pitched tracks alone"
+
+
+def empty_start(bundle: Bundle) -> list[int]:
+    """BOS and the header: where a piece from nothing begins."""
+    tracks = [Track("", 0 if info.drums else info.program, info.drums) for info in bundle.tracks]
+    return bundle.tokenizer.header(tracks)
+
+
+def new_notes(ids: Sequence[int], bundle: Bundle, first_tick: int) -> dict[int, Notes]:
+    """The notes from `first_tick` (of the grid) on, by the model's track."""
+    score = bundle.tokenizer.decode(np.array(ids, np.int32))
+    parts = {place: notes_of(track) for place, track in enumerate(score.tracks)}
+    return {place: notes.take(notes.onset >= first_tick) for place, notes in parts.items()}
