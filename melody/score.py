@@ -21,6 +21,7 @@ GRID = 24  # ticks per quarter of the quantised grid
 TICKS_PER_QUARTER = 480  # of the files we write
 BAR_UNIT = 3  # grid ticks of a 32nd note: every bar of a quantised score is a multiple of it
 MAX_BARS = 10_000
+MAX_TICK = 2**31 - 1  # symusic counts in 32 bits
 MAX_BAR_TICKS = 12 * GRID  # twelve quarters: the longest bar on the grid
 
 __all__ = [
@@ -64,7 +65,9 @@ def notes_of(track: Track) -> Notes:
 
 
 def set_notes(track: Track, notes: Notes) -> None:
-    """Give a track, one of your own making, these notes."""
+    """Give a track, one of your own making, these notes. Raises `LimitExceeded` past 2**31 ticks, symusic's range."""
+    if len(notes.onset) and (notes.onset + notes.duration).max() > MAX_TICK:
+        raise LimitExceeded(f"a note ends after tick {MAX_TICK:,}; remove the event that lies far away")
     track.notes = Note.from_numpy(
         notes.onset.astype(np.int32),
         notes.duration.astype(np.int32),
@@ -158,6 +161,8 @@ def transpose(score: Score, semitones: int) -> Score:
     Raises `LimitExceeded` where a note would leave 0..127.
     """
     result = score.copy()
+    if not semitones:
+        return result  # with signatures as they are spelled
     for track in result.tracks:
         if track.is_drum or not len(track.notes):
             continue
@@ -274,21 +279,26 @@ def _quantize_meters(score: Score, end: int) -> list[tuple[int, int, int]]:
     """(tick, numerator, denominator) on the grid, each on a bar line of the ones before."""
     snapped: dict[int, tuple[int, int]] = {}
     for tick, numerator, denominator in meters(score):
-        length = bar_length(numerator, denominator, GRID)
-        if length % BAR_UNIT or length > MAX_BAR_TICKS:
-            raise LimitExceeded(
-                f"meter {numerator}/{denominator} at tick {tick}: a bar must be a whole number of 32nds "
-                f"and at most {MAX_BAR_TICKS // GRID} quarters long"
-            )
         units = rescale(tick, score.tpq, GRID // BAR_UNIT)  # of 32nds
-        snapped[units * BAR_UNIT] = (numerator, denominator)
-    changes = [(tick, *meter) for tick, meter in snapped.items() if tick < end or tick == 0]
+        if units * BAR_UNIT < end or units == 0:
+            _check_meter(tick, numerator, denominator)
+            snapped[units * BAR_UNIT] = (numerator, denominator)
+    changes = [(tick, *meter) for tick, meter in snapped.items()]
     result: list[tuple[int, int, int]] = []
     for (tick, numerator, denominator), after in zip(changes, [*(c[0] for c in changes[1:]), None], strict=True):
         _append_meter(result, tick, numerator, denominator)
         if after is not None and (rest := (after - tick) % int(bar_length(numerator, denominator, GRID))):
             _append_meter(result, after - rest, *_shortest_meter(rest))
     return result
+
+
+def _check_meter(tick: int, numerator: int, denominator: int) -> None:
+    length = bar_length(numerator, denominator, GRID)
+    if length % BAR_UNIT or length > MAX_BAR_TICKS:
+        raise LimitExceeded(
+            f"meter {numerator}/{denominator} at tick {tick}: a bar must be a whole number of 32nds "
+            f"and at most {MAX_BAR_TICKS // GRID} quarters long"
+        )
 
 
 def _append_meter(changes: list[tuple[int, int, int]], tick: int, numerator: int, denominator: int) -> None:

@@ -31,7 +31,9 @@ def register(app: typer.Typer) -> None:
 
 
 def compose(
-    primer: Annotated[Path | None, typer.Argument(help="MIDI, MusicXML or ABC to continue; without it, from nothing.")] = None,
+    primer: Annotated[
+        Path | None, typer.Argument(help="MIDI, MusicXML or ABC to continue; without it, from nothing.")
+    ] = None,
     model: Annotated[str, typer.Option(help="A shipped model's name or a folder.", rich_help_panel=MUSIC)] = "chorale",
     bars: Annotated[int, typer.Option(help="New bars: exactly as many.", rich_help_panel=MUSIC)] = 8,
     takes: Annotated[int, typer.Option(help="Different continuations.", rich_help_panel=MUSIC)] = 1,
@@ -40,14 +42,28 @@ def compose(
     top_k: Annotated[int, typer.Option(help="Only the K likeliest tokens; 0: off.", rich_help_panel=DECODING)] = 0,
     top_p: Annotated[float, typer.Option(help="Only the likeliest with this mass.", rich_help_panel=DECODING)] = 0.95,
     min_p: Annotated[float, typer.Option(help="Only this share of the likeliest.", rich_help_panel=DECODING)] = 0.0,
-    greedy: Annotated[bool, typer.Option("--greedy", help="Always the likeliest token.", rich_help_panel=DECODING)] = False,
-    beam_width: Annotated[int, typer.Option(help="Beam search of this width; 0: sample.", rich_help_panel=DECODING)] = 0,
-    length_penalty: Annotated[float, typer.Option(help="Of beam search; above 0 favours more notes.", rich_help_panel=DECODING)] = 0.0,
-    key: Annotated[str | None, typer.Option(help='Steer new music to a key, as "E minor".', rich_help_panel=CONTROL)] = None,
-    tempo: Annotated[float | None, typer.Option(help="Quarters a minute of the new part.", rich_help_panel=CONTROL)] = None,
+    greedy: Annotated[
+        bool, typer.Option("--greedy", help="Always the likeliest token.", rich_help_panel=DECODING)
+    ] = False,
+    beam_width: Annotated[
+        int, typer.Option(help="Beam search of this width; 0: sample.", rich_help_panel=DECODING)
+    ] = 0,
+    length_penalty: Annotated[
+        float, typer.Option(help="Of beam search; above 0 favours more notes.", rich_help_panel=DECODING)
+    ] = 0.0,
+    key: Annotated[
+        str | None, typer.Option(help='Steer new music to a key, as "E minor".', rich_help_panel=CONTROL)
+    ] = None,
+    tempo: Annotated[
+        float | None, typer.Option(help="Quarters a minute of the new part.", rich_help_panel=CONTROL)
+    ] = None,
     meter: Annotated[str | None, typer.Option(help="Meter of the new part, as 3/4.", rich_help_panel=CONTROL)] = None,
-    ending: Annotated[bool, typer.Option("--ending/--no-ending", help="Whether the last bar closes.", rich_help_panel=CONTROL)] = True,
-    only_new: Annotated[bool, typer.Option("--only-new", help="Write the new part alone.", rich_help_panel=CONTROL)] = False,
+    ending: Annotated[
+        bool, typer.Option("--ending/--no-ending", help="Whether the last bar closes.", rich_help_panel=CONTROL)
+    ] = True,
+    only_new: Annotated[
+        bool, typer.Option("--only-new", help="Write the new part alone.", rich_help_panel=CONTROL)
+    ] = False,
     out: Annotated[Path, typer.Option(help="A file (.mid) or a folder.", rich_help_panel=OUTPUT)] = Path("outputs"),
     wav: Annotated[bool, typer.Option("--wav", help="Also as sound.", rich_help_panel=OUTPUT)] = False,
     flac: Annotated[bool, typer.Option("--flac", help="Also as FLAC.", rich_help_panel=OUTPUT)] = False,
@@ -88,7 +104,9 @@ def compose(
         written.append(_described(take, files))
         report.line(_line_of(take, files))
     report.line(f"model {composer.bundle.name}, seed {seed}")
-    report.done(model=composer.bundle.name, seed=seed, repairs=list(repairs), messages=list(composed[0].messages), takes=written)
+    report.done(
+        model=composer.bundle.name, seed=seed, repairs=list(repairs), messages=list(composed[0].messages), takes=written
+    )
 
 
 def names_of_takes(out: Path, stem: str, seed: int, takes: int) -> list[Path]:
@@ -144,7 +162,13 @@ def _refuse_existing(paths: list[Path], force: bool) -> None:
 
 
 def _described(take: "Take", files: dict[str, str]) -> dict[str, Any]:
-    return {"files": files, "take": take.number, "notes": take.notes, "key": take.key, "nats_per_note": round(take.nats_per_note, 4)}
+    return {
+        "files": files,
+        "take": take.number,
+        "notes": take.notes,
+        "key": take.key,
+        "nats_per_note": round(take.nats_per_note, 4),
+    }
 
 
 def _line_of(take: "Take", files: dict[str, str]) -> str:

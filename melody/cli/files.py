@@ -49,7 +49,9 @@ def inspect(
         "repairs": list(reading.repairs),
     }
     for name, value in summary.items():
-        text = ", ".join(map(str, value[:12])) + (" ..." if len(value) > 12 else "") if isinstance(value, list) else value
+        text = (
+            ", ".join(map(str, value[:12])) + (" ..." if len(value) > 12 else "") if isinstance(value, list) else value
+        )
         report.line(f"{name.replace('_', ' '):18} {text if text != '' else '-'}")
     tracks = _tracks(reading)
     report.line("\n" + table(tracks))

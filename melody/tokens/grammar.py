@@ -174,13 +174,14 @@ class Reader:
         self.velocity = (*self.velocity[: self.track], value, *self.velocity[self.track + 1 :])
 
     def _read_Pitch(self, value: int) -> None:
-        self.pitch = self.last_pitch = value
-        self.length = 0
-        self.noted = True
+        self._read_Drum(value)
         if self.track < VOICES:
             self.context[_VOICE + self.track] = 1 + value
 
-    _read_Drum = _read_Pitch
+    def _read_Drum(self, value: int) -> None:
+        self.pitch = self.last_pitch = value
+        self.length = 0
+        self.noted = True
 
     def _read_Sustain(self, value: int) -> None:
         self.length += MAX_DURATION
@@ -322,8 +323,10 @@ class Reader:
     def _open_next_place(self, mask: NDArray[np.bool_]) -> None:
         positions = self.ids["Position"].start
         mask[positions + self.position + 1 : positions + self.bar_ticks] = True
-        self._open(mask, "Bar")
-        if self.sounding or self.bar == 0:  # a piece ends in a bar that sounds
+        if self.programs:  # without tracks a second bar could never sound
+            self._open(mask, "Bar")
+        ends_here = self.sound_end <= self.bar_start + self.bar_ticks
+        if ends_here and (self.sounding or self.bar == 0):  # a piece ends in the bar in which its last note ends
             self._open(mask, "End")
 
 

@@ -1,0 +1,164 @@
+"""Files to tokenized pieces: read in parallel; a file that cannot be read costs one line of the report.
+
+joblib carries the work, so ``joblib.parallel_config(backend="dask")`` around `read_pieces` moves it to other machines.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.corpus.duplicates import fingerprint, interval_grams
+from melody.errors import MelodyError
+from melody.score import Ints, Score, note_count, notes_of, quantize
+from melody.tokens import EventTokenizer
+
+SUFFIXES = (".mid", ".midi", ".kar", ".musicxml", ".xml", ".mxl", ".abc")
+
+# What an item of a corpus (mostly a file) holds: for each piece, by name, its score or why it cannot be read.
+Reader = Callable[[str], Mapping[str, Score | MelodyError]]
+
+
+class Dropped(NamedTuple):
+    """A piece that is left out, the reason in a few words, and what exactly was wrong."""
+
+    name: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece as read: tokens, and what de-duplication, splitting and augmentation need to know."""
+
+    name: str
+    ids: NDArray[np.uint16]  # (T,)
+    context: NDArray[np.int16]  # (T, C)
+    notes: int
+    ranges: tuple[tuple[int, int], ...]  # lowest and highest pitch of each track; (0, 127) for drums
+    shifts: tuple[int, int]  # semitones that keep all pitches in 0..127
+    fingerprint: str
+    grams: Ints
+
+
+def music_files(folder: Path) -> list[str]:
+    """Paths of all music in a folder and its folders, relative to it and with slashes; hidden ones are passed over."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = (path.relative_to(folder) for path in found)
+    return sorted(f.as_posix() for f in files if not any(part.startswith(".") for part in f.parts))
+
+
+def read_file(name: str, folder: Path) -> dict[str, Score | MelodyError]:
+    """The scores of a file in `folder`: one, or of a book of ABC tunes each as NAME#1, NAME#2 and so on."""
+    from melody.reading import read
+
+    if name.lower().endswith(".abc"):
+        return _read_tunes(name, folder)
+    return {name: read(folder / name)}
+
+
+def _read_tunes(name: str, folder: Path) -> dict[str, Score | MelodyError]:
+    from melody.abc import parse_abc, split_tunes
+
+    tunes = split_tunes((folder / name).read_text("utf-8", errors="replace"))
+    if len(tunes) == 1:
+        return {name: parse_abc(tunes[0], name)[0].score}
+    result: dict[str, Score | MelodyError] = {}
+    for number, tune in enumerate(tunes, 1):
+        try:
+            result[f"{name}#{number}"] = parse_abc(tune, name)[0].score
+        except MelodyError as error:
+            result[f"{name}#{number}"] = error
+    return result
+
+
+def read_single(name: str, read: Callable[[str], Score]) -> dict[str, Score | MelodyError]:
+    """What an item that is one piece holds."""
+    return {name: read(name)}
+
+
+def read_item(item: str, reader: Reader, ngram: int) -> list[Piece | Dropped]:
+    """Read and tokenize one item; never raises, since one bad file must not stop ten thousand good ones."""
+    try:
+        scores = reader(item)
+    except Exception as error:
+        return [_dropped(item, error)]
+    return [_piece(name, score, ngram) for name, score in scores.items()]
+
+
+def _piece(name: str, score: Score | MelodyError, ngram: int) -> Piece | Dropped:
+    if isinstance(score, MelodyError):
+        return _dropped(name, score)
+    try:
+        score = quantize(score)
+        return _tokenize(name, score, ngram) if note_count(score) else Dropped(name, "no notes")
+    except Exception as error:
+        return _dropped(name, error)
+
+
+def _dropped(name: str, error: Exception) -> Dropped:
+    if isinstance(error, MelodyError):
+        return Dropped(name, type(error).__name__, str(error))
+    return Dropped(name, "reader failed", f"{type(error).__name__}: {error}")  # a fault of ours or of a library
+
+
+def _tokenize(name: str, score: Score, ngram: int) -> Piece:
+    tokenizer = EventTokenizer()
+    ids = tokenizer.encode(score)
+    return Piece(
+        name=name,
+        ids=ids.astype(np.uint16),
+        context=tokenizer.context(ids),
+        notes=note_count(score),
+        ranges=tuple(_range(notes_of(track).pitch) if not track.is_drum else (0, 127) for track in score.tracks),
+        shifts=tokenizer.transposition(ids),
+        fingerprint=fingerprint(score),
+        grams=interval_grams(score, ngram),
+    )
+
+
+def _range(pitch: Ints) -> tuple[int, int]:
+    return int(pitch.min()), int(pitch.max())
+
+
+def read_pieces(
+    items: Sequence[str], reader: Reader, ngram: int, *, workers: int | None = None, progress: bool = False
+) -> tuple[list[Piece], list[Dropped]]:
+    """Read items in parallel (default: all cores), with a progress bar on stderr if wanted; in the order of `items`."""
+    results = _map(partial(read_item, reader=reader, ngram=ngram), items, workers)
+    pieces: list[Piece] = []
+    dropped: list[Dropped] = []
+    for result in chain.from_iterable(_shown(results, len(items), progress)):
+        if isinstance(result, Piece):
+            pieces.append(result)
+        else:
+            dropped.append(result)
+    return pieces, dropped
+
+
+_Results = Iterable[list[Piece | Dropped]]
+
+
+def _map(function: Callable[[str], list[Piece | Dropped]], items: Sequence[str], workers: int | None) -> _Results:
+    if workers == 1 or len(items) < 2:
+        return map(function, items)
+    try:
+        from joblib import Parallel, delayed
+    except ImportError as error:
+        raise MelodyError("reading in parallel needs joblib: pip install 'melody[train]', or --workers 1") from error
+    results: _Results = Parallel(n_jobs=workers or -1, return_as="generator")(delayed(function)(i) for i in items)
+    return results
+
+
+def _shown(results: _Results, total: int, progress: bool) -> _Results:
+    if not progress:
+        return results
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(results, "reading", total, console=Console(stderr=True))

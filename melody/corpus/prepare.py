@@ -1,0 +1,231 @@
+"""From a recipe, or a folder of anyone's own music, to a token store: read, drop duplicates, split, limit, write.
+
+A recipe says which piece belongs to which split. A folder is split here, 90 / 5 / 5, and versions of one tune stay on
+one side. Nothing is transposed before the split; the store only notes by how much each piece may be.
+"""
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from melody.corpus.duplicates import clusters, draw_split
+from melody.corpus.pieces import Dropped, Piece, Reader, music_files, read_file, read_pieces, read_single
+from melody.corpus.recipe import READERS, SPLITS, Counts, load_pieces, load_recipe, recipe_folders
+from melody.corpus.store import StoredPiece, check_place, write_store
+from melody.errors import MelodyError
+from melody.score import Ints
+from melody.tokens import EventTokenizer
+
+_MIDI_RANGE = (0, 127)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is to be read, how, and what is known of it."""
+
+    name: str
+    items: list[str]
+    reader: Reader
+    out: Path
+    split_of: dict[str, str] | None = None  # None: drawn from the clusters
+    dropped: list[Dropped] = field(default_factory=list)  # before reading
+    ngram: int = 6
+    ranges: Literal["tracks", "corpus"] = "corpus"
+    max_shift: int = 6
+    expected: dict[str, Counts] = field(default_factory=dict)
+    overlaps: dict[str, str] = field(default_factory=dict)  # held-out piece -> train piece
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a corpus."""
+
+    name: str
+    folder: Path  # of the store
+    pieces: dict[str, int]  # by split
+    notes: dict[str, int]
+    tokens: dict[str, int]
+    dropped: list[Dropped]
+    clusters: int  # groups of versions of one tune
+    shared_clusters: int  # with pieces in more than one split; 0 for a folder
+    overlaps: dict[str, str]  # held-out piece -> train piece with which it shares music
+    differences: list[str]  # from what the recipe expects
+    seconds: float
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many pieces were dropped for each reason."""
+        return dict(Counter(drop.reason for drop in self.dropped))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {
+            "folder": str(self.folder),
+            "dropped": [drop._asdict() for drop in self.dropped],
+            "reasons": self.reasons,
+        }
+
+
+def prepare(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+    force: bool = False,
+    seed: int = 0,
+) -> Report:
+    """Make a token store of a recipe (by name) or of a folder of MIDI, MusicXML and ABC files.
+
+    `out` is by default ``corpora/NAME/prepared`` for a recipe and ``outputs/stores/NAME`` for a folder. `workers` are
+    processes (default: all cores); `progress` shows a bar on stderr (default: where that is a terminal); `seed` draws
+    the split of a folder. Raises `MelodyError` where there is no such corpus, nothing readable in it, or `out` exists
+    and `force` is not set.
+    """
+    began = time.perf_counter()
+    corpus = _find(source)
+    folder = Path(out) if out is not None else corpus.out
+    check_place(folder, force)
+    progress = sys.stderr.isatty() if progress is None else progress
+    pieces, unreadable = read_pieces(corpus.items, corpus.reader, corpus.ngram, workers=workers, progress=progress)
+    pieces, duplicates = drop_duplicates(pieces, corpus.split_of)
+    dropped = [*corpus.dropped, *unreadable, *duplicates]
+    if not pieces:
+        raise MelodyError(f"{source}: no piece could be read{_first_reason(dropped)}")
+    labels = clusters([piece.grams for piece in pieces])
+    drawn = draw_split(labels, seed) if corpus.split_of is None else [corpus.split_of[p.name] for p in pieces]
+    splits = {split: [p for p, s in zip(pieces, drawn, strict=True) if s == split] for split in SPLITS}
+    report = Report(
+        name=corpus.name,
+        folder=folder,
+        pieces={split: len(members) for split, members in splits.items()},
+        notes={split: sum(piece.notes for piece in members) for split, members in splits.items()},
+        tokens={split: sum(len(piece.ids) for piece in members) for split, members in splits.items()},
+        dropped=dropped,
+        clusters=len(set(labels.tolist())),
+        shared_clusters=_shared(labels, drawn),
+        overlaps=corpus.overlaps,
+        differences=_differences(splits, corpus.expected),
+        seconds=round(time.perf_counter() - began, 1),
+    )
+    limits = pitch_limits(splits["train"], corpus.ranges)
+    stored = {s: [_stored(p, limits, corpus.max_shift) for p in members] for s, members in splits.items()}
+    write_store(folder, corpus.name, EventTokenizer(), stored, report.to_dict(), force=force)
+    return report
+
+
+def _find(source: str | os.PathLike[str]) -> Corpus:
+    recipes = recipe_folders()
+    if str(source) in recipes:
+        return _from_recipe(recipes[str(source)])
+    folder = Path(source)
+    if folder.is_dir():
+        return _from_folder(folder)
+    raise MelodyError(
+        f"{source}: neither a folder nor a corpus; the corpora are {', '.join(sorted(recipes)) or 'none'}"
+    )
+
+
+def _from_recipe(folder: Path) -> Corpus:
+    recipe = load_recipe(folder)
+    pieces = load_pieces(folder)
+    return Corpus(
+        name=recipe.name,
+        items=list(pieces.split_of),
+        reader=partial(read_single, read=READERS[recipe.reader]),
+        out=Path("corpora") / recipe.name / "prepared",
+        split_of=pieces.split_of,
+        dropped=[Dropped(name, reason) for name, reason in pieces.left_out.items()],
+        ngram=recipe.ngram,
+        ranges=recipe.ranges,
+        max_shift=recipe.max_shift,
+        expected=recipe.expected,
+        overlaps=pieces.overlaps,
+    )
+
+
+def _from_folder(folder: Path) -> Corpus:
+    name = folder.resolve().name
+    items = music_files(folder)
+    if not items:
+        raise MelodyError(f"{folder}: no MIDI, MusicXML or ABC file in it")
+    return Corpus(name, items, partial(read_file, folder=folder.resolve()), Path("outputs") / "stores" / name)
+
+
+def _first_reason(dropped: Sequence[Dropped]) -> str:
+    return f"; the first: {dropped[0].detail or dropped[0].reason}" if dropped else ""
+
+
+# ---- duplicates, splits, limits -------------------------------------------------------------------------------------
+
+
+def drop_duplicates(
+    pieces: Sequence[Piece], split_of: dict[str, str] | None = None
+) -> tuple[list[Piece], list[Dropped]]:
+    """Of pieces with the same notes up to transposition keep the first.
+
+    Where the split is given, only within its splits: a published split is kept as it is, with what it shares.
+    """
+    first: dict[tuple[str, str], str] = {}
+    kept: list[Piece] = []
+    dropped: list[Dropped] = []
+    for piece in pieces:
+        key = (piece.fingerprint, split_of[piece.name] if split_of else "")
+        if key in first:
+            dropped.append(Dropped(piece.name, "duplicate", f"the same notes as {first[key]}"))
+        else:
+            first[key] = piece.name
+            kept.append(piece)
+    return kept, dropped
+
+
+def _shared(labels: Ints, drawn: Sequence[str]) -> int:
+    homes = {(int(label), split) for label, split in zip(labels, drawn, strict=True)}
+    return sum(count > 1 for count in Counter(label for label, _ in homes).values())
+
+
+def _differences(splits: dict[str, list[Piece]], expected: dict[str, Counts]) -> list[str]:
+    lines = []
+    for split, counts in expected.items():
+        found = Counts(pieces=len(splits[split]), notes=sum(piece.notes for piece in splits[split]))
+        if found != counts:
+            lines.append(
+                f"{split}: {found.pieces} pieces and {found.notes:,} notes; "
+                f"the recipe expects {counts.pieces} and {counts.notes:,}"
+            )
+    return lines
+
+
+def pitch_limits(train: Sequence[Piece], ranges: Literal["tracks", "corpus"]) -> list[tuple[int, int]]:
+    """Lowest and highest pitch of each track (by index) over the train split, or one such pair for all tracks."""
+    width = max((len(piece.ranges) for piece in train), default=0)
+    by_track = [[piece.ranges[i] for piece in train if i < len(piece.ranges)] for i in range(width)]
+    groups = by_track if ranges == "tracks" else [[pair for group in by_track for pair in group if pair != _MIDI_RANGE]]
+    return [
+        (min(low for low, _ in group), max(high for _, high in group)) if group else _MIDI_RANGE for group in groups
+    ]
+
+
+def _stored(piece: Piece, limits: Sequence[tuple[int, int]], max_shift: int) -> StoredPiece:
+    return StoredPiece(piece.name, piece.ids, piece.context, piece.notes, allowed_shifts(piece, limits, max_shift))
+
+
+def allowed_shifts(piece: Piece, limits: Sequence[tuple[int, int]], max_shift: int) -> tuple[int, int]:
+    """Least and greatest transposition that keeps every track within its limits; 0 is always allowed.
+
+    The last of `limits` holds for all further tracks; a drum track moves nowhere and limits nothing.
+    """
+    least, greatest = np.clip(piece.shifts, -max_shift, max_shift)
+    for index, (low, high) in enumerate(piece.ranges):
+        if (low, high) != _MIDI_RANGE and limits:
+            lowest, highest = limits[min(index, len(limits) - 1)]
+            least, greatest = max(least, lowest - low), min(greatest, highest - high)
+    return int(min(0, least)), int(max(0, greatest))

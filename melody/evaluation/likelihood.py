@@ -1,0 +1,98 @@
+"""How well a model predicts pieces, in nats per note: -ln p(all tokens, end included | BOS) over the number of notes.
+
+Unlike nats per token it compares tokenizers, as long as each is lossless. The model is asked within the grammar: a mask
+that follows from the tokens so far alone costs nothing. The plan is the piece's own (its length and key), which is what
+a musician gives; `plan=False` hides it, for comparison with models that are told nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.bundle import Bundle
+from melody.engine import Engine
+from melody.score import Score
+from melody.tokens import Plan, Reader
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """What held-out pieces cost."""
+
+    pieces: int
+    notes: int
+    tokens: int  # predicted ones: all but BOS
+    nats: float
+    raw_nats: float  # without the grammar's mask
+
+    @property
+    def nats_per_note(self) -> float:
+        """The figure that compares models and tokenizers."""
+        return self.nats / max(1, self.notes)
+
+    @property
+    def nats_per_token(self) -> float:
+        """Bound to this tokenizer."""
+        return self.nats / max(1, self.tokens)
+
+
+def likelihood_of(
+    pieces: Sequence[NDArray[np.integer]], notes: int, bundle: Bundle, engine: Engine, plan: bool = True
+) -> Likelihood:
+    """The likelihood of pieces of ids (BOS to EOS) with `notes` notes together."""
+    order = sorted(range(len(pieces)), key=lambda index: len(pieces[index]))  # like lengths side by side
+    nats = raw = 0.0
+    for start in range(0, len(order), BATCH):
+        batch = [np.asarray(pieces[index]) for index in order[start : start + BATCH]]
+        for masked, unmasked in token_nats(batch, bundle, engine, plan):
+            nats, raw = nats + float(masked.sum()), raw + float(unmasked.sum())
+    return Likelihood(len(pieces), notes, sum(len(ids) - 1 for ids in pieces), nats, raw)
+
+
+def token_nats(
+    pieces: Sequence[NDArray[np.integer]], bundle: Bundle, engine: Engine, plan: bool = True
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """For each piece the nats (T - 1,) of its tokens after BOS, within the grammar and without it."""
+    tokenizer = bundle.tokenizer
+    readers = [Reader(tokenizer.vocabulary, tokenizer.plan_of(ids) if plan else Plan()) for ids in pieces]
+    result = [(np.zeros(len(ids) - 1), np.zeros(len(ids) - 1)) for ids in pieces]
+    carry = engine.initial_carry(len(pieces))
+    for time in range(max(len(ids) for ids in pieces) - 1):
+        going = [row for row, ids in enumerate(pieces) if time + 1 < len(ids)]
+        for row in going:
+            readers[row].read(int(pieces[row][time]))
+        tokens = np.array([ids[min(time, len(ids) - 1)] for ids in pieces])
+        logits, carry = engine.step(tokens, np.stack([reader.context for reader in readers]), carry)
+        for row in going:
+            target = int(pieces[row][time + 1])
+            result[row][0][time] = _nats(logits[row], target, readers[row].allow())
+            result[row][1][time] = _nats(logits[row], target)
+    return result
+
+
+def _nats(logits: NDArray[np.float32], target: int, mask: NDArray[np.bool_] | None = None) -> float:
+    chosen = (logits if mask is None else logits[mask]).astype(np.float64)
+    top = chosen.max()
+    return float(np.log(np.exp(chosen - top).sum()) + top - logits[target])
+
+
+def nats_per_bar(score: Score, bundle: Bundle, engine: Engine) -> list[dict[str, Any]]:
+    """How surprising each bar of a score is, as the model sees it: rows of bar (from 1), notes and nats per note."""
+    from melody.generation.view import view_of
+
+    vocabulary = bundle.tokenizer.vocabulary
+    ids = np.array([*view_of(score, bundle).ids, vocabulary.ids["End"][0]])
+    nats = token_nats([ids], bundle, engine)[0][0]
+    kinds = [vocabulary.kind_of[token] for token in ids[1:].tolist()]
+    bar = np.cumsum([kind == "Bar" for kind in kinds])
+    is_note = np.array([kind in ("Pitch", "Drum") for kind in kinds])
+    rows = []
+    for number in range(1, int(bar.max()) + 1):
+        notes = int(is_note[bar == number].sum())
+        rows.append({"bar": number, "notes": notes, "nats per note": float(nats[bar == number].sum()) / max(1, notes)})
+    return rows

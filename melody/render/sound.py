@@ -1,0 +1,191 @@
+"""Scores as sound: FluidSynth where its library is, midirenderer otherwise, at -16 LUFS with a second of tail.
+
+The score goes to the synthesizer as the MIDI bytes that melody writes, so what is heard is what a DAW gets. The
+synthesizer works in a child process with limits of time and memory (`sound_worker`): a bad SoundFont costs an error,
+nothing else. Samples are (frames, 2) float32; the sound lasts from tick 0 to `TAIL_SECONDS` after the last note's end.
+The same score, SoundFont and engine give the same bytes, but for OGG, whose streams carry a random number.
+"""
+
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.errors import LimitExceeded, MelodyError, UsageError
+from melody.files import refuse_overwrite, write_bytes
+from melody.midi.writer import dumps
+from melody.render import soundfonts
+from melody.render.loudness import normalized
+from melody.score import Score, end_tick, rescale
+
+TAIL_SECONDS = 1.0
+FADE_SECONDS = 0.5  # the last of the tail
+TARGET_LUFS = -16.0
+CEILING_DB = -2.0  # half a dB to spare below -1 for what MP3 and OGG add
+MAX_SECONDS = 1800.0
+MEMORY_LIMIT_BYTES = 6 * 2**30
+FAILED, NOT_INSTALLED = 1, 2  # exit codes of the worker
+ENGINES = ("fluidsynth", "midirenderer")  # in order of preference
+FORMATS = {".wav": "WAV", ".flac": "FLAC", ".mp3": "MP3", ".ogg": "OGG"}
+WRITE_BLOCK_FRAMES = 65_536  # libsndfile's OGG encoder overflows the stack on one long write
+
+Samples = NDArray[np.float32]
+
+
+def render(
+    score: Score,
+    path: str | os.PathLike[str],
+    soundfont: str | os.PathLike[str] | None = None,
+    sample_rate: int = 44_100,
+    force: bool = False,
+) -> Path:
+    """Write the score as sound to `path`, its format by suffix (.wav, .flac, .mp3, .ogg); return the path.
+
+    Raises `MelodyError` where the file exists (unless `force`), the suffix is unknown, or the synthesizer fails.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"{path}: no sound format of that suffix; end the name in {', '.join(FORMATS)}")
+    refuse_overwrite(path, force)
+    samples = synthesize(score, soundfont, sample_rate)
+    return write_bytes(path, encode(samples, sample_rate, FORMATS[path.suffix.lower()]), force=force)
+
+
+def synthesize(
+    score: Score,
+    soundfont: str | os.PathLike[str] | None = None,
+    sample_rate: int = 44_100,
+    engine: str | None = None,
+) -> Samples:
+    """The score as stereo samples (frames, 2), loudness and peak in order.
+
+    `engine` (fluidsynth or midirenderer) is chosen by what is installed where not given. Raises `MelodyError` for a
+    score without notes, `LimitExceeded` beyond half an hour, `UnreadableFile` for what is no SoundFont.
+    """
+    if not 8_000 <= sample_rate <= 96_000:
+        raise UsageError(f"sample_rate must lie in 8000..96000 Hz, got {sample_rate}; 44100 suits most")
+    if engine is not None and engine not in ENGINES:
+        raise UsageError(f"sound engine {engine!r} is unknown; choose {' or '.join(ENGINES)}")
+    seconds = sounding_seconds(score) + TAIL_SECONDS
+    frames = round(seconds * sample_rate)
+    engines = [(name, _font(soundfont, name)) for name in ([engine] if engine else ENGINES)]
+    raw = _run_worker(midi_with_tail(score), engines, sample_rate, frames)
+    return normalized(_faded(raw, sample_rate), sample_rate, TARGET_LUFS, CEILING_DB)
+
+
+def sounding_seconds(score: Score) -> float:
+    """When the last note ends, in seconds from tick 0. Raises `MelodyError` without notes or beyond `MAX_SECONDS`."""
+    end = end_tick(score)
+    if not end:
+        raise MelodyError("the score has no notes, so there is nothing to hear; give it some")
+    seconds = seconds_at(score, end)
+    if seconds > MAX_SECONDS:
+        raise LimitExceeded(
+            f"the score lasts {seconds / 60:.0f} minutes; sound is made up to {MAX_SECONDS / 60:.0f}; cut it"
+        )
+    return seconds
+
+
+def seconds_at(score: Score, tick: int) -> float:
+    """The time of a tick in seconds by the tempo map; 120 quarters per minute until the first tempo."""
+    seconds, last_tick, qpm = 0.0, 0, 120.0
+    for tempo in sorted(score.tempos, key=lambda t: t.time):
+        if tempo.time >= tick:
+            break
+        seconds += (tempo.time - last_tick) * 60 / (qpm * score.tpq)
+        last_tick, qpm = int(tempo.time), float(tempo.qpm)
+    return seconds + (tick - last_tick) * 60 / (qpm * int(score.tpq))
+
+
+def encode(samples: Samples, sample_rate: int, audio_format: str) -> bytes:
+    """The samples as a file of the format WAV or FLAC (16 bits), MP3 or OGG."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    try:
+        with soundfile.SoundFile(buffer, "w", sample_rate, 2, format=audio_format) as file:
+            for start in range(0, len(samples), WRITE_BLOCK_FRAMES):
+                file.write(samples[start : start + WRITE_BLOCK_FRAMES])
+    except soundfile.LibsndfileError as error:
+        raise MelodyError(f"{audio_format} at {sample_rate} Hz: {error.error_string}; 44100 Hz fits all") from error
+    return buffer.getvalue()
+
+
+def midi_with_tail(score: Score) -> bytes:
+    """The score as MIDI with one more, empty track that ends after the tail: midirenderer stops at the last event."""
+    midi = dumps(score)
+    tracks, tpq = struct.unpack(">HH", midi[10:14])
+    last_qpm = max(score.tempos, key=lambda t: t.time).qpm if len(score.tempos) else 120.0
+    end = rescale(end_tick(score), score.tpq, tpq) + round((TAIL_SECONDS + 0.1) * last_qpm / 60 * tpq)
+    chunk = _variable_length(end) + b"\xff\x2f\x00"
+    return midi[:10] + struct.pack(">H", tracks + 1) + midi[12:] + b"MTrk" + struct.pack(">I", len(chunk)) + chunk
+
+
+def _variable_length(value: int) -> bytes:
+    digits = [value & 127]
+    while value := value >> 7:
+        digits.append(128 | value & 127)
+    return bytes(reversed(digits))
+
+
+def _font(soundfont: str | os.PathLike[str] | None, engine: str) -> str:
+    return str(soundfonts.find(soundfont, compressed=engine == "fluidsynth"))
+
+
+def _faded(samples: Samples, sample_rate: int) -> Samples:
+    fade = min(len(samples), round(FADE_SECONDS * sample_rate))
+    samples[len(samples) - fade :] *= np.cos(np.linspace(0, np.pi / 2, fade, dtype=np.float32))[:, None] ** 2
+    return samples
+
+
+def _run_worker(midi: bytes, engines: Sequence[tuple[str, str]], sample_rate: int, frames: int) -> Samples:
+    """Synthesize in a child process. Raises `MelodyError` for whatever goes wrong there."""
+    with tempfile.TemporaryDirectory(prefix="melody-") as name:
+        folder = Path(name)
+        (folder / "score.mid").write_bytes(midi)
+        job = {
+            "engines": engines,
+            "midi": str(folder / "score.mid"),
+            "out": str(folder / "samples"),
+            "sample_rate": sample_rate,
+            "frames": frames,
+            "memory_limit_bytes": MEMORY_LIMIT_BYTES,
+        }
+        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        _wait_for_worker(folder / "job.json", time_limit_seconds(frames / sample_rate), engines[0][1])
+        samples = np.fromfile(folder / "samples", "<f4").reshape(-1, 2)
+    if len(samples) != frames or not np.isfinite(samples).all():
+        raise MelodyError(f"{engines[0][1]}: the synthesizer gave damaged sound; try another --soundfont")
+    return samples
+
+
+def time_limit_seconds(duration_seconds: float) -> float:
+    """How long the synthesizer may take: it is some 50 times faster than the music, and a busy machine slower."""
+    return 60 + duration_seconds
+
+
+def _wait_for_worker(job: Path, limit_seconds: float, soundfont: str) -> None:
+    # -P keeps this folder off the child's import path
+    command = [sys.executable, "-P", str(Path(__file__).with_name("sound_worker.py")), str(job)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=limit_seconds, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise MelodyError(
+            f"{soundfont}: the synthesizer took more than {limit_seconds:.0f} s; try another --soundfont"
+        ) from error
+    lines = done.stderr.decode(errors="replace").split("\n")
+    reason = next((line.strip() for line in reversed(lines) if line.strip()), "no reason given")
+    if done.returncode == NOT_INSTALLED:
+        raise MelodyError(reason)
+    if done.returncode not in (0, FAILED):
+        reason = f"the synthesizer crashed (exit code {done.returncode})"
+    if done.returncode:
+        raise MelodyError(f"{soundfont}: no sound came of it: {reason}; try another --soundfont")
