@@ -103,7 +103,7 @@ def test_reading_token_by_token_tells_what_a_whole_piece_tells(seed: int) -> Non
     context = TOKENIZER.context(np.array(ids), plan)
     assert context[-1].tolist() == reader.context.tolist()
     for column, channel in zip(context.T, CHANNELS, strict=True):
-        assert 0 <= column.min()
+        assert column.min() >= 0
         assert column.max() < channel.size
 
 
@@ -128,7 +128,7 @@ def test_masks_are_new_each_time() -> None:
     assert reader.allow().sum() == 1
 
 
-# ---- rule by rule -----------------------------------------------------------------------------------------------------
+# ---- rule by rule ---------------------------------------------------------------------------------------------------
 
 HEAD = "BOS Track_0 Program_0 Track_1 Program_drums Bar TimeSignature_4/4 Position_0"
 NOTE = f"{HEAD} Tempo_120 Track_0 Velocity_82 Pitch_60 Duration_24"

@@ -21,8 +21,8 @@ from melody.score import notes_of
 
 
 def notes(score: Score) -> list[list[tuple[int, ...]]]:
-    """(onset, duration, pitch, velocity) of every note, by track."""
-    return [list(zip(*(column.tolist() for column in notes_of(track)), strict=True)) for track in score.tracks]
+    """(onset, duration, pitch, velocity) of every note, sorted, by track."""
+    return [sorted(zip(*(column.tolist() for column in notes_of(track)), strict=True)) for track in score.tracks]
 
 
 # ---- sound files -----------------------------------------------------------------------------------------------------
@@ -370,10 +370,14 @@ def test_a_sound_file_without_notes_is_an_empty_score() -> None:
 
 
 def test_limits_are_named() -> None:
-    with pytest.raises(LimitExceeded, match="2 notes; melody reads up to 1"):
-        parse(file(NOTE + TRACK), limits=Limits(notes=1))
-    with pytest.raises(LimitExceeded, match="2 tracks with notes"):
+    with pytest.raises(LimitExceeded, match="over 4 events"):
+        parse(file(NOTE + TRACK), limits=Limits(events=4))
+    with pytest.raises(LimitExceeded, match="over 100 events"):
+        parse(file(NOTE * 100 + EOT), limits=Limits(events=100))
+    with pytest.raises(LimitExceeded, match="over 1 tracks"):
         parse(WHOLE, limits=Limits(tracks=1))
+    with pytest.raises(LimitExceeded, match="make over 2 tracks"):
+        parse(file(b"".join(bytes([0, 0xC0, n]) + NOTE for n in range(3)) + EOT), limits=Limits(tracks=2))
     with pytest.raises(LimitExceeded, match="bytes"):
         parse(WHOLE, limits=Limits(file_bytes=10))
     with pytest.raises(LimitExceeded, match=r"track 1 reaches tick 2,415,919,095"):

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -25,8 +26,8 @@ from melody.score import (
     note_count,
     notes_of,
     quantize,
-    rescale,
     resample,
+    rescale,
     set_notes,
     shift_signature,
     tempo_bin,
@@ -38,7 +39,7 @@ from melody.score import (
 SIGNATURES_OF_TWELVE = range(-5, 7)  # the spelling that transposition keeps to
 
 
-# ---- notes and bars ---------------------------------------------------------------------------------------------------
+# ---- notes and bars -------------------------------------------------------------------------------------------------
 
 
 @given(scores())
@@ -123,7 +124,7 @@ def test_a_meter_without_length_is_refused_by_name() -> None:
         bars(score)
 
 
-# ---- resolutions ------------------------------------------------------------------------------------------------------
+# ---- resolutions ----------------------------------------------------------------------------------------------------
 
 
 @given(scores(), st.integers(2, 40))
@@ -163,7 +164,7 @@ def test_rescale_is_exact_for_numbers_and_arrays(ticks: int, old: int, new: int)
     assert rescale(np.array([ticks]), old, new).tolist() == [expected]
 
 
-# ---- transposition ----------------------------------------------------------------------------------------------------
+# ---- transposition --------------------------------------------------------------------------------------------------
 
 
 @given(scores(), st.integers(-20, 20))
@@ -198,7 +199,7 @@ def test_leaving_the_midi_range_is_refused_by_name() -> None:
     assert transpose(grid_score((0, 24, 126, 80), drums=True), 50).note_num() == 1
 
 
-# ---- clips ------------------------------------------------------------------------------------------------------------
+# ---- clips ----------------------------------------------------------------------------------------------------------
 
 
 @given(scores().map(quantize), st.data())
@@ -243,7 +244,7 @@ def test_clipping_all_bars_changes_no_note(score: Score) -> None:
     assert content(quantize(whole)) == content(quantize(score))
 
 
-# ---- the model's view -------------------------------------------------------------------------------------------------
+# ---- the model's view -----------------------------------------------------------------------------------------------
 
 
 @given(scores())
@@ -310,7 +311,7 @@ def test_quantised_tempos_and_keys_change_where_they_differ(score: Score) -> Non
         (result.key_signatures, lambda k: (k.key, k.tonality)),
         (result.time_signatures, lambda c: (c.numerator, c.denominator)),
     ):
-        assert all(value(a) != value(b) and a.time < b.time for a, b in zip(events, events[1:], strict=False))
+        assert all(value(a) != value(b) and a.time < b.time for a, b in pairwise(events))
         assert all(event.time < final for event in events)
 
 
@@ -331,7 +332,7 @@ def test_a_bar_cut_short_gets_a_meter_of_its_own() -> None:
 def test_meters_off_the_grid_are_refused_by_name(numerator: int, denominator: int) -> None:
     score = grid_score((0, 24, 60, 80))
     score.time_signatures = [TimeSignature(0, numerator, denominator)]
-    with pytest.raises(LimitExceeded, match=rf"meter {numerator}/{denominator} at tick 0: a bar must be a whole number"):
+    with pytest.raises(LimitExceeded, match=rf"meter {numerator}/{denominator} at tick 0: a bar must be a whole"):
         quantize(score)
 
 

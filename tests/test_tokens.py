@@ -39,7 +39,7 @@ def check_contract(score: Score) -> None:
     assert obeys(VOCABULARY, ids.tolist())
 
 
-# ---- the contract -----------------------------------------------------------------------------------------------------
+# ---- the contract ---------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=200)
@@ -125,7 +125,7 @@ def test_spelling_keeps_the_place_of_tracks_without_notes() -> None:
     assert TOKENIZER.header(score.tracks) == TOKENIZER.spell(score)[:5].tolist()
 
 
-# ---- limits -----------------------------------------------------------------------------------------------------------
+# ---- limits ---------------------------------------------------------------------------------------------------------
 
 
 def test_too_many_tracks_are_refused_by_name() -> None:
@@ -159,7 +159,7 @@ def test_every_meter_of_the_vocabulary_can_be_written(meter: tuple[int, int]) ->
     assert TOKENIZER.decode(TOKENIZER.encode(score)) == quantize(score)
 
 
-# ---- transposition by table -------------------------------------------------------------------------------------------
+# ---- transposition by table -----------------------------------------------------------------------------------------
 
 
 def respell(score: Score) -> Score:
@@ -214,7 +214,7 @@ def test_every_signature_moves_to_the_same_tonic() -> None:
             assert Plan(key=moved).key_value == key_table[Plan(key=key).key_value]
 
 
-# ---- context ----------------------------------------------------------------------------------------------------------
+# ---- context --------------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=50)
@@ -248,19 +248,21 @@ def test_context_tells_where_the_music_is() -> None:
     assert channel(score, "meter", "Bar") == [0, *[1 + METERS.index((4, 4))] * 2]
     assert channel(score, "track", "Track") == [0, 0, 1, 2, 1]
     assert channel(score, "voice_0", "Duration") == [61, 65, 63, 63, 68]
-    assert channel(score, "voice_1", "Duration") == [0, 0, 0, 37, 37]
+    assert (
+        channel(score, "voice_1", "Duration") == [0] * 5
+    )  # drums do not move with a transposition, as this channel does
     assert channel(score, "bass", "Duration") == [61, 61, 63, 63, 68]  # drums are no bass
     assert channel(score, "sounding", "Duration") == [2, 2, 2, 4, 4]
     assert channel(score, "sounding", "Position") == [1, 2, 3]
 
 
-# ---- the vocabulary ---------------------------------------------------------------------------------------------------
+# ---- the vocabulary -------------------------------------------------------------------------------------------------
 
 
 def test_the_vocabulary_is_what_models_were_trained_with() -> None:
     """Bundles hold this order of tokens: a change here makes every model of melody useless."""
-    assert len(VOCABULARY) == 1029
-    assert VOCABULARY.hash.startswith("")
+    assert len(VOCABULARY) == 1118
+    assert VOCABULARY.hash == "4d20716aea0f59adab9d7458ecc9383ab1cf3226fd89bebb79f5584c4f89b1db"
     assert EventTokenizer(**TOKENIZER.config).vocabulary.hash == VOCABULARY.hash
 
 

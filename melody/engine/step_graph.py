@@ -10,7 +10,7 @@ Embeddings are 16-bit floats, looked up and summed in 32. In fp32 the same graph
     logits (B, V) = x E^T + b
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,31 @@ class StepWeights:
     layers: Sequence[tuple[Floats, Floats]]  # ([W_ih, W_hh] (4D, 2D), b (4D,)) each; gates i, f, g, o
     head_bias: Floats  # (V,)
     attention: Attention | None = None
+
+
+def step_weights(state: Mapping[str, NDArray[Any]], heads: int = 0) -> StepWeights:
+    """The weights in a `ResidualLSTM`'s state dict, with the number of attention heads (0: none)."""
+    arrays = {name: np.asarray(value, np.float32) for name, value in state.items()}
+    channels = [arrays[f"channels.{index}.weight"] for index in range(_count(arrays, "channels"))]
+    layers = [_layer(arrays, f"lstms.{index}.") for index in range(_count(arrays, "lstms"))]
+    attention = None
+    if heads:
+        linear = {n: (arrays[f"attention.{n}.weight"], arrays[f"attention.{n}.bias"]) for n in _PROJECTIONS}
+        bias = arrays["attention.distance_bias"]
+        attention = Attention(heads, bias.shape[1], **linear, bias=bias)
+    return StepWeights(arrays["embedding.weight"], channels, layers, arrays["head_bias"], attention)
+
+
+_PROJECTIONS = ("query", "key", "value", "out")
+
+
+def _count(arrays: Mapping[str, Floats], prefix: str) -> int:
+    return len({name.split(".")[1] for name in arrays if name.startswith(f"{prefix}.")})
+
+
+def _layer(arrays: Mapping[str, Floats], prefix: str) -> tuple[Floats, Floats]:
+    both = np.concatenate([arrays[f"{prefix}weight_ih_l0"], arrays[f"{prefix}weight_hh_l0"]], axis=1)
+    return both, arrays[f"{prefix}bias_ih_l0"] + arrays[f"{prefix}bias_hh_l0"]
 
 
 @dataclass

@@ -33,8 +33,8 @@ class Limits:
 
     file_bytes: int = 8 << 20
     ticks: int = (1 << 31) - 1  # symusic counts ticks in 32 bits
-    tracks: int = 1024  # with notes
-    notes: int = 1_000_000
+    tracks: int = 1024  # of the file, and of the score
+    events: int = 1_000_000  # two a note
     text_characters: int = 1 << 16  # of one name, text, marker or lyric
 
 
@@ -90,20 +90,31 @@ class MidiTrack:
 class MidiFile:
     """A file's header and tracks as they came, and the repairs it took to read them."""
 
+    name: str  # for messages
+    limits: Limits
     kind: int = 1  # 0, 1 or 2
     division: int = _FALLBACK_DIVISION  # ticks a quarter; for SMPTE the 16 bits as they stand
     tracks: list[MidiTrack] = field(default_factory=list)
     repairs: Repairs = field(default_factory=Repairs)
+    events: int = 0  # read so far
+
+    def count(self, events: int) -> None:
+        """Note events that were read; raises `LimitExceeded` past the limit."""
+        self.events += events
+        if self.events > self.limits.events:
+            raise LimitExceeded(f"{self.name}: over {self.limits.events:,} events, all that melody reads; cut the file")
 
 
 def scan(data: bytes, name: str, limits: Limits) -> MidiFile:
     """Read all events of a file. Raises `UnreadableFile` without a track chunk, `LimitExceeded` past `limits`."""
     if len(data) > limits.file_bytes:
         raise LimitExceeded(f"{name}: {len(data):,} bytes; melody reads MIDI files up to {limits.file_bytes:,} bytes")
-    file = MidiFile()
+    file = MidiFile(name, limits)
     announced, position = _read_header(data, name, file)
     while (start := _next_chunk(data, position, file)) is not None:
         position = _read_track(data, start, file)
+        if len(file.tracks) > limits.tracks:
+            raise LimitExceeded(f"{name}: over {limits.tracks:,} tracks, all that melody reads; leave the others out")
         if file.tracks[-1].end > limits.ticks:
             raise LimitExceeded(
                 f"{name}: track {len(file.tracks)} reaches tick {file.tracks[-1].end:,}; "
@@ -227,8 +238,9 @@ def _read_events(data: bytes, start: int, stop: int, file: MidiFile) -> tuple[in
     walk = _Walk(data, start, stop)
     try:
         while walk.position < stop and not walk.ended:
-            if walk.position < walk.no_run_before or not _read_run(walk, track):
+            if walk.position < walk.no_run_before or not _read_run(walk, file):
                 _read_event(walk, file)
+                file.count(1)
     except IndexError:
         walk.broken = "the track stops inside an event"
     except _Damage as damage:
@@ -274,7 +286,7 @@ _RUN = re.compile(
 _SHORTEST_RUN = 80  # bytes from which numpy is faster
 
 
-def _read_run(walk: _Walk, track: MidiTrack) -> bool:
+def _read_run(walk: _Walk, file: MidiFile) -> bool:
     """Read a run of ordinary messages at once, if one begins here: notes, controls and bends with short deltas.
 
     Each such message has three bytes below 128: the end of its delta time and two data bytes. Those above 127 are the
@@ -298,6 +310,8 @@ def _read_run(walk: _Walk, track: MidiTrack) -> bool:
     status = status[np.maximum.accumulate(np.where(status >= 0x80, np.arange(len(status)), 0))]
     ticks = walk.tick + np.cumsum(delta)
     messages = status << 16 | octets[low[:, 1]] << 8 | octets[low[:, 2]]
+    file.count(len(low))
+    track = file.tracks[-1]
     track.ticks.frombytes(ticks.tobytes())
     track.messages.frombytes(messages.astype(np.uint32).tobytes())
     walk.tick, walk.status, walk.position, walk.loose = int(ticks[-1]), int(status[-1]), run.end(), False

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from symusic import ControlChange, PitchBend, TextMeta, Track
 
-from melody.midi.events import MidiTrack, Repairs
+from melody.errors import LimitExceeded
+from melody.midi.events import MidiFile, MidiTrack, Repairs
 from melody.midi.metas import Labels
 from melody.score import Ints, Notes, set_notes
 
@@ -129,18 +130,24 @@ def _note_repairs(onsets: Ints, ends: Ints, open_: NDArray[np.bool_], number: in
 # ---- tracks of the score ---------------------------------------------------------------------------------------------
 
 
-def tracks_of(parts: list[Part]) -> list[Track]:
+def tracks_of(parts: list[Part], file: MidiFile) -> list[Track]:
     """One track for each (part, channel, program) with notes.
 
     Controls act on a channel: each track of a part gets those of its channel, and those that stand in parts without
-    notes of that channel; so do lyrics of a part without notes go to the first track.
+    notes of that channel; so do lyrics of a part without notes go to the first track. Raises `LimitExceeded` where
+    this makes too many tracks or events.
     """
     tracks: list[Track] = []
     strays = _strays(parts)
     for part in parts:
         before = len(tracks)
         for channel in np.unique(part.begins.channel).tolist():
-            tracks += _channel_tracks(part, channel, strays[channel])
+            tracks += _channel_tracks(part, channel, strays[channel], file)
+            if len(tracks) > file.limits.tracks:
+                raise LimitExceeded(
+                    f"{file.name}: tracks, channels and programs make over {file.limits.tracks:,} tracks, "
+                    "all that melody reads; leave some out"
+                )
         lyrics = [TextMeta(tick, text) for tick, text in part.labels.lyrics]
         if lyrics and len(tracks) > before:
             tracks[before].lyrics = lyrics
@@ -167,7 +174,7 @@ def _strays(parts: list[Part]) -> dict[int, list[Channel]]:
     return strays
 
 
-def _channel_tracks(part: Part, channel: int, strays: list[Channel]) -> list[Track]:
+def _channel_tracks(part: Part, channel: int, strays: list[Channel], file: MidiFile) -> list[Track]:
     mine = part.begins.channel == channel
     notes, begins = part.notes.take(mine), part.begins.take(mine)
     own = _channel(part, channel)
@@ -187,6 +194,7 @@ def _channel_tracks(part: Part, channel: int, strays: list[Channel]) -> list[Tra
         bend = (bends.second << 7 | bends.first) - BEND_CENTRE
         track.pitch_bends = PitchBend.from_numpy(bends.tick.astype(np.int32), bend.astype(np.int32), ttype="tick")
         tracks.append(track)
+        file.count(len(controls.tick) + len(bends.tick))
     return tracks
 
 

@@ -44,30 +44,22 @@ def parse(data: bytes, name: str = "<bytes>", limits: Limits = Limits()) -> Read
     Raises `UnreadableFile` where there is no MIDI file or a damaged one without a note, `LimitExceeded` past `limits`.
     """
     file = scan(data, name, limits)
+    is_damaged = bool(file.repairs)
     tpq, tempo = _resolution(file)
-    _check_span(file, tpq, name, limits)
+    _check_span(file, tpq)
     piece = Piece()
     parts = []
     for number, track in enumerate(file.tracks, 1):
         labels = read_metas(track, number, piece, file.repairs, limits)
         parts.append(read_part(track, number, labels, file.repairs, piece.left_out))
-    _check_counts([len(part.notes.onset) for part in parts], name, limits)
     score = Score(tpq)
-    for symusic_track in tracks_of(parts):
+    for symusic_track in tracks_of(parts, file):
         score.tracks.append(symusic_track)
-    if file.repairs and not len(score.tracks):
+    if is_damaged and not len(score.tracks):
         raise UnreadableFile(f"{name}: damaged, and no note can be recovered: {file.repairs.sentences()[0]}")
     piece.fill(score, tempo)
     title = "" if len(parts[0].notes.onset) else parts[0].labels.name
     return Reading(score, file.repairs.sentences(), piece.remarks(), title, tuple(sorted(piece.texts)))
-
-
-def _check_counts(notes: list[int], name: str, limits: Limits) -> None:
-    if sum(notes) > limits.notes:
-        raise LimitExceeded(f"{name}: {sum(notes):,} notes; melody reads up to {limits.notes:,}; cut the file")
-    with_notes = sum(count > 0 for count in notes)
-    if with_notes > limits.tracks:
-        raise LimitExceeded(f"{name}: {with_notes:,} tracks with notes; melody reads up to {limits.tracks:,}")
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------
@@ -99,11 +91,11 @@ def _resolution(file: MidiFile) -> tuple[int, int | None]:
     return tpq, tempo
 
 
-def _check_span(file: MidiFile, tpq: int, name: str, limits: Limits) -> None:
+def _check_span(file: MidiFile, tpq: int) -> None:
     """Refuse ticks that no longer fit once the score is written at 480 ticks a quarter."""
     number, end = max(enumerate((track.end for track in file.tracks), 1), key=lambda pair: pair[1])
-    if end * 480 // min(tpq, 480) > limits.ticks:
+    if end * 480 // min(tpq, 480) > file.limits.ticks:
         raise LimitExceeded(
-            f"{name}: track {number} reaches tick {end:,} at {tpq} ticks a quarter; "
-            f"melody reads up to {limits.ticks:,} at 480; remove the event that lies far away"
+            f"{file.name}: track {number} reaches tick {end:,} at {tpq} ticks a quarter; "
+            f"melody reads up to {file.limits.ticks:,} at 480; remove the event that lies far away"
         )

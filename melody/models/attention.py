@@ -1,51 +1,67 @@
-"""Causal attention over a bounded memory: the last M states of the piece, the present one included.
+"""Causal attention over exactly the last `memory` states of the piece, the present one included.
 
-The memory is part of the carry, so windows glued together equal one pass, and a step costs the same at any length. The
-distance into the past is told by a learned bias for each head (as in T5, arXiv:1910.10683), without which attention
-would not know the order of what it sees.
+The memory is bounded, so that a token costs the same at any length, and it lives in the carry: windows glued by the
+carry equal one pass whatever their length. Vaswani et al. 2017 (arXiv:1706.03762), with a learned bias for each head
+and distance in place of positions (as in T5, arXiv:1910.10683, but one bias for each distance).
 """
 
 import torch
 from torch import Tensor, nn
 
-from melody.models.carry import Carry
+# memory of the carry        window of T = 4 tokens
+#   k1 k2 k3                   k4 k5 k6 k7            memory = 3
+#         [--- q4 sees ---]                           k2 would be at distance 2: q4 sees k2, k3, k4
+#                  [--- q6 sees ---]                  and so on; then the carry keeps k5 k6 k7
 
 
 class MemoryAttention(nn.Module):
-    """Multi-head attention of each state to itself and the M - 1 before it."""
+    """Multi-head attention from each state to the last `memory` states.
+
+    The carry is ``keys`` and ``values`` (B, memory, D), the newest last, and ``filled`` (B, memory): 1 where a state
+    of this piece stands, 0 where there was none yet.
+    """
 
     def __init__(self, width: int, heads: int, memory: int) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"attention_heads must divide hidden_size {width}, got {heads}")
+            raise ValueError(f"attention.heads must divide the width {width}, got {heads}")
         self.heads, self.memory = heads, memory
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
-        self.bias = nn.Parameter(torch.zeros(heads, memory))  # by distance, 0 = the present state
-        nn.init.zeros_(self.out.weight)  # at first the model is the LSTM alone
-        nn.init.zeros_(self.out.bias)
+        self.distance_bias = nn.Parameter(torch.zeros(heads, memory))  # [:, 0] is for the present state
+        for linear in (self.query, self.key, self.value, self.out):
+            nn.init.xavier_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
 
-    def initial_carry(self, batch_size: int, device: torch.device | str = "cpu") -> Carry:
-        """An empty memory: keys and values (B, M, D), and which places are filled (B, M)."""
-        zeros = torch.zeros(batch_size, self.memory, self.query.in_features, device=device)
-        return {"keys": zeros, "values": zeros.clone(), "filled": zeros[..., 0].clone()}
+    def initial_carry(self, batch_size: int, device: torch.device | str | None = None) -> dict[str, Tensor]:
+        """An empty memory."""
+        width = self.out.out_features
+        return {
+            "keys": torch.zeros(batch_size, self.memory, width, device=device),
+            "values": torch.zeros(batch_size, self.memory, width, device=device),
+            "filled": torch.zeros(batch_size, self.memory, device=device),
+        }
 
-    def forward(self, x: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
-        """x (B, T, D) -> what each state takes from its past (B, T, D), carry."""
-        batch, time, width = x.shape
-        keys = torch.cat([carry["keys"], self.key(x).float()], 1)  # (B, M + T, D)
-        values = torch.cat([carry["values"], self.value(x).float()], 1)
-        filled = torch.cat([carry["filled"], torch.ones(batch, time, device=x.device)], 1)  # (B, M + T)
-        # state t stands at place M + t and sees the places t + 1 ... t + M
-        distance = self.memory + torch.arange(time)[:, None] - torch.arange(self.memory + time)[None]  # (T, M + T)
-        visible = ((distance >= 0) & (distance < self.memory)).to(x.device)
-        bias = self.bias[:, distance.clamp(0, self.memory - 1).to(x.device)]  # (heads, T, M + T)
-        mask = torch.where(visible & (filled > 0)[:, None, None], bias[None].float(), float("-inf"))
-        attended = nn.functional.scaled_dot_product_attention(
-            self._by_head(self.query(x).float()), self._by_head(keys), self._by_head(values), attn_mask=mask
-        )
-        after = {"keys": keys[:, -self.memory :], "values": values[:, -self.memory :], "filled": filled[:, -self.memory :]}
-        return self.out(attended.transpose(1, 2).reshape(batch, time, width)), after
+    def forward(self, x: Tensor, carry: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """States x (B, T, D) to what they recall (B, T, D)."""
+        keys = torch.cat([carry["keys"], self.key(x).float()], dim=1)  # (B, M + T, D)
+        values = torch.cat([carry["values"], self.value(x).float()], dim=1)
+        filled = torch.cat([carry["filled"], torch.ones_like(x[:, :, 0], dtype=torch.float32)], dim=1)  # (B, M + T)
+        query, key, value = (self._by_head(part) for part in (self.query(x), keys, values))
+        scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5  # (B, heads, T, M + T)
+        scores = scores + self._bias(x.shape[1]) + (filled[:, None, None, :] - 1) * 1e9
+        recalled = torch.softmax(scores.float(), dim=-1).to(value.dtype) @ value  # (B, heads, T, D / heads)
+        last = slice(-self.memory, None)
+        new = {"keys": keys[:, last], "values": values[:, last], "filled": filled[:, last]}
+        return self.out(recalled.transpose(1, 2).flatten(2)), new
 
     def _by_head(self, states: Tensor) -> Tensor:
-        """(B, S, D) -> (B, heads, S, D / heads)."""
-        return states.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return states.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, *, D / heads)
+
+    def _bias(self, length: int) -> Tensor:
+        """Learned bias by distance, and a wall around the last `memory` states: (heads, T, M + T)."""
+        device = self.distance_bias.device
+        now = torch.arange(self.memory, self.memory + length, device=device)
+        distance = now[:, None] - torch.arange(self.memory + length, device=device)  # (T, M + T)
+        within = (distance >= 0) & (distance < self.memory)
+        bias = self.distance_bias[:, distance.clamp(0, self.memory - 1)]
+        return torch.where(within, bias, -1e9)

@@ -1,54 +1,63 @@
 """The carry: all that passes from one window to the next, as a nest of tensors whose first dimension is the batch.
 
-Because every part is batch first, the functions here are written once for every model.
+A nest is a tensor, or a dict, tuple or list of nests. What training and generation do with it (cut the gradient, start
+a lane afresh, follow a beam, write a checkpoint) is written here once, for every model.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-Carry = Any  # a Tensor, or a dict of carries
+Carry: TypeAlias = "Tensor | dict[str, Carry] | tuple[Carry, ...] | list[Carry]"
 
 
-def map_carry(function: Callable[..., Tensor], *carries: Carry) -> Carry:
-    """The nest of `function` applied to the tensors that stand in the same place."""
-    first = carries[0]
-    if isinstance(first, dict):
-        return {name: map_carry(function, *(carry[name] for carry in carries)) for name in first}
-    return function(*carries)
+def map_tensors(function: Callable[..., Tensor], carry: Carry, *others: Carry) -> Carry:
+    """The nest of `function(tensor, *tensors at the same place in others)`."""
+    if isinstance(carry, Tensor):
+        return function(carry, *others)
+    if isinstance(carry, dict):
+        return {key: map_tensors(function, part, *(o[key] for o in others)) for key, part in carry.items()}  # type: ignore[call-overload, index]
+    parts = [map_tensors(function, part, *(o[i] for o in others)) for i, part in enumerate(carry)]  # type: ignore[index]
+    return tuple(parts) if isinstance(carry, tuple) else parts
 
 
 def detach(carry: Carry) -> Carry:
-    """The carry without its history: gradients stop at the window's edge."""
-    return map_carry(lambda part: part.detach(), carry)
+    """The same values without their history: back-propagation ends here."""
+    return map_tensors(lambda tensor: tensor.detach(), carry)
 
 
-def reset(carry: Carry, initial: Carry, rows: Tensor) -> Carry:
-    """The carry with the rows (B,) that are True as in `initial`: a new piece begins there."""
-    return map_carry(lambda old, new: torch.where(rows.view(-1, *[1] * (old.ndim - 1)), new, old), carry, initial)
+def reset(carry: Carry, initial: Carry, mask: Tensor) -> Carry:
+    """`initial` in the rows where `mask` (B,) is true, `carry` in the others."""
+
+    def choose(tensor: Tensor, start: Tensor) -> Tensor:
+        return torch.where(mask.view(-1, *[1] * (tensor.dim() - 1)), start, tensor)
+
+    return map_tensors(choose, carry, initial)
 
 
 def reorder(carry: Carry, index: Tensor) -> Carry:
-    """The carry whose row i is the old row `index[i]`."""
-    return map_carry(lambda part: part[index], carry)
+    """The carry whose row i is the old row `index[i]`; the batch becomes as long as `index`."""
+    return map_tensors(lambda tensor: tensor.index_select(0, index), carry)
 
 
 def flatten(carry: Carry, prefix: str = "") -> dict[str, Tensor]:
-    """The tensors of a nest by name, as in "memory.keys"."""
-    if isinstance(carry, dict):
-        return {k: v for name, part in carry.items() for k, v in flatten(part, f"{prefix}{name}.").items()}
-    return {prefix.rstrip("."): carry}
+    """The tensors by name: keys and positions on the way to them, joined by dots."""
+    if isinstance(carry, Tensor):
+        return {prefix: carry}
+    items = carry.items() if isinstance(carry, dict) else ((str(i), part) for i, part in enumerate(carry))
+    parts = [flatten(part, f"{prefix}.{key}" if prefix else key) for key, part in items]
+    return {name: tensor for part in parts for name, tensor in part.items()}
 
 
-def unflatten(tensors: dict[str, Tensor]) -> Carry:
-    """The nest of tensors by name."""
-    nest: dict[str, Any] = {}
+def unflatten(tensors: Mapping[str, Tensor]) -> Carry:
+    """The nest whose tensors `flatten` named; a level of numbers becomes a tuple."""
+    if "" in tensors:
+        return tensors[""]
+    parts: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        *path, last = name.split(".")
-        place = nest
-        for part in path:
-            place = place.setdefault(part, {})
-        place[last] = tensor
-    return nest
+        key, _, rest = name.partition(".")
+        parts.setdefault(key, {})[rest] = tensor
+    nest = {key: unflatten(part) for key, part in parts.items()}
+    return tuple(nest[str(i)] for i in range(len(nest))) if "0" in nest else nest

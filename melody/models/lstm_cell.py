@@ -1,22 +1,21 @@
-"""The LSTM cell as the textbook writes it: the reference to which the fast path is held.
+"""The LSTM cell as the textbook has it: the reference that a test holds the fast path to.
 
-Hochreiter & Schmidhuber 1997, with the forget gate of Gers, Schmidhuber & Cummins 2000::
-
-    i = sigmoid(W_i x + U_i h + b_i)      what to let in
-    f = sigmoid(W_f x + U_f h + b_f)      what to keep
-    g = tanh   (W_g x + U_g h + b_g)      what is offered
-    o = sigmoid(W_o x + U_o h + b_o)      what to show
-    c' = f * c + i * g
-    h' = o * tanh(c')
+Hochreiter & Schmidhuber 1997, with the forget gate of Gers, Schmidhuber & Cummins 2000 and without peepholes.
+Weights are laid out as in `torch.nn.LSTM`: the gates i, f, g, o one below the other.
 """
 
 import torch
 from torch import Tensor
 
 
-def lstm_cell(x: Tensor, h: Tensor, c: Tensor, w: Tensor, u: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """One step: x (B, K), h and c (B, D), w (4D, K), u (4D, D), b (4D,), gates i, f, g, o -> h', c' (B, D)."""
-    i, f, g, o = (x @ w.T + h @ u.T + b).chunk(4, dim=1)  # (B, D) each
+def lstm_cell(
+    x: Tensor, h: Tensor, c: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One step: x (B, X), hidden state h (B, D), cell state c (B, D) to the new h and c.
+
+    `weight_ih` is (4D, X), `weight_hh` (4D, D), `bias` (4D,).
+    """
+    gates = x @ weight_ih.T + h @ weight_hh.T + bias  # (B, 4D)
+    i, f, g, o = gates.chunk(4, dim=1)  # (B, D) each
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-    h = torch.sigmoid(o) * torch.tanh(c)
-    return h, c
+    return torch.sigmoid(o) * torch.tanh(c), c

@@ -1,113 +1,119 @@
-"""A deep LSTM with residual connections: the model melody is built on.
+"""The residual LSTM: each layer adds what it has to say to a stream that runs from the embedding to the head.
 
-    x = token embedding + sum of one embedding a context channel              (B, T, D)
-    for each layer: x = x + dropout(LSTM(x))                                  one nn.LSTM a layer: oneDNN, cuDNN
-    optionally: x = x + attention over the last M states
-    logits = x E^T + b, with E the token embedding                            (B, T, V)
-
-Choices, with their sources: forget bias 1 (Gers et al. 2000; Jozefowicz et al. 2015); Xavier for input weights,
-orthogonal recurrent weights; dropout is locked, one mask a sequence and window (Gal & Ghahramani 2016,
-arXiv:1512.05287); weight dropout on the recurrent matrices (Merity et al. 2017, arXiv:1708.02182); tied embeddings
-(Press & Wolf 2016, arXiv:1608.05859).
+- x = token embedding + one embedding for each context channel; x = x + dropout(LSTM(x)) for each layer
+- head tied to the token embedding (Press & Wolf 2016, arXiv:1608.05859), with a bias of its own
+- locked dropout: one mask for each sequence and window (Gal & Ghahramani 2015, arXiv:1512.05287); embedding dropout
+  takes away whole tokens, weight dropout recurrent connections (Merity et al. 2017, arXiv:1708.02182)
+- optional attention over a bounded memory of past states after the last layer
+- batch first outside; time-major inside, as `nn.LSTM` and cuDNN like it
+- Xavier input weights, orthogonal recurrent ones, forget bias 1 (Jozefowicz et al. 2015)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from melody.models.attention import MemoryAttention
 from melody.models.carry import Carry
 
 
 class ResidualLSTM(nn.Module):
-    """See the module. `channel_sizes` are the numbers of values of the context channels, in their order."""
+    """`model(tokens (B, T), carry, context (B, T, C)) -> (logits (B, T, V), carry)`.
+
+    The carry is a dict: ``h_0``, ``c_0``, ``h_1`` ... (B, D) in fp32, and with attention ``keys``, ``values``
+    (B, memory, D) and ``filled`` (B, memory).
+    """
 
     causal = True
 
     def __init__(
         self,
         vocabulary_size: int,
-        channel_sizes: Sequence[int] = (),
+        channel_sizes: Sequence[int],
         hidden_size: int = 512,
         layers: int = 3,
         dropout: float = 0.2,
-        input_dropout: float = 0.1,
-        token_dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
         weight_dropout: float = 0.0,
-        attention_heads: int = 0,
-        attention_memory: int = 256,
+        attention: Mapping[str, int] | None = None,
     ) -> None:
+        """`attention` is None or ``{"heads": 8, "memory": 512}``."""
         super().__init__()
-        self.hidden_size, self.layers = hidden_size, layers
+        self.hidden_size = hidden_size
         self.dropout, self.input_dropout = dropout, input_dropout
-        self.token_dropout, self.weight_dropout = token_dropout, weight_dropout
+        self.embedding_dropout, self.weight_dropout = embedding_dropout, weight_dropout
         self.embedding = nn.Embedding(vocabulary_size, hidden_size)
-        self.channels = nn.ModuleList([nn.Embedding(size, hidden_size) for size in channel_sizes])
-        self.lstms = nn.ModuleList([nn.LSTM(hidden_size, hidden_size) for _ in range(layers)])
-        self.attention = MemoryAttention(hidden_size, attention_heads, attention_memory) if attention_heads else None
+        self.channels = nn.ModuleList(nn.Embedding(size, hidden_size) for size in channel_sizes)
+        self.lstms = nn.ModuleList(nn.LSTM(hidden_size, hidden_size) for _ in range(layers))
+        self.attention = MemoryAttention(hidden_size, **attention) if attention else None
         self.head_bias = nn.Parameter(torch.zeros(vocabulary_size))
         self._initialise()
 
     def _initialise(self) -> None:
-        nn.init.normal_(self.embedding.weight, std=self.hidden_size**-0.5)  # tied: logits start at about unit scale
+        # A head row of norm 1 gives logits of the size of the stream. The channels share a variance of 1 between them.
+        nn.init.normal_(self.embedding.weight, std=self.hidden_size**-0.5)
         for channel in self.channels:
-            nn.init.normal_(channel.weight, std=self.hidden_size**-0.5 / max(1, len(self.channels)) ** 0.5)
+            nn.init.normal_(channel.weight, std=0.5 * len(self.channels) ** -0.5)
         for lstm in self.lstms:
-            nn.init.xavier_uniform_(lstm.weight_ih_l0)
-            for gate in lstm.weight_hh_l0.data.chunk(4):
+            for gate in lstm.weight_ih_l0.chunk(4):
+                nn.init.xavier_uniform_(gate)
+            for gate in lstm.weight_hh_l0.chunk(4):
                 nn.init.orthogonal_(gate)
-            nn.init.zeros_(lstm.bias_hh_l0)
             nn.init.zeros_(lstm.bias_ih_l0)
-            lstm.bias_ih_l0.data[self.hidden_size : 2 * self.hidden_size] = 1.0  # forget gate; gates are i, f, g, o
+            nn.init.zeros_(lstm.bias_hh_l0)
+            nn.init.ones_(lstm.bias_ih_l0.chunk(4)[1])  # gates i, f, g, o; only the sum of both biases counts
 
-    def initial_carry(self, batch_size: int, device: torch.device | str = "cpu") -> Carry:
-        """What the model knows before the first token of a piece: zeros."""
-        zeros = torch.zeros(batch_size, self.layers, self.hidden_size, device=device)
-        carry: dict[str, Carry] = {"h": zeros, "c": zeros.clone()}  # (B, L, D) each
-        if self.attention is not None:
-            carry["memory"] = self.attention.initial_carry(batch_size, device)
-        return carry
+    def initial_carry(self, batch_size: int, device: torch.device | str | None = None) -> Carry:
+        """The carry before the first token of a piece: zeros."""
+        carry: dict[str, Carry] = {}
+        for layer in range(len(self.lstms)):
+            for state in "hc":
+                carry[f"{state}_{layer}"] = torch.zeros(batch_size, self.hidden_size, device=device)
+        return carry if self.attention is None else {**carry, **self.attention.initial_carry(batch_size, device)}
 
     def forward(self, tokens: Tensor, carry: Carry, context: Tensor) -> tuple[Tensor, Carry]:
-        """tokens (B, T), context (B, T, C) -> logits (B, T, V), carry."""
-        x = self._embed(tokens, context).transpose(0, 1)  # (T, B, D): time-major is faster
-        x = self._locked_dropout(x, self.input_dropout)
-        states: list[tuple[Tensor, Tensor]] = []
-        for index, lstm in enumerate(self.lstms):
-            h, c = carry["h"][:, index], carry["c"][:, index]  # (B, D)
-            out, (h, c) = self._run(lstm, x, h, c)
-            states.append((h, c))
-            x = x + self._locked_dropout(out, self.dropout)
-        after: dict[str, Carry] = {name: torch.stack(parts, 1) for name, parts in zip("hc", zip(*states), strict=True)}
+        """Logits (B, T, V), at each token for the one that follows it, and the carry after the last."""
+        assert isinstance(carry, dict)
+        x = self._locked(self._embed(tokens.T, context.transpose(0, 1)), self.input_dropout)  # (T, B, D)
+        new: dict[str, Carry] = {}
+        for layer, lstm in enumerate(self.lstms):
+            y, new[f"h_{layer}"], new[f"c_{layer}"] = self._run(lstm, x, carry[f"h_{layer}"], carry[f"c_{layer}"])
+            x = x + self._locked(y, self.dropout)
         x = x.transpose(0, 1)  # (B, T, D)
         if self.attention is not None:
-            attended, after["memory"] = self.attention(x, carry["memory"])
-            x = x + attended
-        return x @ self.embedding.weight.T + self.head_bias, after
+            memory = {name: carry[name] for name in ("keys", "values", "filled")}
+            recalled, memory = self.attention(x, memory)
+            x = x + self._locked(recalled, self.dropout, time=1)
+            new |= memory
+        return functional.linear(x, self.embedding.weight, self.head_bias), new  # (B, T, V)
 
     def _embed(self, tokens: Tensor, context: Tensor) -> Tensor:
-        x = self.embedding(tokens)  # (B, T, D)
-        if self.training and self.token_dropout:  # a word is unknown now and then, all its context stays
-            x = x * (torch.rand(*tokens.shape, 1, device=x.device) >= self.token_dropout)
+        """The sum (T, B, D) of the embeddings of tokens (T, B) and channels (T, B, C)."""
+        weight = self.embedding.weight
+        if self.training and self.embedding_dropout:
+            kept = functional.dropout(torch.ones_like(weight[:, :1]), self.embedding_dropout)  # (V, 1)
+            weight = weight * kept
+        x = functional.embedding(tokens, weight)
         for index, channel in enumerate(self.channels):
-            x = x + channel(context[..., index])
+            x = x + channel(context[:, :, index])
         return x
 
-    def _run(self, lstm: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """One layer over x (T, B, D) from the state h, c (B, D)."""
-        start = (h[None].contiguous(), c[None].contiguous())
+    def _run(self, lstm: nn.LSTM, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One layer over x (T, B, D) from the states h and c (B, D)."""
+        state = (h[None], c[None])
         if self.training and self.weight_dropout:
-            weights = dict(lstm.named_parameters())
-            weights["weight_hh_l0"] = nn.functional.dropout(weights["weight_hh_l0"], self.weight_dropout)
-            out, (h, c) = torch.func.functional_call(lstm, weights, (x, start))
+            recurrent = functional.dropout(lstm.weight_hh_l0, self.weight_dropout)
+            weights = [lstm.weight_ih_l0, recurrent, lstm.bias_ih_l0, lstm.bias_hh_l0]
+            y, h, c = torch.lstm(x, state, weights, True, 1, 0.0, True, False, False)
         else:
-            out, (h, c) = lstm(x, start)
-        return out, (h[0], c[0])
+            y, (h, c) = lstm(x, state)
+        return y, h[0].float(), c[0].float()
 
-    def _locked_dropout(self, x: Tensor, rate: float) -> Tensor:
-        """Dropout of x (T, B, D) with one mask for all times."""
-        if not self.training or not rate:
+    def _locked(self, x: Tensor, rate: float, time: int = 0) -> Tensor:
+        """Dropout with one mask for all times (dimension `time` of x)."""
+        if not (self.training and rate):
             return x
-        mask = torch.empty(1, *x.shape[1:], device=x.device).bernoulli_(1 - rate) / (1 - rate)
-        return x * mask.to(x.dtype)
+        return x * functional.dropout(torch.ones_like(x.narrow(time, 0, 1)), rate)

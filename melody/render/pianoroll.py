@@ -253,6 +253,7 @@ def _label_primer(axes: "Axes", page: Page, start: int, stop: int) -> None:
         return
     end = min(stop, page.primer_ticks)
     place = axes.get_xaxis_transform()
-    axes.plot([start, end], [0, 0], transform=place, color=PRIMER_INK, lw=2.2, clip_on=False, solid_capstyle="butt")
+    line: dict[str, Any] = {"lw": 2.2, "clip_on": False, "solid_capstyle": "butt", "zorder": 5}  # over the frame
+    axes.plot([start, end], [0, 0], transform=place, color=PRIMER_INK, **line)
     under: dict[str, Any] = {"xycoords": place, "textcoords": "offset points", "va": "top"}
     axes.annotate("primer", (start, 0), (0, -4), **under, color=PRIMER_INK, size=8)

@@ -173,15 +173,15 @@ class Reader:
     def _read_Velocity(self, value: int) -> None:
         self.velocity = (*self.velocity[: self.track], value, *self.velocity[self.track + 1 :])
 
-    def _read_Pitch(self, value: int) -> None:
-        self._read_Drum(value)
-        if self.track < VOICES:
-            self.context[_VOICE + self.track] = 1 + value
-
     def _read_Drum(self, value: int) -> None:
         self.pitch = self.last_pitch = value
         self.length = 0
         self.noted = True
+
+    def _read_Pitch(self, value: int) -> None:
+        self._read_Drum(value)
+        if self.track < VOICES:  # drums are not told: the channel moves with a transposition, they do not
+            self.context[_VOICE + self.track] = 1 + value
 
     def _read_Sustain(self, value: int) -> None:
         self.length += MAX_DURATION

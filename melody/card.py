@@ -1,0 +1,51 @@
+"""The model card of a bundle (Mitchell et al. 2019, arXiv:1810.03993): what it is, what it learned, what it can do."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
+    """The card as Markdown, from a bundle's settings and its corpus's store.json."""
+    name, model, scores = settings["name"], settings["model"], settings["scores"]
+    splits = store["splits"]
+    options = ", ".join(
+        f"{key} {value}" for key, value in model.items() if key != "name" and value not in (None, 0, 0.0)
+    )
+    lines = [
+        f"# {name}",
+        "",
+        settings["description"],
+        "",
+        f"- **Model**: {model['name']}, {settings['parameters'] / 1e6:.2f} M parameters ({options}).",
+        "- **Tracks**: " + ", ".join(f"{t['name']} ({t['lowest']}-{t['highest']})" for t in settings["tracks"]) + ".",
+        f"- **Data**: corpus `{store['name']}`; licence: {settings['licence']}.",
+        "- **Split**: by piece: "
+        + ", ".join(f"{split} {part['pieces']} pieces, {part['notes']:,} notes" for split, part in splits.items())
+        + ".",
+        f"- **Training**: `melody train configs/{name}.yaml` (the exact configuration is `config.yaml` here); "
+        f"the best of the averaged weights on valid, at pass {settings['passes']}.",
+        f"- **This card**: `melody export outputs/runs/{name}`; its figures again: `melody evaluate {name}`.",
+        "",
+        "## Nats per note",
+        "",
+        "-ln p(all tokens, end included | BOS) over the number of notes, on whole held-out pieces, knowing the piece's "
+        "length and key; of the 8-bit step graph, within the grammar. (valid fp32: as trained, without the grammar.)",
+        "",
+        "| valid | test | valid fp32 |",
+        "|---|---|---|",
+        f"| {scores['valid_nats_per_note']:.4f} | {scores['test_nats_per_note']:.4f} "
+        f"| {scores['valid_nats_per_note_fp32']:.4f} |",
+        "",
+    ]
+    if settings.get("statistics"):
+        lines += ["## What it composes, beside the held-out pieces", "", *_statistics(settings["statistics"]), ""]
+    return "\n".join(lines)
+
+
+def _statistics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    header = ["100 unfiltered samples of 16 bars from nothing, default settings.", ""]
+    table = ["| statistic | model | corpus | overlapped area |", "|---|---|---|---|"]
+    for row in rows:
+        overlap = "" if row["overlap"] is None or row["overlap"] != row["overlap"] else f"{row['overlap']:.2f}"
+        table.append(f"| {row['statistic']} | {row['model']:.3g} | {row['corpus']:.3g} | {overlap} |")
+    return header + table

@@ -1,0 +1,187 @@
+"""The configuration of a training run: YAML and ``key=value`` changes, checked before anything costs time.
+
+OmegaConf reads and merges (plain YAML takes ``1e-3`` for text), pydantic checks. A mistake is one line that names the
+file and the key: ``configs/chorale.yaml: model.hiden_size: unknown key; did you mean hidden_size?``
+Configuration ends here: models and training get values, `ResidualLSTM(**config.model.options())`.
+"""
+
+import os
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from yaml import YAMLError
+
+from melody.errors import ConfigError
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AttentionConfig(Section):
+    """Attention after the last layer."""
+
+    heads: Count = 8
+    memory: Count = 512  # states it sees
+
+
+class ResidualLSTMConfig(Section):
+    """The options of `melody.models.ResidualLSTM`."""
+
+    name: Literal["residual_lstm"] = "residual_lstm"
+    hidden_size: Count = 512
+    layers: Count = 3
+    dropout: Rate = 0.2  # after each layer
+    input_dropout: Rate = 0.0
+    embedding_dropout: Rate = 0.0  # of whole tokens
+    weight_dropout: Rate = 0.0  # of recurrent connections
+    attention: AttentionConfig | None = None
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "ResidualLSTMConfig":
+        if self.attention and self.hidden_size % self.attention.heads:
+            raise ValueError(f"attention.heads must divide hidden_size {self.hidden_size}, got {self.attention.heads}")
+        return self
+
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of the model."""
+        return self.model_dump(exclude={"name"})
+
+
+class DataConfig(Section):
+    """How pieces become windows."""
+
+    batch_size: Count = 32  # lanes, over all devices together
+    window: Count = 128  # tokens of truncated back-propagation
+    transpose: bool = True  # each piece in a new transposition every pass
+    plan_dropout: Share = 0.0  # how often a plan channel is hidden for a piece
+    seed: Natural = 0
+
+
+class OptimizerConfig(Section):
+    """AdamW with warm-up and cosine."""
+
+    learning_rate: Positive = 2e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    betas: tuple[Rate, Rate] = (0.9, 0.98)
+    clip_norm: Positive = 1.0
+    warmup_steps: Natural = 100
+    floor: Share = 0.02  # of the learning rate, at the end of the cosine
+    passes: Count | None = None  # where the cosine ends; default: max_passes
+    label_smoothing: Rate = 0.0
+
+
+class EvaluationConfig(Section):
+    """When to look at the valid split, and when to stop."""
+
+    every: Count = 1  # passes
+    patience: Count | None = 10  # evaluations without a better one; null: never stop early
+    batch_size: Count = 32
+    window: Count = 256
+
+
+class TrainConfig(Section):
+    """One training run that anyone can repeat."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
+    corpus: str  # a name in corpora/ or the folder of a token store
+    description: str = ""
+    licence: str = ""
+    tempo_qpm: Positive = 120.0  # of a piece that the model writes from nothing
+    track_names: tuple[str, ...] = ()  # of the tracks it writes, in order
+    model: ResidualLSTMConfig = ResidualLSTMConfig()
+    data: DataConfig = DataConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    ema_decay: Rate = 0.998  # of the averaged weights that are evaluated and exported; 0: the last weights
+    max_passes: Count = 100
+    max_minutes: Positive | None = None  # of the run, over all its sessions
+    checkpoint_minutes: Positive = 5.0
+    precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"  # auto: bf16 where the processor has it
+    devices: Count = 1
+    threads: Count | None = None  # of each process on a CPU; default: its share of the cores
+    compile: bool = False
+    tensorboard: bool = True
+
+    @model_validator(mode="after")
+    def _devices_fit(self) -> "TrainConfig":
+        for section in ("data", "evaluation"):
+            if getattr(self, section).batch_size % self.devices:
+                raise ValueError(f"{section}.batch_size must be a multiple of devices {self.devices}")
+        return self
+
+
+def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> TrainConfig:
+    """The configuration in a YAML file with changes such as ``model.layers=2``. Raises `ConfigError`."""
+    path = Path(path)
+    try:
+        merged = OmegaConf.load(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read: {error.strerror or error}") from error
+    except (YAMLError, OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(f"{path}: is not YAML: {_one_line(error)}") from error
+    if not OmegaConf.is_dict(merged):
+        raise ConfigError(f"{path}: must hold keys and values, such as name: chorale")
+    for change in overrides:
+        if "=" not in change:
+            raise ConfigError(f"{change!r} is no change of the configuration; write key=value, as model.layers=2")
+        try:
+            merged = OmegaConf.merge(merged, OmegaConf.from_dotlist([change]))
+        except (YAMLError, OmegaConfBaseException, ValueError) as error:
+            raise ConfigError(f"{change}: {_one_line(error)}") from error
+    try:
+        values = OmegaConf.to_container(merged, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{path}: {_one_line(error)}") from error
+    return check_config(values, path)
+
+
+def check_config(values: Any, source: str | os.PathLike[str] = "configuration") -> TrainConfig:
+    """The configuration of plain values; `source` stands before each message. Raises `ConfigError`."""
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{os.fspath(source)}: {_explain(dict(one))}" for one in error.errors()]
+        raise ConfigError("\n".join(lines)) from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _explain(error: dict[str, Any]) -> str:
+    path = [str(part) for part in error["loc"]]
+    key = ".".join(path)
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key; {_suggest(path)}"
+    if error["type"] == "missing":
+        return f"{key}: is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    came = "" if isinstance(error["input"], BaseModel | dict) else f", got {error['input']!r}"
+    return (f"{key}: " if key else "") + message[0].lower() + message[1:] + came
+
+
+def _suggest(path: list[str]) -> str:
+    section: type[BaseModel] = TrainConfig
+    for part in path[:-1]:
+        section = next(kind for kind in _kinds(section.model_fields[part].annotation) if issubclass(kind, BaseModel))
+    close = get_close_matches(path[-1], section.model_fields, 1)
+    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(section.model_fields)}"
+
+
+def _kinds(annotation: Any) -> list[type]:
+    """The classes an annotation allows: itself, or the members of a union."""
+    return [kind for kind in (get_args(annotation) or (annotation,)) if isinstance(kind, type)]

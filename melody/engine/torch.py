@@ -1,0 +1,66 @@
+"""The reference engine: the model that was trained, stepped token by token in torch, in 32-bit floats."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from melody.bundle import Bundle
+from melody.engine import Carry, Logits
+from melody.errors import UnreadableFile
+from melody.models import build
+from melody.models.carry import flatten, unflatten
+
+
+class TorchEngine:
+    """See `melody.engine.Engine`. The model may be given as it is, or is built from a bundle's weights."""
+
+    def __init__(self, model: Bundle | torch.nn.Module) -> None:
+        self._model = (_model_of(model) if isinstance(model, Bundle) else model).eval()
+        self._like = self._model.initial_carry(1)  # type: ignore[operator]
+        self._names = list(flatten(self._like))
+        self._initial = tuple(part.numpy() for part in flatten(self._like).values())
+
+    def initial_carry(self, batch: int) -> Carry:
+        """The carry before the first token of a piece."""
+        return tuple(np.repeat(part, batch, axis=0) for part in self._initial)
+
+    @torch.inference_mode()
+    def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry) -> tuple[Logits, Carry]:
+        """See `melody.engine.Engine`."""
+        nest = unflatten(
+            self._like, {name: torch.from_numpy(part) for name, part in zip(self._names, carry, strict=True)}
+        )
+        tokens = torch.from_numpy(np.asarray(ids, np.int64))[:, None]  # (B, 1)
+        channels = torch.from_numpy(np.asarray(context, np.int64))[:, None]  # (B, 1, C)
+        with _without_onednn():
+            logits, after = self._model(tokens, nest, channels)
+        return logits[:, 0].numpy(), tuple(part.numpy() for part in flatten(after).values())
+
+
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    """For single steps oneDNN's set-up costs more than it gains. (Its own `flags` warn about other devices.)"""
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before
+
+
+def _model_of(bundle: Bundle) -> torch.nn.Module:
+    options: dict[str, Any] = dict(bundle.settings["model"])
+    name = options.pop("name")
+    sizes = [channel.size for channel in bundle.tokenizer.channels]
+    model = build(name, vocabulary_size=len(bundle.tokenizer.vocabulary), channel_sizes=sizes, **options)
+    path = bundle.file("weights.safetensors")
+    try:
+        model.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    except RuntimeError as error:
+        raise UnreadableFile(f"{path}: does not fit the model that bundle.json describes: {error}") from error
+    return model

@@ -1,0 +1,176 @@
+"""From a configuration to a run, and from a run to a bundle: where corpus, training and engine meet."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.bundle import FORMAT, LOCAL, TrackInfo
+from melody.config import TrainConfig, check_config, load_config
+from melody.corpus import AugmentedSource, Split, TokenStore, shift_tables
+from melody.corpus.prepare import open_or_prepare
+from melody.errors import MelodyError
+from melody.files import refuse_overwrite
+from melody.score import notes_of
+from melody.tokens import EventTokenizer
+
+RUNS = Path("outputs/runs")
+
+
+def train_from_config(path: Path, overrides: Sequence[str] = (), run: Path | None = None) -> int:
+    """Train as a configuration file says, in `run` (default ``outputs/runs/NAME``); return the exit code.
+
+    A run that was stopped goes on. Raises `ConfigError` for a configuration that does not check.
+    """
+    from melody.training import train
+
+    config = load_config(path, overrides)
+    tokenizer = EventTokenizer()
+    store = store_of(config.corpus)
+    if store.vocabulary_hash != tokenizer.vocabulary.hash:
+        raise MelodyError(f"{store.folder}: made with another vocabulary; run melody prepare {config.corpus} --force")
+    train_split, valid_split = store.split("train"), store.split("valid")
+    learnt = AugmentedSource(
+        train_split, shift_tables(tokenizer, train_split), config.data.transpose, config.data.plan_dropout
+    )
+    held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False)
+    sizes = [channel.size for channel in tokenizer.channels]
+    result = train(config, learnt, held_out, len(tokenizer.vocabulary), sizes, run or RUNS / config.name)
+    return result.exit_code
+
+
+def store_of(corpus: str) -> TokenStore:
+    """The token store in a folder, or that of a recipe or a folder of music, made where it is not there yet."""
+    if (Path(corpus) / "store.json").is_file():
+        return TokenStore.open(corpus)
+    return open_or_prepare(corpus)
+
+
+def export_run(
+    run: Path, out: Path | None = None, *, fp32: bool = False, samples: int = 100, force: bool = False
+) -> Path:
+    """Make a bundle of a run's best checkpoint; return its folder (default ``outputs/bundles/NAME``).
+
+    The model card holds what `melody evaluate` finds of the very bundle, with `samples` compositions. `fp32` adds the
+    step graph with 32-bit weights. Raises `MelodyError` where there is no best checkpoint, or the folder exists.
+    """
+    from melody.training.checkpoint import load_newest
+
+    found = load_newest(run, "best")
+    if found is None:
+        raise MelodyError(f"{run}: has no best checkpoint; train it first: melody train CONFIG --run {run}")
+    tensors, info = found
+    config = check_config(info["config"], run)
+    target = out or LOCAL / config.name
+    if not (force and (target / "bundle.json").is_file()):  # only a bundle is ever replaced
+        refuse_overwrite(target, force=False)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        _fill(temporary, config, {name: t.float().numpy() for name, t in tensors.items()}, info, fp32, samples)
+        if target.exists():
+            shutil.rmtree(target)
+        os.chmod(temporary, 0o755)
+        os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _fill(
+    folder: Path, config: TrainConfig, weights: dict[str, Any], info: dict[str, Any], fp32: bool, samples: int
+) -> None:
+    """Write all files of a bundle."""
+    from omegaconf import OmegaConf
+    from safetensors.numpy import save_file
+
+    from melody.engine.step_graph import build_step_graph, step_weights
+
+    store = store_of(config.corpus)
+    step = step_weights(weights, heads=config.model.attention.heads if config.model.attention else 0)
+    (folder / "step.onnx").write_bytes(build_step_graph(step))
+    if fp32:
+        (folder / "step-fp32.onnx").write_bytes(build_step_graph(step, eight_bit=False))
+    save_file(
+        {name: np.ascontiguousarray(w, np.float16) for name, w in weights.items()}, folder / "weights.safetensors"
+    )
+    tokenizer = EventTokenizer()
+    counts = token_counts(store.split("train"), tokenizer)
+    vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": counts.tolist()}
+    (folder / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(info["config"])), encoding="utf-8")
+    settings = {
+        "format": FORMAT,
+        "name": config.name,
+        "description": config.description,
+        "licence": config.licence,
+        "corpus": config.corpus,
+        "tempo_qpm": config.tempo_qpm,
+        "model": config.model.model_dump(mode="json"),
+        "parameters": int(sum(w.size for w in weights.values())),
+        "passes": info["pass"],
+        "tokenizer": tokenizer.config,
+        "vocabulary_hash": tokenizer.vocabulary.hash,
+        "tracks": [track.__dict__ for track in tracks_of(store.split("train"), tokenizer, config.track_names)],
+        "scores": {"valid_nats_per_note_fp32": info["valid"]["nats_per_note"]},
+        "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())},
+    }
+    _write_settings(folder, settings)
+    _evaluate_and_describe(folder, settings, store, samples)
+
+
+def _write_settings(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "bundle.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+
+def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenStore, samples: int) -> None:
+    """Evaluate the bundle as it stands, and write its figures and the card."""
+    from melody.card import model_card
+    from melody.evaluation.evaluate import evaluate_model
+
+    found = {split: evaluate_model(folder, split=split, samples=0).likelihood for split in ("valid", "test")}
+    settings["scores"] |= {f"{split}_nats_per_note": likelihood.nats_per_note for split, likelihood in found.items()}
+    rows = evaluate_model(folder, samples=samples).statistics if samples else []
+    settings["statistics"] = rows
+    _write_settings(folder, settings)
+    (folder / "README.md").write_text(model_card(settings, store.info), encoding="utf-8")
+
+
+def token_counts(split: Split, tokenizer: EventTokenizer) -> NDArray[np.int64]:
+    """How often each token (V,) stands in a split, over all transpositions that training may draw."""
+    tables = shift_tables(tokenizer, split)
+    counts = np.zeros(len(tokenizer.vocabulary), np.int64)
+    for piece in range(len(split)):
+        plain = np.bincount(split.piece(piece)[0], minlength=len(counts))
+        least, greatest = split.shifts[piece].tolist()
+        for shift in range(least, greatest + 1):
+            counts += np.bincount(tables.ids[shift - tables.lowest], weights=plain, minlength=len(counts)).astype(int)
+    return counts
+
+
+def tracks_of(split: Split, tokenizer: EventTokenizer, names: Sequence[str]) -> list[TrackInfo]:
+    """The tracks of the split's pieces by number: name, program, and the pitches they hold."""
+    scores = [tokenizer.decode(split.piece(index)[0]) for index in range(len(split))]
+    result = []
+    for number in range(max(len(score.tracks) for score in scores)):
+        tracks = [score.tracks[number] for score in scores if number < len(score.tracks)]
+        pitch = np.concatenate([notes_of(track).pitch for track in tracks])
+        programs = [int(track.program) for track in tracks]
+        result.append(
+            TrackInfo(
+                name=names[number] if number < len(names) else f"Track {number + 1}",
+                program=max(set(programs), key=programs.count),
+                drums=sum(track.is_drum for track in tracks) * 2 > len(tracks),
+                lowest=int(pitch.min(initial=127)),
+                highest=int(pitch.max(initial=0)),
+                mean=round(float(pitch.mean()), 2) if len(pitch) else 60.0,
+            )
+        )
+    return result

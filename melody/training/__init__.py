@@ -1,0 +1,11 @@
+"""Training: lanes and windows, loss, schedule, evaluation, checkpoints and the loop that joins them.
+
+It knows tokens, windows and carries, and no notes but their number (for nats per note).
+"""
+
+from melody.training.checkpoint import load_best
+from melody.training.evaluate import Evaluation, evaluate
+from melody.training.lanes import Lanes, PieceSource, Window
+from melody.training.loop import TrainResult, train
+
+__all__ = ["Evaluation", "Lanes", "PieceSource", "TrainResult", "Window", "evaluate", "load_best", "train"]

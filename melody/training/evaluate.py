@@ -1,0 +1,68 @@
+"""Nats per note of a model over whole pieces: the carry goes through each piece, chance plays no part.
+
+The sum of -ln p(all tokens, end included | BOS), divided by the number of notes, compares tokenizers and models.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from melody.models import carry as carries
+from melody.training.lanes import Lanes, PieceSource
+from melody.training.loss import cross_entropy
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What held-out pieces cost."""
+
+    nats: float
+    tokens: int
+    notes: int
+
+    @property
+    def nats_per_token(self) -> float:
+        """Bound to the tokenizer."""
+        return self.nats / max(1, self.tokens)
+
+    @property
+    def nats_per_note(self) -> float:
+        """Comparable between tokenizers."""
+        return self.nats / max(1, self.notes)
+
+
+def evaluate(
+    model: nn.Module,
+    source: PieceSource,
+    *,
+    batch_size: int = 32,
+    window: int = 256,
+    rank: int = 0,
+    ranks: int = 1,
+    stop: Callable[[], bool] = lambda: False,
+) -> Evaluation | None:
+    """The nats of a model over all pieces of a source that does not augment; None where `stop` cut it short.
+
+    With several ranks each counts the pieces of its own lanes; the notes are those of the whole source.
+    """
+    device = next(model.parameters()).device
+    lanes = Lanes(source, batch_size, window, rank=rank, ranks=ranks)
+    initial = model.initial_carry(batch_size // ranks, device)  # type: ignore[operator]
+    carry, nats, tokens = initial, 0.0, 0
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            for item in lanes.windows(0):
+                if stop():
+                    return None
+                here = item.to(device)
+                carry = carries.reset(carry, initial, here.reset)
+                logits, carry = model(here.tokens, carry, here.context)
+                total, count = cross_entropy(logits, here.targets, here.mask)
+                nats, tokens = nats + total.item(), tokens + int(count)
+    finally:
+        model.train(was_training)
+    return Evaluation(nats, tokens, int(source.notes.sum()))

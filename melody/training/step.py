@@ -1,0 +1,80 @@
+"""One optimizer step: a window forward, its loss backward, the gradient clipped, the weights moved and averaged.
+
+A step without a finite loss and gradient changes no weight; the lanes then start from an empty carry.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from melody.config import TrainConfig
+from melody.models import carry as carries
+from melody.training.lanes import Window
+from melody.training.loss import cross_entropy
+from melody.training.schedule import learning_rate
+from melody.training.state import RunState
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step did."""
+
+    nats_per_token: float
+    gradient_norm: float
+    learning_rate: float
+    tokens: int
+    finite: bool
+
+
+def take_step(
+    fabric: Fabric, network: Any, optimizer: Any, state: RunState, window: Window, config: TrainConfig, total_steps: int
+) -> StepResult:
+    """Read a window and learn from it. `network` and `optimizer` are Fabric's views of the state's own."""
+    rate = _set_learning_rate(state, config, total_steps)
+    carry = carries.reset(state.carry, state.initial, window.reset)
+    logits, carry = network(window.tokens, carry, window.context)
+    nats, count = cross_entropy(logits, window.targets, window.mask, config.optimizer.label_smoothing)
+    tokens = _over_ranks(fabric, count)
+    fabric.backward(nats * (fabric.world_size / tokens))  # gradients are averaged over ranks
+    norm = fabric.clip_gradients(network, optimizer, max_norm=config.optimizer.clip_norm, error_if_nonfinite=False)
+    nats_per_token = float(_over_ranks(fabric, nats.detach())) / int(tokens)
+    finite = bool(torch.isfinite(norm)) and bool(torch.isfinite(torch.tensor(nats_per_token)))
+    if finite:
+        optimizer.step()
+        state.average(config.ema_decay)
+    optimizer.zero_grad()
+    state.carry = carries.detach(carry) if finite else state.initial
+    _count(state, finite)
+    return StepResult(nats_per_token, float(norm), rate, int(tokens), finite)
+
+
+def _set_learning_rate(state: RunState, config: TrainConfig, total_steps: int) -> float:
+    rate = learning_rate(
+        state.progress.step,
+        peak=config.optimizer.learning_rate,
+        warmup_steps=config.optimizer.warmup_steps,
+        total_steps=total_steps,
+        floor=config.optimizer.floor,
+    )
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def _over_ranks(fabric: Fabric, value: Tensor) -> Tensor:
+    if fabric.world_size == 1:
+        return value
+    total = fabric.all_reduce(value, reduce_op="sum")
+    assert isinstance(total, Tensor)
+    return total
+
+
+def _count(state: RunState, finite: bool) -> None:
+    progress = state.progress
+    progress.step += 1
+    progress.window += 1
+    progress.skipped += not finite
+    progress.skipped_in_a_row = 0 if finite else progress.skipped_in_a_row + 1
