@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from yaml import YAMLError
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from melody.errors import ConfigError
 
@@ -128,7 +128,7 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     """The configuration in a YAML file with changes such as ``model.layers=2``. Raises `ConfigError`."""
     path = Path(path)
     try:
-        merged = OmegaConf.load(path)
+        merged: Any = OmegaConf.load(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot read: {error.strerror or error}") from error
     except (YAMLError, OmegaConfBaseException, ValueError) as error:
@@ -169,7 +169,7 @@ def _explain(error: dict[str, Any]) -> str:
         return f"{key}: unknown key; {_suggest(path)}"
     if error["type"] == "missing":
         return f"{key}: is missing"
-    message = error["msg"].removeprefix("Value error, ")
+    message: str = error["msg"].removeprefix("Value error, ")
     came = "" if isinstance(error["input"], BaseModel | dict) else f", got {error['input']!r}"
     return (f"{key}: " if key else "") + message[0].lower() + message[1:] + came
 

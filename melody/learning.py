@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from melody.bundle import FORMAT, LOCAL, TrackInfo
 from melody.config import TrainConfig, check_config, load_config
-from melody.corpus import AugmentedSource, Split, TokenStore, shift_tables
-from melody.corpus.prepare import open_or_prepare
+from melody.corpus import AugmentedSource, Split, TokenStore, open_store, shift_tables
 from melody.errors import MelodyError
 from melody.files import refuse_overwrite
 from melody.score import notes_of
@@ -33,7 +32,7 @@ def train_from_config(path: Path, overrides: Sequence[str] = (), run: Path | Non
 
     config = load_config(path, overrides)
     tokenizer = EventTokenizer()
-    store = store_of(config.corpus)
+    store = open_store(config.corpus)
     if store.vocabulary_hash != tokenizer.vocabulary.hash:
         raise MelodyError(f"{store.folder}: made with another vocabulary; run melody prepare {config.corpus} --force")
     train_split, valid_split = store.split("train"), store.split("valid")
@@ -44,13 +43,6 @@ def train_from_config(path: Path, overrides: Sequence[str] = (), run: Path | Non
     sizes = [channel.size for channel in tokenizer.channels]
     result = train(config, learnt, held_out, len(tokenizer.vocabulary), sizes, run or RUNS / config.name)
     return result.exit_code
-
-
-def store_of(corpus: str) -> TokenStore:
-    """The token store in a folder, or that of a recipe or a folder of music, made where it is not there yet."""
-    if (Path(corpus) / "store.json").is_file():
-        return TokenStore.open(corpus)
-    return open_or_prepare(corpus)
 
 
 def export_run(
@@ -93,7 +85,7 @@ def _fill(
 
     from melody.engine.step_graph import build_step_graph, step_weights
 
-    store = store_of(config.corpus)
+    store = open_store(config.corpus)
     step = step_weights(weights, heads=config.model.attention.heads if config.model.attention else 0)
     (folder / "step.onnx").write_bytes(build_step_graph(step))
     if fp32:

@@ -12,6 +12,7 @@ from melody.midi.reader import Reading, parse
 from melody.midi.source import read_bytes
 
 SUPPORTED = "MIDI (.mid, .midi, .kar, .rmi), MusicXML (.musicxml, .xml, .mxl) and ABC (.abc)"
+MAX_FILE_BYTES = 64 << 20  # of any kind; MIDI has a limit of its own
 _XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 _MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")
 
@@ -44,7 +45,7 @@ def load(path: str | os.PathLike[str], limits: Limits = Limits()) -> Reading:
     Raises `UnreadableFile` for what is no music melody reads, naming what it seems to be, and `LimitExceeded`.
     """
     name, suffix = os.fspath(path), Path(path).suffix.lower()
-    data = read_bytes(path, limits.file_bytes)
+    data = read_bytes(path, MAX_FILE_BYTES)
     if not data:
         raise UnreadableFile(f"{name}: is empty; export or download it again")
     if _is_midi(data, suffix):

@@ -19,7 +19,7 @@ import numpy as np
 from melody.corpus.duplicates import clusters, draw_split
 from melody.corpus.pieces import Dropped, Piece, Reader, music_files, read_file, read_pieces, read_single
 from melody.corpus.recipe import READERS, SPLITS, Counts, load_pieces, load_recipe, recipe_folders
-from melody.corpus.store import StoredPiece, check_place, write_store
+from melody.corpus.store import StoredPiece, TokenStore, check_place, write_store
 from melody.errors import MelodyError
 from melody.score import Ints
 from melody.tokens import EventTokenizer
@@ -120,6 +120,16 @@ def prepare(
     stored = {s: [_stored(p, limits, corpus.max_shift) for p in members] for s, members in splits.items()}
     write_store(folder, corpus.name, EventTokenizer(), stored, report.to_dict(), force=force)
     return report
+
+
+def open_store(source: str | os.PathLike[str]) -> TokenStore:
+    """The store in a folder, or that of a recipe or a folder of music at its default place, made if it is not there."""
+    if (Path(source) / "store.json").is_file():
+        return TokenStore.open(source)
+    corpus = _find(source)
+    if not (corpus.out / "store.json").is_file():
+        prepare(source)
+    return TokenStore.open(corpus.out)
 
 
 def _find(source: str | os.PathLike[str]) -> Corpus:

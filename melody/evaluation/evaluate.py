@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from melody.bundle import Bundle, open_bundle
-from melody.corpus.prepare import open_or_prepare
+from melody.corpus import open_store
 from melody.engine import open_engine
 from melody.errors import UsageError
 from melody.evaluation.compare import table
@@ -42,7 +42,7 @@ def evaluate_model(
     if split not in ("valid", "test"):
         raise UsageError(f"split must be valid or test, got {split}")
     bundle = open_bundle(model)
-    store = open_or_prepare(bundle.settings["corpus"])
+    store = open_store(bundle.settings["corpus"])
     held_out = store.split(split)
     pieces = [held_out.piece(index)[0] for index in range(len(held_out))]
     likelihood = likelihood_of(pieces, int(held_out.notes.sum()), bundle, open_engine(bundle, engine))

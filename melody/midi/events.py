@@ -248,6 +248,9 @@ def _read_events(data: bytes, start: int, stop: int, file: MidiFile) -> tuple[in
     track.end = track.ticks[-1] if walk.broken and track.ticks else walk.tick
     if walk.above:
         file.repairs.add("data bytes above 127; read without their top bit", f"{walk.above:,} in {_place(file)}")
+    if walk.loosely:
+        sentence = "running status goes on across meta or system events; followed it"
+        file.repairs.add(sentence, f"{walk.loosely:,} in {_place(file)}")
     if walk.broken:
         file.repairs.add(f"{walk.broken}; kept what came before", f"{_place(file)}, byte {walk.event:,}")
     elif not walk.ended:
@@ -268,6 +271,7 @@ class _Walk:
     tick: int = 0
     status: int = 0  # running status
     loose: bool = False  # a meta or system event stands between the running status and its next use
+    loosely: int = 0  # how often that was
     above: int = 0  # data bytes with the top bit set
     no_run_before: int = 0
     ended: bool = False
@@ -335,9 +339,7 @@ def _read_event(walk: _Walk, file: MidiFile) -> None:
         position += 1
     elif not walk.status:
         raise _Damage("data without a status byte")
-    elif walk.loose:
-        place = f"{_place(file)}, byte {walk.event:,}"
-        file.repairs.add("running status goes on across a meta or system event; followed it", place)
+    walk.loosely += status < 0x80 and walk.loose
     walk.loose = False
     first, second = data[position], 0
     if not 0xC0 <= walk.status < 0xE0:

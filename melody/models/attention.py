@@ -55,7 +55,7 @@ class MemoryAttention(nn.Module):
         return self.out(recalled.transpose(1, 2).flatten(2)), new
 
     def _by_head(self, states: Tensor) -> Tensor:
-        return states.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, *, D / heads)
+        return states.view(*states.shape[:2], self.heads, -1).transpose(1, 2)  # (B, heads, *, D / heads)
 
     def _bias(self, length: int) -> Tensor:
         """Learned bias by distance, and a wall around the last `memory` states: (heads, T, M + T)."""

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from melody.models.attention import MemoryAttention
-from melody.models.carry import Carry
 
 
 class ResidualLSTM(nn.Module):
@@ -56,39 +55,36 @@ class ResidualLSTM(nn.Module):
         # A head row of norm 1 gives logits of the size of the stream. The channels share a variance of 1 between them.
         nn.init.normal_(self.embedding.weight, std=self.hidden_size**-0.5)
         for channel in self.channels:
-            nn.init.normal_(channel.weight, std=0.5 * len(self.channels) ** -0.5)
+            (weight,) = channel.parameters()
+            nn.init.normal_(weight, std=0.5 * len(self.channels) ** -0.5)
         for lstm in self.lstms:
-            for gate in lstm.weight_ih_l0.chunk(4):
-                nn.init.xavier_uniform_(gate)
-            for gate in lstm.weight_hh_l0.chunk(4):
-                nn.init.orthogonal_(gate)
-            nn.init.zeros_(lstm.bias_ih_l0)
-            nn.init.zeros_(lstm.bias_hh_l0)
-            nn.init.ones_(lstm.bias_ih_l0.chunk(4)[1])  # gates i, f, g, o; only the sum of both biases counts
+            weight_ih, weight_hh, bias_ih, bias_hh = lstm.parameters()  # gates i, f, g, o one below the other
+            for gate_ih, gate_hh in zip(weight_ih.chunk(4), weight_hh.chunk(4), strict=True):
+                nn.init.xavier_uniform_(gate_ih)
+                nn.init.orthogonal_(gate_hh)
+            nn.init.zeros_(bias_ih)
+            nn.init.zeros_(bias_hh)
+            nn.init.ones_(bias_ih.chunk(4)[1])  # only the sum of both biases counts
 
-    def initial_carry(self, batch_size: int, device: torch.device | str | None = None) -> Carry:
+    def initial_carry(self, batch_size: int, device: torch.device | str | None = None) -> dict[str, Tensor]:
         """The carry before the first token of a piece: zeros."""
-        carry: dict[str, Carry] = {}
-        for layer in range(len(self.lstms)):
-            for state in "hc":
-                carry[f"{state}_{layer}"] = torch.zeros(batch_size, self.hidden_size, device=device)
-        return carry if self.attention is None else {**carry, **self.attention.initial_carry(batch_size, device)}
+        names = [f"{state}_{layer}" for layer in range(len(self.lstms)) for state in "hc"]
+        carry = {name: torch.zeros(batch_size, self.hidden_size, device=device) for name in names}
+        return carry if self.attention is None else carry | self.attention.initial_carry(batch_size, device)
 
-    def forward(self, tokens: Tensor, carry: Carry, context: Tensor) -> tuple[Tensor, Carry]:
+    def forward(self, tokens: Tensor, carry: dict[str, Tensor], context: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits (B, T, V), at each token for the one that follows it, and the carry after the last."""
-        assert isinstance(carry, dict)
         x = self._locked(self._embed(tokens.T, context.transpose(0, 1)), self.input_dropout)  # (T, B, D)
-        new: dict[str, Carry] = {}
+        new: dict[str, Tensor] = {}
         for layer, lstm in enumerate(self.lstms):
             y, new[f"h_{layer}"], new[f"c_{layer}"] = self._run(lstm, x, carry[f"h_{layer}"], carry[f"c_{layer}"])
             x = x + self._locked(y, self.dropout)
         x = x.transpose(0, 1)  # (B, T, D)
         if self.attention is not None:
-            memory = {name: carry[name] for name in ("keys", "values", "filled")}
-            recalled, memory = self.attention(x, memory)
+            recalled, memory = self.attention(x, carry)
             x = x + self._locked(recalled, self.dropout, time=1)
             new |= memory
-        return functional.linear(x, self.embedding.weight, self.head_bias), new  # (B, T, V)
+        return functional.linear(x, self.embedding.weight, self.head_bias), new
 
     def _embed(self, tokens: Tensor, context: Tensor) -> Tensor:
         """The sum (T, B, D) of the embeddings of tokens (T, B) and channels (T, B, C)."""
@@ -101,16 +97,15 @@ class ResidualLSTM(nn.Module):
             x = x + channel(context[:, :, index])
         return x
 
-    def _run(self, lstm: nn.LSTM, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _run(self, lstm: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One layer over x (T, B, D) from the states h and c (B, D)."""
-        state = (h[None], c[None])
         if self.training and self.weight_dropout:
-            recurrent = functional.dropout(lstm.weight_hh_l0, self.weight_dropout)
-            weights = [lstm.weight_ih_l0, recurrent, lstm.bias_ih_l0, lstm.bias_hh_l0]
-            y, h, c = torch.lstm(x, state, weights, True, 1, 0.0, True, False, False)
+            weight_ih, weight_hh, *biases = lstm.parameters()
+            weights = [weight_ih, functional.dropout(weight_hh, self.weight_dropout), *biases]
+            y, h, c = torch.lstm(x, (h[None], c[None]), weights, True, 1, 0.0, True, False, False)
         else:
-            y, (h, c) = lstm(x, state)
-        return y, h[0].float(), c[0].float()
+            y, (h, c) = lstm(x, (h[None], c[None]))
+        return y, h[0].float(), c[0].float()  # the carry stays in fp32 under autocast
 
     def _locked(self, x: Tensor, rate: float, time: int = 0) -> Tensor:
         """Dropout with one mask for all times (dimension `time` of x)."""

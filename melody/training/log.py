@@ -70,7 +70,7 @@ class RunLog:
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(os.fspath(folder / "tensorboard"), purge_step=step + 1)  # type: ignore[no-untyped-call]
+            self._board = SummaryWriter(os.fspath(folder / "tensorboard"), purge_step=step + 1)
         if self.console.is_terminal:
             self._bar = Progress(TextColumn("{task.description}"), BarColumn(), console=self.console, transient=True)
             self._task = self._bar.add_task("")

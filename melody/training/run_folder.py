@@ -21,7 +21,9 @@ def locked(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("a+", encoding="ascii") as file:
         file.seek(0)
         if not _lock(file.fileno()):
-            raise MelodyError(f"{folder}: process {file.read().strip()} trains here; wait for it, or choose another --run")
+            raise MelodyError(
+                f"{folder}: process {file.read().strip()} trains here; wait for it, or choose another --run"
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

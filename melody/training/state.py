@@ -1,7 +1,7 @@
 """The state of a run: everything that a step reads and changes, and its way into a checkpoint and back.
 
-Weights, averaged weights (EMA), optimizer moments, carry, random states and position: with these restored, a run goes on
-bit for bit as if it had never stopped.
+Weights, averaged weights (EMA), optimizer moments, carry, random states and position: with these restored, a run goes
+on bit for bit as if it had never stopped.
 """
 
 import copy
@@ -56,7 +56,7 @@ class RunState:
     def average(self, decay: float) -> None:
         """Move the averaged weights towards the present ones; early on faster, so that the start is forgotten."""
         decay = min(decay, (1 + self.progress.step) / (10 + self.progress.step))
-        torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)  # type: ignore[attr-defined]
+        torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors of this process by name, without the carry and the random states."""

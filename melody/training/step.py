@@ -41,6 +41,7 @@ def take_step(
     fabric.backward(nats * (fabric.world_size / tokens))  # gradients are averaged over ranks
     norm = fabric.clip_gradients(network, optimizer, max_norm=config.optimizer.clip_norm, error_if_nonfinite=False)
     nats_per_token = float(_over_ranks(fabric, nats.detach())) / int(tokens)
+    assert norm is not None  # as it is for DeepSpeed alone
     finite = bool(torch.isfinite(norm)) and bool(torch.isfinite(torch.tensor(nats_per_token)))
     if finite:
         optimizer.step()
