@@ -21,9 +21,11 @@ from melody.errors import ConfigError, LimitExceeded, MelodyError, UnreadableFil
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
     from pathlib import Path
 
     from melody.generation import Composer, Take
+    from melody.midi import Text
     from melody.score import Score
 
 __version__ = "0.1.0"
@@ -56,8 +58,17 @@ def load(model: str | os.PathLike[str] = "chorale", *, engine: str = "onnx", thr
     return Composer(str(model), engine=engine, threads=threads)
 
 
-def write(piece: Score | Take, path: str | os.PathLike[str], *, force: bool = False) -> Path:
-    """Write a score or a take as MIDI by the rules of DAWs; a take's settings are embedded as text.
+def write(
+    piece: Score | Take,
+    path: str | os.PathLike[str],
+    *,
+    title: str = "",
+    texts: Sequence[str | Text] = (),
+    force: bool = False,
+) -> Path:
+    """Write a score or a take as MIDI by the rules of DAWs; a take's settings are embedded as a text event.
+
+    `title` and `texts` go to the conductor track (`melody.reading.load` gives those of a file).
 
     Raises `MelodyError` where the file exists (unless `force`) or cannot be written.
     """
@@ -66,8 +77,8 @@ def write(piece: Score | Take, path: str | os.PathLike[str], *, force: bool = Fa
     from melody.midi import write_midi
 
     settings = getattr(piece, "settings", None)
-    texts = [f"melody {__version__} {json.dumps(settings)}"] if settings else []
-    return write_midi(_score_of(piece), path, force=force, texts=texts)
+    about = [f"melody {__version__} {json.dumps(settings)}"] if settings else []
+    return write_midi(_score_of(piece), path, title=title, texts=[*texts, *about], force=force)
 
 
 def render(
@@ -84,4 +95,4 @@ def render(
 
 
 def _score_of(piece: Score | Take) -> Score:
-    return getattr(piece, "score", piece)  # type: ignore[return-value]
+    return getattr(piece, "score", piece)

@@ -12,7 +12,10 @@ from melody.tokens import CHANNELS, EventTokenizer, Plan, Reader, obeys
 
 TOKENIZER = EventTokenizer()
 VOCABULARY = TOKENIZER.vocabulary
-LAST_RESORT = ("End", "Duration", "Pitch", "Drum", "Velocity", "Track", "Bar", "Position")  # ends a walk soon
+SHORTEST_END = {  # which types to prefer in order to end a walk, by whether something sounds in the bar
+    True: ("End", "Duration", "Bar", "Pitch", "Drum", "Velocity"),
+    False: ("End", "Duration", "Pitch", "Drum", "Velocity", "Track", "Position"),
+}
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -30,11 +33,12 @@ def walk(seed: int, prefix: list[int], plan: Plan | None = None, tokens: int = 3
     ids = list(prefix)
     while not ids or ids[-1] != VOCABULARY.ids["End"][0]:
         allowed = np.flatnonzero(reader.allow())
+        assert len(ids) < 2000 + len(prefix), "a walk without an end"
         assert len(allowed), f"a dead end after {VOCABULARY.describe(ids[-8:])}"
         kinds = list(dict.fromkeys(VOCABULARY.kind_of[token] for token in allowed))
         kind = kinds[generator.integers(len(kinds))]
         if len(ids) > tokens:
-            kind = next((k for k in LAST_RESORT if k in kinds), kind)
+            kind = next((k for k in SHORTEST_END[reader.sounding] if k in kinds), kind)
         token = int(generator.choice([t for t in allowed if VOCABULARY.kind_of[t] == kind]))
         reader.read(token)
         ids.append(token)

@@ -11,7 +11,7 @@ from melody.errors import UsageError
 
 if TYPE_CHECKING:
     from melody.generation import Take
-    from melody.score import Score
+    from melody.midi import Reading
 
 EXAMPLES = """
 Examples:
@@ -82,31 +82,34 @@ def compose(
     import secrets
 
     import melody
+    from melody.midi import cautions
 
     report = Report(as_json)
     seed = secrets.randbelow(2**31) if seed is None else seed
     extras = [suffix for suffix, wanted in ((".wav", wav), (".flac", flac), (".mp3", mp3), (".png", png)) if wanted]
     names = names_of_takes(out, primer.stem if primer else Path(model).name, seed, takes)
     _refuse_existing([name.with_suffix(suffix) for name in names for suffix in (".mid", *extras)], force)
-    score, repairs = _read(primer)
+    reading = _read(primer)
+    repairs = reading.repairs if reading else ()
     for repair in repairs:
         report.line(f"{primer}: repaired: {repair}")
     decoding = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "greedy": greedy}
     search = {"beam_width": beam_width, "length_penalty": length_penalty}
     control = {"key": key, "tempo_qpm": tempo, "meter": parse_meter(meter), "ending": ending, "only_new": only_new}
     composer = melody.load(model, engine=engine)
-    composed = composer.compose(score, bars=bars, takes=takes, seed=seed, **decoding, **search, **control)
-    for message in composed[0].messages:
+    composed = composer.compose(
+        reading.score if reading else None, bars=bars, takes=takes, seed=seed, **decoding, **search, **control
+    )
+    messages = [*composed[0].messages, *cautions(composed[0].score)]
+    for message in messages:
         report.line(message)
     written = []
     for take, name in zip(composed, names, strict=True):
-        files = write_take(take, name, extras, soundfont, force)
+        files = write_take(take, name, reading, extras, soundfont, force)
         written.append(_described(take, files))
         report.line(_line_of(take, files))
     report.line(f"model {composer.bundle.name}, seed {seed}")
-    report.done(
-        model=composer.bundle.name, seed=seed, repairs=list(repairs), messages=list(composed[0].messages), takes=written
-    )
+    report.done(model=composer.bundle.name, seed=seed, repairs=list(repairs), messages=messages, takes=written)
 
 
 def names_of_takes(out: Path, stem: str, seed: int, takes: int) -> list[Path]:
@@ -128,11 +131,14 @@ def parse_meter(text: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def write_take(take: "Take", name: Path, extras: list[str], soundfont: Path | None, force: bool) -> dict[str, str]:
+def write_take(
+    take: "Take", name: Path, reading: "Reading | None", extras: list[str], soundfont: Path | None, force: bool
+) -> dict[str, str]:
     """Write a take as MIDI and what else is asked for; the path of each by its kind."""
     import melody
 
-    files = {"midi": str(melody.write(take, name, force=force))}
+    title, texts = (reading.title, reading.texts) if reading and not take.settings["only_new"] else ("", ())
+    files = {"midi": str(melody.write(take, name, title=title, texts=texts, force=force))}
     for suffix in extras:
         path = name.with_suffix(suffix)
         if suffix == ".png":
@@ -145,13 +151,12 @@ def write_take(take: "Take", name: Path, extras: list[str], soundfont: Path | No
     return files
 
 
-def _read(primer: Path | None) -> "tuple[Score | None, tuple[str, ...]]":
+def _read(primer: Path | None) -> "Reading | None":
     if primer is None:
-        return None, ()
+        return None
     from melody.reading import load
 
-    reading = load(primer)
-    return reading.score, reading.repairs
+    return load(primer)
 
 
 def _refuse_existing(paths: list[Path], force: bool) -> None:

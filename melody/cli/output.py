@@ -1,7 +1,7 @@
 """How commands speak: lines for people, or one JSON report for programs."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ class Report:
             print(json.dumps(self.data, indent=2, default=str))
 
 
-def table(rows: list[Mapping[str, Any]], format_of: Mapping[str, Callable[[Any], str]] | None = None) -> str:
+def table(rows: Sequence[Mapping[str, Any]], format_of: Mapping[str, Callable[[Any], str]] | None = None) -> str:
     """Rows of one shape as aligned text columns; numbers to the right."""
     if not rows:
         return ""

@@ -4,5 +4,4 @@ from melody.corpus.augment import AugmentedSource, Tables, shift_tables
 from melody.corpus.prepare import Report, open_store, prepare
 from melody.corpus.store import Split, TokenStore
 
-__all__ = ["AugmentedSource", "Report", "Split", "Tables", "TokenStore",
-    "open_store", "prepare", "shift_tables"]
+__all__ = ["AugmentedSource", "Report", "Split", "Tables", "TokenStore", "open_store", "prepare", "shift_tables"]

@@ -21,9 +21,9 @@ class TorchEngine:
 
     def __init__(self, model: Bundle | torch.nn.Module) -> None:
         self._model = (_model_of(model) if isinstance(model, Bundle) else model).eval()
-        self._like = self._model.initial_carry(1)  # type: ignore[operator]
-        self._names = list(flatten(self._like))
-        self._initial = tuple(part.numpy() for part in flatten(self._like).values())
+        initial = flatten(self._model.initial_carry(1))  # type: ignore[operator]
+        self._names = list(initial)
+        self._initial = tuple(part.numpy() for part in initial.values())
 
     def initial_carry(self, batch: int) -> Carry:
         """The carry before the first token of a piece."""
@@ -32,9 +32,7 @@ class TorchEngine:
     @torch.inference_mode()
     def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry) -> tuple[Logits, Carry]:
         """See `melody.engine.Engine`."""
-        nest = unflatten(
-            self._like, {name: torch.from_numpy(part) for name, part in zip(self._names, carry, strict=True)}
-        )
+        nest = unflatten({name: torch.from_numpy(part) for name, part in zip(self._names, carry, strict=True)})
         tokens = torch.from_numpy(np.asarray(ids, np.int64))[:, None]  # (B, 1)
         channels = torch.from_numpy(np.asarray(context, np.int64))[:, None]  # (B, 1, C)
         with _without_onednn():
@@ -46,7 +44,7 @@ class TorchEngine:
 def _without_onednn() -> Iterator[None]:
     """For single steps oneDNN's set-up costs more than it gains. (Its own `flags` warn about other devices.)"""
     before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = False
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
     try:
         yield
     finally:

@@ -80,8 +80,9 @@ def log_probability(logits: Logits, token: int) -> float:
 
 
 def _probabilities(logits: Logits) -> NDArray[np.float64]:
-    weights: NDArray[np.float64] = np.exp(logits - logits.max(), dtype=np.float64)
-    return weights / weights.sum()
+    weights = np.exp(logits - logits.max(), dtype=np.float64)
+    result: NDArray[np.float64] = weights / weights.sum()
+    return result
 
 
 def _only(logits: Logits, kept: NDArray[np.integer]) -> Logits:

@@ -13,7 +13,7 @@ from symusic import KeySignature, Tempo, Track
 
 from melody.bundle import Bundle, TrackInfo
 from melody.errors import MelodyError
-from melody.key import Key, estimate_key
+from melody.key import Key, estimate_key, key_of_signature
 from melody.score import GRID, Ints, Notes, Score, bars, notes_of, quantize, set_notes, tempo_bin, tempo_of_bin
 from melody.tokens.vocabulary import VELOCITIES
 
@@ -90,8 +90,7 @@ class _Seen:
 
 def _key_of(score: Score) -> Key:
     if score.key_signatures:
-        first = score.key_signatures[0]
-        return Key((7 * first.key + 9 * first.tonality) % 12, "minor" if first.tonality else "major")
+        return key_of_signature(score.key_signatures[0].key, score.key_signatures[0].tonality)
     return estimate_key(score)
 
 

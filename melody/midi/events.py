@@ -29,12 +29,12 @@ _PLACES = 4  # of one kind of repair that are named
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file may hold; beyond it, `LimitExceeded`. A file at the limits takes seconds and some 300 MB."""
+    """What a file may hold; beyond it, `LimitExceeded`. A file at the limits takes a few seconds and some 200 MB."""
 
     file_bytes: int = 8 << 20
     ticks: int = (1 << 31) - 1  # symusic counts ticks in 32 bits
     tracks: int = 1024  # of the file, and of the score
-    events: int = 1_000_000  # two a note
+    events: int = 500_000  # two a note
     text_characters: int = 1 << 16  # of one name, text, marker or lyric
 
 

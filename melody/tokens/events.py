@@ -76,7 +76,7 @@ class EventTokenizer:
         """The ids with which a piece of these tracks begins, before its first bar."""
         return [_RANGES["Begin"][0], *_header(tracks)]
 
-    def decode(self, ids: Ids) -> Score:
+    def decode(self, ids: NDArray[np.integer]) -> Score:
         """The quantised score of ids that obey the grammar; EOS may be missing, an unfinished note is left out."""
         return _decode(np.asarray(ids, np.int64))
 
@@ -89,7 +89,7 @@ class EventTokenizer:
             row[:] = reader.context
         return result
 
-    def plan_of(self, ids: Ids) -> Plan:
+    def plan_of(self, ids: NDArray[np.integer]) -> Plan:
         """What a complete piece turned out to be: its number of bars and its first key."""
         ids = np.asarray(ids)
         keys = ids[_is(ids, "Key")]

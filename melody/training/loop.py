@@ -5,8 +5,8 @@
 - ``last.safetensors`` every few minutes, at each evaluation and on SIGINT or SIGTERM; a run resumes there, bit for bit
 - stops by patience, passes or minutes, or after three steps in a row without a finite loss
 
-A run's folder holds ``last`` and ``best``, the ``previous`` of each, ``steps.csv``, ``evaluations.csv``, ``tensorboard``
-and a ``lock``.
+A run's folder holds ``last`` and ``best``, the ``previous`` of each, ``steps.csv``, ``evaluations.csv``,
+``tensorboard`` and a ``lock``.
 """
 
 import signal

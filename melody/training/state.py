@@ -74,9 +74,7 @@ class RunState:
         for name, weight in self.model.named_parameters():
             moments = part_of(tensors, f"optimizer.{name}")
             if moments:
-                self.optimizer.state[weight] = {
-                    key: value if key == "step" else value.to(weight.device) for key, value in moments.items()
-                }
+                self.optimizer.state[weight] = {key: value.to(weight.device) for key, value in moments.items()}
         self.progress = Progress(**progress)
 
     def info(self) -> dict[str, Any]:
@@ -89,13 +87,14 @@ class RunState:
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
     """AdamW (arXiv:1711.05101) that lets matrices decay, but no biases and no embeddings."""
-    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    weights = list(model.parameters())
-    decaying = [weight for weight in weights if weight.dim() > 1 and id(weight) not in tables]
-    chosen = {id(weight) for weight in decaying}
+    tables = {id(weight) for part in model.modules() if isinstance(part, nn.Embedding) for weight in part.parameters()}
+    decaying, others = [], []
+    for name, weight in model.named_parameters():
+        decays = weight.dim() > 1 and id(weight) not in tables and not name.endswith("bias")
+        (decaying if decays else others).append(weight)
     groups = [
         {"params": decaying, "weight_decay": config.weight_decay},
-        {"params": [weight for weight in weights if id(weight) not in chosen], "weight_decay": 0.0},
+        {"params": others, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 
