@@ -89,8 +89,8 @@ class EvaluationConfig(Section):
 
     every: Count = 1  # passes
     patience: Count | None = 10  # evaluations without a better one; null: never stop early
-    batch_size: Count = 32
-    window: Count = 256
+    batch_size: Count = 16
+    window: Count = 128
 
 
 class TrainConfig(Section):

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import content, grid_score, rows, scores
 from symusic import ControlChange, KeySignature, Note, Tempo, TextMeta, TimeSignature, Track
@@ -42,6 +42,7 @@ SIGNATURES_OF_TWELVE = range(-5, 7)  # the spelling that transposition keeps to
 # ---- notes and bars -------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=50)
 @given(scores())
 def test_notes_go_into_arrays_and_back(score: Score) -> None:
     copy = score.copy()
@@ -51,6 +52,7 @@ def test_notes_go_into_arrays_and_back(score: Score) -> None:
     assert note_count(score) == sum(len(track.notes) for track in score.tracks)
 
 
+@settings(max_examples=50)
 @given(scores())
 def test_no_function_changes_its_argument(score: Score) -> None:
     before = score.copy()
@@ -62,6 +64,7 @@ def test_no_function_changes_its_argument(score: Score) -> None:
     assert score == before
 
 
+@settings(max_examples=50)
 @given(scores())
 def test_bars_cover_the_music_and_not_a_bar_more(score: Score) -> None:
     lines, end = bars(score), end_tick(score)
@@ -72,6 +75,7 @@ def test_bars_cover_the_music_and_not_a_bar_more(score: Score) -> None:
     assert {tick for tick, *_ in meters(score) if tick < end} <= set(lines.tolist())
 
 
+@settings(max_examples=50)
 @given(scores((480, 960)))
 def test_bars_are_those_one_counts_one_by_one(score: Score) -> None:
     expected, tick = [0], 0
@@ -127,12 +131,14 @@ def test_a_meter_without_length_is_refused_by_name() -> None:
 # ---- resolutions ----------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=50)
 @given(scores(), st.integers(2, 40))
 def test_resampling_to_a_multiple_and_back_is_exact(score: Score, factor: int) -> None:
     assume(all(n.duration for t in score.tracks for n in t.notes))
     assert content(resample(resample(score, score.tpq * factor), score.tpq)) == content(score)
 
 
+@settings(max_examples=50)
 @given(scores(), st.sampled_from((24, 480, 1000)))
 def test_resampling_rounds_onsets_and_ends_half_up(score: Score, tpq: int) -> None:
     def rounded(ticks: int) -> int:
@@ -167,6 +173,7 @@ def test_rescale_is_exact_for_numbers_and_arrays(ticks: int, old: int, new: int)
 # ---- transposition --------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=50)
 @given(scores(), st.integers(-20, 20))
 def test_transposing_there_and_back_changes_nothing(score: Score, semitones: int) -> None:
     pitched = [n.pitch for t in score.tracks if not t.is_drum for n in t.notes]
@@ -179,6 +186,7 @@ def test_transposing_there_and_back_changes_nothing(score: Score, semitones: int
         assert not old.is_drum or old == new
 
 
+@settings(max_examples=50)
 @given(scores())
 def test_no_transposition_is_the_score_itself(score: Score) -> None:
     assert transpose(score, 0) == score
@@ -202,6 +210,7 @@ def test_leaving_the_midi_range_is_refused_by_name() -> None:
 # ---- clips ----------------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=50)
 @given(scores().map(quantize), st.data())
 def test_a_clip_holds_the_notes_and_bars_of_its_place(score: Score, data: st.DataObject) -> None:
     lines = bars(score)
@@ -235,6 +244,7 @@ def test_a_clip_begins_with_what_is_in_force() -> None:
     assert [(m.time, m.text) for m in result.markers] == [(0, "B"), (8, "C")]
 
 
+@settings(max_examples=50)
 @given(scores((24,)))
 def test_clipping_all_bars_changes_no_note(score: Score) -> None:
     lines = bars(score)
@@ -342,6 +352,7 @@ def test_meters_after_the_last_note_do_not_matter() -> None:
     assert len(quantize(score).time_signatures) == 1
 
 
+@settings(max_examples=50)
 @given(scores())
 def test_no_pitch_sounds_twice_at_once(score: Score) -> None:
     for track in score.tracks:

@@ -83,6 +83,7 @@ def _first_files(path: Path, folder: str) -> list[bytes]:
     return found
 
 
+@settings(max_examples=50)
 @given(scores(), scores())
 def test_two_scores_share_a_spelling_only_where_they_are_equal(one: Score, other: Score) -> None:
     same = TOKENIZER.encode(one).tolist() == TOKENIZER.encode(other).tolist()
@@ -170,6 +171,7 @@ def respell(score: Score) -> Score:
     return score
 
 
+@settings(max_examples=50)
 @given(scores().map(respell), st.data())
 def test_shifted_ids_and_context_are_those_of_the_transposed_score(score: Score, data: st.DataObject) -> None:
     ids = TOKENIZER.encode(score)
@@ -186,6 +188,7 @@ def test_shifted_ids_and_context_are_those_of_the_transposed_score(score: Score,
         assert table[0][before].tolist() == before.tolist()
 
 
+@settings(max_examples=50)
 @given(scores())
 def test_one_semitone_past_the_range_leaves_midi(score: Score) -> None:
     ids = TOKENIZER.encode(score)
@@ -282,6 +285,7 @@ def test_values_stand_for_their_bins() -> None:
     assert np.abs(decoded.velocity - np.arange(1, 128)).max() <= 2
 
 
+@settings(max_examples=50)
 @given(scores())
 def test_decoding_gives_scores_of_the_grid(score: Score) -> None:
     decoded = TOKENIZER.decode(TOKENIZER.encode(score))

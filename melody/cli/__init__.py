@@ -6,7 +6,6 @@ Each command is one function in a module of its own and imports what it needs wh
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 
 from melody.cli import compose, files, learn, models
@@ -21,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+# Recent releases of typer carry click inside, older ones use the installed one; BadParameter leads to either's bases.
+CommandLineError: type[Exception] = typer.BadParameter.__bases__[0]  # click's UsageError
+
 for module in (compose, models, files, learn):
     module.register(app)
 
@@ -48,13 +50,15 @@ def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code."""
     try:
         result = app(args=arguments, standalone_mode=False)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return stop.exit_code
-    except (click.UsageError, UsageError) as error:
-        return _fail(error.format_message() if isinstance(error, click.UsageError) else str(error), 2)
-    except (MelodyError, click.ClickException) as error:
+    except UsageError as error:
+        return _fail(str(error), 2)
+    except CommandLineError as error:
+        return _fail(error.format_message(), 2)  # type: ignore[attr-defined]
+    except MelodyError as error:
         return _fail(str(error), 1)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", 130)
     except BrokenPipeError:  # the reader of our output has gone
         return 1

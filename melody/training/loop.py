@@ -165,7 +165,7 @@ class Session:
             if reason == "max_minutes" and progress.window:
                 self._evaluate(due=False)
             if reason:
-                return reason
+                return self._signal() or reason
             self._pass()
 
     def _reason_to_stop(self) -> str:
