@@ -136,14 +136,21 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
 
 
 def token_counts(split: Split, tokenizer: EventTokenizer) -> NDArray[np.int64]:
-    """How often each token (V,) stands in a split, over all transpositions that training may draw."""
+    """How often each token (V,) stands in a split, over all transpositions that training may draw.
+
+    Keys count as they were written: a piece from nothing should not choose six sharps as lightly as one.
+    """
+    keys = tokenizer.vocabulary.ids["Key"]
     tables = shift_tables(tokenizer, split)
     counts = np.zeros(len(tokenizer.vocabulary), np.int64)
     for piece in range(len(split)):
         plain = np.bincount(split.piece(piece)[0], minlength=len(counts))
         least, greatest = split.shifts[piece].tolist()
         for shift in range(least, greatest + 1):
-            counts += np.bincount(tables.ids[shift - tables.lowest], weights=plain, minlength=len(counts)).astype(int)
+            shifted = np.bincount(tables.ids[shift - tables.lowest], weights=plain, minlength=len(counts)).astype(int)
+            if shift:
+                shifted[keys.start : keys.stop] = 0
+            counts += shifted
     return counts
 
 

@@ -1,0 +1,39 @@
+"""What is inside the wheel: the shipped models and recipes travel with the code, and nothing else does."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(next(out.glob("*.whl"))) as wheel:
+        return set(wheel.namelist())
+
+
+def test_each_shipped_model_is_whole(names: set[str]):
+    models = {name.split("/")[2] for name in names if name.startswith("melody/bundles/")}
+    assert "chorale" in models
+    for model in models:
+        for part in ("bundle.json", "vocabulary.json", "step.onnx", "weights.safetensors", "README.md"):
+            assert f"melody/bundles/{model}/{part}" in names
+
+
+def test_recipes_travel_and_music_does_not(names: set[str]):
+    assert {"melody/corpora/chorale/recipe.yaml", "melody/corpora/chorale/split.json"} <= names
+    music = (".mid", ".midi", ".mxl", ".musicxml", ".abc", ".npy", ".npz")
+    assert not [name for name in names if name.endswith(music)]
+
+
+def test_nothing_but_the_package(names: set[str]):
+    assert {name.split("/")[0] for name in names} <= {"melody", "melody-0.1.0.dist-info"}
+    assert "melody/py.typed" in names
