@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from melody.files import refuse_overwrite
 from melody.score import notes_of
 from melody.tokens import EventTokenizer
 
+if TYPE_CHECKING:
+    from melody.tokens.miditok_adapter import MidiTokTokenizer
+
 RUNS = Path("outputs/runs")
 
 
@@ -31,10 +34,8 @@ def train_from_config(path: Path, overrides: Sequence[str] = (), run: Path | Non
     from melody.training import train
 
     config = load_config(path, overrides)
-    tokenizer = EventTokenizer()
     store = open_store(config.corpus)
-    if store.vocabulary_hash != tokenizer.vocabulary.hash:
-        raise MelodyError(f"{store.folder}: made with another vocabulary; run melody prepare {config.corpus} --force")
+    tokenizer = tokenizer_of(store)
     train_split, valid_split = store.split("train"), store.split("valid")
     learnt = AugmentedSource(
         train_split, shift_tables(tokenizer, train_split), config.data.transpose, config.data.plan_dropout
@@ -43,6 +44,21 @@ def train_from_config(path: Path, overrides: Sequence[str] = (), run: Path | Non
     sizes = [channel.size for channel in tokenizer.channels]
     result = train(config, learnt, held_out, len(tokenizer.vocabulary), sizes, run or RUNS / config.name)
     return result.exit_code
+
+
+def tokenizer_of(store: TokenStore) -> "EventTokenizer | MidiTokTokenizer":
+    """The tokenizer with which a store was made. Raises `MelodyError` where its vocabulary has changed since."""
+    config = store.info["tokenizer"]["config"]
+    tokenizer: EventTokenizer | MidiTokTokenizer
+    if config.get("name") == EventTokenizer.name:
+        tokenizer = EventTokenizer(**config)
+    else:
+        from melody.tokens.miditok_adapter import MidiTokTokenizer
+
+        tokenizer = MidiTokTokenizer(**config)
+    if store.vocabulary_hash != tokenizer.vocabulary.hash:
+        raise MelodyError(f"{store.folder}: made with another vocabulary; run melody prepare {store.name} --force")
+    return tokenizer
 
 
 def export_run(
@@ -86,6 +102,11 @@ def _fill(
     from melody.engine.step_graph import build_step_graph, step_weights
 
     store = open_store(config.corpus)
+    tokenizer = tokenizer_of(store)
+    if not isinstance(tokenizer, EventTokenizer):
+        raise MelodyError(
+            f"{tokenizer.name}: its grammar is not melody's; such a model is for comparison, not a bundle"
+        )
     step = step_weights(weights, heads=config.model.attention.heads if config.model.attention else 0)
     (folder / "step.onnx").write_bytes(build_step_graph(step))
     if fp32:
@@ -93,7 +114,6 @@ def _fill(
     save_file(
         {name: np.ascontiguousarray(w, np.float16) for name, w in weights.items()}, folder / "weights.safetensors"
     )
-    tokenizer = EventTokenizer()
     counts = token_counts(store.split("train"), tokenizer)
     vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": counts.tolist()}
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")

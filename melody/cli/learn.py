@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from melody.cli.output import Report, table
+from melody.errors import UsageError
 
 JSON = Annotated[bool, typer.Option("--json", help="A report for programs.")]
 
@@ -23,6 +24,8 @@ def prepare(
     out: Annotated[Path | None, typer.Option(help="Folder of the token store.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: all cores.")] = None,
     seed: Annotated[int, typer.Option(help="Draws the split of a folder.")] = 0,
+    miditok: Annotated[str | None, typer.Option(help="Tokens of MidiTok: REMI, TSD, MMM ... to compare.")] = None,
+    bpe: Annotated[int | None, typer.Option(help="Merge MidiTok's tokens to a vocabulary of this size.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a store that is there.")] = False,
     as_json: JSON = False,
 ) -> None:
@@ -33,7 +36,9 @@ def prepare(
     from melody.corpus import prepare as prepare_corpus
 
     report = Report(as_json)
-    result = prepare_corpus(corpus, out, workers=workers, seed=seed, force=force)
+    if bpe and not miditok:
+        raise UsageError("--bpe merges the tokens of MidiTok: say which with --miditok REMI")
+    result = prepare_corpus(corpus, out, workers=workers, seed=seed, miditok=miditok, bpe=bpe, force=force)
     rows = [
         {"split": split, "pieces": result.pieces[split], "notes": result.notes[split], "tokens": result.tokens[split]}
         for split in result.pieces
@@ -43,6 +48,8 @@ def prepare(
         report.line(f"dropped {count}: {reason}")
     for difference in result.differences:
         report.line(f"differs from the recipe: {difference}")
+    if miditok:
+        report.line(f"{result.tokenizer} keeps {result.lossless:.1%} of the pieces without loss")
     report.line(f"{result.folder} in {result.seconds:.1f} s")
     report.done(**result.to_dict())
 

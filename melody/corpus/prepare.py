@@ -12,17 +12,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from melody.corpus.duplicates import clusters, draw_split
 from melody.corpus.pieces import Dropped, Piece, Reader, music_files, read_file, read_pieces, read_single
 from melody.corpus.recipe import READERS, SPLITS, Counts, load_pieces, load_recipe, recipe_folders
+from melody.corpus.retokenize import learn_miditok, retokenized
 from melody.corpus.store import StoredPiece, TokenStore, check_place, write_store
 from melody.errors import MelodyError
 from melody.score import Ints
 from melody.tokens import EventTokenizer
+
+if TYPE_CHECKING:
+    from melody.tokens.miditok_adapter import MidiTokTokenizer
 
 _MIDI_RANGE = (0, 127)
 
@@ -58,6 +62,8 @@ class Report:
     shared_clusters: int  # with pieces in more than one split; 0 for a folder
     overlaps: dict[str, str]  # held-out piece -> train piece with which it shares music
     differences: list[str]  # from what the recipe expects
+    tokenizer: str
+    lossless: float  # share of the pieces that the tokenizer keeps whole
     seconds: float
 
     @property
@@ -82,8 +88,13 @@ def prepare(
     progress: bool | None = None,
     force: bool = False,
     seed: int = 0,
+    miditok: str | None = None,
+    bpe: int | None = None,
 ) -> Report:
     """Make a token store of a recipe (by name) or of a folder of MIDI, MusicXML and ABC files.
+
+    The tokens are melody's events, or with `miditok` (REMI, TSD, MMM ...) those of MidiTok, merged to a vocabulary of
+    `bpe` by byte pair encoding where that is given; such a store is for training and comparing.
 
     `out` is by default ``corpora/NAME/prepared`` for a recipe and ``outputs/stores/NAME`` for a folder. `workers` are
     processes (default: all cores); `progress` shows a bar on stderr (default: where that is a terminal); `seed` draws
@@ -93,6 +104,8 @@ def prepare(
     began = time.perf_counter()
     corpus = _find(source)
     folder = Path(out) if out is not None else corpus.out
+    if out is None and miditok is not None:
+        folder = folder.with_name(f"{folder.name}-{miditok.lower()}" + (f"-bpe{bpe}" if bpe else ""))
     check_place(folder, force)
     progress = sys.stderr.isatty() if progress is None else progress
     pieces, unreadable = read_pieces(corpus.items, corpus.reader, corpus.ngram, workers=workers, progress=progress)
@@ -103,6 +116,13 @@ def prepare(
     labels = clusters([piece.grams for piece in pieces])
     drawn = draw_split(labels, seed) if corpus.split_of is None else [corpus.split_of[p.name] for p in pieces]
     splits = {split: [p for p, s in zip(pieces, drawn, strict=True) if s == split] for split in SPLITS}
+    limits = pitch_limits(splits["train"], corpus.ranges)
+    differences = _differences(splits, corpus.expected)
+    tokenizer: "EventTokenizer | MidiTokTokenizer" = EventTokenizer()
+    lossless = 1.0
+    if miditok is not None:
+        tokenizer = learn_miditok(splits["train"], miditok, bpe)
+        splits, lossless = retokenized(splits, tokenizer)
     report = Report(
         name=corpus.name,
         folder=folder,
@@ -113,12 +133,13 @@ def prepare(
         clusters=len(set(labels.tolist())),
         shared_clusters=_shared(labels, drawn),
         overlaps=corpus.overlaps,
-        differences=_differences(splits, corpus.expected),
+        differences=differences,
+        tokenizer=tokenizer.name,
+        lossless=lossless,
         seconds=round(time.perf_counter() - began, 1),
     )
-    limits = pitch_limits(splits["train"], corpus.ranges)
     stored = {s: [_stored(p, limits, corpus.max_shift) for p in members] for s, members in splits.items()}
-    write_store(folder, corpus.name, EventTokenizer(), stored, report.to_dict(), force=force)
+    write_store(folder, corpus.name, tokenizer, stored, report.to_dict(), force=force)
     return report
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from melody.engine import Engine, reorder
 from melody.errors import MelodyError, UsageError
 from melody.generation.decode import MAX_TOKENS, Continuation, Prefix
-from melody.generation.rules import Rule, allowed
+from melody.generation.rules import Rule, narrowed
 from melody.tokens import Reader
 
 
@@ -70,10 +70,11 @@ def beam_search(
 
 def _log_probabilities(reader: Reader, logits: NDArray[np.float32], rules: Sequence[Rule]) -> NDArray[np.float64]:
     """ln p (V,) of each token within the grammar; -inf for those the rules forbid."""
-    lawful = np.where(reader.allow(), logits, -np.inf).astype(np.float64)
-    top = lawful.max()
-    normalised = lawful - top - np.log(np.exp(lawful - top).sum())
-    return np.where(allowed(reader, rules), normalised, -np.inf)
+    lawful = reader.allow()
+    within = np.where(lawful, logits, -np.inf).astype(np.float64)
+    top = within.max()
+    normalised = within - top - np.log(np.exp(within - top).sum())
+    return np.where(narrowed(lawful, reader, rules), normalised, -np.inf)
 
 
 def _best(

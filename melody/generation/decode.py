@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from melody.engine import Carry, Engine, reorder
 from melody.errors import MelodyError
-from melody.generation.rules import Rule, allowed
+from melody.generation.rules import Rule, narrowed
 from melody.generation.sampling import Sampling, choose, log_probability
 from melody.tokens import Reader
 
@@ -100,5 +100,6 @@ def _draw(
     sampling: Sampling,
     generator: np.random.Generator,
 ) -> tuple[int, float]:
-    token = choose(np.where(allowed(reader, rules), logits, -np.inf), sampling, generator)
-    return token, -log_probability(np.where(reader.allow(), logits, -np.inf), token)
+    lawful = reader.allow()
+    token = choose(np.where(narrowed(lawful, reader, rules), logits, -np.inf), sampling, generator)
+    return token, -log_probability(np.where(lawful, logits, -np.inf), token)

@@ -17,15 +17,15 @@ Mask = NDArray[np.bool_]
 Rule = Callable[[Reader], Mask | None]  # None: nothing to say here
 
 
-def allowed(reader: Reader, rules: Sequence[Rule]) -> Mask:
-    """What may follow: the grammar, narrowed by each rule in turn."""
-    mask = reader.allow()
+def narrowed(lawful: Mask, reader: Reader, rules: Sequence[Rule]) -> Mask:
+    """What may follow: what the grammar allows, narrowed by each rule in turn."""
+    mask = lawful
     for rule in rules:
         opinion = rule(reader)
         if opinion is not None:
-            narrowed = mask & opinion
-            if narrowed.any():
-                mask = narrowed
+            rest = mask & opinion
+            if rest.any():
+                mask = rest
     return mask
 
 

@@ -254,7 +254,9 @@ def _bars_as_text(miditok: Any, score: Score) -> list[str]:
 
 
 def _shifted(token: str, semitones: int) -> str:
-    """The name of a token after transposition."""
+    """The name of a token after transposition; merged tokens stay as they are, since their like may not exist."""
+    if "+" in token:
+        return token
     kind, _, value = token.partition("_")
     if kind == "Pitch":
         return f"Pitch_{int(value) + semitones}"

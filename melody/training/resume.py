@@ -41,7 +41,7 @@ def resume_last(fabric: Fabric, state: RunState, folder: Path, run: dict[str, An
     state.carry = rows_of(carries.unflatten(part_of(tensors, "carry")), state.initial, fabric.global_rank)
     states = part_of(tensors, "random")
     if fabric.global_rank < len(states["cpu"]):
-        mine = {name: part[fabric.global_rank] for name, part in states.items()}
+        mine = {name: part[fabric.global_rank].clone() for name, part in states.items()}
         restore_random_states(mine, fabric.device)
 
 
