@@ -49,16 +49,16 @@ def train_from_config(path: Path, overrides: Sequence[str] = (), run: Path | Non
 def tokenizer_of(store: TokenStore) -> "EventTokenizer | MidiTokTokenizer":
     """The tokenizer with which a store was made. Raises `MelodyError` where its vocabulary has changed since."""
     config = store.info["tokenizer"]["config"]
-    tokenizer: EventTokenizer | MidiTokTokenizer
-    if config.get("name") == EventTokenizer.name:
-        tokenizer = EventTokenizer(**config)
-    else:
-        from melody.tokens.miditok_adapter import MidiTokTokenizer
-
-        tokenizer = MidiTokTokenizer(**config)
+    tokenizer = EventTokenizer(**config) if config.get("name") == EventTokenizer.name else _miditok(config)
     if store.vocabulary_hash != tokenizer.vocabulary.hash:
         raise MelodyError(f"{store.folder}: made with another vocabulary; run melody prepare {store.name} --force")
     return tokenizer
+
+
+def _miditok(config: dict[str, Any]) -> "MidiTokTokenizer":
+    from melody.tokens.miditok_adapter import MidiTokTokenizer
+
+    return MidiTokTokenizer(**config)
 
 
 def export_run(

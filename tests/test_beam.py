@@ -4,8 +4,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-
 from fakes import TableEngine
+
 from melody.errors import UsageError
 from melody.generation.beam import beam_search, length_norm
 from melody.generation.decode import Prefix, sample
@@ -17,11 +17,10 @@ SIZE, END, LONGEST = 4, 0, 5
 class ToyReader:
     """Four tokens, of which 0 ends; at most five may be read."""
 
-    ids = {"End": range(END, END + 1)}
-    context = np.zeros(1, np.int16)
-
     def __init__(self, count: int = 0) -> None:
         self.count = count
+        self.ids = {"End": range(END, END + 1)}
+        self.context = np.zeros(1, np.int16)
 
     def copy(self) -> "ToyReader":
         return ToyReader(self.count)

@@ -72,6 +72,7 @@ def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; default: outputs/bundles/NAME.")] = None,
     fp32: Annotated[bool, typer.Option("--fp32", help="Also the step graph with 32-bit weights.")] = False,
+    samples: Annotated[int, typer.Option(help="Pieces to compose for the card; 0: none.")] = 100,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
     as_json: JSON = False,
 ) -> None:
@@ -82,7 +83,7 @@ def export(
     from melody.learning import export_run
 
     report = Report(as_json)
-    folder = export_run(run, out, fp32=fp32, force=force)
+    folder = export_run(run, out, fp32=fp32, samples=samples, force=force)
     size = sum(path.stat().st_size for path in folder.iterdir())
     report.line(f"{folder}  {size / 1e6:.1f} MB")
     report.done(folder=str(folder), bytes=size)

@@ -118,7 +118,7 @@ def prepare(
     splits = {split: [p for p, s in zip(pieces, drawn, strict=True) if s == split] for split in SPLITS}
     limits = pitch_limits(splits["train"], corpus.ranges)
     differences = _differences(splits, corpus.expected)
-    tokenizer: "EventTokenizer | MidiTokTokenizer" = EventTokenizer()
+    tokenizer: EventTokenizer | MidiTokTokenizer = EventTokenizer()
     lossless = 1.0
     if miditok is not None:
         tokenizer = learn_miditok(splits["train"], miditok, bpe)

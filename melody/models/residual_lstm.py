@@ -10,7 +10,6 @@
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -93,11 +92,10 @@ class ResidualLSTM(nn.Module):
         if self.training and self.embedding_dropout:
             kept = functional.dropout(torch.ones_like(weight[:, :1]), self.embedding_dropout)  # (V, 1)
             weight = weight * kept
-        tables = [weight, *(table for channel in self.channels for table in channel.parameters())]
-        starts = list(accumulate(len(table) for table in tables[:-1]))
-        offsets = torch.tensor([0, *starts], device=tokens.device)
-        rows = torch.cat([tokens[:, :, None], context], dim=2) + offsets  # (T, B, 1 + C) in all tables as one
-        return functional.embedding_bag(rows.flatten(0, 1), torch.cat(tables), mode="sum").view(*tokens.shape, -1)
+        x = functional.embedding(tokens, weight)
+        for index, channel in enumerate(self.channels):
+            x = x + channel(context[:, :, index])
+        return x
 
     def _run(self, lstm: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One layer over x (T, B, D) from the states h and c (B, D)."""

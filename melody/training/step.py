@@ -12,6 +12,7 @@ from torch import Tensor
 
 from melody.config import TrainConfig
 from melody.models import carry as carries
+from melody.models.carry import Carry
 from melody.training.lanes import Window
 from melody.training.loss import cross_entropy
 from melody.training.schedule import learning_rate
@@ -34,9 +35,7 @@ def take_step(
 ) -> StepResult:
     """Read a window and learn from it. `network` and `optimizer` are Fabric's views of the state's own."""
     rate = _set_learning_rate(state, config, total_steps)
-    carry = carries.reset(state.carry, state.initial, window.reset)
-    logits, carry = network(window.tokens, carry, window.context)
-    nats, count = cross_entropy(logits, window.targets, window.mask, config.optimizer.label_smoothing)
+    nats, count, carry = _read(network, state, window, config.optimizer.label_smoothing)
     tokens = _over_ranks(fabric, count)
     fabric.backward(nats * (fabric.world_size / tokens))  # gradients are averaged over ranks
     norm = fabric.clip_gradients(network, optimizer, max_norm=config.optimizer.clip_norm, error_if_nonfinite=False)
@@ -50,6 +49,13 @@ def take_step(
     state.carry = carries.detach(carry) if finite else state.initial
     _count(state, finite)
     return StepResult(nats_per_token, float(norm), rate, int(tokens), finite)
+
+
+def _read(network: Any, state: RunState, window: Window, smoothing: float) -> tuple[Tensor, Tensor, Carry]:
+    """Nats, their number and the new carry. The logits, the largest tensor of all, end here."""
+    carry = carries.reset(state.carry, state.initial, window.reset)
+    logits, carry = network(window.tokens, carry, window.context)
+    return *cross_entropy(logits, window.targets, window.mask, smoothing), carry
 
 
 def _set_learning_rate(state: RunState, config: TrainConfig, total_steps: int) -> float:
