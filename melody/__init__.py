@@ -66,7 +66,7 @@ def write(
     texts: Sequence[str | Text] = (),
     force: bool = False,
 ) -> Path:
-    """Write a score or a take as MIDI by the rules of DAWs; a take's settings are embedded as a text event.
+    """Write a score or a take as MIDI by the rules of DAWs; a take's settings are embedded as text for programs.
 
     `title` and `texts` go to the conductor track (`melody.reading.load` gives those of a file).
 
@@ -74,10 +74,10 @@ def write(
     """
     import json
 
-    from melody.midi import write_midi
+    from melody.midi import SEQUENCER, Text, write_midi
 
     settings = getattr(piece, "settings", None)
-    about = [f"melody {__version__} {json.dumps(settings)}"] if settings else []
+    about = [Text(0, f"melody {__version__} {json.dumps(settings)}", SEQUENCER)] if settings else []
     return write_midi(_score_of(piece), path, title=title, texts=[*texts, *about], force=force)
 
 

@@ -42,6 +42,7 @@ class TrackInfo:
     lowest: int
     highest: int
     mean: float
+    polyphony: int  # most notes that sounded at once
 
 
 @dataclass(frozen=True)

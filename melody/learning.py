@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from melody.config import TrainConfig, check_config, load_config
 from melody.corpus import AugmentedSource, Split, TokenStore, open_store, shift_tables
 from melody.errors import MelodyError
 from melody.files import refuse_overwrite
-from melody.score import notes_of
+from melody.score import most_at_once, notes_of
 from melody.tokens import EventTokenizer
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _fill(
         "passes": info["pass"],
         "tokenizer": tokenizer.config,
         "vocabulary_hash": tokenizer.vocabulary.hash,
-        "tracks": [track.__dict__ for track in tracks_of(store.split("train"), tokenizer, config.track_names)],
+        "tracks": [asdict(track) for track in tracks_of(store.split("train"), tokenizer, config.track_names)],
         "scores": {"valid_nats_per_note_fp32": info["valid"]["nats_per_note"]},
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())},
     }
@@ -190,6 +191,7 @@ def tracks_of(split: Split, tokenizer: EventTokenizer, names: Sequence[str]) -> 
                 lowest=int(pitch.min(initial=127)),
                 highest=int(pitch.max(initial=0)),
                 mean=round(float(pitch.mean()), 2) if len(pitch) else 60.0,
+                polyphony=max(most_at_once(notes_of(track)) for track in tracks),
             )
         )
     return result

@@ -82,6 +82,13 @@ def end_tick(score: Score) -> int:
     return max((int((n.onset + n.duration).max()) for n in map(notes_of, score.tracks) if len(n.onset)), default=0)
 
 
+def most_at_once(notes: Notes) -> int:
+    """The largest number of notes that sound at the same time."""
+    ticks = np.concatenate([notes.onset + notes.duration, notes.onset])  # ends first: they make room at equal ticks
+    change = np.repeat([-1, 1], len(notes.onset))
+    return int(np.cumsum(change[np.argsort(ticks, kind="stable")]).max(initial=0))
+
+
 def note_count(score: Score) -> int:
     """How many notes all tracks have together."""
     return int(score.note_num())

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.bundle import Bundle
+from melody.bundle import Bundle, TrackInfo
 from melody.engine import Carry
 from melody.generation import Composer
 from melody.tokens import EventTokenizer
@@ -43,7 +44,7 @@ class UniformEngine:
         return np.zeros((len(ids), self.size), np.float32), carry
 
 
-def fake_bundle(folder: Path, drums: bool = False, velocities: list[int] | None = None) -> Bundle:
+def fake_bundle(folder: Path, drums: bool = False, polyphony: int = 8, velocities: list[int] | None = None) -> Bundle:
     """A bundle without weights whose training music had every token, or of velocities these alone."""
     tokenizer = EventTokenizer()
     vocabulary = tokenizer.vocabulary
@@ -60,7 +61,15 @@ def fake_bundle(folder: Path, drums: bool = False, velocities: list[int] | None 
         "tokenizer": tokenizer.config,
         "vocabulary_hash": vocabulary.hash,
         "tracks": [
-            {"name": name, "program": 52, "drums": drums, "lowest": 36, "highest": 84, "mean": mean}
+            {
+                "name": name,
+                "program": 52,
+                "drums": drums,
+                "lowest": 36,
+                "highest": 84,
+                "mean": mean,
+                "polyphony": polyphony,
+            }
             for name, mean in CHOIR
         ],
         "tempo_qpm": 96,

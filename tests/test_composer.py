@@ -11,7 +11,7 @@ from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 
 from melody.errors import MelodyError, UsageError
 from melody.generation.view import match_in_order
-from melody.score import GRID, Notes, Score, bars, end_tick, notes_of, quantize, set_notes
+from melody.score import GRID, Notes, Score, bars, end_tick, most_at_once, notes_of, quantize, set_notes
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +172,14 @@ def test_primers_without_notes_or_with_drums_alone_are_refused(composer):
 def test_senseless_options_are_refused(composer, options):
     with pytest.raises(UsageError):
         composer.compose(**options)
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_a_track_never_has_more_notes_at_once_than_the_corpus(tmp_path, limit):
+    bundle = fake_bundle(tmp_path, polyphony=limit)
+    for take in UniformComposer(bundle).compose(bars=8, takes=6, seed=3):
+        assert max(most_at_once(notes_of(track)) for track in take.score.tracks) <= limit
+        assert len(bars(take.score)) - 1 == 8
 
 
 def test_tracks_are_matched_in_order_at_the_least_distance():

@@ -13,7 +13,7 @@ from symusic import ControlChange, Note, Pedal, Tempo, TextMeta, TimeSignature, 
 from symusic.core import ScoreTick as Score
 
 from melody.errors import LimitExceeded, MelodyError
-from melody.midi import Text, cautions, check, dumps, parse, write_midi
+from melody.midi import SEQUENCER, Text, cautions, check, dumps, parse, write_midi
 from melody.midi.texts import INSTRUMENTS
 from melody.midi.writer import number_bytes, track_names
 from melody.score import bars, notes_of, resample, without_overlaps
@@ -214,3 +214,10 @@ def test_nothing_is_overwritten_unasked(tmp_path: object) -> None:
         write_midi(piece(), path)
     assert path.read_bytes() == before
     assert write_midi(piece(), path, force=True).read_bytes() == dumps(piece())
+
+
+def test_words_for_programs_come_back_and_are_no_plain_text():
+    words = Text(0, 'melody {"seed": 7}', SEQUENCER)
+    data = dumps(Score(480), texts=[words])
+    assert parse(data).texts == (words,)
+    assert b"\xff\x7f\x13\x7dmelody" in data  # a sequencer-specific event, which notation programs do not print

@@ -445,3 +445,30 @@ def test_sigterm_saves_and_exits_143_within_five_seconds(tmp_path: Path) -> None
         process.wait()
     progress = newest(tmp_path)[1]["progress"]
     assert progress["step"] == len(rows_of(tmp_path / "steps.csv")) > 0
+
+
+DISTRIBUTED = """
+import sys
+from pathlib import Path
+from tests.test_training import trained
+
+if __name__ == "__main__":
+    folder, devices, passes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    model = {"hidden_size": 16, "layers": 2, "dropout": 0.0}  # ranks would draw different masks
+    trained(folder, model=model, devices=devices, max_passes=passes)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_and_go_on(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    script = tmp_path / "script.py"
+    script.write_text(DISTRIBUTED, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    for folder, devices, passes in (("one", 1, 2), ("two", 2, 2), ("parts", 2, 1), ("parts", 2, 2)):
+        command = [sys.executable, str(script), str(tmp_path / folder), str(devices), str(passes)]
+        subprocess.run(command, cwd=root, env=environment, check=True, timeout=100)
+    one, two = (rows_of(tmp_path / folder / "steps.csv") for folder in ("one", "two"))
+    costs = [[float(row["nats_per_token"]) for row in rows] for rows in (one, two)]
+    assert costs[0] == pytest.approx(costs[1], rel=1e-3)
+    assert_same_run(tmp_path / "two", tmp_path / "parts")

@@ -165,11 +165,14 @@ class Composer:
 
     def _rules(self, settings: Settings, view: View | None, key: Key | None, done: int, total: int) -> list[Rule]:
         vocabulary = self._vocabulary
+        tracks = list(view.tracks) if view else range(len(self.bundle.tracks))
+        limits = {track: self.bundle.tracks[track].polyphony for track in tracks}
         rules = [rule.exact_bars(vocabulary, total), rule.no_long_silence(vocabulary)]
+        rules += [rule.only_tracks(vocabulary, tracks), rule.max_polyphony(vocabulary, limits)]
         if settings.meter:
             rules.append(rule.keep_meter(vocabulary, settings.meter, first_bar=done))
         if view:
-            rules += [rule.no_change_of(vocabulary, "Tempo", "Key"), rule.only_tracks(vocabulary, view.tracks)]
+            rules.append(rule.no_change_of(vocabulary, "Tempo", "Key"))
         else:
             tempo = vocabulary.ids["Tempo"][tempo_bin(settings.tempo_qpm or self.bundle.tempo_qpm)]
             seen = self.bundle.seen[vocabulary.ids["Tempo"].start : vocabulary.ids["Tempo"].stop]

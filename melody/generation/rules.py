@@ -4,7 +4,7 @@ They narrow what the grammar allows, one after the other; a rule that would leav
 the order is the order of importance and sampling never gets stuck.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,31 @@ def no_long_silence(vocabulary: Vocabulary) -> Rule:
         )
 
     return rule
+
+
+def max_polyphony(vocabulary: Vocabulary, limits: Mapping[int, int]) -> Rule:
+    """At most `limits[track]` notes of a track sound at once; new notes go to these tracks alone."""
+    tracks, positions = vocabulary.ids["Track"].start, vocabulary.ids["Position"].start
+    no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
+
+    def rule(reader: Reader) -> Mask | None:
+        if reader.bar < 0 or reader.kind in ("Pitch", "Drum", "Sustain"):
+            return None
+        free = {track: _free_tick(reader, track, limit) for track, limit in limits.items()}
+        mask = no_note.copy() if free.get(reader.track, 0) > reader.tick else np.ones(len(vocabulary), bool)
+        for track, tick in free.items():
+            mask[tracks + track] = tick <= reader.tick
+        # a position must hold a note, so there is none before a track has room
+        mask[positions : positions + max(0, min(free.values()) - reader.bar_start)] = False
+        return mask
+
+    return rule
+
+
+def _free_tick(reader: Reader, track: int, limit: int) -> int:
+    """The tick from which on fewer than `limit` of the notes now sounding in a track sound."""
+    ends = sorted((end for end, of, _ in reader.active if of == track), reverse=True)
+    return ends[limit - 1] if len(ends) >= limit else 0
 
 
 def keep_meter(vocabulary: Vocabulary, meter: tuple[int, int], first_bar: int) -> Rule:

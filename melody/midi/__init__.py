@@ -2,8 +2,20 @@
 
 from melody.midi.check import Breach, check
 from melody.midi.events import Limits
-from melody.midi.metas import Text
+from melody.midi.metas import SEQUENCER, Text
 from melody.midi.reader import Reading, parse, read_midi
 from melody.midi.writer import cautions, dumps, write_midi
 
-__all__ = ["Breach", "Limits", "Reading", "Text", "cautions", "check", "dumps", "parse", "read_midi", "write_midi"]
+__all__ = [
+    "SEQUENCER",
+    "Breach",
+    "Limits",
+    "Reading",
+    "Text",
+    "cautions",
+    "check",
+    "dumps",
+    "parse",
+    "read_midi",
+    "write_midi",
+]

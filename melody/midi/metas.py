@@ -11,6 +11,7 @@ from melody.midi.events import END_OF_TRACK, ESCAPE, SYSEX, Limits, MidiTrack, R
 from melody.midi.texts import decode, original_name
 
 TEXT, COPYRIGHT, TRACK_NAME, INSTRUMENT_NAME, LYRIC, MARKER, CUE = range(1, 8)
+SEQUENCER, OWN_ID = 0x7F, b"\x7d"  # an event for one program, and the manufacturer id for non-commercial use
 CHANNEL_PREFIX, PORT, SET_TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x20, 0x21, 0x51, 0x58, 0x59
 _IN_TEXTS = (TEXT, COPYRIGHT, CUE)
 _SAID_OTHERWISE = (END_OF_TRACK, CHANNEL_PREFIX, PORT)  # tracks are kept apart whatever their port
@@ -22,11 +23,14 @@ TimeMap = dict[int, tuple[int, ...]]  # tick -> value
 
 
 class Text(NamedTuple):
-    """A text event of the whole piece: a plain text, a copyright notice or a cue."""
+    """A text event of the whole piece: a plain text, a copyright notice, a cue, or SEQUENCER: our own words.
+
+    Those last are for programs alone: a plain text would be printed into the score.
+    """
 
     tick: int
     text: str
-    kind: int = TEXT  # the type of the meta event: TEXT, COPYRIGHT or CUE
+    kind: int = TEXT  # the type of the meta event
 
 
 @dataclass
@@ -88,6 +92,9 @@ def read_metas(track: MidiTrack, number: int, piece: Piece, repairs: Repairs, li
                 repairs.add(f"{_MAPS[kind]} that cannot be; left out", f"{place}, tick {tick:,}")
             else:
                 maps[kind][tick] = value
+        elif kind == SEQUENCER and payload.startswith(OWN_ID):
+            words = decode(payload[1:], limits.text_characters, repairs, f"{place}, tick {tick:,}")
+            piece.texts[Text(tick, words, kind)] = None
         elif TEXT <= kind <= CUE:
             is_name = kind in (TRACK_NAME, INSTRUMENT_NAME)
             text = decode(payload, limits.text_characters, repairs, f"{place}, tick {tick:,}", breaks=not is_name)

@@ -19,7 +19,18 @@ from symusic.core import ScoreTick as Score
 
 from melody.errors import LimitExceeded
 from melody.files import write_bytes
-from melody.midi.metas import KEY_SIGNATURE, LYRIC, MARKER, SET_TEMPO, TEXT, TIME_SIGNATURE, TRACK_NAME, Text
+from melody.midi.metas import (
+    KEY_SIGNATURE,
+    LYRIC,
+    MARKER,
+    OWN_ID,
+    SEQUENCER,
+    SET_TEMPO,
+    TEXT,
+    TIME_SIGNATURE,
+    TRACK_NAME,
+    Text,
+)
 from melody.midi.parts import BEND_CENTRE, DRUM_CHANNEL
 from melody.midi.texts import ascii_name, default_name, keep_name
 from melody.score import TICKS_PER_QUARTER, bars, meters, notes_of, resample, rescale, shift_signature, without_overlaps
@@ -122,7 +133,9 @@ def _conductor(score: Score, title: str, texts: Sequence[Text], keys: list[Event
     events += [(tick, _META, _tempo(tick, mspq)) for tick, mspq in _tempos(score)]
     events += keys
     events += [(marker.time, _META, _meta(MARKER, marker.text.encode())) for marker in score.markers]
-    events += [(text.tick, _META, _meta(text.kind, text.text.encode())) for text in texts]
+    for text in texts:
+        own = OWN_ID if text.kind == SEQUENCER else b""
+        events.append((text.tick, _META, _meta(text.kind, own + text.text.encode())))
     return events
 
 

@@ -88,7 +88,8 @@ class RunState:
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
     """AdamW (arXiv:1711.05101) that lets matrices decay, but no biases and no embeddings."""
     tables = {id(weight) for part in model.modules() if isinstance(part, nn.Embedding) for weight in part.parameters()}
-    decaying, others = [], []
+    decaying: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, weight in model.named_parameters():
         decays = weight.dim() > 1 and id(weight) not in tables and not name.endswith("bias")
         (decaying if decays else others).append(weight)
