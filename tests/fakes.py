@@ -61,15 +61,7 @@ def fake_bundle(folder: Path, drums: bool = False, polyphony: int = 8, velocitie
         "tokenizer": tokenizer.config,
         "vocabulary_hash": vocabulary.hash,
         "tracks": [
-            {
-                "name": name,
-                "program": 52,
-                "drums": drums,
-                "lowest": 36,
-                "highest": 84,
-                "mean": mean,
-                "polyphony": polyphony,
-            }
+            asdict(TrackInfo(name, 52, drums, lowest=36, highest=84, mean=mean, polyphony=polyphony))
             for name, mean in CHOIR
         ],
         "tempo_qpm": 96,

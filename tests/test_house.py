@@ -32,18 +32,8 @@ TABLE = {
     "generation": MUSIC | {"tokens", "bundle", "engine"},
     "evaluation": MUSIC | {"tokens", "bundle", "engine", "models", "generation", "corpus"},
     "render": MUSIC | {"midi"},
-    "learning": {
-        "errors",
-        "files",
-        "config",
-        "corpus",
-        "tokens",
-        "bundle",
-        "engine",
-        "training",
-        "models",
-        "evaluation",
-    },
+    "card": set(),
+    "learning": MUSIC | {"config", "corpus", "tokens", "bundle", "engine", "training", "models", "evaluation", "card"},
 }
 SHELL = {"cli", "__init__", "__main__"}  # the outermost: may use everything
 HEAVY = {"torch", "music21", "miditok", "matplotlib", "lightning_fabric", "joblib"}

@@ -41,7 +41,7 @@ def choose(logits: Logits, sampling: Sampling, generator: np.random.Generator) -
     chosen = logits[running].astype(np.float64)
     if sampling.temperature == 0 or len(running) == 1:
         return int(running[chosen.argmax()])
-    chosen = (chosen - chosen.max()) / sampling.temperature
+    chosen = (chosen - chosen.max()) / max(sampling.temperature, 1e-6)  # below that nothing changes but overflows
     if sampling.top_k:
         chosen = top_k(chosen, sampling.top_k)
     if sampling.top_p < 1:
