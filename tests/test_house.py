@@ -10,7 +10,7 @@ import pytest
 import melody
 
 PACKAGE = Path(melody.__file__).parent
-MUSIC = {"errors", "files", "score", "key"}
+MUSIC = {"errors", "files", "score", "key", "voice_leading", "originality"}
 READING = MUSIC | {"midi", "abc", "musicxml", "reading"}
 # room: what of melody it may import, beside itself. A room is a module or package directly under melody/.
 TABLE = {
@@ -18,6 +18,8 @@ TABLE = {
     "files": {"errors"},
     "score": {"errors"},
     "key": {"errors", "score"},
+    "voice_leading": {"errors", "score", "key"},
+    "originality": {"errors", "score"},
     "midi": MUSIC,
     "abc": MUSIC | {"midi"},
     "musicxml": MUSIC | {"midi"},

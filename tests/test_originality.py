@@ -11,7 +11,7 @@ from symusic import Note, Track
 from test_voice_leading import npz_scores
 
 from melody.errors import MelodyError
-from melody.evaluation.originality import LENGTH, Copy, Index, build, copies, line, mean_share, ngrams, share
+from melody.originality import LENGTH, Copy, Index, build, copies, line, mean_share, ngrams, share
 from melody.score import GRID, Score, resample, transpose
 
 EIGHTH = GRID // 2

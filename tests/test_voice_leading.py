@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from symusic import Note, TimeSignature, Track
 
-from melody.evaluation.voice_leading import (
+from melody.key import parse_key
+from melody.score import GRID, Score, transpose
+from melody.voice_leading import (
     REST,
     Parallel,
     crossings,
@@ -23,8 +25,6 @@ from melody.evaluation.voice_leading import (
     voices,
     wide_spacing,
 )
-from melody.key import parse_key
-from melody.score import GRID, Score, transpose
 
 
 def quarters(*lines: list[int | None], meter: tuple[int, int] = (4, 4)) -> Score:

@@ -14,10 +14,10 @@ from melody.engine import open_engine
 from melody.errors import UsageError
 from melody.evaluation.compare import table
 from melody.evaluation.likelihood import Likelihood, likelihood_of
-from melody.evaluation.originality import build, mean_share
-from melody.evaluation.voice_leading import report
 from melody.generation import Composer
+from melody.originality import build, mean_share
 from melody.score import Score
+from melody.voice_leading import report
 
 
 @dataclass(frozen=True)
