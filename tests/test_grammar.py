@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import content, scores
+from symusic import KeySignature, Tempo, TimeSignature, Track
 
 from melody.errors import MelodyError
-from melody.score import GRID, Score, end_tick, quantize
+from melody.score import GRID, Notes, Score, end_tick, quantize, set_notes
 from melody.tokens import CHANNELS, EventTokenizer, Plan, Reader, obeys
 
 TOKENIZER = EventTokenizer()
@@ -212,3 +213,40 @@ def test_a_note_that_sounds_past_its_bar_brings_the_bars() -> None:
 def test_ids_without_a_meter_are_refused_by_name() -> None:
     with pytest.raises(MelodyError, match="the first Bar has no TimeSignature"):
         TOKENIZER.decode(ids_of("BOS Bar EOS"))
+
+
+def test_where_no_key_is_planned_the_first_one_stated_is_the_plan() -> None:
+    key = [channel.name for channel in CHANNELS].index("key")
+    score = Score(GRID)
+    score.time_signatures, score.tempos = [TimeSignature(0, 4, 4)], [Tempo(0, qpm=120)]
+    score.key_signatures = [KeySignature(0, 1, 1), KeySignature(48, 2, 0)]
+    track = Track("", 0, False)
+    set_notes(track, Notes(np.array([0, 48]), np.array([48, 48]), np.array([64, 62]), np.array([82, 82])))
+    score.tracks.append(track)
+    ids = TOKENIZER.encode(score)
+    told = TOKENIZER.context(ids, Plan())[:, key]
+    assert set(told[:6].tolist()) == {0}
+    assert told[-1] == 1 + 4 + 12  # E minor, from where it is stated
+    assert set(TOKENIZER.context(ids, Plan(key=(-1, 0)))[:, key].tolist()) == {1 + 5}  # a plan stands
+
+
+def test_what_sounded_before_and_what_is_written_now() -> None:
+    score = Score(GRID)
+    score.time_signatures, score.tempos = [TimeSignature(0, 2, 4)], [Tempo(0, qpm=120)]
+    for pitches in ([72, 74, 76], [60, 62, 64]):
+        track = Track("", 0, False)
+        onset = np.array([0, 24, 48])  # the last is on the next bar line
+        set_notes(track, Notes(onset, np.array([24, 12, 24]), np.array(pitches), np.full(3, 82)))
+        score.tracks.append(track)
+    reader = Reader(TOKENIZER.vocabulary, Plan())
+    seen = []
+    for token in TOKENIZER.encode(score).tolist():
+        reader.read(token)
+        if TOKENIZER.vocabulary.kind_of[token] == "Duration":
+            seen.append((dict(reader.before), dict(reader.now)))
+    assert seen[2:] == [
+        ({0: 72, 1: 60}, {0: 74}),
+        ({0: 72, 1: 60}, {0: 74, 1: 62}),
+        ({}, {0: 76}),  # a rest lies between
+        ({}, {0: 76, 1: 64}),
+    ]

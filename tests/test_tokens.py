@@ -15,7 +15,8 @@ from symusic import Score as SymusicScore
 from melody.corpus.chorale import read_chorale
 from melody.errors import LimitExceeded
 from melody.score import GRID, Score, bars, note_count, notes_of, quantize, shift_signature, transpose
-from melody.tokens import CHANNELS, EventTokenizer, Plan, obeys
+from melody.tokens import CHANNELS, EventTokenizer, obeys
+from melody.tokens.grammar import key_value
 from melody.tokens.vocabulary import KEYS, MAX_TRACKS, METERS, TEMPOS, VELOCITIES
 
 TOKENIZER = EventTokenizer()
@@ -214,7 +215,7 @@ def test_every_signature_moves_to_the_same_tonic() -> None:
     for row, key_table in zip(tables, channels[key_channel], strict=True):
         for index, key in enumerate(KEYS):
             moved = KEYS[row[keys[index]] - keys.start]
-            assert Plan(key=moved).key_value == key_table[Plan(key=key).key_value]
+            assert key_value(*moved) == key_table[key_value(*key)]
 
 
 # ---- context --------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.score import GRID, bar_length
-from melody.tokens.vocabulary import DRUMS, MAX_DURATION, MAX_TRACKS, METERS, Vocabulary
+from melody.tokens.vocabulary import DRUMS, KEYS, MAX_DURATION, MAX_TRACKS, METERS, Vocabulary
 
 VOICES = 4  # tracks whose latest pitch the model is told
 FAR = 17  # bars left from which on the end is simply far away
@@ -49,13 +49,10 @@ class Plan:
     bars: int | None = None
     key: tuple[int, int] | None = None
 
-    @property
-    def key_value(self) -> int:
-        """The plan's key as a value of the key channel."""
-        if self.key is None:
-            return 0
-        sharps, minor = self.key
-        return 1 + (7 * sharps + 9 * minor) % 12 + 12 * minor
+
+def key_value(sharps: int, minor: int) -> int:
+    """A key as a value of the key channel."""
+    return 1 + (7 * sharps + 9 * minor) % 12 + 12 * minor
 
 
 class Reader:
@@ -69,6 +66,7 @@ class Reader:
         "bar",
         "bar_start",
         "bar_ticks",
+        "before",
         "context",
         "ids",
         "key",
@@ -77,6 +75,7 @@ class Reader:
         "length",
         "meter",
         "noted",
+        "now",
         "pitch",
         "plan",
         "position",
@@ -108,9 +107,11 @@ class Reader:
         self.pitch = -1  # of the note under way
         self.length = 0  # of the note under way, in whole Sustains
         self.active: tuple[tuple[int, int, int], ...] = ()  # (end tick, track, pitch) of notes still sounding
+        self.before: tuple[tuple[int, int], ...] = ()  # (track, pitch) of what sounded right before this position
+        self.now: tuple[tuple[int, int], ...] = ()  # (track, pitch) of what has been written at this position
         self.sound_end = 0  # tick at which the last sound ends
         self.context: NDArray[np.int16] = np.zeros(len(CHANNELS), np.int16)
-        self.context[_KEY] = plan.key_value
+        self.context[_KEY] = key_value(*plan.key) if plan.key is not None else 0
         self._tell_bars_left()
 
     def copy(self) -> "Reader":
@@ -152,6 +153,10 @@ class Reader:
 
     def _read_Key(self, value: int) -> None:
         self.key = value
+        if (
+            self.plan.key is None and not self.context[_KEY]
+        ):  # where no key was planned, the first one stated is the plan
+            self.context[_KEY] = key_value(*KEYS[value])
 
     def _read_Tempo(self, value: int) -> None:
         self.tempo = value
@@ -177,6 +182,7 @@ class Reader:
         self.pitch = self.last_pitch = value
         self.length = 0
         self.noted = True
+        self.now += ((self.track, value),)
 
     def _read_Pitch(self, value: int) -> None:
         self._read_Drum(value)
@@ -194,9 +200,13 @@ class Reader:
 
     def _move_to(self, position: int) -> None:
         self.position = position
-        self.tick = self.bar_start + position
+        tick = self.bar_start + position
+        if tick != self.tick:  # Position_0 after Bar is the same place
+            self.before = tuple((track, pitch) for end, track, pitch in self.active if end >= tick)
+        self.tick = tick
         self.noted = False
         self.last_pitch = -1
+        self.now = ()
         self.active = tuple(note for note in self.active if note[0] > self.tick)
         self.context[_POSITION] = 1 + position
         self._tell_sounding()

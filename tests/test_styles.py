@@ -1,0 +1,76 @@
+"""Rules of a style, on two and three voices that can be checked by hand."""
+
+import numpy as np
+import pytest
+from symusic import Tempo, TimeSignature, Track
+
+from melody.generation.styles import STYLE_RULES, no_parallels
+from melody.score import GRID, Notes, Score, set_notes
+from melody.tokens import EventTokenizer, Plan, Reader
+
+TOKENIZER = EventTokenizer()
+PITCH = TOKENIZER.vocabulary.ids["Pitch"].start
+
+
+def forbidden(*voices: list[int], last: int) -> set[int]:
+    """The pitches that the rule takes from voice `last` after quarters in each voice; its own last note is left out."""
+    score = Score(GRID)
+    score.time_signatures, score.tempos = [TimeSignature(0, 4, 4)], [Tempo(0, qpm=120)]
+    for pitches in voices:
+        track = Track("", 0, False)
+        onset = np.arange(len(pitches)) * GRID
+        held = [length for length in np.diff([*onset, onset[-1] + GRID])]
+        sounding = np.array(pitches) > 0  # 0: a rest
+        notes = Notes(onset, np.array(held), np.array(pitches), np.full(len(pitches), 82))
+        set_notes(track, notes.take(sounding))
+        score.tracks.append(track)
+    ids = TOKENIZER.encode(score).tolist()
+    note = [i for i, token in enumerate(ids) if TOKENIZER.vocabulary.kind_of[token] == "Track"][-1]
+    assert ids[note] == TOKENIZER.vocabulary.ids["Track"][last]
+    reader = Reader(TOKENIZER.vocabulary, Plan()).read_all(ids[: note + 1])
+    mask = no_parallels(TOKENIZER.vocabulary)(reader)
+    return set() if mask is None else set((np.flatnonzero(~mask) - PITCH).tolist())
+
+
+def classes(pitches: set[int]) -> set[int]:
+    return {pitch % 12 for pitch in pitches}
+
+
+def test_a_fifth_may_not_follow_a_fifth():
+    # G over C; the upper voice goes up to A: the lower may not take any D
+    assert classes(forbidden([67, 69], [48, 50], last=1)) == {2}
+
+
+def test_an_octave_may_not_follow_an_octave_nor_a_unison():
+    assert classes(forbidden([60, 62], [48, 50], last=1)) == {2}
+    assert classes(forbidden([60, 62], [60, 62], last=1)) == {2}
+
+
+def test_other_intervals_are_free():
+    assert forbidden([64, 65], [60, 62], last=1) == set()  # thirds
+    assert forbidden([65, 67], [60, 62], last=1) == set()  # fourths
+
+
+def test_a_fourth_between_the_upper_voices_is_no_fifth():
+    assert forbidden([60, 62], [67, 69], last=1) == set()  # the upper track lies below: a fourth, turned
+
+
+def test_a_voice_that_stays_makes_no_parallel():
+    assert forbidden([67, 67], [48, 50], last=1) == set()  # the upper voice repeats its note
+    assert 48 not in forbidden([67, 69], [48, 50], last=1)
+
+
+def test_after_a_rest_all_is_free():
+    assert forbidden([67, 69], [0, 50], last=1) == set()
+
+
+def test_each_pair_of_voices_counts():
+    # soprano and bass an octave apart, alto and bass a fifth: both pairs move
+    assert classes(forbidden([72, 74], [67, 65], [48, 50], last=2)) == {2, 10}
+
+
+@pytest.mark.parametrize("name", STYLE_RULES)
+def test_every_style_rule_speaks_for_the_whole_vocabulary(name: str):
+    reader = Reader(TOKENIZER.vocabulary, Plan()).read_all([TOKENIZER.vocabulary.ids["Begin"][0]])
+    opinion = STYLE_RULES[name](TOKENIZER.vocabulary)(reader)
+    assert opinion is None or opinion.shape == (len(TOKENIZER.vocabulary),)
