@@ -19,9 +19,8 @@ def forbidden(*voices: list[int], last: int) -> set[int]:
     for pitches in voices:
         track = Track("", 0, False)
         onset = np.arange(len(pitches)) * GRID
-        held = [length for length in np.diff([*onset, onset[-1] + GRID])]
         sounding = np.array(pitches) > 0  # 0: a rest
-        notes = Notes(onset, np.array(held), np.array(pitches), np.full(len(pitches), 82))
+        notes = Notes(onset, np.full(len(pitches), GRID), np.array(pitches), np.full(len(pitches), 82))
         set_notes(track, notes.take(sounding))
         score.tracks.append(track)
     ids = TOKENIZER.encode(score).tolist()
