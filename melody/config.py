@@ -102,6 +102,7 @@ class TrainConfig(Section):
     licence: str = ""
     tempo_qpm: Positive = 120.0  # of a piece that the model writes from nothing
     track_names: tuple[str, ...] = ()  # of the tracks it writes, in order
+    style_rules: tuple[str, ...] = ()  # to which compositions are held, as melody.generation.styles names them
     model: ResidualLSTMConfig = ResidualLSTMConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -135,6 +136,12 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
         raise ConfigError(f"{path}: is not YAML: {_one_line(error)}") from error
     if not OmegaConf.is_dict(merged):
         raise ConfigError(f"{path}: must hold keys and values, such as name: chorale")
+    return check_config(changed(merged, overrides), path)
+
+
+def changed(values: Any, overrides: Sequence[str]) -> Any:
+    """Plain values with changes such as ``model.layers=2``. Raises `ConfigError` for one that cannot be read."""
+    merged = OmegaConf.create(values)
     for change in overrides:
         if "=" not in change:
             raise ConfigError(f"{change!r} is no change of the configuration; write key=value, as model.layers=2")
@@ -143,10 +150,9 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
         except (YAMLError, OmegaConfBaseException, ValueError) as error:
             raise ConfigError(f"{change}: {_one_line(error)}") from error
     try:
-        values = OmegaConf.to_container(merged, resolve=True)
+        return OmegaConf.to_container(merged, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{path}: {_one_line(error)}") from error
-    return check_config(values, path)
+        raise ConfigError(_one_line(error)) from error
 
 
 def check_config(values: Any, source: str | os.PathLike[str] = "configuration") -> TrainConfig:
