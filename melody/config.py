@@ -136,10 +136,10 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
         raise ConfigError(f"{path}: is not YAML: {_one_line(error)}") from error
     if not OmegaConf.is_dict(merged):
         raise ConfigError(f"{path}: must hold keys and values, such as name: chorale")
-    return check_config(changed(merged, overrides), path)
+    return check_config(changed(merged, overrides, path), path)
 
 
-def changed(values: Any, overrides: Sequence[str]) -> Any:
+def changed(values: Any, overrides: Sequence[str], source: str | os.PathLike[str] = "configuration") -> Any:
     """Plain values with changes such as ``model.layers=2``. Raises `ConfigError` for one that cannot be read."""
     merged = OmegaConf.create(values)
     for change in overrides:
@@ -152,7 +152,7 @@ def changed(values: Any, overrides: Sequence[str]) -> Any:
     try:
         return OmegaConf.to_container(merged, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(_one_line(error)) from error
+        raise ConfigError(f"{os.fspath(source)}: {_one_line(error)}") from error
 
 
 def check_config(values: Any, source: str | os.PathLike[str] = "configuration") -> TrainConfig:
