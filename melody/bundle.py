@@ -6,6 +6,7 @@
 ``vocabulary.json``   the tokens by id, and how often each stood in the training music (transpositions included)
 ``step.onnx``         one step of the model with 8-bit weights, for the default engine
 ``weights.safetensors``  the weights in 16-bit floats, for the torch engine and for further training
+``originality.npz``   the n-grams of the training music (`melody.originality`), by which copies of it are found
 ``README.md``         the model card: data, licence, split, command, numbers
 ====================  ==============================================================================================
 
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import MelodyError, UnreadableFile
+from melody.originality import Count, Index
 from melody.tokens import EventTokenizer
 
 FORMAT = 1
@@ -63,6 +65,11 @@ class Bundle:
         return [TrackInfo(**track) for track in self.settings["tracks"]]
 
     @property
+    def style_rules(self) -> list[str]:
+        """The rules of `melody.generation.styles` to which takes are held, unless asked otherwise."""
+        return list(self.settings.get("style_rules", []))
+
+    @property
     def tempo_qpm(self) -> float:
         """The tempo of a piece from nothing, unless asked otherwise."""
         return float(self.settings["tempo_qpm"])
@@ -80,6 +87,22 @@ class Bundle:
         """Which tokens (V,) stood in the training music."""
         counts = json.loads(self.file("vocabulary.json").read_text(encoding="utf-8"))["counts"]
         return np.array(counts) > 0
+
+    @property
+    def knows_its_training(self) -> bool:
+        """Whether it carries the index of its training music; bundles of earlier versions do not."""
+        return "originality.npz" in self.settings["files"]
+
+    @cached_property
+    def originality(self) -> Index:
+        """The n-grams of the training music. Raises `UnreadableFile` for a bundle without them."""
+        return Index.from_bytes(self.file("originality.npz").read_bytes())
+
+    @cached_property
+    def held_out(self) -> list[list[Count]]:
+        """For each held-out piece (valid and test) what of each track stands in the training music."""
+        rows = self.settings.get("originality", {}).get("held_out", [])
+        return [[Count(*map(int, count.split("/"))) for count in row.split()] for row in rows]
 
     def file(self, name: str) -> Path:
         """The path of one of the bundle's files, its hash verified. Raises `UnreadableFile`."""

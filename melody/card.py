@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+IN_TRAINING = "8-note n-grams in training"  # how `evaluation.evaluate` calls these statistics
+
 
 def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
     """The card as Markdown, from a bundle's settings and its corpus's store.json."""
@@ -39,6 +41,7 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
     ]
     if settings.get("statistics"):
         lines += ["## What it composes, beside the held-out pieces", "", *_statistics(settings["statistics"]), ""]
+    lines += ["## Originality", "", *_originality(settings, splits["train"]["pieces"]), ""]
     return "\n".join(lines)
 
 
@@ -49,3 +52,18 @@ def _statistics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         overlap = "" if row["overlap"] is None or row["overlap"] != row["overlap"] else f"{row['overlap']:.2f}"
         table.append(f"| {row['statistic']} | {row['model']:.3g} | {row['corpus']:.3g} | {overlap} |")
     return header + table
+
+
+def _originality(settings: Mapping[str, Any], pieces: int) -> list[str]:
+    """Whether it copies: the n-gram shares of the samples, which the table above has too, in words."""
+    rows = [row for row in settings.get("statistics", []) if row["statistic"].endswith(IN_TRAINING)]
+    shares = ", ".join(
+        f"{track['name']} {row['model']:.1%} ({row['corpus']:.1%})"
+        for track, row in zip(settings["tracks"], rows, strict=False)
+    )
+    found = f"Of the 8-note n-grams of its samples (of held-out pieces) the training music has: {shares}. "
+    return [
+        f"{found if rows else ''}`originality.npz` holds the {settings['originality']['ngrams']:,} n-grams of the "
+        f"{pieces} training pieces: `melody originality FILE --model {settings['name']}` names what was copied from "
+        f"them, and `melody compose --max-copy-bars 2` composes without longer copies."
+    ]

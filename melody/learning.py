@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import FORMAT, LOCAL, TrackInfo
-from melody.config import TrainConfig, check_config, load_config
+from melody.config import TrainConfig, changed, check_config, load_config
 from melody.corpus import AugmentedSource, Split, TokenStore, open_store, shift_tables
 from melody.errors import MelodyError
 from melody.files import refuse_overwrite
-from melody.score import most_at_once, notes_of
+from melody.originality import Index, build, counts
+from melody.score import Score, most_at_once, notes_of
 from melody.tokens import EventTokenizer
 
 if TYPE_CHECKING:
@@ -63,9 +64,17 @@ def _miditok(config: dict[str, Any]) -> "MidiTokTokenizer":
 
 
 def export_run(
-    run: Path, out: Path | None = None, *, fp32: bool = False, samples: int = 100, force: bool = False
+    run: Path,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    fp32: bool = False,
+    samples: int = 100,
+    force: bool = False,
 ) -> Path:
     """Make a bundle of a run's best checkpoint; return its folder (default ``outputs/bundles/NAME``).
+
+    `overrides` change what the configuration says of the bundle, as ``licence=CC0`` or ``style_rules=[no_parallels]``.
 
     The model card holds what `melody evaluate` finds of the very bundle, with `samples` compositions. `fp32` adds the
     step graph with 32-bit weights. Raises `MelodyError` where there is no best checkpoint, or the folder exists.
@@ -76,7 +85,7 @@ def export_run(
     if found is None:
         raise MelodyError(f"{run}: has no best checkpoint; train it first: melody train CONFIG --run {run}")
     tensors, info = found
-    config = check_config(info["config"], run)
+    config = check_config(changed(info["config"], overrides, run), run)
     target = out or LOCAL / config.name
     if not (force and (target / "bundle.json").is_file()):  # only a bundle is ever replaced
         refuse_overwrite(target, force=False)
@@ -101,6 +110,7 @@ def _fill(
     from safetensors.numpy import save_file
 
     from melody.engine.step_graph import build_step_graph, step_weights
+    from melody.generation.styles import style_rules
 
     store = open_store(config.corpus)
     tokenizer = tokenizer_of(store)
@@ -108,6 +118,7 @@ def _fill(
         raise MelodyError(
             f"{tokenizer.name}: its grammar is not melody's; such a model is for comparison, not a bundle"
         )
+    style_rules(config.style_rules, tokenizer.vocabulary)  # refuses unknown ones
     step = step_weights(weights, heads=config.model.attention.heads if config.model.attention else 0)
     (folder / "step.onnx").write_bytes(build_step_graph(step))
     if fp32:
@@ -115,10 +126,14 @@ def _fill(
     save_file(
         {name: np.ascontiguousarray(w, np.float16) for name, w in weights.items()}, folder / "weights.safetensors"
     )
-    counts = token_counts(store.split("train"), tokenizer)
-    vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": counts.tolist()}
+    seen = token_counts(store.split("train"), tokenizer)
+    vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": seen.tolist()}
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")
-    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(info["config"])), encoding="utf-8")
+    (folder / "config.yaml").write_text(
+        OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json"))), encoding="utf-8"
+    )
+    index = build(named_pieces(store.split("train"), tokenizer))
+    (folder / "originality.npz").write_bytes(index.to_bytes())
     settings = {
         "format": FORMAT,
         "name": config.name,
@@ -126,12 +141,14 @@ def _fill(
         "licence": config.licence,
         "corpus": config.corpus,
         "tempo_qpm": config.tempo_qpm,
+        "style_rules": list(config.style_rules),
         "model": config.model.model_dump(mode="json"),
         "parameters": int(sum(w.size for w in weights.values())),
         "passes": info["pass"],
         "tokenizer": tokenizer.config,
         "vocabulary_hash": tokenizer.vocabulary.hash,
         "tracks": [asdict(track) for track in tracks_of(store.split("train"), tokenizer, config.track_names)],
+        "originality": {"ngrams": len(index), "held_out": held_out_counts(store, tokenizer, index)},
         "scores": {"valid_nats_per_note_fp32": info["valid"]["nats_per_note"]},
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())},
     }
@@ -156,6 +173,17 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
     (folder / "README.md").write_text(model_card(settings, store.info), encoding="utf-8")
 
 
+def named_pieces(split: Split, tokenizer: EventTokenizer) -> list[tuple[str, Score]]:
+    """The pieces of a split as scores, each with its name."""
+    return [(name, tokenizer.decode(split.piece(index)[0])) for index, name in enumerate(split.names)]
+
+
+def held_out_counts(store: TokenStore, tokenizer: EventTokenizer, index: Index) -> list[str]:
+    """What of each held-out piece stands in the training music: a line a piece, "known/n-grams" a track."""
+    pieces = [score for split in ("valid", "test") for _, score in named_pieces(store.split(split), tokenizer)]
+    return [" ".join(f"{known}/{ngrams}" for known, ngrams in counts(score, index)) for score in pieces]
+
+
 def token_counts(split: Split, tokenizer: EventTokenizer) -> NDArray[np.int64]:
     """How often each token (V,) stands in a split, over all transpositions that training may draw.
 
@@ -177,7 +205,7 @@ def token_counts(split: Split, tokenizer: EventTokenizer) -> NDArray[np.int64]:
 
 def tracks_of(split: Split, tokenizer: EventTokenizer, names: Sequence[str]) -> list[TrackInfo]:
     """The tracks of the split's pieces by number: name, program, and the pitches they hold."""
-    scores = [tokenizer.decode(split.piece(index)[0]) for index in range(len(split))]
+    scores = [score for _, score in named_pieces(split, tokenizer)]
     result = []
     for number in range(max(len(score.tracks) for score in scores)):
         tracks = [score.tracks[number] for score in scores if number < len(score.tracks)]

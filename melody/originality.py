@@ -8,6 +8,10 @@ The in-training share of a voice is that of its distinct n-grams which the same 
 the mean over the 77 test chorales is 26.8 / 0.8 / 0.9 / 5.8 % (S, A, T, B): hymn tunes come back, inner voices hardly
 do. Generated music that scores above held-out human music copies.
 
+A musician's file may have other tracks in another order, so `counts`, `piece_share` and `copies` look in all voices of
+the index. That hides no quotation and costs nothing: in any voice, held-out chorales have at most half a percentage
+point more than in their own.
+
 An index keeps one row an n-gram, in reading order, voice after voice. A passage copied note by note then is a diagonal
 of matches: the n-gram of note q + 1 stands in the row after that of note q.
 
@@ -22,6 +26,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -44,6 +49,18 @@ _WEIGHTS = np.array([pow(_GOLDEN, place + 1, 2**64) for place in range(LENGTH)],
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
+class Count(NamedTuple):
+    """How many distinct n-grams a track has, and how many of them stand in the training music."""
+
+    known: int
+    ngrams: int
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1; NaN where there are no n-grams."""
+        return self.known / self.ngrams if self.ngrams else float("nan")
+
+
 @dataclass(frozen=True)
 class Copy:
     """A passage that stands in a training piece.
@@ -57,6 +74,11 @@ class Copy:
     piece: str
     piece_bar: int
     semitones: int
+
+    @property
+    def piece_last_bar(self) -> int:
+        """The piece's last bar of it, as far on as the copy's: one off where only one of them begins in mid-bar."""
+        return self.piece_bar + self.last_bar - self.first_bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +105,24 @@ class Index:
     def by_voice(self) -> tuple[Hashes, ...]:
         """The distinct hashes of each voice, in order."""
         return tuple(np.unique(self.hashes[self.voice == v]) for v in range(int(self.voice.max(initial=0)) + 1))
+
+    @cached_property
+    def first(self) -> NDArray[np.bool_]:
+        """Which rows begin a voice of a piece: their n-gram follows none."""
+        first = np.ones(len(self), bool)
+        first[1:] = (np.diff(self.piece.astype(np.int64)) != 0) | (np.diff(self.voice.astype(np.int64)) != 0)
+        return first
+
+    def find(self, grams: Hashes) -> tuple[Ints, Ints]:
+        """Every pair of an n-gram (its position in `grams`) and a row that has it, in order of position."""
+        hashes, rows = self.by_hash
+        low = np.searchsorted(hashes, grams, side="left")
+        count = np.searchsorted(hashes, grams, side="right") - low
+        if not count.any():  # as for most music: composing asks note by note
+            return count[:0], count[:0]
+        position = np.repeat(np.arange(len(grams)), count)
+        within = np.arange(len(position)) - np.repeat(np.cumsum(count) - count, count)
+        return position, rows[np.repeat(low, count) + within]
 
     def to_bytes(self) -> bytes:
         """The index as a compressed npz file, the same bytes for the same index."""
@@ -120,9 +160,14 @@ def ngrams(notes: Notes) -> Hashes:
     """A 64-bit hash of the n-gram that begins at each note of a voice; shape (max(0, notes - `LENGTH`),)."""
     if len(notes.pitch) <= LENGTH:
         return np.zeros(0, np.uint64)
-    interval = (np.diff(notes.pitch) + 128).astype(np.uint64)
-    symbols = _mix(interval << np.uint64(32) | notes.duration[:-1].astype(np.uint64))
+    symbols = _symbols(np.diff(notes.pitch), notes.duration[:-1])
     return _mix((sliding_window_view(symbols, LENGTH) * _WEIGHTS).sum(axis=1, dtype=np.uint64))
+
+
+def followed_by(duration: Ints, pitch: Ints, following: Ints) -> Hashes:
+    """The n-gram that `LENGTH` notes of a voice make with each pitch of `following` (N,) after them; shape (N,)."""
+    known = (_symbols(np.diff(pitch), duration[:-1]) * _WEIGHTS[:-1]).sum(keepdims=True, dtype=np.uint64)
+    return _mix(known + _symbols(following - pitch[-1], duration[-1:]) * _WEIGHTS[-1])
 
 
 def build(pieces: Iterable[tuple[str, Score]]) -> Index:
@@ -148,6 +193,29 @@ def mean_share(scores: Iterable[Score], index: Index) -> list[float]:
     return [_mean([value for value in values if value == value]) for values in by_voice]
 
 
+def counts(score: Score, index: Index) -> list[Count]:
+    """The n-grams of each track, and how many of them any voice of the index has; none of drums."""
+    result = []
+    for track in score.tracks:
+        grams = np.unique(ngrams(line(track, score.tpq))) if not track.is_drum else np.zeros(0, np.uint64)
+        result.append(Count(len(np.unique(index.find(grams)[0])), len(grams)))
+    return result
+
+
+def pooled(counts_: Iterable[Count]) -> Count:
+    """Several tracks as one."""
+    known, ngrams_ = (sum(column) for column in zip((0, 0), *counts_, strict=True))
+    return Count(known, ngrams_)
+
+
+def piece_share(score: Score, index: Index) -> float:
+    """The in-training share of a whole piece, or of the new part of a take: of the n-grams of all its tracks together.
+
+    From 0 to 1; NaN where no track has more than eight notes.
+    """
+    return pooled(counts(score, index)).share
+
+
 def copies(score: Score, index: Index, min_bars: float = MIN_BARS) -> list[Copy]:
     """The passages of at least `min_bars` bars that stand in the index in any voice, the longest of each track first.
 
@@ -168,6 +236,11 @@ def _mean(values: Sequence[float]) -> float:
 
 def _voices(score: Score) -> list[Track]:
     return [track for track in score.tracks if not track.is_drum and len(track.notes)]
+
+
+def _symbols(interval: Ints, duration: Ints) -> Hashes:
+    """A hash of each note: its interval to the next and its duration."""
+    return _mix((interval + 128).astype(np.uint64) << np.uint64(32) | duration.astype(np.uint64))
 
 
 def _mix(values: Hashes) -> Hashes:
@@ -210,7 +283,7 @@ def _share(grams: Hashes, index: Index, voice: int) -> float:
 
 
 def _copies(notes: Notes, track: int, lines: Ints, index: Index, min_bars: float) -> list[Copy]:
-    first, last, row = _passages(*_matches(ngrams(notes), index), index)
+    first, last, row = _passages(*index.find(ngrams(notes)), index)
     last = last + LENGTH  # the note that the last n-gram's last interval leads to
     start, end = notes.onset[first], (notes.onset + notes.duration)[last]
     length = end - start
@@ -234,16 +307,6 @@ def _copies(notes: Notes, track: int, lines: Ints, index: Index, min_bars: float
             )
         )
     return result
-
-
-def _matches(grams: Hashes, index: Index) -> tuple[Ints, Ints]:
-    """Every pair of an n-gram (its position) and a row of the index that has it."""
-    hashes, rows = index.by_hash
-    low, high = np.searchsorted(hashes, grams, side="left"), np.searchsorted(hashes, grams, side="right")
-    count = high - low
-    position = np.repeat(np.arange(len(grams)), count)
-    within = np.arange(len(position)) - np.repeat(np.cumsum(count) - count, count)
-    return position, rows[np.repeat(low, count) + within]
 
 
 def _passages(position: Ints, row: Ints, index: Index) -> tuple[Ints, Ints, Ints]:

@@ -15,7 +15,7 @@ from melody.cli import run
 from melody.midi import check, read_midi
 from melody.score import Notes, Score, bars, notes_of, set_notes
 
-COMMANDS = ["compose", "models", "inspect", "check", "render", "prepare", "train", "export", "evaluate"]
+COMMANDS = ["compose", "models", "inspect", "check", "render", "prepare", "train", "export", "evaluate", "originality"]
 
 
 @pytest.fixture
@@ -172,3 +172,17 @@ def test_the_short_name_is_the_same_command(theme: Path):
     subprocess.run([sys.executable, "-c", script, *arguments], check=True, timeout=120)
     assert run(["compose", *arguments[:-1], "long.mid"]) == 0
     assert Path("short.mid").read_bytes() == Path("long.mid").read_bytes()
+
+
+def test_the_command_line_and_the_library_share_their_defaults():
+    from inspect import signature
+
+    from melody.cli.compose import compose
+    from melody.generation.settings import settings_of
+
+    defaults = settings_of({})
+    by_name = {name: parameter.default for name, parameter in signature(compose).parameters.items()}
+    for name in ("bars", "best_of", "by", "beam_width", "length_penalty", "style_rules", "ending", "max_copy_bars"):
+        assert by_name[name] == getattr(defaults, name)
+    for name in ("temperature", "top_k", "top_p", "min_p"):
+        assert by_name[name] == getattr(defaults.sampling, name)

@@ -182,6 +182,14 @@ def test_a_track_never_has_more_notes_at_once_than_the_corpus(tmp_path, limit):
         assert len(bars(take.score)) - 1 == 8
 
 
+def test_an_unknown_style_rule_is_refused_unless_rules_are_off(tmp_path):
+    bundle = fake_bundle(tmp_path)
+    bundle.settings["style_rules"] = ["no_such_rule"]
+    with pytest.raises(UsageError, match="no_such_rule"):
+        UniformComposer(bundle).compose(bars=1)
+    assert UniformComposer(bundle).compose(bars=1, style_rules=False)
+
+
 def test_tracks_are_matched_in_order_at_the_least_distance():
     assert match_in_order({0: 72.0, 1: 66.0, 2: 60.0, 3: 50.0}, {0: 51.0, 1: 71.0}) == {0: 1, 3: 0}
     assert match_in_order({0: 60.0}, {5: 40.0, 6: 61.0, 7: 80.0}) == {0: 6}

@@ -5,14 +5,29 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from symusic import Note, Track
 from test_voice_leading import npz_scores
 
 from melody.errors import MelodyError
-from melody.originality import LENGTH, Copy, Index, build, copies, line, mean_share, ngrams, share
-from melody.score import GRID, Score, resample, transpose
+from melody.generation.copying import CopyReader, NoLongCopy
+from melody.originality import (
+    LENGTH,
+    Copy,
+    Index,
+    build,
+    copies,
+    counts,
+    followed_by,
+    line,
+    mean_share,
+    ngrams,
+    piece_share,
+    share,
+)
+from melody.score import GRID, Notes, Score, resample, transpose
+from melody.tokens import EventTokenizer, Plan, Reader
 
 EIGHTH = GRID // 2
 
@@ -154,3 +169,55 @@ def test_bachs_figures_on_the_test_chorales(data_folder):
     # the leaks of the canonical split
     assert copies(test[8], index, 8)[0].piece == "train 55"
     assert copies(test[69], index, 3)[0].piece == "train 124"
+
+
+@given(st.lists(st.tuples(st.integers(30, 90), st.integers(1, 96)), min_size=LENGTH + 1, max_size=LENGTH + 1))
+def test_an_ngram_is_the_same_when_its_last_pitch_is_only_a_candidate(notes):
+    pitch, duration = np.array(notes).T
+    onset = np.cumsum(duration) - duration
+    whole = ngrams(Notes(onset, duration, pitch, np.full(len(pitch), 80)))
+    candidates = followed_by(duration[:-1], pitch[:-1], np.arange(128))
+    assert candidates[pitch[-1]] == whole[0]
+    assert len(np.unique(candidates)) == 128
+
+
+def test_find_gives_every_row_of_an_ngram(index):
+    twice = build([("a", score_of(melody_of([60] * 12))), ("b", score_of(melody_of([72] * 10)))])
+    position, row = twice.find(np.concatenate([index.hashes[:1], twice.hashes[:1]]))
+    assert (position.tolist(), sorted(row.tolist())) == ([1] * 6, [0, 1, 2, 3, 4, 5])
+    assert np.flatnonzero(twice.first).tolist() == [0, 4]
+
+
+def test_counts_look_in_any_voice_whatever_the_order(index):
+    first, second = melody_of(random_tune(2, 128)), melody_of(random_tune(102, 128))
+    new, drums = melody_of(random_tune(900, 68)), melody_of(random_tune(2, 128))
+    drums.is_drum = True
+    assert counts(score_of(second, Track(""), first), index) == [(120, 120), (0, 0), (120, 120)]
+    assert counts(score_of(new, drums), index) == [(0, 60), (0, 0)]
+    assert piece_share(score_of(new, second), index) == pytest.approx(120 / 180)
+    assert math.isnan(piece_share(score_of(drums), index))
+
+
+def copying_reader(index: Index, max_bars: float) -> CopyReader:
+    """A reader at the first bar of a piece of two voices."""
+    tokenizer = EventTokenizer()
+    reader = Reader(tokenizer.vocabulary, Plan())
+    header = tokenizer.header([Track("", 0, False), Track("", 1, False)])
+    return CopyReader(reader.read_all([*header, tokenizer.vocabulary.ids["Bar"][0]]), index, max_bars)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 9), st.integers(0, 60), st.integers(9, 60), st.integers(-6, 6), st.sampled_from([1.5, 2.0, 3.0]))
+def test_the_rule_speaks_exactly_where_a_copy_grows_too_long(index, piece, start, length, semitones, max_bars):
+    quotation = [pitch + semitones for pitch in random_tune(100 + piece, 128)[start : start + length]]
+    score = score_of(melody_of([*random_tune(777, 8), *quotation]), melody_of(random_tune(778, 8 + length)))
+    rule, reader = NoLongCopy(EventTokenizer.vocabulary), copying_reader(index, max_bars)
+    spoken = False
+    for token in EventTokenizer().encode(score)[len("BTPTPB") :]:
+        mask = rule(reader)
+        kind = reader.vocabulary.kind_of[token]
+        if kind in ("Pitch", "Duration"):
+            assert rule.forbids(reader, int(token)) == (mask is not None and not mask[token])
+            spoken |= rule.forbids(reader, int(token))
+        reader.read(int(token))
+    assert spoken == (copies(score, index, max_bars + 1e-9) != [])

@@ -12,6 +12,7 @@ from melody.generation import Composer, Take
 from melody.midi import check, dumps, parse
 from melody.score import Notes, Score, bars, clip, notes_of, quantize, set_notes
 from melody.tokens import EventTokenizer
+from melody.voice_leading import examine as examine_voices
 
 BARS = 8
 
@@ -94,6 +95,12 @@ def test_it_holds_for_two_hundred_seeds(composer, chorale, temperature: float):
     for kind, primer in enumerate((chorale, pop(), None)):
         seeds = range(kind * 67, min(200, (kind + 1) * 67))
         compose_and_examine(composer, primer, seeds, temperature)
+
+
+def test_chorales_are_held_to_their_style_unless_asked_otherwise(composer):
+    held, free = (composer.compose(bars=8, takes=8, seed=2, style_rules=rules) for rules in (True, False))
+    parallels = [sum(examine_voices(take.score).parallels for take in takes) for takes in (held, free)]
+    assert parallels[0] <= 1 < 10 < parallels[1]
 
 
 @pytest.mark.parametrize("takes", [1, 5, 8])

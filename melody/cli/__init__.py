@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from melody.cli import compose, files, learn, models
+from melody.cli import compose, files, learn, models, originality
 from melody.errors import MelodyError, UsageError
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ app = typer.Typer(
 # Recent releases of typer carry click inside, older ones use the installed one; BadParameter leads to either's bases.
 CommandLineError: type[Exception] = typer.BadParameter.__bases__[0]  # click's UsageError
 
-for module in (compose, models, files, learn):
+for module in (compose, models, files, originality, learn):
     module.register(app)
 
 

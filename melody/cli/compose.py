@@ -2,16 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from melody.cli.output import Report
+from melody.cli.replay import rebuild
+from melody.cli.takes import Output, read_primer, refuse_existing, source_of, with_source, write_takes
 from melody.errors import UsageError
-
-if TYPE_CHECKING:
-    from melody.generation import Take
-    from melody.midi import Reading
 
 EXAMPLES = """
 Examples:
@@ -21,6 +19,14 @@ Examples:
   melody compose theme.mid --bars 16 --takes 4 --seed 7    four continuations of your theme
 
   melody compose theme.mid --key "E minor" --only-new --out ideas/
+
+  melody compose --key "D minor" --strict-key --range Soprano=D4:G5 --range Bass=40:62
+
+  melody compose theme.mid --max-copy-bars 2               no longer quotations of what the model learned
+
+  melody compose theme.mid --takes 2 --best-of 8 --by rules    two, each the best of eight
+
+  melody compose --replay outputs/theme-7-1.mid            the same file, byte for byte
 """
 MUSIC, DECODING, CONTROL, OUTPUT = "The music", "Decoding", "Control", "Output"
 
@@ -31,6 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compose(
+    context: typer.Context,
     primer: Annotated[
         Path | None, typer.Argument(help="MIDI, MusicXML or ABC to continue; without it, from nothing.")
     ] = None,
@@ -51,8 +58,66 @@ def compose(
     length_penalty: Annotated[
         float, typer.Option(help="Of beam search; above 0 favours more notes.", rich_help_panel=DECODING)
     ] = 0.0,
+    stochastic: Annotated[
+        bool,
+        typer.Option("--stochastic", help="The beam draws: no two takes are alike.", rich_help_panel=DECODING),
+    ] = False,
+    best_of: Annotated[
+        int, typer.Option(help="Draw N for each take and keep the best.", metavar="N", rich_help_panel=DECODING)
+    ] = 1,
+    by: Annotated[
+        str,
+        typer.Option(
+            help="What is best: likelihood (nats a note), rules (voice leading, ranges, ending) or both.",
+            rich_help_panel=DECODING,
+        ),
+    ] = "both",
     key: Annotated[
         str | None, typer.Option(help='Steer new music to a key, as "E minor".', rich_help_panel=CONTROL)
+    ] = None,
+    strict_key: Annotated[
+        bool,
+        typer.Option(
+            "--strict-key",
+            help="No new pitch outside the scale of --key, or of the primer's last key; minor with both its sixths "
+            "and sevenths. Drums are free.",
+            rich_help_panel=CONTROL,
+        ),
+    ] = False,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            help="No new note of a track outside LOW:HIGH, as Soprano=C4:A5 or 1=60:81: its name or number, pitches as "
+            "names (C4 is 60) or numbers. Repeat for other tracks.",
+            metavar="TRACK=LOW:HIGH",
+            rich_help_panel=CONTROL,
+        ),
+    ] = None,
+    max_polyphony: Annotated[
+        int | None,
+        typer.Option(
+            help="At most N new notes at once in each pitched track; 1: single lines.",
+            metavar="N",
+            rich_help_panel=CONTROL,
+        ),
+    ] = None,
+    style_rules: Annotated[
+        bool,
+        typer.Option(
+            "--style-rules/--no-style-rules",
+            help="Hold the music to the rules of the model's style, as no parallel fifths in chorales.",
+            rich_help_panel=CONTROL,
+        ),
+    ] = True,
+    max_copy_bars: Annotated[
+        float | None,
+        typer.Option(
+            help="No new voice copies more than N bars of a training piece, in whatever key; where one would, it is "
+            "drawn again from a bar line before.",
+            metavar="N",
+            rich_help_panel=CONTROL,
+        ),
     ] = None,
     tempo: Annotated[
         float | None, typer.Option(help="Quarters a minute of the new part.", rich_help_panel=CONTROL)
@@ -64,6 +129,14 @@ def compose(
     only_new: Annotated[
         bool, typer.Option("--only-new", help="Write the new part alone.", rich_help_panel=CONTROL)
     ] = False,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            help="Compose FILE again from the settings in it; its primer is looked for beside it, and here.",
+            metavar="FILE",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="A file (.mid) or a folder.", rich_help_panel=OUTPUT)] = Path("outputs"),
     wav: Annotated[bool, typer.Option("--wav", help="Also as sound.", rich_help_panel=OUTPUT)] = False,
     flac: Annotated[bool, typer.Option("--flac", help="Also as FLAC.", rich_help_panel=OUTPUT)] = False,
@@ -73,7 +146,7 @@ def compose(
     engine: Annotated[str, typer.Option(help="onnx, or torch as the reference.", rich_help_panel=OUTPUT)] = "onnx",
     as_json: Annotated[bool, typer.Option("--json", help="A report for programs.", rich_help_panel=OUTPUT)] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files.", rich_help_panel=OUTPUT)] = False,
-) -> None:
+) -> int:
     """Continue PRIMER, or start from nothing.
 
     What you give goes to the output as it came. New music begins on the bar line after it and has exactly the bars
@@ -82,34 +155,37 @@ def compose(
     import secrets
 
     import melody
-    from melody.midi import cautions
+    from melody.generation.ranges import parse_ranges
 
     report = Report(as_json)
-    seed = secrets.randbelow(2**31) if seed is None else seed
     extras = [suffix for suffix, wanted in ((".wav", wav), (".flac", flac), (".mp3", mp3), (".png", png)) if wanted]
+    output = Output(report, extras, soundfont, force)
+    if replay:
+        given = _given(context)
+        return rebuild(replay, primer, model if "model" in given else None, out, output, given)
+    seed = secrets.randbelow(2**31) if seed is None else seed
     names = names_of_takes(out, primer.stem if primer else Path(model).name, seed, takes)
-    _refuse_existing([name.with_suffix(suffix) for name in names for suffix in (".mid", *extras)], force)
-    reading = _read(primer)
-    repairs = reading.repairs if reading else ()
-    for repair in repairs:
-        report.line(f"{primer}: repaired: {repair}")
+    refuse_existing(output, names)
+    reading = read_primer(output, primer)
     decoding = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "greedy": greedy}
-    search = {"beam_width": beam_width, "length_penalty": length_penalty}
+    search = {"beam_width": beam_width, "length_penalty": length_penalty, "stochastic": stochastic}
+    choice = {"best_of": best_of, "by": by}
     control = {"key": key, "tempo_qpm": tempo, "meter": parse_meter(meter), "ending": ending, "only_new": only_new}
+    limits = {
+        "strict_key": strict_key,
+        "ranges": parse_ranges(ranges or []),
+        "max_polyphony": max_polyphony,
+        "max_copy_bars": max_copy_bars,
+        "style_rules": style_rules,
+    }
     composer = melody.load(model, engine=engine)
-    composed = composer.compose(
-        reading.score if reading else None, bars=bars, takes=takes, seed=seed, **decoding, **search, **control
-    )
-    messages = [*composed[0].messages, *cautions(composed[0].score)]
-    for message in messages:
-        report.line(message)
-    written = []
-    for take, name in zip(composed, names, strict=True):
-        files = write_take(take, name, reading, extras, soundfont, force)
-        written.append(_described(take, files))
-        report.line(_line_of(take, files))
+    options = {**decoding, **search, **choice, **control, **limits}
+    composed = composer.compose(reading.score if reading else None, bars=bars, takes=takes, seed=seed, **options)
+    source = source_of(primer)
+    written = write_takes(output, [with_source(take, source) for take in composed], names, reading)
     report.line(f"model {composer.bundle.name}, seed {seed}")
-    report.done(model=composer.bundle.name, seed=seed, repairs=list(repairs), messages=messages, takes=written)
+    report.done(model=composer.bundle.name, seed=seed, **written)
+    return 0
 
 
 def names_of_takes(out: Path, stem: str, seed: int, takes: int) -> list[Path]:
@@ -131,50 +207,7 @@ def parse_meter(text: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def write_take(
-    take: "Take", name: Path, reading: "Reading | None", extras: list[str], soundfont: Path | None, force: bool
-) -> dict[str, str]:
-    """Write a take as MIDI and what else is asked for; the path of each by its kind."""
-    import melody
-
-    title, texts = (reading.title, reading.texts) if reading and not take.settings["only_new"] else ("", ())
-    files = {"midi": str(melody.write(take, name, title=title, texts=texts, force=force))}
-    for suffix in extras:
-        path = name.with_suffix(suffix)
-        if suffix == ".png":
-            from melody.render.pianoroll import draw
-
-            draw(take.score, path, primer_ticks=take.first_new_tick, title=name.stem, force=force)
-        else:
-            melody.render(take, path, soundfont=soundfont, force=force)
-        files[suffix[1:]] = str(path)
-    return files
-
-
-def _read(primer: Path | None) -> "Reading | None":
-    if primer is None:
-        return None
-    from melody.reading import load
-
-    return load(primer)
-
-
-def _refuse_existing(paths: list[Path], force: bool) -> None:
-    from melody.files import refuse_overwrite
-
-    for path in paths:
-        refuse_overwrite(path, force)
-
-
-def _described(take: "Take", files: dict[str, str]) -> dict[str, Any]:
-    return {
-        "files": files,
-        "take": take.number,
-        "notes": take.notes,
-        "key": take.key,
-        "nats_per_note": round(take.nats_per_note, 4),
-    }
-
-
-def _line_of(take: "Take", files: dict[str, str]) -> str:
-    return f"{'  '.join(files.values())}  {take.notes} notes, {take.key}, {take.nats_per_note:.2f} nats a note"
+def _given(context: typer.Context) -> set[str]:
+    """The names of the options that stand on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}

@@ -70,6 +70,7 @@ def train(
 
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Changes, as licence=CC0.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; default: outputs/bundles/NAME.")] = None,
     fp32: Annotated[bool, typer.Option("--fp32", help="Also the step graph with 32-bit weights.")] = False,
     samples: Annotated[int, typer.Option(help="Pieces to compose for the card; 0: none.")] = 100,
@@ -83,7 +84,7 @@ def export(
     from melody.learning import export_run
 
     report = Report(as_json)
-    folder = export_run(run, out, fp32=fp32, samples=samples, force=force)
+    folder = export_run(run, out, overrides or [], fp32=fp32, samples=samples, force=force)
     size = sum(path.stat().st_size for path in folder.iterdir())
     report.line(f"{folder}  {size / 1e6:.1f} MB")
     report.done(folder=str(folder), bytes=size)
@@ -95,6 +96,9 @@ def evaluate(
     samples: Annotated[int, typer.Option(help="Pieces to compose for the statistics; 0: none.")] = 100,
     bars: Annotated[int, typer.Option(help="Bars of each.")] = 16,
     seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    style_rules: Annotated[
+        bool, typer.Option("--style-rules/--no-style-rules", help="Hold the samples to the rules of the style.")
+    ] = True,
     engine: Annotated[str, typer.Option(help="onnx or torch.")] = "onnx",
     as_json: JSON = False,
 ) -> None:
@@ -105,7 +109,9 @@ def evaluate(
     from melody.evaluation.evaluate import evaluate_model
 
     report = Report(as_json)
-    result = evaluate_model(model, split=split, samples=samples, bars=bars, seed=seed, engine=engine)
+    result = evaluate_model(
+        model, split=split, samples=samples, bars=bars, seed=seed, style_rules=style_rules, engine=engine
+    )
     likelihood = result.likelihood
     report.line(
         f"{result.model} on {likelihood.pieces} {split} pieces: {likelihood.nats_per_note:.4f} nats per note, "

@@ -36,7 +36,14 @@ class Evaluation:
 
 
 def evaluate_model(
-    model: str | Path, *, split: str = "test", samples: int = 100, bars: int = 16, seed: int = 0, engine: str = "onnx"
+    model: str | Path,
+    *,
+    split: str = "test",
+    samples: int = 100,
+    bars: int = 16,
+    seed: int = 0,
+    style_rules: bool = True,
+    engine: str = "onnx",
 ) -> Evaluation:
     """Evaluate a bundle on its own corpus's held-out pieces. Raises `UsageError` for another split."""
     if split not in ("valid", "test"):
@@ -51,13 +58,16 @@ def evaluate_model(
         reference = [bundle.tokenizer.decode(ids) for ids in pieces]
         training = store.split("train")
         known = [(name, bundle.tokenizer.decode(training.piece(i)[0])) for i, name in enumerate(training.names)]
-        rows = compare_samples(compose_samples(bundle, engine, samples, bars, seed), reference, known)
+        rows = compare_samples(compose_samples(bundle, engine, samples, bars, seed, style_rules), reference, known)
     return Evaluation(bundle.name, split, likelihood, rows)
 
 
-def compose_samples(bundle: Bundle, engine: str, count: int, bars: int, seed: int) -> list[Score]:
+def compose_samples(
+    bundle: Bundle, engine: str, count: int, bars: int, seed: int, style_rules: bool = True
+) -> list[Score]:
     """Takes 1 to `count` of a seed, from nothing, with the default settings."""
-    return [take.score for take in Composer(bundle, engine).compose(bars=bars, takes=count, seed=seed)]
+    takes = Composer(bundle, engine).compose(bars=bars, takes=count, seed=seed, style_rules=style_rules)
+    return [take.score for take in takes]
 
 
 def compare_samples(

@@ -1,6 +1,7 @@
 """From a primer to takes: rules and samplers on logits, the decode loop, beam search, and the composer."""
 
-from melody.generation.composer import Composer, NewNote, Settings, Take
+from melody.generation.composer import Composer, NewNote, Take
 from melody.generation.sampling import Sampling
+from melody.generation.settings import Settings
 
 __all__ = ["Composer", "NewNote", "Sampling", "Settings", "Take"]

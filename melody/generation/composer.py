@@ -1,28 +1,35 @@
 """The composer: Score in, takes out.
 
 What the musician gave goes to the output as it came; new music begins on the bar line after it and has exactly the
-bars asked for. A take depends on the seed and its own number alone, not on how many are drawn together.
+bars asked for. A take depends on the seed and its own number alone, not on how many are drawn together: so do the
+candidates of which it is the best, and the first of them is the take that would have been drawn without others.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 
-from melody.bundle import Bundle, open_bundle
+from melody.bundle import Bundle, TrackInfo, open_bundle
 from melody.engine import open_engine
 from melody.errors import UsageError
 from melody.generation import rules as rule
 from melody.generation.beam import beam_search
+from melody.generation.copying import CopyReader, NoLongCopy
 from melody.generation.decode import Continuation, Prefix, read_prefix, sample, stream
-from melody.generation.rules import Rule
-from melody.generation.sampling import Sampling
-from melody.generation.view import View, empty_start, new_notes, view_of
+from melody.generation.ranges import allowed_pitches, named, ranges_by_track
+from melody.generation.ranking import Breaches, cost, count_breaches
+from melody.generation.rules import Room, Rule
+from melody.generation.settings import Settings, settings_from, settings_of
+from melody.generation.stochastic_beam import stochastic_beam_search
+from melody.generation.styles import style_rules
+from melody.generation.view import View, empty_start, keys_of, new_notes, view_of
 from melody.key import Key, estimate_key, parse_key
+from melody.originality import piece_share
 from melody.score import (
     GRID,
     TICKS_PER_QUARTER,
@@ -37,39 +44,10 @@ from melody.score import (
     tempo_bin,
 )
 from melody.tokens import Plan, Reader
-from melody.tokens.vocabulary import KEYS, METERS
+from melody.tokens.vocabulary import KEYS
 
 BATCH = 16  # takes drawn side by side
 SCALE = TICKS_PER_QUARTER // GRID
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is asked of a composition. `None` leaves a choice to the primer or the model."""
-
-    bars: int = 8
-    sampling: Sampling = field(default_factory=Sampling)
-    beam_width: int = 0  # 0: sampling
-    length_penalty: float = 0.0
-    key: str | None = None  # "E minor"
-    tempo_qpm: float | None = None
-    meter: tuple[int, int] | None = None
-    ending: bool = True
-    only_new: bool = False
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.bars <= 1000:
-            raise UsageError(f"bars must lie in [1, 1000], got {self.bars}")
-        if self.meter is not None and self.meter not in METERS:
-            raise UsageError(
-                f"meter {self.meter[0]}/{self.meter[1]}: a bar is a whole number of 32nds, up to 12 quarters"
-            )
-        if self.tempo_qpm is not None and not 4 <= self.tempo_qpm <= 1000:
-            raise UsageError(f"tempo must lie in [4, 1000] quarters a minute, got {self.tempo_qpm:g}")
-        if self.beam_width < 0:
-            raise UsageError(f"beam width must be 1 or more, got {self.beam_width}")
-        if self.length_penalty < 0:
-            raise UsageError(f"length penalty must be 0 or more, got {self.length_penalty:g}")
 
 
 @dataclass(frozen=True)
@@ -85,6 +63,9 @@ class Take:
     key: str  # estimated from the new music
     settings: dict[str, Any]
     messages: tuple[str, ...] = ()
+    candidate: int = 1  # of best-of-N, from 1
+    in_training: float | None = None  # share of the new music's 8-note n-grams; None: too short, or no index
+    breaches: Breaches | None = None  # of the rules, by the new music; counted where candidates were compared
 
 
 class NewNote(NamedTuple):
@@ -107,14 +88,36 @@ class Task:
     prefix: Prefix
     ids: list[int]  # of the prefix
     rules: list[Rule]
+    rooms: Mapping[int, Room]  # of the model's tracks that get new notes
+    key: Key | None  # of the new music, where one is asked for or the primer has one
+
+    @property
+    def track_of(self) -> Mapping[int, int]:
+        """The musician's track of each of the model's that gets new notes."""
+        return self.view.tracks if self.view else {place: place for place in self.rooms}
+
+    @property
+    def veto(self) -> NoLongCopy | None:
+        """The rule that a row tries to keep by drawing again."""
+        return next((rule for rule in self.rules if isinstance(rule, NoLongCopy)), None)
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What the musician should know."""
+        unasked = self.settings.strict_key and not self.settings.key
+        scale = (f"new pitches from the scale of {self.key.name}",) if self.key and unasked else ()
+        return (*(self.view.messages if self.view else ()), *scale)
 
 
 class Composer:
     """A bundle with an engine. `melody.load("chorale")` makes one."""
 
+    engine_name = "onnx"
+
     def __init__(self, bundle: Bundle | str | Path, engine: str = "onnx", threads: int = 1) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
         self.engine = open_engine(self.bundle, engine, threads)
+        self.engine_name = engine
         self._vocabulary = self.bundle.tokenizer.vocabulary
 
     def compose(
@@ -129,16 +132,25 @@ class Composer:
             raise UsageError(f"takes must lie in [1, 1000], got {takes}")
         seed = secrets.randbelow(2**31) if seed is None else seed
         task = self._prepare(primer, settings_of(options))
-        drawn = self._draw(task, seed, takes)
-        return [self._finish(task, seed, number, one) for number, one in enumerate(drawn, 1)]
+        return self._compose(task, seed, range(1, takes + 1))
+
+    def recompose(self, settings: Mapping[str, Any], primer: Score | None = None) -> Take:
+        """The take whose `Take.settings` these are, again; they may have gone through JSON."""
+        task = self._prepare(primer, settings_from(settings))
+        number = int(settings["take"])
+        numbers = range(1, number + 1) if task.settings.beam_width else range(number, number + 1)
+        return self._compose(task, int(settings["seed"]), numbers)[-1]
 
     def stream(self, primer: Score | None = None, *, seed: int | None = None, **options: Any) -> Iterator[NewNote]:
         """The notes of take 1, as they are composed."""
         seed = secrets.randbelow(2**31) if seed is None else seed
         task = self._prepare(primer, settings_of(options))
+        if task.settings.best_of > 1 or task.settings.beam_width:
+            raise UsageError("a stream gives notes as they are drawn, a search compares whole takes; use compose")
         ids = list(task.ids)
         written = 0
-        for _, token, _ in stream(self.engine, task.prefix, task.rules, task.settings.sampling, [_generator(seed, 1)]):
+        sampling, generators = task.settings.sampling, [_generator(seed, 1)]
+        for _, token, _ in stream(self.engine, task.prefix, task.rules, sampling, generators, task.veto):
             ids.append(token)
             if self._vocabulary.kind_of[token] == "Duration":
                 notes = sorted(self._placed_notes(task, ids), key=lambda note: (note.onset, note.track, note.pitch))
@@ -159,16 +171,45 @@ class Composer:
         total = done + settings.bars
         plan = Plan(bars=total if settings.ending else total + 1000, key=_key_token(key) if key else None)
         ids = [*(view.ids if view else empty_start(self.bundle)), self._vocabulary.ids["Bar"][0]]
+        key_of_new = asked or (view.last_key if view else None)
+        rooms = self._rooms(settings, primer, view, key_of_new)
         reader = Reader(self._vocabulary, plan)
         prefix = read_prefix(self.engine, reader, ids)
-        return Task(settings, primer, view, prefix, ids, self._rules(settings, view, asked, done, total))
+        if settings.max_copy_bars is not None:
+            prefix.reader = CopyReader(prefix.reader, self.bundle.originality, settings.max_copy_bars)
+        rules = self._rules(settings, view, asked, done, total, rooms)
+        return Task(settings, primer, view, prefix, ids, rules, rooms, key_of_new)
 
-    def _rules(self, settings: Settings, view: View | None, key: Key | None, done: int, total: int) -> list[Rule]:
+    def _rooms(self, settings: Settings, primer: Score | None, view: View | None, key: Key | None) -> dict[int, Room]:
+        """What each of the model's tracks in use may take. Raises `UsageError` for options that leave one nothing."""
+        infos = self.bundle.tracks
+        if settings.strict_key and key is None:
+            raise UsageError("strict key: in which? give a key too, as --key 'E minor', or a primer")
+        names = [track.name for track in primer.tracks] if primer else [info.name for info in infos]
+        spans = ranges_by_track(settings.ranges, names)
+        places = view.tracks if view else {place: place for place in range(len(infos))}
+        for track in spans.keys() - places.values():
+            raise UsageError(f"range of {named(names, track)}: no new notes go to this track; leave its range out")
+        rooms = {}
+        for place, track in places.items():
+            scale = key if settings.strict_key and not infos[place].drums else None
+            pitches = allowed_pitches(named(names, track), spans.get(track), scale)
+            rooms[place] = Room(_polyphony(infos[place], settings.max_polyphony), pitches)
+        return rooms
+
+    def _rules(
+        self,
+        settings: Settings,
+        view: View | None,
+        key: Key | None,
+        done: int,
+        total: int,
+        rooms: Mapping[int, Room],
+    ) -> list[Rule]:
         vocabulary = self._vocabulary
-        tracks = list(view.tracks) if view else range(len(self.bundle.tracks))
-        limits = {track: self.bundle.tracks[track].polyphony for track in tracks}
-        rules = [rule.exact_bars(vocabulary, total), rule.no_long_silence(vocabulary)]
-        rules += [rule.only_tracks(vocabulary, tracks), rule.max_polyphony(vocabulary, limits)]
+        rules = [rule.exact_bars(vocabulary, total), rule.no_long_silence(vocabulary), rule.playable(vocabulary, rooms)]
+        if settings.max_copy_bars is not None:
+            rules.append(NoLongCopy(vocabulary))
         if settings.meter:
             rules.append(rule.keep_meter(vocabulary, settings.meter, first_bar=done))
         if view:
@@ -182,23 +223,47 @@ class Composer:
                 rules.append(rule.state_at_start(vocabulary, vocabulary.ids["Tempo"][nearest]))
             if key:
                 rules.append(rule.state_at_start(vocabulary, vocabulary.ids["Key"][KEYS.index(_key_token(key))]))
-        return [*rules, rule.only_seen(self.bundle.seen)]
+        rules.append(rule.only_seen(self.bundle.seen))
+        return rules + (style_rules(self.bundle.style_rules, vocabulary) if settings.style_rules else [])
 
     # ---- drawing -----------------------------------------------------------------------------------------------------
 
-    def _draw(self, task: Task, seed: int, takes: int) -> list[Continuation]:
+    def _compose(self, task: Task, seed: int, numbers: range) -> list[Take]:
+        """The takes of these numbers, each the best of its candidates."""
+        count = task.settings.best_of
+        drawn = self._draw(task, seed, [(number, candidate) for number in numbers for candidate in range(1, count + 1)])
+        takes = []
+        for place, number in enumerate(numbers):
+            mine = enumerate(drawn[place * count : (place + 1) * count], 1)
+            takes.append(_best([self._finish(task, seed, number, candidate, one) for candidate, one in mine]))
+        return takes
+
+    def _draw(self, task: Task, seed: int, candidates: Sequence[tuple[int, int]]) -> list[Continuation]:
+        """One continuation for each (take, candidate)."""
         settings = task.settings
+        count = len(candidates)
+        if settings.stochastic:
+            return stochastic_beam_search(
+                self.engine,
+                task.prefix,
+                task.rules,
+                settings.beam_width,
+                settings.sampling,
+                _generator(seed, 0),
+                count,
+            )
         if settings.beam_width:
             return beam_search(
-                self.engine, task.prefix, task.rules, settings.beam_width, settings.length_penalty, count=takes
+                self.engine, task.prefix, task.rules, settings.beam_width, settings.length_penalty, count=count
             )
-        generators = [_generator(seed, number) for number in range(1, takes + 1)]
-        batches = (generators[start : start + BATCH] for start in range(0, takes, BATCH))
-        return [c for b in batches for c in sample(self.engine, task.prefix, task.rules, settings.sampling, b)]
+        generators = [_generator(seed, number, candidate) for number, candidate in candidates]
+        batches = (generators[start : start + BATCH] for start in range(0, len(generators), BATCH))
+        drawn = (sample(self.engine, task.prefix, task.rules, settings.sampling, batch, task.veto) for batch in batches)
+        return [continuation for batch in drawn for continuation in batch]
 
     # ---- putting together --------------------------------------------------------------------------------------------
 
-    def _finish(self, task: Task, seed: int, number: int, drawn: Continuation) -> Take:
+    def _finish(self, task: Task, seed: int, number: int, candidate: int, drawn: Continuation) -> Take:
         ids = task.ids + drawn.ids
         notes = self._placed_notes(task, ids)
         score = task.primer.copy() if task.primer is not None else self._blank()
@@ -218,8 +283,35 @@ class Composer:
             notes=len(notes),
             nats_per_note=sum(drawn.nats) / max(1, len(notes)),
             key=estimate_key(fresh).name,
-            settings={"model": self.bundle.name, "seed": seed, "take": number, **asdict(task.settings)},
-            messages=tuple(task.view.messages) if task.view else (),
+            settings=self._provenance(task) | {"seed": seed, "take": number} | task.settings.to_dict(),
+            messages=task.messages,
+            candidate=candidate,
+            in_training=self._in_training(fresh),
+            breaches=self._breaches(task, fresh) if task.settings.best_of > 1 else None,
+        )
+
+    def _provenance(self, task: Task) -> dict[str, Any]:
+        """What beside the settings a take depends on; whoever knows the primer's file adds its name and hash."""
+        return {
+            "model": self.bundle.name,
+            "step_graph": self.bundle.settings["files"].get("step.onnx", ""),
+            "engine": self.engine_name,
+            "primer": None if task.primer is None else {"name": "", "sha256": ""},
+        }
+
+    def _in_training(self, new: Score) -> float | None:
+        share = piece_share(new, self.bundle.originality) if self.bundle.knows_its_training else float("nan")
+        return share if share == share else None
+
+    def _breaches(self, task: Task, new: Score) -> Breaches:
+        infos, track_of = self.bundle.tracks, task.track_of
+        pitched = sorted((p for p in task.rooms if not infos[p].drums), key=lambda place: -infos[place].mean)
+        return count_breaches(
+            new,
+            lines=[track_of[place] for place in pitched if task.rooms[place].polyphony == 1],
+            ranges={track_of[place]: (infos[place].lowest, infos[place].highest) for place in pitched},
+            key=task.key or keys_of(new)[-1],
+            ending=task.settings.ending,
         )
 
     def _placed_notes(self, task: Task, ids: Sequence[int]) -> list[NewNote]:
@@ -228,7 +320,7 @@ class Composer:
         offset = _junction(task) - first * SCALE
         result = []
         for place, notes in new_notes(ids, self.bundle, first).items():
-            track = task.view.tracks.get(place, place) if task.view else place
+            track = task.track_of.get(place, place)
             louder = task.view.loudness.get(place, 0) if task.view else 0
             velocity = np.clip(notes.velocity + louder, 1, 127)
             rows = zip(notes.onset * SCALE + offset, notes.duration * SCALE, notes.pitch, velocity, strict=True)
@@ -258,22 +350,22 @@ class Composer:
             score.key_signatures.append(KeySignature(junction, *_key_token(parse_key(settings.key))))
 
 
-def settings_of(options: dict[str, Any]) -> Settings:
-    """`Settings` from keyword arguments. Raises `UsageError` for unknown ones."""
-    options = dict(options)
-    if options.pop("greedy", False):
-        options["temperature"] = 0.0
-    known = Sampling.__dataclass_fields__
-    sampling = Sampling(**{name: options.pop(name) for name in list(options) if name in known})
-    unknown = options.keys() - Settings.__dataclass_fields__.keys()
-    if unknown:
-        names = sorted([*known, *(Settings.__dataclass_fields__.keys() - {"sampling"}), "greedy"])
-        raise UsageError(f"unknown option {sorted(unknown)[0]!r}; there are {', '.join(names)}")
-    return Settings(sampling=sampling, **options)
+def _generator(seed: int, number: int, candidate: int = 1) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=[seed % 2**64, number + (candidate - 1 << 32)]))
 
 
-def _generator(seed: int, number: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=[seed % 2**64, number]))
+def _best(candidates: Sequence[Take]) -> Take:
+    """The best candidate by the settings they share, the first among equals."""
+    if len(candidates) == 1:
+        return candidates[0]
+    by = candidates[0].settings["by"]
+    costs = [cost(c.nats_per_note, c.breaches, c.notes, by) for c in candidates if c.breaches]
+    return candidates[costs.index(min(costs))]
+
+
+def _polyphony(info: TrackInfo, asked: int | None) -> int:
+    """The most notes at once in a track: as in the corpus, and as asked for where it is pitched."""
+    return info.polyphony if asked is None or info.drums else min(info.polyphony, asked)
 
 
 def _key_token(key: Key) -> tuple[int, int]:

@@ -1,10 +1,12 @@
 """Musical rules as masks: each is a pure function of what has been read, `rule(reader) -> mask (V,) of what it allows`.
 
 They narrow what the grammar allows, one after the other; a rule that would leave nothing yields to those before it, so
-the order is the order of importance and sampling never gets stuck.
+the order is the order of importance and sampling never gets stuck. Rules that must always hold come first and close the
+ways to where they could not (see `playable`).
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,29 +78,71 @@ def no_long_silence(vocabulary: Vocabulary) -> Rule:
     return rule
 
 
-def max_polyphony(vocabulary: Vocabulary, limits: Mapping[int, int]) -> Rule:
-    """At most `limits[track]` notes of a track sound at once; new notes go to these tracks alone."""
-    tracks, positions = vocabulary.ids["Track"].start, vocabulary.ids["Position"].start
-    no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
+@dataclass(frozen=True)
+class Room:
+    """What a track may take: at most `polyphony` notes at once, of `pitches` (128,)."""
+
+    polyphony: int
+    pitches: Mask
+
+
+def playable(vocabulary: Vocabulary, rooms: Mapping[int, Room]) -> Rule:
+    """New notes go to these tracks alone, and none of them ever has more notes at once or other pitches than it may.
+
+    This always holds: wherever a token would lead to where no note is left to take, the way there is closed. A track is
+    opened while it has room and a free pitch, a velocity while a pitch can follow it, and a position (which must hold a
+    note) from the tick on at which some track is free. Between bars nothing is lost by that, as with nothing sounding
+    every track is free; so the rule never has to yield to `exact_bars` or `no_long_silence`, nor they to it.
+    """
+    tracks, positions = vocabulary.ids["Track"], vocabulary.ids["Position"].start
+    spans = [vocabulary.ids[kind] for kind in ("Pitch", "Drum")]
+    velocities = vocabulary.ids["Velocity"]
+    highest_first = {track: np.flatnonzero(room.pitches)[::-1].tolist() for track, room in rooms.items()}
 
     def rule(reader: Reader) -> Mask | None:
         if reader.bar < 0 or reader.kind in ("Pitch", "Drum", "Sustain"):
             return None
-        free = {track: _free_tick(reader, track, limit) for track, limit in limits.items()}
-        mask = no_note.copy() if free.get(reader.track, 0) > reader.tick else np.ones(len(vocabulary), bool)
+        free = {track: _free_tick(reader, track, room, len(highest_first[track])) for track, room in rooms.items()}
+        mask = np.ones(len(vocabulary), bool)
+        mask[tracks.start : tracks.stop] = False
         for track, tick in free.items():
-            mask[tracks + track] = tick <= reader.tick
-        # a position must hold a note, so there is none before a track has room
+            mask[tracks.start + track] = tick <= reader.tick
+        here = reader.track in free and free[reader.track] <= reader.tick
+        for span in spans:
+            mask[span.start : span.stop] = rooms[reader.track].pitches if here else False
+        if not here or not _pitch_is_left(reader, highest_first[reader.track]):
+            mask[velocities.start : velocities.stop] = False
+        # a position must hold a note, so there is none before a track is free
         mask[positions : positions + max(0, min(free.values()) - reader.bar_start)] = False
         return mask
 
     return rule
 
 
-def _free_tick(reader: Reader, track: int, limit: int) -> int:
-    """The tick from which on fewer than `limit` of the notes now sounding in a track sound."""
-    ends = sorted((end for end, of, _ in reader.active if of == track), reverse=True)
-    return ends[limit - 1] if len(ends) >= limit else 0
+def _free_tick(reader: Reader, track: int, room: Room, count: int) -> int:
+    """The tick from which on a track may take a note: fewer than it may have sound, and one of its `count` pitches not.
+
+    Both only become truer as the notes now sounding end.
+    """
+    sounding = [(end, pitch) for end, of, pitch in reader.active if of == track]
+    tick = 0
+    if len(sounding) >= room.polyphony:
+        tick = sorted((end for end, _ in sounding), reverse=True)[room.polyphony - 1]
+    if len(sounding) >= count:  # else a pitch is left
+        taken = [end for end, pitch in sounding if room.pitches[pitch]]
+        if len(taken) >= count:
+            tick = max(tick, min(taken))
+    return tick
+
+
+def _pitch_is_left(reader: Reader, highest_first: Sequence[int]) -> bool:
+    """Whether the track under way has a pitch above its last of this onset that does not sound already."""
+    for pitch in highest_first:
+        if pitch <= reader.last_pitch:
+            return False
+        if not any(of == reader.track and sounds == pitch for _, of, sounds in reader.active):
+            return True
+    return False
 
 
 def keep_meter(vocabulary: Vocabulary, meter: tuple[int, int], first_bar: int) -> Rule:
@@ -137,13 +181,6 @@ def no_change_of(vocabulary: Vocabulary, *kinds: str) -> Rule:
     """No token of these types: tempo and key stay as they are."""
     mask = without(vocabulary, *kinds)
     return lambda reader: mask
-
-
-def only_tracks(vocabulary: Vocabulary, tracks: Collection[int]) -> Rule:
-    """New notes go to these tracks of the model alone."""
-    mask = without(vocabulary, "Track")
-    mask[[vocabulary.ids["Track"][track] for track in tracks]] = True
-    return lambda reader: mask if reader.bar >= 0 else None
 
 
 def only_seen(seen: Mask) -> Rule:

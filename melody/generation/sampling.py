@@ -41,15 +41,20 @@ def choose(logits: Logits, sampling: Sampling, generator: np.random.Generator) -
     chosen = logits[running].astype(np.float64)
     if sampling.temperature == 0 or len(running) == 1:
         return int(running[chosen.argmax()])
-    chosen = (chosen - chosen.max()) / max(sampling.temperature, 1e-6)  # below that nothing changes but overflows
+    mass = np.cumsum(np.exp(shaped(chosen, sampling)))
+    return int(running[np.searchsorted(mass, generator.random() * mass[-1], side="right")])
+
+
+def shaped(logits: Logits, sampling: Sampling) -> Logits:
+    """The logits to draw from: after temperature, which must not be 0, and then all that leaves tokens out."""
+    chosen: Logits = (logits - logits.max()) / max(sampling.temperature, 1e-6)  # below it only overflows
     if sampling.top_k:
         chosen = top_k(chosen, sampling.top_k)
     if sampling.top_p < 1:
         chosen = nucleus(chosen, sampling.top_p)
     if sampling.min_p:
         chosen = min_p(chosen, sampling.min_p)
-    mass = np.cumsum(np.exp(chosen))
-    return int(running[np.searchsorted(mass, generator.random() * mass[-1], side="right")])
+    return chosen
 
 
 def top_k(logits: Logits, k: int) -> Logits:

@@ -1,12 +1,13 @@
-"""Rules of a style, which a bundle names in its settings: what its music keeps so strictly that a model may be held to it.
+"""Rules of a style, which a bundle names in its settings: what its music keeps so strictly that takes are held to it.
 
 They are rules as in `melody.generation.rules`: where one leaves nothing, it yields.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from melody.errors import UsageError
 from melody.generation.rules import Mask, Rule
 from melody.tokens import Reader, Vocabulary
 
@@ -45,6 +46,14 @@ def _without_classes(vocabulary: Vocabulary, start: int, classes: list[int], kep
         mask[start + one : start + 128 : OCTAVE] = False
     mask[start + kept] = True
     return mask
+
+
+def style_rules(names: Sequence[str], vocabulary: Vocabulary) -> list[Rule]:
+    """The rules of these names. Raises `UsageError` for an unknown one."""
+    for name in names:
+        if name not in STYLE_RULES:
+            raise UsageError(f"style rule {name!r} is unknown; there are: {', '.join(STYLE_RULES)}")
+    return [STYLE_RULES[name](vocabulary) for name in names]
 
 
 STYLE_RULES: Mapping[str, Callable[[Vocabulary], Rule]] = {"no_parallels": no_parallels}

@@ -27,6 +27,7 @@ class View:
     loudness: dict[int, int]  # what to add to a velocity of the model's track
     bars: int  # of the primer
     key: Key
+    last_key: Key  # in force at the end
     messages: list[str]
 
 
@@ -44,7 +45,8 @@ def view_of(primer: Score, bundle: Bundle) -> View:
     view.time_signatures = quantized.time_signatures
     tempos = [Tempo(t.time, qpm=tempo_of_bin(seen.nearest("Tempo", tempo_bin(t.qpm)))) for t in quantized.tempos]
     view.tempos = _without_repeats(tempos)
-    key = _key_of(quantized)
+    key = keys_of(quantized)[0]
+    last_key = keys_of(primer)[-1] if primer.key_signatures else key  # it may stand on the final bar line
     view.key_signatures = quantized.key_signatures or [KeySignature(0, key.signature, int(key.mode == "minor"))]
     loudness = {}
     for place, info in enumerate(bundle.tracks):
@@ -60,7 +62,7 @@ def view_of(primer: Score, bundle: Bundle) -> View:
     ids[-1:] = [bar_id] * (count - ids.count(bar_id))  # bars in which only tracks sound that the model does not see
     names = [primer.tracks[index].name or f"track {index + 1}" for index in sources]
     messages = [f"{names[i]}: kept, not continued" for i in range(len(sources)) if i not in placed.values()]
-    return View(ids, {p: sources[i] for p, i in placed.items()}, loudness, count, key, messages)
+    return View(ids, {p: sources[i] for p, i in placed.items()}, loudness, count, key, last_key, messages)
 
 
 def _without_repeats(tempos: Sequence[Tempo]) -> list[Tempo]:
@@ -88,10 +90,11 @@ class _Seen:
         return known[np.abs(known[None] - velocity[:, None]).argmin(axis=1)] if len(known) else velocity
 
 
-def _key_of(score: Score) -> Key:
-    if score.key_signatures:
-        return key_of_signature(score.key_signatures[0].key, score.key_signatures[0].tonality)
-    return estimate_key(score)
+def keys_of(score: Score) -> tuple[Key, Key]:
+    """The keys at the start and at the end: as declared, or one for both as the notes suggest."""
+    stated = sorted(score.key_signatures, key=lambda key: key.time)
+    declared = [key_of_signature(key.key, int(key.tonality != 0)) for key in stated]
+    return (declared[0], declared[-1]) if declared else (estimate_key(score),) * 2
 
 
 def place_tracks(tracks: Sequence[Track], wanted: Sequence[TrackInfo]) -> dict[int, int]:

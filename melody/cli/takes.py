@@ -1,0 +1,115 @@
+"""From takes to files and a report: what ``melody compose`` and its ``--replay`` share."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from melody.cli.output import Report
+
+if TYPE_CHECKING:
+    from melody.generation import Take
+    from melody.midi import Reading
+
+
+@dataclass(frozen=True)
+class Output:
+    """How results go out: the report, the suffixes of what is written beside the MIDI, and with what."""
+
+    report: Report
+    extras: Sequence[str]
+    soundfont: Path | None
+    force: bool
+
+
+def refuse_existing(output: Output, names: Sequence[Path]) -> None:
+    """Raise `MelodyError`, before anything is composed, where a file is there that may not be overwritten."""
+    from melody.files import refuse_overwrite
+
+    for name in names:
+        for suffix in (name.suffix, *output.extras):
+            refuse_overwrite(name.with_suffix(suffix), output.force)
+
+
+def read_primer(output: Output, primer: Path | None) -> "Reading | None":
+    """The primer with its repairs, which the report tells."""
+    if primer is None:
+        return None
+    from melody.reading import load
+
+    reading = load(primer)
+    for repair in reading.repairs:
+        output.report.line(f"{primer}: repaired: {repair}")
+    return reading
+
+
+def source_of(primer: Path | None) -> dict[str, str] | None:
+    """A primer's name (no folder: bytes must not depend on where one works) and the SHA-256 of its bytes."""
+    if primer is None:
+        return None
+    return {"name": primer.name, "sha256": hashlib.sha256(primer.read_bytes()).hexdigest()}
+
+
+def with_source(take: "Take", source: dict[str, str] | None) -> "Take":
+    """The take, whose settings name the file of its primer."""
+    return replace(take, settings=take.settings | {"primer": source})
+
+
+def write_takes(
+    output: Output, takes: "Sequence[Take]", names: Sequence[Path], reading: "Reading | None"
+) -> dict[str, Any]:
+    """Write takes and what else is asked for, tell people of it, and give programs' part of the report."""
+    from melody.midi import cautions
+
+    messages = [*takes[0].messages, *cautions(takes[0].score)]
+    for message in messages:
+        output.report.line(message)
+    described = []
+    for take, name in zip(takes, names, strict=True):
+        files = write_take(output, take, name, reading)
+        described.append(_described(take, files))
+        output.report.line(_line_of(take, files))
+    return {"repairs": list(reading.repairs) if reading else [], "messages": messages, "takes": described}
+
+
+def write_take(output: Output, take: "Take", name: Path, reading: "Reading | None") -> dict[str, str]:
+    """Write a take as MIDI and what else is asked for; the path of each by its kind."""
+    import melody
+
+    title, texts = (reading.title, reading.texts) if reading and not take.settings["only_new"] else ("", ())
+    files = {"midi": str(melody.write(take, name, title=title, texts=texts, force=output.force))}
+    for suffix in output.extras:
+        path = name.with_suffix(suffix)
+        if suffix == ".png":
+            from melody.render.pianoroll import draw
+
+            draw(take.score, path, primer_ticks=take.first_new_tick, title=name.stem, force=output.force)
+        else:
+            melody.render(take, path, soundfont=output.soundfont, force=output.force)
+        files[suffix[1:]] = str(path)
+    return files
+
+
+def _described(take: "Take", files: dict[str, str]) -> dict[str, Any]:
+    described = {
+        "files": files,
+        "take": take.number,
+        "notes": take.notes,
+        "key": take.key,
+        "nats_per_note": round(take.nats_per_note, 4),
+        "in_training": None if take.in_training is None else round(take.in_training, 4),
+    }
+    if take.breaches is None:
+        return described
+    best = {"of": take.settings["best_of"], "by": take.settings["by"], "candidate": take.candidate}
+    return described | {"best": best, "breaches": take.breaches.to_dict()}
+
+
+def _line_of(take: "Take", files: dict[str, str]) -> str:
+    line = f"{'  '.join(files.values())}  {take.notes} notes, {take.key}, {take.nats_per_note:.2f} nats a note"
+    if take.in_training is not None:
+        line += f", {take.in_training:.1%} in training"
+    if take.breaches is None:
+        return line
+    return f"{line}, {take.breaches}, candidate {take.candidate} of {take.settings['best_of']}"

@@ -1,0 +1,98 @@
+"""What is asked of a composition: one place for every option, its limits, and its way through JSON."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from melody.errors import UsageError
+from melody.generation.ranges import check_ranges
+from melody.generation.ranking import BY
+from melody.generation.sampling import Sampling
+from melody.tokens.vocabulary import METERS
+
+DEFAULT_TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and together spoil a piece
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is asked of a composition. `None` leaves a choice to the primer or the model."""
+
+    bars: int = 8
+    sampling: Sampling = field(default_factory=lambda: Sampling(top_p=DEFAULT_TOP_P))
+    beam_width: int = 0  # 0: sampling
+    length_penalty: float = 0.0
+    stochastic: bool = False  # the beam draws: takes of which no two are alike
+    best_of: int = 1  # candidates for each take, of which the best by `by` is kept
+    by: str = "both"  # or likelihood, rules
+    key: str | None = None  # "E minor"
+    strict_key: bool = False  # new pitches from the scale alone
+    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # lowest and highest pitch, by track
+    max_polyphony: int | None = None  # notes at once in each pitched track
+    style_rules: bool = True  # those that the bundle names, as no parallel fifths in chorales
+    max_copy_bars: float | None = None  # of a training piece that a new voice may copy
+    tempo_qpm: float | None = None
+    meter: tuple[int, int] | None = None
+    ending: bool = True
+    only_new: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bars <= 1000:
+            raise UsageError(f"bars must lie in [1, 1000], got {self.bars}")
+        if self.meter is not None and self.meter not in METERS:
+            raise UsageError(
+                f"meter {self.meter[0]}/{self.meter[1]}: a bar is a whole number of 32nds, up to 12 quarters"
+            )
+        if self.tempo_qpm is not None and not 4 <= self.tempo_qpm <= 1000:
+            raise UsageError(f"tempo must lie in [4, 1000] quarters a minute, got {self.tempo_qpm:g}")
+        if self.max_polyphony is not None and self.max_polyphony < 1:
+            raise UsageError(f"max polyphony must be 1 or more notes at once in a track, got {self.max_polyphony}")
+        if self.max_copy_bars is not None and not 0 < self.max_copy_bars <= 1000:
+            raise UsageError(f"max copy bars must lie in (0, 1000], got {self.max_copy_bars:g}")
+        check_ranges(self.ranges)
+        self._check_search()
+
+    def _check_search(self) -> None:
+        if self.beam_width < 0:
+            raise UsageError(f"beam width must be 1 or more, got {self.beam_width}")
+        if self.length_penalty < 0:
+            raise UsageError(f"length penalty must be 0 or more, got {self.length_penalty:g}")
+        if self.stochastic and not self.beam_width:
+            raise UsageError("stochastic is said of a beam search; give a beam width too, of at least as many as takes")
+        if self.stochastic and (self.sampling.temperature == 0 or self.length_penalty):
+            raise UsageError("a stochastic beam draws: it needs a temperature above 0, and knows no length penalty")
+        if not 1 <= self.best_of <= 1000:
+            raise UsageError(f"best of must lie in [1, 1000], got {self.best_of}")
+        if self.by not in BY:
+            raise UsageError(f"best by {self.by!r}: choose {', '.join(BY[:-1])} or {BY[-1]}")
+        if self.best_of > 1 and self.beam_width:
+            raise UsageError("best of N compares takes that were drawn, beam search draws none; leave one of them out")
+        if self.best_of > 1 and self.sampling.temperature == 0:
+            raise UsageError("best of N compares different takes, at temperature 0 (greedy) all are alike; raise it")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it; `settings_from` reads it back."""
+        return asdict(self)
+
+
+def settings_of(options: Mapping[str, Any]) -> Settings:
+    """`Settings` from keyword arguments. Raises `UsageError` for unknown ones."""
+    options = dict(options)
+    if options.pop("greedy", False):
+        options["temperature"] = 0.0
+    options.setdefault("top_p", DEFAULT_TOP_P)
+    known = Sampling.__dataclass_fields__
+    sampling = Sampling(**{name: options.pop(name) for name in list(options) if name in known})
+    unknown = options.keys() - (Settings.__dataclass_fields__.keys() - {"sampling"})
+    if unknown:
+        names = sorted([*known, *(Settings.__dataclass_fields__.keys() - {"sampling"}), "greedy"])
+        raise UsageError(f"unknown option {sorted(unknown)[0]!r}; there are {', '.join(names)}")
+    return Settings(sampling=sampling, **options)
+
+
+def settings_from(data: Mapping[str, Any]) -> Settings:
+    """The settings that `Settings.to_dict` made, after a way through JSON; other keys are left aside."""
+    values = {f.name: data[f.name] for f in fields(Settings) if f.name in data}
+    values["sampling"] = Sampling(**values.get("sampling", {}))
+    values["meter"] = tuple(values["meter"]) if values.get("meter") else None
+    values["ranges"] = {track: tuple(span) for track, span in values.get("ranges", {}).items()}
+    return Settings(**values)
