@@ -107,7 +107,7 @@ def _fill(
 ) -> None:
     """Write all files of a bundle."""
     from omegaconf import OmegaConf
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     from melody.engine.step_graph import build_step_graph, step_weights
     from melody.generation.styles import style_rules
@@ -123,9 +123,8 @@ def _fill(
     (folder / "step.onnx").write_bytes(build_step_graph(step))
     if fp32:
         (folder / "step-fp32.onnx").write_bytes(build_step_graph(step, eight_bit=False))
-    save_file(
-        {name: np.ascontiguousarray(w, np.float16) for name, w in weights.items()}, folder / "weights.safetensors"
-    )
+    halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in weights.items()}
+    (folder / "weights.safetensors").write_bytes(save(halves))
     seen = token_counts(store.split("train"), tokenizer)
     vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": seen.tolist()}
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")

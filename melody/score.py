@@ -123,7 +123,8 @@ def bars(score: Score, end: int | None = None) -> Ints:
             )
         ticks = np.round(tick + float(length) * np.arange(1, int(count) + 1)).astype(np.int64)
         lines.append(ticks if after is None else np.minimum(ticks, after))
-    return np.concatenate(lines)
+    result = np.concatenate(lines)
+    return result[: int(np.searchsorted(result, end)) + 1]  # a rounded line may reach the end already
 
 
 def bar_length(numerator: int, denominator: int, tpq: int) -> Fraction:

@@ -18,6 +18,7 @@ from melody.score import (
     HIGHEST_TEMPO,
     LOWEST_TEMPO,
     MAX_BARS,
+    Notes,
     Score,
     bars,
     clip,
@@ -73,6 +74,15 @@ def test_bars_cover_the_music_and_not_a_bar_more(score: Score) -> None:
     assert (np.diff(lines) >= 0).all()
     assert len(lines) == 1 or lines[-2] < end
     assert {tick for tick, *_ in meters(score) if tick < end} <= set(lines.tolist())
+
+
+def test_a_bar_line_that_rounding_brings_to_the_end_is_the_last() -> None:
+    score = Score(1)
+    score.time_signatures = [TimeSignature(0, 7, 8)]  # lines at 3.5 and 7 quarters
+    track = Track("", 0, False)
+    set_notes(track, Notes(*(np.array([value]) for value in (0, 4, 60, 80))))
+    score.tracks.append(track)
+    assert bars(score).tolist() == [0, 4]
 
 
 @settings(max_examples=50)
