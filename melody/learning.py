@@ -118,7 +118,7 @@ def _fill(
         raise MelodyError(
             f"{tokenizer.name}: its grammar is not melody's; such a model is for comparison, not a bundle"
         )
-    style_rules(config.style_rules, tokenizer.vocabulary)  # refuses unknown ones
+    style_rules(config.style_rules, tokenizer.vocabulary, [0])  # refuses unknown ones
     step = step_weights(weights, heads=config.model.attention.heads if config.model.attention else 0)
     (folder / "step.onnx").write_bytes(build_step_graph(step))
     if fp32:

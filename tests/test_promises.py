@@ -9,9 +9,11 @@ from symusic import TimeSignature, Track
 
 import melody
 from melody.generation import Composer, Take
+from melody.key import key_of_signature, parse_key
 from melody.midi import check, dumps, parse
 from melody.score import Notes, Score, bars, clip, notes_of, quantize, set_notes
 from melody.tokens import EventTokenizer
+from melody.voice_leading import ends_on_tonic
 from melody.voice_leading import examine as examine_voices
 
 BARS = 8
@@ -100,7 +102,15 @@ def test_it_holds_for_two_hundred_seeds(composer, chorale, temperature: float):
 def test_chorales_are_held_to_their_style_unless_asked_otherwise(composer):
     held, free = (composer.compose(bars=8, takes=8, seed=2, style_rules=rules) for rules in (True, False))
     parallels = [sum(examine_voices(take.score).parallels for take in takes) for takes in (held, free)]
-    assert parallels[0] <= 1 < 10 < parallels[1]
+    assert parallels[0] <= 3 < 10 < parallels[1]
+    stated = [key_of_signature(k.key, k.tonality) for k in (take.score.key_signatures[0] for take in held)]
+    assert all(ends_on_tonic(take.score, key) for take, key in zip(held, stated, strict=True))
+
+
+@pytest.mark.parametrize("key", ["D minor", "A major"])
+def test_a_continuation_closes_in_the_key_asked_for(composer, chorale, key: str):
+    for take in composer.compose(chorale, bars=6, takes=6, seed=4, key=key):
+        assert ends_on_tonic(take.score, parse_key(key))
 
 
 @pytest.mark.parametrize("takes", [1, 5, 8])

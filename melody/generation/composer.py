@@ -224,7 +224,7 @@ class Composer:
             if key:
                 rules.append(rule.state_at_start(vocabulary, vocabulary.ids["Key"][KEYS.index(_key_token(key))]))
         rules.append(rule.only_seen(self.bundle.seen))
-        return rules + (style_rules(self.bundle.style_rules, vocabulary) if settings.style_rules else [])
+        return rules + (style_rules(self.bundle.style_rules, vocabulary, list(rooms)) if settings.style_rules else [])
 
     # ---- drawing -----------------------------------------------------------------------------------------------------
 

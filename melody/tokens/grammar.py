@@ -228,6 +228,12 @@ class Reader:
     # ---- what may follow --------------------------------------------------------------------------------------------
 
     @property
+    def planned_key(self) -> tuple[int, bool] | None:
+        """Tonic (0-11) and whether it is minor, of the key that the model is told; None where it is told none."""
+        value = int(self.context[_KEY]) - 1
+        return (value % 12, value >= 12) if value >= 0 else None
+
+    @property
     def sounding(self) -> bool:
         """Whether something sounds in the bar under way."""
         return self.sound_end > self.bar_start
