@@ -118,5 +118,9 @@ def evaluate(
         f"{likelihood.nats_per_token:.4f} per token ({likelihood.notes:,} notes)"
     )
     if result.statistics:
-        report.line("\n" + table(result.statistics))
+        report.line("\n" + table(result.statistics, dict.fromkeys(("model", "corpus", "overlap"), _three_digits)))
     report.done(**result.to_dict())
+
+
+def _three_digits(value: float) -> str:
+    return "" if value != value else f"{value:.3g}"
