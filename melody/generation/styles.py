@@ -129,7 +129,8 @@ def _length(vocabulary: Vocabulary, reader: Reader, chord: _Chord, close: int) -
     if ends:
         return _between(vocabulary, ends[0] - past, ends[0] - past)
     held = max((until for until, _, _ in reader.active), default=0)
-    return _between(vocabulary, max(held, reader.tick + GRID) - past, None)
+    rest = reader.bar_ticks - _middle(reader)  # of the bar: the last chord takes half of it, or more
+    return _between(vocabulary, max(held, reader.tick + max(GRID, rest // 2)) - past, None)
 
 
 def _between(vocabulary: Vocabulary, least: int, most: int | None) -> Mask:
