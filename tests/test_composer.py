@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 
 from melody.errors import MelodyError, UsageError
-from melody.generation.view import match_in_order
+from melody.generation.lines import match_in_order, place_lines, share_out, split
 from melody.score import GRID, Notes, Score, bars, end_tick, most_at_once, notes_of, quantize, set_notes
 
 
@@ -193,6 +193,46 @@ def test_an_unknown_style_rule_is_refused_unless_rules_are_off(tmp_path):
 def test_tracks_are_matched_in_order_at_the_least_distance():
     assert match_in_order({0: 72.0, 1: 66.0, 2: 60.0, 3: 50.0}, {0: 51.0, 1: 71.0}) == {0: 1, 3: 0}
     assert match_in_order({0: 60.0}, {5: 40.0, 6: 61.0, 7: 80.0}) == {0: 6}
+
+
+def chords() -> Notes:
+    """Three chords of three notes, then a single low one."""
+    onset = np.repeat([0, 24, 48, 72], [3, 3, 3, 1])
+    pitch = np.array([48, 60, 64, 50, 59, 65, 52, 60, 67, 47])
+    return Notes(onset, np.full(10, 30), pitch, np.full(10, 80))
+
+
+def test_a_track_of_chords_is_read_as_voices():
+    high, middle, low = split(chords(), 3)
+    assert high.pitch.tolist() == [64, 65, 67]
+    assert middle.pitch.tolist() == [60, 59, 60]
+    assert low.pitch.tolist() == [48, 50, 52, 47]
+    assert low.duration.tolist() == [24, 24, 24, 30]  # one after the other
+    assert [voice.pitch.tolist() for voice in split(chords(), 2)] == [[64, 65, 67], [48, 50, 52, 47]]
+
+
+def test_voices_are_shared_out_to_the_fullest_tracks():
+    assert share_out({0: 1, 1: 4}, 4) == {0: 1, 1: 3}
+    assert share_out({0: 1, 1: 2}, 4) == {0: 1, 1: 2}
+    assert share_out({0: 3, 1: 3}, 0) == {0: 1, 1: 1}
+
+
+def test_melody_and_piano_become_four_voices_and_come_back_as_two_tracks(tmp_path):
+    composer = UniformComposer(fake_bundle(tmp_path, polyphony=1))
+    primer = tune(quarters=8)
+    piano = primer.tracks[1]
+    onset = np.repeat(np.arange(8) * 480, 3)
+    set_notes(piano, Notes(onset, np.full(24, 470), np.tile([48, 55, 64], 8), np.full(24, 70)))
+    placed = place_lines(quantize(primer).tracks, composer.bundle.tracks)
+    assert [placed[place].track for place in range(4)] == [0, 1, 1, 1]
+    take = composer.compose(primer, bars=8, seed=3)[0]
+    assert take.messages == ("hand 1: read and continued as 3 voices",)
+    new = [notes.take(notes.onset >= take.first_new_tick) for notes in map(notes_of, take.score.tracks)]
+    assert most_at_once(new[0]) == 1 < most_at_once(new[1]) <= 3
+    assert take.notes == sum(len(notes.onset) for notes in new)
+    single = composer.compose(primer, bars=8, seed=3, max_polyphony=1)[0]
+    for notes in map(notes_of, single.score.tracks):
+        assert most_at_once(notes.take(notes.onset >= single.first_new_tick)) <= 1
 
 
 def test_the_grid_is_what_files_are_a_multiple_of(composer):

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from melody.bundle import Bundle
-from melody.generation.view import place_tracks
+from melody.generation.lines import place_lines
 from melody.originality import MIN_BARS, Copy, Count, copies, counts, pooled
 from melody.score import Score
 
@@ -44,8 +44,11 @@ def originality_of(score: Score, bundle: Bundle, min_bars: float = MIN_BARS) -> 
     index = bundle.originality
     found = counts(score, index)
     used = [number for number, track in enumerate(score.tracks) if len(track.notes)]
-    placed = place_tracks([score.tracks[number] for number in used], bundle.tracks)
-    places = {place: used[track] for place, track in placed.items() if not bundle.tracks[place].drums}
+    placed = place_lines([score.tracks[number] for number in used], bundle.tracks)
+    places: dict[int, int] = {}
+    for place, line in placed.items():  # a track of chords counts once, on the highest of its voices' places
+        if not bundle.tracks[place].drums and used[line.track] not in places.values():
+            places[place] = used[line.track]
     share = pooled(found[track] for track in places.values()).share
     human = held_out_shares(bundle.held_out, places)
     return Originality(copies(score, index, min_bars), found, places, share, percentile(share, human), len(human))

@@ -42,6 +42,7 @@ from melody.score import (
     resample,
     set_notes,
     tempo_bin,
+    without_overlaps,
 )
 from melody.tokens import Plan, Reader
 from melody.tokens.vocabulary import KEYS
@@ -190,8 +191,10 @@ class Composer:
         places = view.tracks if view else {place: place for place in range(len(infos))}
         for track in spans.keys() - places.values():
             raise UsageError(f"range of {named(names, track)}: no new notes go to this track; leave its range out")
-        rooms = {}
+        rooms: dict[int, Room] = {}
         for place, track in places.items():
+            if settings.max_polyphony == sum(places[other] == track for other in rooms):
+                continue  # the track has as many voices as it may have notes at once
             scale = key if settings.strict_key and not infos[place].drums else None
             pitches = allowed_pitches(named(names, track), spans.get(track), scale)
             rooms[place] = Room(_polyphony(infos[place], settings.max_polyphony), pitches)
@@ -305,10 +308,14 @@ class Composer:
 
     def _breaches(self, task: Task, new: Score) -> Breaches:
         infos, track_of = self.bundle.tracks, task.track_of
+
+        def alone(place: int) -> bool:
+            return list(track_of.values()).count(track_of[place]) == 1
+
         pitched = sorted((p for p in task.rooms if not infos[p].drums), key=lambda place: -infos[place].mean)
         return count_breaches(
             new,
-            lines=[track_of[place] for place in pitched if task.rooms[place].polyphony == 1],
+            lines=[track_of[place] for place in pitched if task.rooms[place].polyphony == 1 and alone(place)],
             ranges={track_of[place]: (infos[place].lowest, infos[place].highest) for place in pitched},
             key=task.key or keys_of(new)[-1],
             ending=task.settings.ending,
@@ -318,13 +325,17 @@ class Composer:
         """The new notes in the musician's tracks, at 480 ticks a quarter."""
         first = _first_new_grid_tick(task)
         offset = _junction(task) - first * SCALE
-        result = []
+        by_track: dict[int, list[Notes]] = {}
         for place, notes in new_notes(ids, self.bundle, first).items():
             track = task.track_of.get(place, place)
             louder = task.view.loudness.get(place, 0) if task.view else 0
             velocity = np.clip(notes.velocity + louder, 1, 127)
-            rows = zip(notes.onset * SCALE + offset, notes.duration * SCALE, notes.pitch, velocity, strict=True)
-            result += [NewNote(track, *map(int, row)) for row in rows]
+            columns = (notes.onset * SCALE + offset, notes.duration * SCALE, notes.pitch, velocity)
+            by_track.setdefault(track, []).append(Notes(*columns))
+        result = []
+        for track, voices in by_track.items():  # voices that meet on one note are one note
+            merged = without_overlaps(Notes(*map(np.concatenate, zip(*voices, strict=True))))
+            result += [NewNote(track, *map(int, row)) for row in zip(*merged, strict=True)]
         return result
 
     def _blank(self) -> Score:

@@ -1,8 +1,8 @@
 """A primer as the model sees it, and the way back from the model's tracks to the musician's.
 
-The model knows the tracks, programs, tempos and velocities of its training music. So its view of a primer puts each of
-the musician's tracks on the model's track that lies closest in pitch (keeping the order from high to low), and says the
-rest in the nearest words the model knows. The primer itself is never changed by this.
+The model knows the tracks, programs, tempos and velocities of its training music. So its view of a primer puts the
+musician's tracks on its own (see `melody.generation.lines`) and says the rest in the nearest words that it knows. The
+primer itself is never changed by this.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from symusic import KeySignature, Tempo, Track
 
 from melody.bundle import Bundle, TrackInfo
 from melody.errors import MelodyError
+from melody.generation.lines import place_lines
 from melody.key import Key, estimate_key, key_of_signature
 from melody.score import GRID, Ints, Notes, Score, bars, notes_of, quantize, set_notes, tempo_bin, tempo_of_bin
 from melody.tokens.vocabulary import VELOCITIES
@@ -37,7 +38,7 @@ def view_of(primer: Score, bundle: Bundle) -> View:
     sources = [index for index, track in enumerate(primer.tracks) if len(track.notes)]  # quantize drops the empty ones
     if not sources:
         raise MelodyError("the primer has no notes; give one with notes, or none to start from nothing")
-    placed = place_tracks(quantized.tracks, bundle.tracks)
+    placed = place_lines(quantized.tracks, bundle.tracks)
     if not placed:
         raise MelodyError(f"{bundle.name} writes {_kinds(bundle.tracks)}; the primer has {_kinds_of(quantized)}")
     seen = _Seen(bundle)
@@ -52,7 +53,7 @@ def view_of(primer: Score, bundle: Bundle) -> View:
     for place, info in enumerate(bundle.tracks):
         view.tracks.append(Track("", 0 if info.drums else info.program, info.drums))
         if place in placed:
-            notes = notes_of(quantized.tracks[placed[place]])
+            notes = placed[place].notes
             known = seen.velocities(notes.velocity)
             loudness[place] = round(float(np.mean(notes.velocity) - np.mean(known)))
             set_notes(view.tracks[-1], notes._replace(velocity=known))
@@ -60,9 +61,20 @@ def view_of(primer: Score, bundle: Bundle) -> View:
     ids = bundle.tokenizer.spell(view).tolist()
     bar_id = bundle.tokenizer.vocabulary.ids["Bar"][0]
     ids[-1:] = [bar_id] * (count - ids.count(bar_id))  # bars in which only tracks sound that the model does not see
-    names = [primer.tracks[index].name or f"track {index + 1}" for index in sources]
-    messages = [f"{names[i]}: kept, not continued" for i in range(len(sources)) if i not in placed.values()]
-    return View(ids, {p: sources[i] for p, i in placed.items()}, loudness, count, key, last_key, messages)
+    tracks = {place: sources[line.track] for place, line in placed.items()}
+    return View(ids, tracks, loudness, count, key, last_key, _messages(primer, sources, list(tracks.values())))
+
+
+def _messages(primer: Score, sources: Sequence[int], used: Sequence[int]) -> list[str]:
+    """What becomes of tracks that are not continued one for one."""
+    messages = []
+    for index in sources:
+        name = primer.tracks[index].name or f"track {index + 1}"
+        if index not in used:
+            messages.append(f"{name}: kept, not continued")
+        elif used.count(index) > 1:
+            messages.append(f"{name}: read and continued as {used.count(index)} voices")
+    return messages
 
 
 def _without_repeats(tempos: Sequence[Tempo]) -> list[Tempo]:
@@ -95,33 +107,6 @@ def keys_of(score: Score) -> tuple[Key, Key]:
     stated = sorted(score.key_signatures, key=lambda key: key.time)
     declared = [key_of_signature(key.key, int(key.tonality != 0)) for key in stated]
     return (declared[0], declared[-1]) if declared else (estimate_key(score),) * 2
-
-
-def place_tracks(tracks: Sequence[Track], wanted: Sequence[TrackInfo]) -> dict[int, int]:
-    """For each place of the model in use the index of the track on it: pitched on pitched, drums on drums."""
-    result: dict[int, int] = {}
-    for drums in (False, True):
-        places = {p: info.mean for p, info in enumerate(wanted) if info.drums == drums}
-        means = {i: float(np.mean(notes_of(t).pitch)) for i, t in enumerate(tracks) if bool(t.is_drum) == drums}
-        result |= match_in_order(places, means)
-    return result
-
-
-def match_in_order(places: dict[int, float], tracks: dict[int, float]) -> dict[int, int]:
-    """Match all of the fewer to some of the more, high to low without crossing, at the least sum of distances.
-
-    Both map an index to a mean pitch. By dynamic programming: the best way to match the first i with the first j.
-    """
-    if len(places) > len(tracks):
-        return {place: track for track, place in match_in_order(tracks, places).items()}
-    few, many = (sorted(x, key=lambda index: -x[index]) for x in (places, tracks))
-    best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())] * (len(many) + 1)
-    for place in few:
-        row: list[tuple[float, tuple[int, ...]]] = [(np.inf, ())]
-        for track, (cost, chosen) in zip(many, best, strict=False):
-            row.append(min(row[-1], (cost + abs(places[place] - tracks[track]), (*chosen, track))))
-        best = row
-    return dict(zip(few, best[-1][1], strict=True))
 
 
 def _kinds(tracks: Sequence[TrackInfo]) -> str:
