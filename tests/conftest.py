@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure: promises are tested, not speeds.
+settings.register_profile("melody", deadline=None)
+settings.load_profile("melody")
 
 
 @pytest.fixture(scope="session")
