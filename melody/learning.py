@@ -164,10 +164,9 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
     from melody.card import model_card
     from melody.evaluation.evaluate import evaluate_model
 
-    found = {split: evaluate_model(folder, split=split, samples=0).likelihood for split in ("valid", "test")}
-    settings["scores"] |= {f"{split}_nats_per_note": likelihood.nats_per_note for split, likelihood in found.items()}
-    rows = evaluate_model(folder, samples=samples).statistics if samples else []
-    settings["statistics"] = rows
+    found = {split: evaluate_model(folder, split=split, samples=n) for split, n in (("valid", 0), ("test", samples))}
+    settings["scores"] |= {f"{split}_nats_per_note": one.likelihood.nats_per_note for split, one in found.items()}
+    settings["statistics"] = found["test"].statistics
     _write_settings(folder, settings)
     (folder / "README.md").write_text(model_card(settings, store.info), encoding="utf-8")
 

@@ -27,7 +27,7 @@ from melody.generation.rules import Room, Rule
 from melody.generation.settings import Settings, settings_from, settings_of
 from melody.generation.stochastic_beam import stochastic_beam_search
 from melody.generation.styles import style_rules
-from melody.generation.view import View, empty_start, keys_of, new_notes, view_of
+from melody.generation.view import Seen, View, empty_start, keys_of, new_notes, view_of
 from melody.key import Key, estimate_key, parse_key
 from melody.originality import piece_share
 from melody.score import (
@@ -218,12 +218,8 @@ class Composer:
         if view:
             rules.append(rule.no_change_of(vocabulary, "Tempo", "Key"))
         else:
-            tempo = vocabulary.ids["Tempo"][tempo_bin(settings.tempo_qpm or self.bundle.tempo_qpm)]
-            seen = self.bundle.seen[vocabulary.ids["Tempo"].start : vocabulary.ids["Tempo"].stop]
-            if seen.any():
-                known = np.flatnonzero(seen)
-                nearest = known[np.abs(known - (tempo - vocabulary.ids["Tempo"].start)).argmin()]
-                rules.append(rule.state_at_start(vocabulary, vocabulary.ids["Tempo"][nearest]))
+            tempo = Seen(self.bundle).nearest("Tempo", tempo_bin(settings.tempo_qpm or self.bundle.tempo_qpm))
+            rules.append(rule.state_at_start(vocabulary, vocabulary.ids["Tempo"][tempo]))
             if key:
                 rules.append(rule.state_at_start(vocabulary, vocabulary.ids["Key"][KEYS.index(_key_token(key))]))
         rules.append(rule.only_seen(self.bundle.seen))

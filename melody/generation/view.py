@@ -41,7 +41,7 @@ def view_of(primer: Score, bundle: Bundle) -> View:
     placed = place_lines(quantized.tracks, bundle.tracks)
     if not placed:
         raise MelodyError(f"{bundle.name} writes {_kinds(bundle.tracks)}; the primer has {_kinds_of(quantized)}")
-    seen = _Seen(bundle)
+    seen = Seen(bundle)
     view = Score(GRID)
     view.time_signatures = quantized.time_signatures
     tempos = [Tempo(t.time, qpm=tempo_of_bin(seen.nearest("Tempo", tempo_bin(t.qpm)))) for t in quantized.tempos]
@@ -82,7 +82,7 @@ def _without_repeats(tempos: Sequence[Tempo]) -> list[Tempo]:
     return [t for i, t in enumerate(tempos) if i == 0 or t.qpm != tempos[i - 1].qpm]
 
 
-class _Seen:
+class Seen:
     """The values that a bundle's training music used."""
 
     def __init__(self, bundle: Bundle) -> None:
@@ -90,14 +90,17 @@ class _Seen:
         self._seen = bundle.seen
 
     def indices(self, kind: str) -> Ints:
+        """The known values of a type, as places in its range of ids."""
         span = self._ids[kind]
         return np.flatnonzero(self._seen[span.start : span.stop])
 
     def nearest(self, kind: str, index: int) -> int:
+        """The known value closest to another."""
         known = self.indices(kind)
         return int(known[np.abs(known - index).argmin()]) if len(known) else index
 
     def velocities(self, velocity: Ints) -> Ints:
+        """The known velocity closest to each."""
         known = np.array(VELOCITIES)[self.indices("Velocity")]
         return known[np.abs(known[None] - velocity[:, None]).argmin(axis=1)] if len(known) else velocity
 
