@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from melody.bundle import FORMAT, LOCAL, TrackInfo
 from melody.config import TrainConfig, changed, check_config, load_config
 from melody.corpus import AugmentedSource, Split, TokenStore, open_store, shift_tables
+from melody.corpus.wishes import Wishes, density_limits
 from melody.errors import MelodyError
 from melody.files import refuse_overwrite
 from melody.originality import Index, build, counts
@@ -39,9 +40,9 @@ def train_from_config(path: Path, overrides: Sequence[str] = (), run: Path | Non
     store = open_store(config.corpus)
     tokenizer = tokenizer_of(store)
     train_split, valid_split = store.split("train"), store.split("valid")
-    learnt = AugmentedSource(
-        train_split, shift_tables(tokenizer, train_split), config.data.transpose, config.data.plan_dropout
-    )
+    wishes = Wishes(density_limits(train_split)) if isinstance(tokenizer, EventTokenizer) else None
+    tables = shift_tables(tokenizer, train_split)
+    learnt = AugmentedSource(train_split, tables, config.data.transpose, config.data.plan_dropout, wishes)
     held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False)
     sizes = [channel.size for channel in tokenizer.channels]
     result = train(config, learnt, held_out, len(tokenizer.vocabulary), sizes, run or RUNS / config.name)
@@ -141,6 +142,7 @@ def _fill(
         "corpus": config.corpus,
         "tempo_qpm": config.tempo_qpm,
         "style_rules": list(config.style_rules),
+        "density_limits": density_limits(store.split("train")),
         "model": config.model.model_dump(mode="json"),
         "parameters": int(sum(w.size for w in weights.values())),
         "passes": info["pass"],

@@ -65,6 +65,7 @@ def fake_bundle(folder: Path, drums: bool = False, polyphony: int = 8, velocitie
             for name, mean in CHOIR
         ],
         "tempo_qpm": 96,
+        "density_limits": [1.25, 1.75],
         "files": {"vocabulary.json": hashlib.sha256(text.encode()).hexdigest()},
     }
     return Bundle(folder, settings)

@@ -28,6 +28,9 @@ class ToyReader:
     def read(self, token: int) -> None:
         self.count += 1
 
+    def ends_with(self, token: int) -> bool:
+        return token == END
+
     def allow(self) -> np.ndarray:
         return np.arange(SIZE) <= (SIZE if self.count < LONGEST - 1 else END)
 

@@ -1,8 +1,8 @@
-"""Augmentation while training: each time a piece is fetched it comes in a new transposition, and with less of a plan.
+"""Augmentation while training: each fetch of a piece is a new transposition, with less of a plan and other wishes.
 
 Nothing is copied: a transposition is a table lookup on the stored ids and channels, drawn evenly from the shifts that
-the store allows the piece. A plan channel (bars left, key) is hidden (0 = unknown) for a whole piece now and then, so
-that a model learns to compose with and without being told.
+the store allows the piece. What is known of the piece as a whole (its length, its key) is hidden (0 = unknown) now and
+then, so that a model learns to compose with and without being told. The foreseen channels are drawn by `Wishes`.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.store import Split
+from melody.corpus.wishes import Wishes
 from melody.tokens import Channel
 
 
@@ -30,7 +31,7 @@ class Tables(NamedTuple):
     lowest: int  # semitones
     ids: NDArray[np.int32]  # (S, V)
     channels: list[NDArray[np.int16]]  # C of (S, size of the channel)
-    plan: NDArray[np.bool_]  # (C,) which channels know what is to come
+    plans: list[NDArray[np.bool_]]  # for each plan which channels (C,) tell of it
 
 
 def shift_tables(tokenizer: ShiftingTokenizer, split: Split) -> Tables:
@@ -38,7 +39,8 @@ def shift_tables(tokenizer: ShiftingTokenizer, split: Split) -> Tables:
     lowest = int(split.shifts[:, 0].min(initial=0))
     highest = int(split.shifts[:, 1].max(initial=0))
     ids, channels = tokenizer.shift_tables(list(range(lowest, highest + 1)))
-    return Tables(lowest, ids, channels, np.array([channel.plan for channel in tokenizer.channels], bool))
+    plan = np.array([channel.plan for channel in tokenizer.channels], str)
+    return Tables(lowest, ids, channels, [plan == name for name in ("length", "key")])
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class AugmentedSource:
     split: Split
     tables: Tables
     transpose: bool = True
-    plan_dropout: float = 0.0  # probability that a plan channel is hidden
+    plan_dropout: float = 0.0  # probability that the length is hidden, and that the key is
+    wishes: Wishes | None = None  # None: nothing is foreseen
 
     def __len__(self) -> int:
         return len(self.split)
@@ -67,16 +70,24 @@ class AugmentedSource:
         """Ids (T,) and context (T, C) of a piece, as chance has it this time; arrays of the caller's own."""
         least, greatest = self.split.shifts[piece].tolist()
         shift = int(generator.integers(least, greatest + 1)) if self.transpose else 0
-        hidden = self.tables.plan & (generator.random(len(self.tables.plan)) < self.plan_dropout)
-        return self.shifted(piece, shift, hidden)
+        hidden = np.zeros(len(self.tables.channels), bool)
+        for plan in self.tables.plans:
+            if generator.random() < self.plan_dropout:
+                hidden |= plan
+        foreseen = self.wishes.draw(self.split.piece(piece)[0], generator) if self.wishes else None
+        return self.shifted(piece, shift, hidden, foreseen)
 
     def shifted(
-        self, piece: int, semitones: int, hidden: NDArray[np.bool_]
+        self, piece: int, semitones: int, hidden: NDArray[np.bool_], foreseen: NDArray[np.int16] | None = None
     ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
-        """A piece in a given transposition, with the channels `hidden` (C,) set to 0."""
-        ids, context = self.split.piece(piece)
+        """A piece in a given transposition, with the channels `hidden` (C,) set to 0 and others `foreseen` (T, F)."""
+        ids, read = self.split.piece(piece)
         row = semitones - self.tables.lowest
-        columns = [table[row][context[:, c]] for c, table in enumerate(self.tables.channels)]
-        result = np.stack(columns, axis=1) if columns else np.array(context)
-        result[:, hidden] = 0
-        return self.tables.ids[row][ids], result
+        context = np.zeros((len(ids), len(self.tables.channels)), np.int16)
+        context[:, : read.shape[1]] = read
+        if foreseen is not None:
+            context[:, read.shape[1] :] = foreseen
+        for column, table in enumerate(self.tables.channels):
+            context[:, column] = table[row][context[:, column]]
+        context[:, hidden] = 0
+        return self.tables.ids[row][ids], context

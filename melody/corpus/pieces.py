@@ -17,6 +17,7 @@ from melody.corpus.duplicates import fingerprint, interval_grams
 from melody.errors import MelodyError
 from melody.score import Ints, Score, note_count, notes_of, quantize
 from melody.tokens import EventTokenizer
+from melody.tokens.channels import READ
 
 SUFFIXES = (".mid", ".midi", ".kar", ".musicxml", ".xml", ".mxl", ".abc")
 
@@ -38,7 +39,7 @@ class Piece:
 
     name: str
     ids: NDArray[np.uint16]  # (T,)
-    context: NDArray[np.int16]  # (T, C)
+    context: NDArray[np.int16]  # (T, R): the channels that follow from reading
     notes: int
     ranges: tuple[tuple[int, int], ...]  # lowest and highest pitch of each track; (0, 127) for drums
     shifts: tuple[int, int]  # semitones that keep all pitches in 0..127
@@ -113,7 +114,7 @@ def _tokenize(name: str, score: Score, ngram: int) -> Piece:
     return Piece(
         name=name,
         ids=ids.astype(np.uint16),
-        context=tokenizer.context(ids),
+        context=tokenizer.context(ids)[:, : len(READ)],
         notes=note_count(score),
         ranges=tuple(_range(notes_of(track).pitch) if not track.is_drum else (0, 127) for track in score.tracks),
         shifts=tokenizer.transposition(ids),

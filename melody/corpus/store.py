@@ -2,7 +2,7 @@
 
     store.json          format, tokenizer, vocabulary hash, channels, counts, SHA-256 of files, report of the reading
     train.ids.npy       (N,) uint16       all pieces, one after the other, each from BOS to EOS
-    train.context.npy   (N, C) int16      the tokenizer's context channels beside each token
+    train.context.npy   (N, R) int16      the first context channels beside each token: those that follow from reading
     train.pieces.npz    starts (P + 1,) int64, notes (P,) int32, shifts (P, 2) int8: least and greatest transposition
     train.names.json    names of the P pieces
     valid. ...  test. ...
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from melody.errors import MelodyError
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class StoredPiece:
 
     name: str
     ids: NDArray[np.uint16]  # (T,)
-    context: NDArray[np.int16]  # (T, C)
+    context: NDArray[np.int16]  # (T, R)
     notes: int
     shifts: tuple[int, int]  # semitones by which it may be transposed, least and greatest
 
@@ -45,7 +45,7 @@ class Split:
     """The pieces of one split; `ids` and `context` are views into files on disk."""
 
     ids: NDArray[np.uint16]  # (N,)
-    context: NDArray[np.int16]  # (N, C)
+    context: NDArray[np.int16]  # (N, R)
     starts: NDArray[np.int64]  # (P + 1,)
     notes: NDArray[np.int32]  # (P,)
     shifts: NDArray[np.int8]  # (P, 2)
@@ -60,7 +60,7 @@ class Split:
         return np.diff(self.starts)
 
     def piece(self, index: int) -> tuple[NDArray[np.uint16], NDArray[np.int16]]:
-        """Ids (T,) and context (T, C) of a piece; read-only."""
+        """Ids (T,) and context (T, R) of a piece; read-only."""
         span = slice(self.starts[index], self.starts[index + 1])
         return self.ids[span], self.context[span]
 
@@ -145,9 +145,10 @@ def write_store(
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
             fresh = Path(temporary) / "store"
             fresh.mkdir()
+            width = next((piece.context.shape[1] for pieces in splits.values() for piece in pieces), 0)
             for split, pieces in splits.items():
-                _write_split(fresh, split, pieces, len(tokenizer.channels))
-            info = _describe(fresh, name, tokenizer, splits, report)
+                _write_split(fresh, split, pieces, width)
+            info = _describe(fresh, name, tokenizer, width, splits, report)
             (fresh / "store.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
             if folder.exists():
                 shutil.move(folder, Path(temporary) / "old")
@@ -186,6 +187,7 @@ def _describe(
     folder: Path,
     name: str,
     tokenizer: Any,
+    width: int,
     splits: Mapping[str, Sequence[StoredPiece]],
     report: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -197,7 +199,7 @@ def _describe(
             "vocabulary_size": len(tokenizer.vocabulary),
             "vocabulary_hash": tokenizer.vocabulary.hash,
         },
-        "channels": [{"name": c.name, "size": c.size, "plan": c.plan} for c in tokenizer.channels],
+        "channels": [{"name": c.name, "size": c.size, "plan": c.plan} for c in tokenizer.channels[:width]],
         "splits": {
             split: {
                 "pieces": len(pieces),

@@ -23,6 +23,7 @@ class TorchEngine:
         self._model = (_model_of(model) if isinstance(model, Bundle) else model).eval()
         initial = flatten(self._model.initial_carry(1))  # type: ignore[operator]
         self._names = list(initial)
+        self._channels = len(list(self._model.channels))  # type: ignore[arg-type]
         self._initial = tuple(part.numpy() for part in initial.values())
 
     def initial_carry(self, batch: int) -> Carry:
@@ -34,7 +35,8 @@ class TorchEngine:
         """See `melody.engine.Engine`."""
         nest = unflatten({name: torch.from_numpy(part) for name, part in zip(self._names, carry, strict=True)})
         tokens = torch.from_numpy(np.asarray(ids, np.int64))[:, None]  # (B, 1)
-        channels = torch.from_numpy(np.asarray(context, np.int64))[:, None]  # (B, 1, C)
+        known = np.asarray(context, np.int64)[:, : self._channels]
+        channels = torch.from_numpy(known)[:, None]  # (B, 1, C)
         with _without_onednn():
             logits, after = self._model(tokens, nest, channels)
         return logits[:, 0].numpy(), tuple(part.numpy() for part in flatten(after).values())
@@ -54,11 +56,13 @@ def _without_onednn() -> Iterator[None]:
 def _model_of(bundle: Bundle) -> torch.nn.Module:
     options: dict[str, Any] = dict(bundle.settings["model"])
     name = options.pop("name")
-    sizes = [channel.size for channel in bundle.tokenizer.channels]
-    model = build(name, vocabulary_size=len(bundle.tokenizer.vocabulary), channel_sizes=sizes, **options)
     path = bundle.file("weights.safetensors")
+    weights = {name: tensor.float() for name, tensor in load_file(path).items()}
+    known = sum(name.startswith("channels.") for name in weights)  # a bundle knows the channels of its time
+    sizes = [channel.size for channel in bundle.tokenizer.channels[:known]]
+    model = build(name, vocabulary_size=len(bundle.tokenizer.vocabulary), channel_sizes=sizes, **options)
     try:
-        model.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise UnreadableFile(f"{path}: does not fit the model that bundle.json describes: {error}") from error
     return model

@@ -1,6 +1,7 @@
 """From a primer to takes: rules and samplers on logits, the decode loop, beam search, and the composer."""
 
-from melody.generation.composer import Composer, NewNote, Take
+from melody.generation.assemble import NewNote
+from melody.generation.composer import Composer, Take
 from melody.generation.sampling import Sampling
 from melody.generation.settings import Settings
 

@@ -1,7 +1,7 @@
 """Beam search: the likeliest continuations, deterministically.
 
-At each step every hypothesis is extended by every token that may follow and the best W stay; one that reaches EOS is
-set aside. Hypotheses of different lengths are compared by their log-probability over ``((5 + length) / 6) ** alpha``
+At each step every hypothesis is extended by every token that may follow and the best W stay; one that has reached its
+end is set aside. Hypotheses of different lengths are compared by log-probability over ``((5 + length) / 6) ** alpha``
 (Wu et al. 2016, arXiv:1609.08144); alpha 0 compares plain log-probabilities.
 """
 
@@ -26,15 +26,16 @@ class Hypothesis:
     nats: tuple[float, ...]
     total: float
     alpha: float
+    done: bool = False
 
     @property
     def score(self) -> float:
         """What the search maximises."""
         return -self.total / length_norm(len(self.ids), self.alpha)
 
-    def extended(self, token: int, nats: float) -> "Hypothesis":
+    def extended(self, token: int, nats: float, done: bool) -> "Hypothesis":
         """The hypothesis with one more token."""
-        return Hypothesis((*self.ids, token), (*self.nats, nats), self.total + nats, self.alpha)
+        return Hypothesis((*self.ids, token), (*self.nats, nats), self.total + nats, self.alpha, done)
 
 
 def length_norm(length: int, alpha: float) -> float:
@@ -48,15 +49,14 @@ def beam_search(
     """The `count` best finished continuations of a search of `width` hypotheses, the best first."""
     if width < 1 or count > width:
         raise UsageError(f"beam width must be at least the number of takes ({count}), got {width}")
-    end = prefix.reader.ids["End"][0]
     going = [Hypothesis((), (), 0.0, length_penalty)]
     finished: list[Hypothesis] = []
     readers, carry, logits = [prefix.reader], prefix.carry, prefix.logits[None]
     for _ in range(MAX_TOKENS):
         scores = np.stack([_log_probabilities(r, row, rules) for r, row in zip(readers, logits, strict=True)])
-        extended, parents = _best(going, scores, width)
-        finished += [h for h in extended if h.ids[-1] == end]
-        kept = [place for place, h in enumerate(extended) if h.ids[-1] != end]
+        extended, parents = _best(going, readers, scores, width)
+        finished += [h for h in extended if h.done]
+        kept = [place for place, h in enumerate(extended) if not h.done]
         finished = sorted(finished, key=lambda h: -h.score)[:width]
         going = [extended[place] for place in kept]
         if not going or _settled(finished, going, count):
@@ -78,15 +78,15 @@ def _log_probabilities(reader: Reader, logits: NDArray[np.float32], rules: Seque
 
 
 def _best(
-    going: list[Hypothesis], scores: NDArray[np.float64], width: int
+    going: list[Hypothesis], readers: Sequence[Reader], scores: NDArray[np.float64], width: int
 ) -> tuple[list[Hypothesis], NDArray[np.int64]]:
     """The best `width` extensions and the hypothesis each came from; equal ones in order of row and id."""
     totals = np.array([-h.total for h in going])[:, None] + scores
     order = np.argsort(-totals, axis=None, kind="stable")[:width]
     order = order[totals.ravel()[order] > -np.inf]
     parents, tokens = np.divmod(order, scores.shape[1])
-    extended = [going[p].extended(int(t), -float(scores[p, t])) for p, t in zip(parents, tokens, strict=True)]
-    return extended, parents
+    chosen = zip(parents.tolist(), tokens.tolist(), strict=True)
+    return [going[p].extended(t, -float(scores[p, t]), readers[p].ends_with(t)) for p, t in chosen], parents
 
 
 def _settled(finished: list[Hypothesis], going: list[Hypothesis], count: int) -> bool:

@@ -130,7 +130,7 @@ def sample(
     generators: Sequence[np.random.Generator],
     veto: NoLongCopy | None = None,
 ) -> list[Continuation]:
-    """One continuation up to EOS for each generator, drawn side by side."""
+    """One continuation up to its end for each generator, drawn side by side."""
     results = [Continuation([], []) for _ in generators]
     for row, token, nats in stream(engine, prefix, rules, sampling, generators, veto):
         results[row].ids.append(token)
@@ -146,17 +146,16 @@ def stream(
     generators: Sequence[np.random.Generator],
     veto: NoLongCopy | None = None,
 ) -> Iterator[tuple[int, int, float]]:
-    """Yield (row, token, nats) as they are drawn, EOS included.
+    """Yield (row, token, nats) as they are drawn, the one that ends a row (see `Reader.ends_with`) included.
 
     `veto` is one of the rules: one that a row obeys only after it has tried to do without.
     """
-    end = prefix.reader.ids["End"][0]
     draw = _Draw(rules, sampling, veto)
     rows = [Row(number, prefix.reader.copy(), generator) for number, generator in enumerate(generators)]
     carry = reorder(prefix.carry, np.zeros(len(rows), np.int64))
     logits = np.repeat(prefix.logits[None], len(rows), axis=0)
     while rows:
-        tokens = []
+        tokens, going = [], []
         for place, row in enumerate(rows):
             if veto is not None and (row.reader.kind == "Bar" or not row.drawn):
                 row.mark(reorder(carry, np.array([place])), logits[place])
@@ -164,10 +163,12 @@ def stream(
                 mark = row.go_back()
                 logits[place] = mark.logits
                 carry = _with_row(carry, place, mark.carry)
+            done = row.reader.ends_with(drawn[0])
             row.keep(*drawn)
             tokens.append(drawn[0])
-            yield from row.release(everything=tokens[-1] == end)
-        going = [place for place, token in enumerate(tokens) if token != end]
+            yield from row.release(everything=done)
+            if not done:
+                going.append(place)
         if not going:
             return
         if len(going) < len(rows):

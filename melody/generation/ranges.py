@@ -69,8 +69,11 @@ def ranges_by_track(ranges: Mapping[str, Span], names: Sequence[str]) -> dict[in
     return result
 
 
-def find_track(names: Sequence[str], wanted: str) -> int:
-    """The index of the track that a name or a number from 1 means. Raises `UsageError` for none, and for several."""
+def find_track(names: Sequence[str], wanted: str, option: str = "range of") -> int:
+    """The index of the track that a name or a number from 1 means. Raises `UsageError` for none, and for several.
+
+    The message begins with the option by which the track is wanted.
+    """
     found = [index for index, name in enumerate(names) if name.strip().lower() == str(wanted).strip().lower()]
     if not found and str(wanted).strip().isdecimal() and 1 <= int(wanted) <= len(names):
         return int(wanted) - 1
@@ -78,7 +81,7 @@ def find_track(names: Sequence[str], wanted: str) -> int:
         return found[0]
     tracks = ", ".join(f"{number} {name}".strip() for number, name in enumerate(names, 1))
     how_many = "several tracks have this name; give the number" if found else "there is no such track"
-    raise UsageError(f"range of {wanted}: {how_many}; there are {tracks}")
+    raise UsageError(f"{option} {wanted}: {how_many}; there are {tracks}")
 
 
 def named(names: Sequence[str], track: int) -> str:

@@ -69,11 +69,15 @@ def count_breaches(
     )
 
 
-def cost(nats_per_note: float, breaches: Breaches, notes: int, by: str) -> tuple[float, float]:
-    """What makes a take worse, the first number first; the least is the best."""
+def cost(nats_per_note: float, breaches: Breaches, notes: int, by: str, nats_after: float = 0.0) -> tuple[float, float]:
+    """What makes a take worse, the first number first; the least is the best.
+
+    The nats of what stands after a gap count as if they were the take's own.
+    """
+    likelihood = nats_per_note + nats_after / max(1, notes)
     by_rules = breaches.total / max(1, notes)
-    primary = {"likelihood": nats_per_note, "rules": by_rules, "both": nats_per_note + NATS_PER_BREACH * by_rules}
-    return primary[by], nats_per_note
+    primary = {"likelihood": likelihood, "rules": by_rules, "both": likelihood + NATS_PER_BREACH * by_rules}
+    return primary[by], likelihood
 
 
 def _alone(score: Score, tracks: Sequence[int]) -> Score:

@@ -7,6 +7,8 @@ ways to where they could not (see `playable`).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +42,14 @@ def without(vocabulary: Vocabulary, *kinds: str) -> Mask:
     return mask
 
 
-def exact_bars(vocabulary: Vocabulary, total: int) -> Rule:
-    """The piece has `total` bars, no more and no less, and no note sounds past the last bar line."""
+def exact_bars(vocabulary: Vocabulary, total: int, closes: bool = True) -> Rule:
+    """The piece has `total` bars, no more and no less, and no note sounds past the last bar line.
+
+    Where the piece does not close there, composing stops with the bar line after them instead (`Plan.stop`).
+    """
     open_bar, last_bar = without(vocabulary, "End"), without(vocabulary, "Bar")
+    if not closes:
+        last_bar = open_bar
     durations, sustain = vocabulary.ids["Duration"], vocabulary.ids["Sustain"][0]
     meters = vocabulary.ids["TimeSignature"]
     lengths = np.array([int(bar_length(n, d, GRID)) for n, d in METERS])
@@ -78,84 +85,172 @@ def no_long_silence(vocabulary: Vocabulary) -> Rule:
     return rule
 
 
+class Room(Protocol):
+    """What a track may take."""
+
+    @property
+    def polyphony(self) -> int:
+        """Notes at once, at most."""
+
+    def free_tick(self, reader: Reader, track: int) -> int:
+        """The tick from which on the track may take a note, as far as can be seen."""
+
+    def pitches_now(self, reader: Reader, track: int) -> Mask:
+        """The pitches (128,) of which it may take one now, apart from those the grammar forbids; it is its turn."""
+
+    def must_go_on(self, reader: Reader, track: int) -> bool:
+        """Whether a note of this track has to follow at once; it is its turn."""
+
+
 @dataclass(frozen=True)
-class Room:
-    """What a track may take: at most `polyphony` notes at once, of `pitches` (128,)."""
+class Free:
+    """A track that may have at most `polyphony` notes at once, of `pitches` (128,)."""
 
     polyphony: int
     pitches: Mask
 
+    def free_tick(self, reader: Reader, track: int) -> int:
+        """Fewer than it may have sound, and one of its pitches does not; both only become truer as notes end."""
+        sounding = [(end, pitch) for end, of, pitch in reader.active if of == track]
+        tick = 0
+        if len(sounding) >= self.polyphony:
+            tick = sorted((end for end, _ in sounding), reverse=True)[self.polyphony - 1]
+        if len(sounding) >= len(self.highest_first):  # else a pitch is left
+            taken = [end for end, pitch in sounding if self.pitches[pitch]]
+            if len(taken) >= len(self.highest_first):
+                tick = max(tick, min(taken))
+        return tick
 
-def playable(vocabulary: Vocabulary, rooms: Mapping[int, Room]) -> Rule:
+    def pitches_now(self, reader: Reader, track: int) -> Mask:
+        """All of them while it is free."""
+        return self.pitches if self.free_tick(reader, track) <= reader.tick else NO_PITCH
+
+    def must_go_on(self, reader: Reader, track: int) -> bool:
+        """Never."""
+        return False
+
+    @cached_property
+    def highest_first(self) -> list[int]:
+        """Its pitches from high to low."""
+        return [int(pitch) for pitch in np.flatnonzero(self.pitches)[::-1]]
+
+
+@dataclass(frozen=True)
+class InOrder:
+    """A track whose notes have these pitches one after the other and over again: `--keep pitches`.
+
+    The pitches of a chord come together; the next chord comes when the last one has ended.
+    """
+
+    chords: tuple[tuple[int, ...], ...]  # pitches, upwards
+    start: int  # notes of the track that were there before
+
+    polyphony = 128
+
+    def free_tick(self, reader: Reader, track: int) -> int:
+        """The end of the chord before."""
+        return max((end for end, of, _ in reader.active if of == track), default=0)
+
+    def pitches_now(self, reader: Reader, track: int) -> Mask:
+        """The one whose turn it is."""
+        mask = np.zeros(128, bool)
+        if self.must_go_on(reader, track) or self.free_tick(reader, track) <= reader.tick:
+            mask[self._flat[(reader.written(track) - self.start) % len(self._flat)][0]] = True
+        return mask
+
+    def must_go_on(self, reader: Reader, track: int) -> bool:
+        """While its chord is not complete."""
+        here = reader.noted and any(of == track for of, _ in reader.now)
+        return here and self._flat[(reader.written(track) - self.start - 1) % len(self._flat)][1]
+
+    @cached_property
+    def _flat(self) -> list[tuple[int, bool]]:
+        """Each pitch, and whether another one of its chord follows."""
+        return [(pitch, place + 1 < len(chord)) for chord in self.chords for place, pitch in enumerate(chord)]
+
+
+NO_PITCH = np.zeros(128, bool)
+NEVER = 2**40  # ticks
+
+
+class Fixed(Protocol):
+    """Notes that will be written, see `melody.generation.fixed`."""
+
+    tracks: frozenset[int]
+
+    def next_tick(self, reader: Reader) -> int:
+        """The onset of the next one, or `NEVER`."""
+
+
+def playable(vocabulary: Vocabulary, rooms: Mapping[int, Room], fixed: Fixed | None = None) -> Rule:
     """New notes go to these tracks alone, and none of them ever has more notes at once or other pitches than it may.
 
     This always holds: wherever a token would lead to where no note is left to take, the way there is closed. A track is
     opened while it has room and a free pitch, a velocity while a pitch can follow it, and a position (which must hold a
     note) from the tick on at which some track is free. Between bars nothing is lost by that, as with nothing sounding
-    every track is free; so the rule never has to yield to `exact_bars` or `no_long_silence`, nor they to it.
+    every track is free; so the rule never has to yield to `exact_bars` or `no_long_silence`, nor they to it. Tracks
+    with `fixed` notes are left to `keep_fixed`, which comes before.
     """
-    tracks, positions = vocabulary.ids["Track"], vocabulary.ids["Position"].start
+    tracks, positions = vocabulary.ids["Track"], vocabulary.ids["Position"]
     spans = [vocabulary.ids[kind] for kind in ("Pitch", "Drum")]
     velocities = vocabulary.ids["Velocity"]
-    highest_first = {track: np.flatnonzero(room.pitches)[::-1].tolist() for track, room in rooms.items()}
+    set_tracks = fixed.tracks if fixed else frozenset()
+    free_rooms = {track: room for track, room in rooms.items() if track not in set_tracks}
 
     def rule(reader: Reader) -> Mask | None:
         if reader.bar < 0 or reader.kind in ("Pitch", "Drum", "Sustain"):
             return None
-        free = {track: _free_tick(reader, track, room, len(highest_first[track])) for track, room in rooms.items()}
         mask = np.ones(len(vocabulary), bool)
         mask[tracks.start : tracks.stop] = False
-        for track, tick in free.items():
+        earliest = fixed.next_tick(reader) if fixed else NEVER
+        for track, room in free_rooms.items():
+            tick = room.free_tick(reader, track)
             mask[tracks.start + track] = tick <= reader.tick
-        here = reader.track in free and free[reader.track] <= reader.tick
-        for span in spans:
-            mask[span.start : span.stop] = rooms[reader.track].pitches if here else False
-        if not here or not _pitch_is_left(reader, highest_first[reader.track]):
-            mask[velocities.start : velocities.stop] = False
+            earliest = min(earliest, tick)
+        for track in set_tracks:
+            mask[tracks.start + track] = True
+        if reader.track not in set_tracks:
+            narrow_pitches(reader, mask)
         # a position must hold a note, so there is none before a track is free
-        mask[positions : positions + max(0, min(free.values()) - reader.bar_start)] = False
+        mask[positions.start : positions.start + min(max(0, earliest - reader.bar_start), len(positions))] = False
         return mask
+
+    def narrow_pitches(reader: Reader, mask: Mask) -> None:
+        room = free_rooms.get(reader.track)
+        pitches = room.pitches_now(reader, reader.track) if room else NO_PITCH
+        if room and room.must_go_on(reader, reader.track):
+            mask[:] = False
+        for span in spans:
+            mask[span.start : span.stop] = pitches
+        if not _pitch_is_left(reader, pitches):
+            mask[velocities.start : velocities.stop] = False
 
     return rule
 
 
-def _free_tick(reader: Reader, track: int, room: Room, count: int) -> int:
-    """The tick from which on a track may take a note: fewer than it may have sound, and one of its `count` pitches not.
-
-    Both only become truer as the notes now sounding end.
-    """
-    sounding = [(end, pitch) for end, of, pitch in reader.active if of == track]
-    tick = 0
-    if len(sounding) >= room.polyphony:
-        tick = sorted((end for end, _ in sounding), reverse=True)[room.polyphony - 1]
-    if len(sounding) >= count:  # else a pitch is left
-        taken = [end for end, pitch in sounding if room.pitches[pitch]]
-        if len(taken) >= count:
-            tick = max(tick, min(taken))
-    return tick
+def _pitch_is_left(reader: Reader, pitches: Mask) -> bool:
+    """Whether the track under way can take one of these: above its last of this onset, and not sounding already."""
+    left = pitches[reader.last_pitch + 1 :]
+    if not left.any():
+        return False
+    sounding = [pitch for _, of, pitch in reader.active if of == reader.track and pitch > reader.last_pitch]
+    return not sounding or bool(left.sum() > sum(pitches[pitch] for pitch in set(sounding)))
 
 
-def _pitch_is_left(reader: Reader, highest_first: Sequence[int]) -> bool:
-    """Whether the track under way has a pitch above its last of this onset that does not sound already."""
-    for pitch in highest_first:
-        if pitch <= reader.last_pitch:
-            return False
-        if not any(of == reader.track and sounds == pitch for _, of, sounds in reader.active):
-            return True
-    return False
-
-
-def keep_meter(vocabulary: Vocabulary, meter: tuple[int, int], first_bar: int) -> Rule:
-    """The meter is `meter` from bar `first_bar` (from 0) on."""
-    index = METERS.index(meter)
+def keep_meters(vocabulary: Vocabulary, meters: Callable[[int], tuple[int, int]], first_bar: int) -> Rule:
+    """Each bar from `first_bar` (from 0) on has the meter that `meters` gives for it."""
+    ids = vocabulary.ids["TimeSignature"]
     no_change = without(vocabulary, "TimeSignature")
-    wanted = np.zeros(len(vocabulary), bool)
-    wanted[vocabulary.ids["TimeSignature"][index]] = True
 
     def rule(reader: Reader) -> Mask | None:
         if reader.kind != "Bar" or reader.bar < first_bar:
             return None
-        return no_change if reader.meter == index else wanted
+        index = METERS.index(meters(reader.bar))
+        if reader.meter == index:
+            return no_change
+        wanted = np.zeros(len(vocabulary), bool)
+        wanted[ids[index]] = True
+        return wanted
 
     return rule
 

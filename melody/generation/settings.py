@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from melody.chords import parse_progression
 from melody.errors import UsageError
 from melody.generation.ranges import check_ranges
 from melody.generation.ranking import BY
 from melody.generation.sampling import Sampling
+from melody.tokens.channels import DENSITIES
 from melody.tokens.vocabulary import METERS
 
+FILL_CANDIDATES = 4  # what follows a gap chooses among them
 DEFAULT_TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and together spoil a piece
 
 
@@ -17,15 +20,24 @@ DEFAULT_TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and 
 class Settings:
     """What is asked of a composition. `None` leaves a choice to the primer or the model."""
 
-    bars: int = 8
+    bars: int | None = None  # new ones; default: 8, or as many as are to be filled or composed around
     sampling: Sampling = field(default_factory=lambda: Sampling(top_p=DEFAULT_TOP_P))
     beam_width: int = 0  # 0: sampling
     length_penalty: float = 0.0
     stochastic: bool = False  # the beam draws: takes of which no two are alike
-    best_of: int = 1  # candidates for each take, of which the best by `by` is kept
+    best_of: int | None = None  # candidates for each take, of which the best by `by` is kept; default: 1, to fill 4
     by: str = "both"  # or likelihood, rules
     key: str | None = None  # "E minor"
     strict_key: bool = False  # new pitches from the scale alone
+    chords: str | None = None  # "Am F C G": a bar each, over again; see `melody.chords`
+    strict_chords: bool = False  # notes that begin on strong beats belong to the chord
+    density: str | None = None  # low, medium or high
+    style: str | None = None  # one of the bundle's
+    fill: tuple[int, int] | None = None  # first and last bar (from 1) of the primer to be composed anew
+    tracks: tuple[str, ...] = ()  # those in which they are; default: all that the model knows
+    with_tracks: tuple[str, ...] = ()  # that stay, and go on where the others end: these are composed around them
+    keep: str | None = None  # of the primer, for the new bars: rhythm or pitches
+    no_repeat: int | None = None  # no track writes so many of its notes again
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # lowest and highest pitch, by track
     max_polyphony: int | None = None  # notes at once in each pitched track
     style_rules: bool = True  # those that the bundle names, as no parallel fifths in chorales
@@ -36,7 +48,7 @@ class Settings:
     only_new: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.bars <= 1000:
+        if self.bars is not None and not 1 <= self.bars <= 1000:
             raise UsageError(f"bars must lie in [1, 1000], got {self.bars}")
         if self.meter is not None and self.meter not in METERS:
             raise UsageError(
@@ -48,8 +60,11 @@ class Settings:
             raise UsageError(f"max polyphony must be 1 or more notes at once in a track, got {self.max_polyphony}")
         if self.max_copy_bars is not None and not 0 < self.max_copy_bars <= 1000:
             raise UsageError(f"max copy bars must lie in (0, 1000], got {self.max_copy_bars:g}")
+        if self.no_repeat is not None and not 2 <= self.no_repeat <= 64:
+            raise UsageError(f"no repeat: of 2 to 64 notes one after the other, got {self.no_repeat}")
         check_ranges(self.ranges)
         self._check_search()
+        self._check_frame()
 
     def _check_search(self) -> None:
         if self.beam_width < 0:
@@ -60,14 +75,44 @@ class Settings:
             raise UsageError("stochastic is said of a beam search; give a beam width too, of at least as many as takes")
         if self.stochastic and (self.sampling.temperature == 0 or self.length_penalty):
             raise UsageError("a stochastic beam draws: it needs a temperature above 0, and knows no length penalty")
-        if not 1 <= self.best_of <= 1000:
+        if self.best_of is not None and not 1 <= self.best_of <= 1000:
             raise UsageError(f"best of must lie in [1, 1000], got {self.best_of}")
         if self.by not in BY:
             raise UsageError(f"best by {self.by!r}: choose {', '.join(BY[:-1])} or {BY[-1]}")
-        if self.best_of > 1 and self.beam_width:
+        several = self.best_of is not None and self.best_of > 1
+        if several and self.beam_width:
             raise UsageError("best of N compares takes that were drawn, beam search draws none; leave one of them out")
-        if self.best_of > 1 and self.sampling.temperature == 0:
+        if several and self.sampling.temperature == 0:
             raise UsageError("best of N compares different takes, at temperature 0 (greedy) all are alike; raise it")
+
+    def _check_frame(self) -> None:
+        if self.density is not None and self.density not in DENSITIES:
+            raise UsageError(f"density {self.density!r}: choose {', '.join(DENSITIES[:-1])} or {DENSITIES[-1]}")
+        if self.keep not in (None, "rhythm", "pitches"):
+            raise UsageError(f"keep {self.keep!r}: choose rhythm or pitches")
+        if sum(map(bool, (self.fill, self.with_tracks, self.keep))) > 1:
+            raise UsageError("fill, with and keep are different tasks; do one after the other")
+        if self.tracks and not self.fill:
+            raise UsageError("track names those to be filled; say which bars too, as --fill 5-8 --track Piano")
+        if self.fill and not 1 <= self.fill[0] <= self.fill[1]:
+            raise UsageError(f"fill {self.fill[0]}-{self.fill[1]}: bars count from 1, the first comes first")
+        if self.fill and self.bars is not None:
+            raise UsageError("fill says which bars are composed; leave out the number of bars")
+        if (self.fill or self.with_tracks) and (self.meter or self.tempo_qpm):
+            raise UsageError("between notes that stay, meter and tempo stay too; leave them out")
+        if self.keep == "pitches" and (self.strict_key or self.ranges):
+            raise UsageError("keep pitches: they are the primer's; leave out the strict key and the ranges")
+        if self.strict_chords and self.keep == "pitches":
+            raise UsageError("keep pitches: they are the primer's; leave out the strict chords")
+        if self.chords is not None:
+            parse_progression(self.chords)
+
+    @property
+    def candidates(self) -> int:
+        """How many are drawn for each take."""
+        if self.beam_width or self.sampling.temperature == 0:
+            return 1
+        return self.best_of or (FILL_CANDIDATES if self.fill else 1)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it; `settings_from` reads it back."""
@@ -80,12 +125,17 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
     if options.pop("greedy", False):
         options["temperature"] = 0.0
     options.setdefault("top_p", DEFAULT_TOP_P)
+    if "with" in options:  # a keyword of Python's, as in compose(theme, **{"with": "Soprano"})
+        options["with_tracks"] = options.pop("with")
     known = Sampling.__dataclass_fields__
     sampling = Sampling(**{name: options.pop(name) for name in list(options) if name in known})
     unknown = options.keys() - (Settings.__dataclass_fields__.keys() - {"sampling"})
     if unknown:
         names = sorted([*known, *(Settings.__dataclass_fields__.keys() - {"sampling"}), "greedy"])
         raise UsageError(f"unknown option {sorted(unknown)[0]!r}; there are {', '.join(names)}")
+    for name in ("tracks", "with_tracks"):
+        if isinstance(options.get(name), str):
+            options[name] = (options[name],)
     return Settings(sampling=sampling, **options)
 
 
@@ -93,6 +143,9 @@ def settings_from(data: Mapping[str, Any]) -> Settings:
     """The settings that `Settings.to_dict` made, after a way through JSON; other keys are left aside."""
     values = {f.name: data[f.name] for f in fields(Settings) if f.name in data}
     values["sampling"] = Sampling(**values.get("sampling", {}))
-    values["meter"] = tuple(values["meter"]) if values.get("meter") else None
+    for name in ("meter", "fill"):
+        values[name] = tuple(values[name]) if values.get(name) else None
+    for name in ("tracks", "with_tracks"):
+        values[name] = tuple(values.get(name, ()))
     values["ranges"] = {track: tuple(span) for track, span in values.get("ranges", {}).items()}
     return Settings(**values)

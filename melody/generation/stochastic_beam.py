@@ -33,6 +33,7 @@ class Branch:
     nats: tuple[float, ...]
     log_p: float
     maximum: float
+    done: bool = False
 
 
 def stochastic_beam_search(
@@ -50,7 +51,6 @@ def stochastic_beam_search(
     """
     if width < 1 or count > width:
         raise UsageError(f"beam width must be at least the number of takes ({count}), got {width}")
-    end = prefix.reader.ids["End"][0]
     going, finished = [Branch((), (), 0.0, 0.0)], list[Branch]()
     readers, carry, logits = [prefix.reader], prefix.carry, prefix.logits[None]
     for _ in range(MAX_TOKENS):
@@ -58,8 +58,8 @@ def stochastic_beam_search(
         for row, (branch, reader) in enumerate(zip(going, readers, strict=True)):
             grown += [(b, row) for b in _grow(branch, reader, logits[row], rules, width, sampling, generator)]
         grown = sorted(grown, key=lambda pair: -pair[0].maximum)[:width]
-        finished = [branch for branch, _ in grown if branch.ids[-1] == end]
-        under_way = [(branch, row) for branch, row in grown if branch.ids[-1] != end]
+        finished = [branch for branch, _ in grown if branch.done]
+        under_way = [(branch, row) for branch, row in grown if not branch.done]
         if not under_way:
             return [Continuation(list(branch.ids), list(branch.nats)) for branch in finished[:count]]
         going, parents = [branch for branch, _ in under_way], [row for _, row in under_way]
@@ -90,7 +90,10 @@ def _grow(
     nats = np.logaddexp.reduce(logits[lawful].astype(np.float64)) - logits[running]
     rows = zip(running.tolist(), nats.tolist(), log_p.tolist(), maxima.tolist(), strict=True)
     best = sorted(rows, key=lambda row: -row[-1])[:width]
-    return [Branch((*branch.ids, token), (*branch.nats, cost), p, maximum) for token, cost, p, maximum in best]
+    return [
+        Branch((*branch.ids, token), (*branch.nats, cost), p, maximum, reader.ends_with(token))
+        for token, cost, p, maximum in best
+    ]
 
 
 def _with_maximum(drawn: Floats, maximum: float) -> Floats:

@@ -15,7 +15,7 @@ from melody.bundle import Bundle, TrackInfo
 from melody.errors import MelodyError
 from melody.generation.lines import place_lines
 from melody.key import Key, estimate_key, key_of_signature
-from melody.score import GRID, Ints, Notes, Score, bars, notes_of, quantize, set_notes, tempo_bin, tempo_of_bin
+from melody.score import GRID, Ints, Notes, Score, bars, meters, notes_of, quantize, set_notes, tempo_bin, tempo_of_bin
 from melody.tokens.vocabulary import VELOCITIES
 
 
@@ -25,11 +25,19 @@ class View:
 
     ids: list[int]  # from BOS to the end of the last bar, without EOS
     tracks: dict[int, int]  # the musician's track of each of the model's that is in use
+    notes: dict[int, Notes]  # on each of these, on the grid
+    score: Score  # all of it, with the model's tracks
     loudness: dict[int, int]  # what to add to a velocity of the model's track
-    bars: int  # of the primer
+    lines: Ints  # of the primer's bars (bars + 1,), in ticks of the grid
+    meters: list[tuple[int, int]]  # of each bar
     key: Key
     last_key: Key  # in force at the end
     messages: list[str]
+
+    @property
+    def bars(self) -> int:
+        """Of the primer."""
+        return len(self.meters)
 
 
 def view_of(primer: Score, bundle: Bundle) -> View:
@@ -49,20 +57,29 @@ def view_of(primer: Score, bundle: Bundle) -> View:
     key = keys_of(quantized)[0]
     last_key = keys_of(primer)[-1] if primer.key_signatures else key  # it may stand on the final bar line
     view.key_signatures = quantized.key_signatures or [KeySignature(0, key.signature, int(key.mode == "minor"))]
-    loudness = {}
+    loudness, parts = {}, {}
     for place, info in enumerate(bundle.tracks):
         view.tracks.append(Track("", 0 if info.drums else info.program, info.drums))
         if place in placed:
             notes = placed[place].notes
             known = seen.velocities(notes.velocity)
             loudness[place] = round(float(np.mean(notes.velocity) - np.mean(known)))
-            set_notes(view.tracks[-1], notes._replace(velocity=known))
-    count = len(bars(quantized)) - 1
+            parts[place] = notes._replace(velocity=known)
+            set_notes(view.tracks[-1], parts[place])
+    lines = bars(quantized)
+    count = len(lines) - 1
     ids = bundle.tokenizer.spell(view).tolist()
     bar_id = bundle.tokenizer.vocabulary.ids["Bar"][0]
     ids[-1:] = [bar_id] * (count - ids.count(bar_id))  # bars in which only tracks sound that the model does not see
     tracks = {place: sources[line.track] for place, line in placed.items()}
-    return View(ids, tracks, loudness, count, key, last_key, _messages(primer, sources, list(tracks.values())))
+    messages = _messages(primer, sources, list(tracks.values()))
+    return View(ids, tracks, parts, view, loudness, lines, _meters_of_bars(quantized, lines), key, last_key, messages)
+
+
+def _meters_of_bars(score: Score, lines: Ints) -> list[tuple[int, int]]:
+    changes = meters(score)
+    at = np.searchsorted([tick for tick, _, _ in changes], lines[:-1], side="right") - 1
+    return [changes[place][1:] for place in at.tolist()]
 
 
 def _messages(primer: Score, sources: Sequence[int], used: Sequence[int]) -> list[str]:

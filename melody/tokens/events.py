@@ -37,7 +37,8 @@ from melody.score import (
     set_notes,
     tempo_bin,
 )
-from melody.tokens.grammar import CHANNELS, Plan, Reader
+from melody.tokens.channels import CHANNELS
+from melody.tokens.grammar import Plan, Reader
 from melody.tokens.vocabulary import DRUMS, KEYS, MAX_DURATION, MAX_TRACKS, METERS, TEMPOS, VELOCITIES, event_vocabulary
 
 Ids = NDArray[np.int32]
@@ -79,6 +80,10 @@ class EventTokenizer:
     def decode(self, ids: NDArray[np.integer]) -> Score:
         """The quantised score of ids that obey the grammar; EOS may be missing, an unfinished note is left out."""
         return _decode(np.asarray(ids, np.int64))
+
+    def ticks(self, ids: NDArray[np.integer]) -> Ints:
+        """The tick (T,) of the grid that is reached with each token, as `Reader.tick` has it."""
+        return _timeline(np.asarray(ids, np.int64))[0]
 
     def context(self, ids: Ids, plan: Plan | None = None) -> NDArray[np.int16]:
         """The context channels (T, C) after each token, under a plan (default: the piece's own, see `plan_of`)."""

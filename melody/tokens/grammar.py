@@ -6,53 +6,57 @@ decodable, the context channels of training (a whole piece at once) and those of
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.score import GRID, bar_length
+from melody.tokens.channels import CHANNELS, FAR, FAR_TIME, PLACE, READ, TIME_UNIT, VOICES
+from melody.tokens.foresight import Table
 from melody.tokens.vocabulary import DRUMS, KEYS, MAX_DURATION, MAX_TRACKS, METERS, Vocabulary
 
-VOICES = 4  # tracks whose latest pitch the model is told
-FAR = 17  # bars left from which on the end is simply far away
-
-
-class Channel(NamedTuple):
-    """One context channel: integers below `size`, 0 = unknown or none. A `plan` channel knows what is to come."""
-
-    name: str
-    size: int
-    plan: bool = False
-    pitched: bool = False  # values are 1 + pitch, and move with a transposition
-
-
-CHANNELS = (
-    Channel("bars_left", 1 + FAR, plan=True),  # 1 = the last bar
-    Channel("key", 1 + 24, plan=True),  # 1 + tonic + 12 if minor
-    Channel("position", 1 + 12 * GRID),  # tick in the bar
-    Channel("meter", 1 + len(METERS)),
-    Channel("track", 1 + MAX_TRACKS),
-    Channel("sounding", 1 + 2**VOICES),  # which of the first tracks sound on here, as bits
-    *(Channel(f"voice_{voice}", 1 + 128, pitched=True) for voice in range(VOICES)),  # latest pitch of each
-    Channel("bass", 1 + 128, pitched=True),  # the lowest pitch now sounding
-)
-_BARS_LEFT, _KEY, _POSITION, _METER, _TRACK, _SOUNDING, _VOICE = range(7)
-_BASS = _VOICE + VOICES
+_PLACES = ("bars_left", "key", "position", "meter", "track", "sounding", "voice_0", "bass", "time_left")
+_BARS_LEFT, _KEY, _POSITION, _METER, _TRACK, _SOUNDING, _VOICE, _BASS, _TIME_LEFT = (PLACE[name] for name in _PLACES)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a piece is to become: its number of bars (None: open) and key (sharps, 0 major or 1 minor; None: free)."""
+    """What a piece is to become: its number of bars (None: open) and key (sharps, 0 major or 1 minor; None: free).
+
+    `stop` is the bar (from 0) before which composing ends, where that is not the end of the piece (None).
+    `foreseen` (ticks, F) is what else is known of it, see `melody.tokens.foresight`; past its end nothing is.
+    """
 
     bars: int | None = None
     key: tuple[int, int] | None = None
+    stop: int | None = None
+    foreseen: Table | None = field(default=None, compare=False)
 
 
 def key_value(sharps: int, minor: int) -> int:
     """A key as a value of the key channel."""
     return 1 + (7 * sharps + 9 * minor) % 12 + 12 * minor
+
+
+class Sung(NamedTuple):
+    """A note of a track that has been read, and with it all before it: a chain that readers share."""
+
+    onset: int  # ticks
+    duration: int
+    pitch: int
+    number: int  # of the track's notes, from 1
+    before: "Sung | None"
+
+    def latest(self, count: int) -> list["Sung"]:
+        """This note and those before it, up to `count`, the earliest first."""
+        notes: list[Sung] = []
+        note: Sung | None = self
+        while note is not None and len(notes) < count:
+            notes.append(note)
+            note = note.before
+        return notes[::-1]
 
 
 class Reader:
@@ -68,6 +72,7 @@ class Reader:
         "bar_ticks",
         "before",
         "context",
+        "history",
         "ids",
         "key",
         "kind",
@@ -76,6 +81,7 @@ class Reader:
         "meter",
         "noted",
         "now",
+        "onsets",
         "pitch",
         "plan",
         "position",
@@ -103,6 +109,8 @@ class Reader:
         self.track = -1
         self.velocity: tuple[int, ...] = ()  # running velocity id of each track
         self.noted = False  # a note stands at this position
+        self.onsets = 0  # positions of this bar at which a note stands
+        self.history: tuple[Sung | None, ...] = ()  # the latest note of each track
         self.last_pitch = -1  # of this track at this position
         self.pitch = -1  # of the note under way
         self.length = 0  # of the note under way, in whole Sustains
@@ -112,7 +120,8 @@ class Reader:
         self.sound_end = 0  # tick at which the last sound ends
         self.context: NDArray[np.int16] = np.zeros(len(CHANNELS), np.int16)
         self.context[_KEY] = key_value(*plan.key) if plan.key is not None else 0
-        self._tell_bars_left()
+        self._tell_what_is_left()
+        self._tell_foreseen()
 
     def copy(self) -> "Reader":
         """An independent reader at the same place."""
@@ -144,12 +153,13 @@ class Reader:
         self.bar_start += self.bar_ticks
         self._move_to(0)
         self.position = -1
-        self._tell_bars_left()
+        self.onsets = 0
 
     def _read_TimeSignature(self, value: int) -> None:
         self.meter = value
         self.bar_ticks = int(bar_length(*METERS[value], GRID))
         self.context[_METER] = 1 + value
+        self._tell_what_is_left()
 
     def _read_Key(self, value: int) -> None:
         self.key = value
@@ -174,6 +184,7 @@ class Reader:
     def _read_Program(self, value: int) -> None:
         self.programs += (value,)
         self.velocity += (-1,)
+        self.history += (None,)
 
     def _read_Velocity(self, value: int) -> None:
         self.velocity = (*self.velocity[: self.track], value, *self.velocity[self.track + 1 :])
@@ -181,6 +192,7 @@ class Reader:
     def _read_Drum(self, value: int) -> None:
         self.pitch = self.last_pitch = value
         self.length = 0
+        self.onsets += not self.noted
         self.noted = True
         self.now += ((self.track, value),)
 
@@ -194,6 +206,9 @@ class Reader:
 
     def _read_Duration(self, value: int) -> None:
         end = self.tick + self.length + value + 1
+        before = self.history[self.track]
+        note = Sung(self.tick, self.length + value + 1, self.pitch, before.number + 1 if before else 1, before)
+        self.history = (*self.history[: self.track], note, *self.history[self.track + 1 :])
         self.active += ((end, self.track, self.pitch),)
         self.sound_end = max(self.sound_end, end)
         self._tell_sounding()
@@ -210,6 +225,8 @@ class Reader:
         self.active = tuple(note for note in self.active if note[0] > self.tick)
         self.context[_POSITION] = 1 + position
         self._tell_sounding()
+        self._tell_what_is_left()
+        self._tell_foreseen()
 
     def _tell_sounding(self) -> None:
         bits, bass = 0, 128
@@ -221,9 +238,29 @@ class Reader:
         self.context[_SOUNDING] = 1 + bits
         self.context[_BASS] = 1 + bass if bass < 128 else 0
 
-    def _tell_bars_left(self) -> None:
-        if self.plan.bars is not None:
-            self.context[_BARS_LEFT] = min(max(self.plan.bars - self.bar, 1), FAR)
+    def _tell_what_is_left(self) -> None:
+        if self.plan.bars is None:
+            return
+        bars_left = max(self.plan.bars - self.bar, 1)
+        self.context[_BARS_LEFT] = min(bars_left, FAR)
+        if self.bar_ticks:  # were all bars as long as this one
+            ticks_left = self.bar_start + bars_left * self.bar_ticks - self.tick
+            self.context[_TIME_LEFT] = min(1 + ticks_left // TIME_UNIT, FAR_TIME)
+
+    def _tell_foreseen(self) -> None:
+        table = self.plan.foreseen
+        if table is not None:
+            self.context[len(READ) :] = table[self.tick] if self.tick < len(table) else 0
+
+    def written(self, track: int) -> int:
+        """How many notes of a track have been read, the one under way not counted."""
+        note = self.history[track]
+        return note.number if note else 0
+
+    def ends_with(self, token: int) -> bool:
+        """Whether composing is done with this token: EOS, or the bar line before which it is to stop."""
+        kind = self.vocabulary.kind_of[token]
+        return kind == "End" or (kind == "Bar" and self.bar + 1 == self.plan.stop)
 
     # ---- what may follow --------------------------------------------------------------------------------------------
 

@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 from melody.errors import ConfigError, MelodyError, UnreadableFile
 from melody.files import write_bytes
 from melody.score import GRID, HIGHEST_TEMPO, LOWEST_TEMPO, Score, quantize, shift_signature, tempo_of_bin
-from melody.tokens.grammar import Channel, Plan
+from melody.tokens.channels import Channel
+from melody.tokens.grammar import Plan
 from melody.tokens.vocabulary import Vocabulary
 
 FILE_NAME = "miditok.json"

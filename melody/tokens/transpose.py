@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.score import shift_signature
-from melody.tokens.grammar import Channel
+from melody.tokens.channels import Channel
 from melody.tokens.vocabulary import KEYS, Vocabulary
 
 
@@ -28,10 +28,11 @@ def shift_channels(channels: Sequence[Channel], shifts: Sequence[int]) -> list[N
 
 def _shift_channel(channel: Channel, shift: int) -> NDArray[np.int16]:
     values = np.arange(channel.size, dtype=np.int16)
-    if channel.pitched:
-        values[1:] = 1 + _shift_pitch(np.arange(128), shift)
-    elif channel.name == "key":
-        values[1:] = [1 + (tonic + shift) % 12 + 12 * minor for minor in (0, 1) for tonic in range(12)]
+    if channel.moves == "pitch":
+        values[1:129] = 1 + _shift_pitch(np.arange(128), shift)
+    elif channel.moves:  # pitch classes, once or once for each mode or quality
+        classes, groups = np.arange(12), np.arange((channel.size - 1) // 12)
+        values[1:] = (1 + (classes + shift) % 12 + 12 * groups[:, None]).ravel()
     return values
 
 

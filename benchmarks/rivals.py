@@ -1,0 +1,179 @@
+"""Who races against the engine's step: `nn.LSTM` token by token, a GPT-2-style decoder, and the machine's own limit.
+
+A subject is one model in both forms, with the same weights: the step graph in the engine, and the module in torch.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from race import Contestant
+from safetensors.torch import load_file
+from transformer import Transformer, shape_of
+
+from melody.engine import Engine
+from melody.engine.onnx import OnnxEngine
+from melody.engine.step_graph import build_step_graph, step_weights
+from melody.generation import Composer
+from melody.models import build
+from melody.models.residual_lstm import ResidualLSTM
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model in both forms: the step graph in the engine, and the module that was trained."""
+
+    name: str
+    engine: Engine
+    model: ResidualLSTM
+    graph: bytes
+
+    @property
+    def channel_sizes(self) -> list[int]:
+        return [len(weight) for weight in self.model.channels.parameters()]
+
+    @property
+    def weights_bytes(self) -> int:
+        """What every step reads: all constants but the embedding table, of which it reads a few rows."""
+        graph = onnx.load_from_string(self.graph).graph
+        looked_up = {node.input[0] for node in graph.node if node.op_type == "Gather"}
+        return sum(onnx.numpy_helper.to_array(t).nbytes for t in graph.initializer if t.name not in looked_up)
+
+
+def shipped(composer: Composer) -> Subject:
+    """A bundle's model."""
+    state = load_file(composer.bundle.file("weights.safetensors"))
+    options = {name: value for name, value in composer.bundle.settings["model"].items() if name != "name"}
+    count = sum(name.startswith("channels.") for name in state)
+    sizes = [len(state[f"channels.{index}.weight"]) for index in range(count)]
+    model = _module(len(state["embedding.weight"]), sizes, options)
+    model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    name = f"{options['layers']}x{options['hidden_size']} ({composer.bundle.name})"
+    return Subject(name, composer.engine, model, composer.bundle.file("step.onnx").read_bytes())
+
+
+def untrained(like: Subject, width: int, layers: int = 3) -> Subject:
+    """A model of another size with random weights, and the vocabulary and channels of `like`."""
+    torch.manual_seed(0)
+    model = _module(like.model.embedding.num_embeddings, like.channel_sizes, {"hidden_size": width, "layers": layers})
+    graph = build_step_graph(step_weights({name: tensor.numpy() for name, tensor in model.state_dict().items()}))
+    return Subject(f"{layers}x{width} (random weights)", OnnxEngine(graph), model, graph)
+
+
+def _module(vocabulary_size: int, channel_sizes: list[int], options: Mapping[str, Any]) -> ResidualLSTM:
+    model = build("residual_lstm", vocabulary_size=vocabulary_size, channel_sizes=channel_sizes, **options)
+    assert isinstance(model, ResidualLSTM)  # a bundle of another model has no nn.LSTM to race against
+    return model.eval()
+
+
+def contestants(
+    subject: Subject, contexts: Sequence[int], step_tokens: int, rival_tokens: int
+) -> dict[str, Contestant]:
+    """The engine's step, its limit, and its rivals."""
+    found: dict[str, Contestant] = {"step": _engine_steps(subject, step_tokens)}
+    found |= {f"read {index}": reader for index, reader in enumerate(_reads(subject.weights_bytes))}
+    for onednn in (False, True):
+        found[f"nn.LSTM {onednn}"] = _lstm_steps(subject, rival_tokens, onednn)
+    decoder = _decoder_like(subject, max(contexts))
+    for context in contexts:
+        for onednn in (False, True):
+            found[f"decoder {context} {onednn}"] = _decoder_steps(decoder, context, rival_tokens, onednn)
+    return found
+
+
+def _inputs(subject: Subject, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Any tokens (count, 1) and contexts (count, 1, C)."""
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, subject.model.embedding.num_embeddings, (count, 1))
+    return tokens, rng.integers(0, subject.channel_sizes, (count, 1, len(subject.channel_sizes)))
+
+
+def _engine_steps(subject: Subject, count: int) -> Contestant:
+    tokens, contexts = _inputs(subject, count)
+    engine = subject.engine
+
+    def turn() -> float:
+        carry = engine.initial_carry(1)
+        start = perf_counter()
+        for ids, context in zip(tokens, contexts, strict=True):
+            _, carry = engine.step(ids, context, carry)
+        return (perf_counter() - start) / count
+
+    return turn
+
+
+def _reads(size: int) -> list[Contestant]:
+    """Ways to read a buffer of so many bytes once; which is the fastest depends on the machine."""
+    buffer = np.ones(size // 8)
+    as_bytes, whole_numbers = buffer.tobytes(), np.ones(size // 8, np.int64)
+
+    def timed(read: Callable[[], object]) -> Contestant:
+        def turn() -> float:
+            seconds = []
+            for _ in range(20):
+                start = perf_counter()
+                read()
+                seconds.append(perf_counter() - start)
+            return float(np.median(seconds))
+
+        return turn
+
+    return [timed(lambda: buffer @ buffer), timed(whole_numbers.max), timed(lambda: as_bytes.find(b"\xff"))]
+
+
+def _lstm_steps(subject: Subject, count: int, onednn: bool) -> Contestant:
+    """The model that was trained, one token after the other."""
+    tokens, contexts = (torch.from_numpy(part) for part in _inputs(subject, count))
+    model = subject.model
+
+    @torch.inference_mode()
+    @_with_onednn(onednn)
+    def turn() -> float:
+        carry = model.initial_carry(1)
+        start = perf_counter()
+        for ids, context in zip(tokens, contexts, strict=True):
+            _, carry = model(ids[None], carry, context[None])
+        return (perf_counter() - start) / count
+
+    return turn
+
+
+@contextmanager
+def _with_onednn(enabled: bool) -> Iterator[None]:
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = enabled  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before
+
+
+def _decoder_like(subject: Subject, positions: int) -> Transformer:
+    """A decoder with as many parameters in its blocks as the LSTM has in its layers."""
+    width, layers, heads = shape_of(sum(p.numel() for p in subject.model.lstms.parameters()))
+    return Transformer(subject.model.embedding.num_embeddings, width, layers, heads, positions).eval()
+
+
+def _decoder_steps(decoder: Transformer, context: int, count: int, onednn: bool) -> Contestant:
+    """The last tokens of a full context; the cache has been filled with what is not read anyway but for its cost."""
+    tokens = torch.arange(count)[:, None, None]
+    cache = decoder.empty_cache()
+    cache.keys.normal_()
+    cache.values.normal_()
+
+    @torch.inference_mode()
+    @_with_onednn(onednn)
+    def turn() -> float:
+        cache.length = context - count
+        start = perf_counter()
+        for token in tokens:
+            decoder(token, cache)
+        return (perf_counter() - start) / count
+
+    return turn

@@ -1,0 +1,170 @@
+"""From tokens to the musician's score: new notes in the musician's tracks, and what the new part states of itself."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
+
+from melody.bundle import Bundle
+from melody.generation.task import Task, key_token
+from melody.generation.view import new_notes
+from melody.key import parse_key
+from melody.score import (
+    GRID,
+    TICKS_PER_QUARTER,
+    Notes,
+    Score,
+    bars,
+    end_tick,
+    notes_of,
+    set_notes,
+    without_overlaps,
+)
+
+SCALE = TICKS_PER_QUARTER // GRID
+
+
+class NewNote(NamedTuple):
+    """A note as it is composed; ticks at 480 a quarter from the start of the piece."""
+
+    track: int
+    onset: int
+    duration: int
+    pitch: int
+    velocity: int
+
+
+def placed_notes(task: Task, ids: Sequence[int], bundle: Bundle) -> list[NewNote]:
+    """The new notes in the musician's tracks, at 480 ticks a quarter."""
+    first = first_new_grid_tick(task)
+    offset = junction(task) - first * SCALE
+    by_track: dict[int, list[Notes]] = {}
+    for place, notes in new_notes(ids, bundle, first).items():
+        if place not in task.frame.tracks:
+            continue  # fixed notes stand there already
+        louder = task.view.loudness.get(place, _mean_loudness(task)) if task.view else 0
+        velocity = np.clip(notes.velocity + louder, 1, 127)
+        columns = (notes.onset * SCALE + offset, notes.duration * SCALE, notes.pitch, velocity)
+        by_track.setdefault(task.frame.tracks[place], []).append(Notes(*columns))
+    result = []
+    for track, voices in by_track.items():  # voices that meet on one note are one note
+        merged = without_overlaps(Notes(*map(np.concatenate, zip(*voices, strict=True))))
+        result += [NewNote(track, *map(int, row)) for row in zip(*merged, strict=True)]
+    return result
+
+
+def _mean_loudness(task: Task) -> int:
+    """For tracks that the musician does not have yet: as much louder as the others are."""
+    known = list(task.view.loudness.values()) if task.view else []
+    return round(sum(known) / len(known)) if known else 0
+
+
+def put_together(task: Task, ids: Sequence[int], notes: Sequence[NewNote], bundle: Bundle, label: str) -> Score:
+    """The whole score with the new part, which begins with a marker that says `label`."""
+    score = task.primer.copy() if task.primer is not None else _blank(bundle)
+    for name in task.frame.added:
+        info = next(info for info in bundle.tracks if info.name == name)
+        score.tracks.append(Track(name, 0 if info.drums else info.program, info.drums))
+    start = junction(task)
+    if task.frame.replaces:
+        _clear(score, task)
+    _add_notes(score, notes, _single_lines(task))
+    if not task.frame.given:  # between notes that stay, the maps stay
+        _add_maps(score, task, ids, start, bundle)
+    score.markers.append(TextMeta(start, label))
+    return score
+
+
+def only_new_notes(score: Score, task: Task, notes: Sequence[NewNote]) -> Score:
+    """A copy in which the tracks hold the new notes alone."""
+    result = score.copy()
+    for track in result.tracks:
+        set_notes(track, notes_of(track).take(np.zeros(0, np.int64)))
+    _add_notes(result, notes)
+    return result
+
+
+def _single_lines(task: Task) -> set[int]:
+    """The musician's tracks that get one note at a time."""
+    tracks = list(task.frame.tracks.values())
+    single = {place for place, room in task.rooms.items() if room.polyphony == 1}
+    return {track for place, track in task.frame.tracks.items() if place in single and tracks.count(track) == 1}
+
+
+def junction(task: Task) -> int:
+    """The bar line at which new music begins, in the primer's own ticks (which the grid only approximates)."""
+    if task.primer is None or task.view is None:
+        return 0
+    return _line(task, task.frame.first)
+
+
+def first_new_grid_tick(task: Task) -> int:
+    """The same line on the grid."""
+    return task.prefix.reader.bar_start if task.view else 0
+
+
+def _line(task: Task, bar: int) -> int:
+    assert task.primer is not None
+    assert task.view is not None
+    lines = bars(task.primer, max(end_tick(task.primer), int(task.view.lines[-1]) * SCALE))
+    return int(lines[bar])
+
+
+def _blank(bundle: Bundle) -> Score:
+    score = Score(TICKS_PER_QUARTER)
+    score.tracks = [Track(info.name, 0 if info.drums else info.program, info.drums) for info in bundle.tracks]
+    return score
+
+
+def _add_notes(score: Score, notes: Sequence[NewNote], single: Collection[int] = ()) -> None:
+    for index, track in enumerate(score.tracks):
+        mine = np.array([note[1:] for note in notes if note.track == index], np.int64).reshape(-1, 4)
+        if len(mine):
+            old = notes_of(track)
+            new = _beside(old, Notes(*mine.T), index in single)
+            set_notes(track, Notes(*(np.concatenate(pair) for pair in zip(old, new, strict=True))))
+
+
+def _beside(old: Notes, new: Notes, single: bool) -> Notes:
+    """New notes cut so that none overlaps an old one of its pitch, in a `single` line of any pitch.
+
+    On the grid none does; but a hand is rarely on the grid.
+    """
+    rows = []
+    for onset, duration, pitch, velocity in zip(*new, strict=True):
+        same = old.take(np.ones(len(old.pitch), bool) if single else old.pitch == pitch)
+        ends = same.onset + same.duration
+        start = max([onset, *ends[(same.onset <= onset) & (ends > onset)].tolist()])
+        stop = min([onset + duration, *same.onset[same.onset > onset].tolist()])
+        if stop > start:
+            rows.append((start, stop - start, pitch, velocity))
+    return Notes(*np.array(rows, np.int64).reshape(-1, 4).T)
+
+
+def _clear(score: Score, task: Task) -> None:
+    """Take away what the musician had in the bars that are filled, by where the model saw it begin."""
+    lines = task.frame.lines
+    start, stop = lines[task.frame.first], lines[task.frame.stop]
+    for index in set(task.frame.tracks.values()):
+        notes = notes_of(score.tracks[index])
+        onset = np.round(notes.onset / SCALE)
+        set_notes(score.tracks[index], notes.take((onset < start) | (onset >= stop)))
+
+
+def _add_maps(score: Score, task: Task, ids: Sequence[int], start: int, bundle: Bundle) -> None:
+    """Meters, tempo and key of the new part: what the model wrote, and what was asked for."""
+    settings, model = task.settings, bundle.tokenizer.decode(np.array(ids, np.int32))
+    first = first_new_grid_tick(task)
+    for meter in model.time_signatures:
+        if meter.time >= first:
+            tick = (meter.time - first) * SCALE + start
+            score.time_signatures.append(TimeSignature(tick, meter.numerator, meter.denominator))
+    if task.primer is None:
+        score.tempos = [Tempo(0, qpm=settings.tempo_qpm or bundle.tempo_qpm)]
+        score.key_signatures = [KeySignature(k.time * SCALE, k.key, k.tonality) for k in model.key_signatures]
+        return
+    if settings.tempo_qpm:
+        score.tempos.append(Tempo(start, qpm=settings.tempo_qpm))
+    if settings.key:
+        score.key_signatures.append(KeySignature(start, *key_token(parse_key(settings.key))))
