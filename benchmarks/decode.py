@@ -60,11 +60,11 @@ class Sizes:
     late: int = 100_000
     notes: int = 20  # a turn of `composer.stream`
     early_note: int = 100
-    late_note: int = 1_500
+    late_note: int = 5_000
     contexts: tuple[int, ...] = tuple(CONTEXTS)
 
 
-QUICK = Sizes(rounds=5, step_tokens=50, rival_tokens=4, bars=4, late=5_000, late_note=400)
+QUICK = Sizes(rounds=5, step_tokens=50, rival_tokens=4, bars=4, late=5_000, late_note=2_000)
 
 
 # ---- the engine and the decode loop ----------------------------------------------------------------------------------
@@ -102,8 +102,9 @@ def endless(composer: Composer, seed: int) -> Iterator[Any]:
 def pull(tokens: Iterator[Any], count: int) -> float:
     """Let a stream go on by so many tokens; seconds a token."""
     start = perf_counter()
-    for _ in islice(tokens, count):
-        pass
+    pulled = sum(1 for _ in islice(tokens, count))
+    if pulled < count:
+        raise SystemExit(f"the piece ended {count - pulled} early: it is too short to be measured so late")
     return (perf_counter() - start) / count
 
 

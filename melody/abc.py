@@ -21,11 +21,14 @@ from symusic.core import ScoreTick as Score
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
 from melody.midi.reader import Reading, parse
 from melody.midi.source import read_bytes
+from melody.midi.texts import decode
+from melody.midi.track import Limits, Repairs
 from melody.score import bar_length, end_tick, notes_of, set_notes
 
 MAX_FILE_BYTES = 32 << 20
 MAX_TUNE_CHARACTERS = 100_000
-TIME_LIMIT_SECONDS = 10.0  # a tune takes milliseconds
+TIME_LIMIT_SECONDS = 4.0  # a tune takes milliseconds
+_MOST_SAID_BYTES, _MOST_MESSAGES = 1 << 16, 12
 _DIRECTIVES = ["%%MIDI nobeataccents", "%%MIDI chordattack 0"]
 # Other directives change the performance, and abc-include reads any file of the system.
 _HARMLESS = re.compile(r"%%MIDI\s+(program|channel)\b")
@@ -46,25 +49,48 @@ def read_abc(source: str | os.PathLike[str]) -> list[Score]:
 
 def read_tunes(path: str | os.PathLike[str]) -> list[Reading]:
     """All tunes of a file with titles and repairs; raises as `read_abc`."""
-    data = read_bytes(path, MAX_FILE_BYTES)
+    return parse_abc(_text(read_bytes(path, MAX_FILE_BYTES)), os.fspath(path))
+
+
+def first_tune(data: bytes, name: str) -> Reading:
+    """The first tune of a file's bytes, with a remark where there are others; raises as `read_abc`."""
+    if len(data) > MAX_FILE_BYTES:
+        raise LimitExceeded(f"{name}: {len(data):,} bytes; melody reads ABC files up to {MAX_FILE_BYTES:,} bytes")
+    tunes = _tunes(_text(data), name)
+    first = _read_tune(tunes[0], _tune_name(tunes[0], 1, name))
+    if len(tunes) == 1:
+        return first
+    remark = f"the file holds {len(tunes):,} tunes; read the first, {first.title!r}"
+    return Reading(first.score, first.repairs, (*first.remarks, remark), first.title)
+
+
+def _text(data: bytes) -> str:
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    return parse_abc(text, os.fspath(path))
+        return data.decode("latin-1")
 
 
 def parse_abc(text: str, name: str = "<text>") -> list[Reading]:
     """All tunes of a text with titles and repairs; `name` stands in messages."""
+    return [_read_tune(tune, _tune_name(tune, number, name)) for number, tune in enumerate(_tunes(text, name), 1)]
+
+
+def _tunes(text: str, name: str) -> list[str]:
     tunes = split_tunes(text)
     if not tunes:
         raise UnreadableFile(f"{name}: no ABC tune, as no line starts with X:; give each tune a line such as X:1")
-    return [_read_tune(tune, f"{name}: tune {_field(tune, 'X') or number}") for number, tune in enumerate(tunes, 1)]
+    return tunes
+
+
+def _tune_name(tune: str, number: int, name: str) -> str:
+    label = _field(tune, "X")
+    return f"{name}: tune {label if label.isalnum() else number}"
 
 
 def split_tunes(text: str) -> list[str]:
     """The tunes of a text, each from its `X:` line to the next."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     return [tune.rstrip() + "\n" for tune in re.split(r"^(?=X:)", text, flags=re.MULTILINE)[1:]]
 
 
@@ -76,7 +102,9 @@ def _field(tune: str, letter: str) -> str:
 def _read_tune(tune: str, name: str) -> Reading:
     if len(tune) > MAX_TUNE_CHARACTERS:
         raise LimitExceeded(f"{name}: {len(tune):,} characters; melody reads tunes up to {MAX_TUNE_CHARACTERS:,}")
-    data, messages = _convert(_as_written(tune), name)
+    repairs = Repairs()
+    tune = decode(tune.encode("utf-8", "replace"), len(tune), repairs, "tune")
+    data, messages = _convert(_as_written(tune, repairs), name)
     reading = parse(data, name)
     score = reading.score
     title = _field(tune, "T")
@@ -90,14 +118,16 @@ def _read_tune(tune: str, name: str) -> Reading:
     score.markers = []
     score.tracks[0].name = score.tracks[0].name or title
     _set_pickup(score, tune)
-    return Reading(score, (*reading.repairs, *messages), (), title)
+    return Reading(score, (*repairs.sentences(), *reading.repairs, *messages), (), title)
 
 
-def _as_written(tune: str) -> str:
+def _as_written(tune: str, repairs: Repairs) -> str:
     """The tune with ornaments and chord symbols removed, and nothing that reaches outside it."""
     lines = []
     for line in tune.splitlines():
         if line.startswith("%%") and not _HARMLESS.match(line):
+            if "include" in line:
+                repairs.add("a line that asks for another file; left out", line[:60])
             continue
         is_music = not re.match(r"\s*[A-Za-z+]:|%", line)
         lines.append(_ORNAMENT.sub("", line) if is_music else line)
@@ -112,25 +142,36 @@ def _convert(tune: str, name: str) -> tuple[bytes, list[str]]:
     if not os.path.isfile(program):
         raise MelodyError(f"{name}: reading ABC needs the abc2midi of symusic 0.6; install symusic again")
     with tempfile.TemporaryDirectory(prefix="melody-abc-") as folder:
-        source, target = Path(folder, "tune.abc"), Path(folder, "tune.mid")
+        source, target, said = (Path(folder, file) for file in ("tune.abc", "tune.mid", "said.txt"))
         source.write_text(tune, encoding="utf-8")
         command = [program, str(source), "-o", str(target), *_OPTIONS]
         try:
-            done = subprocess.run(command, capture_output=True, timeout=TIME_LIMIT_SECONDS, cwd=folder, check=False)
+            with said.open("wb") as output:
+                done = subprocess.run(
+                    command, stdout=output, stderr=output, timeout=TIME_LIMIT_SECONDS, cwd=folder, check=False
+                )
         except subprocess.TimeoutExpired:
             raise UnreadableFile(f"{name}: abc2midi took over {TIME_LIMIT_SECONDS:.0f} s; simplify the tune") from None
-        lines = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
-        messages = [line.strip() for line in lines if line.startswith(("Warning", "Error"))]
+        with said.open("rb") as output:
+            messages = _messages(output.read(_MOST_SAID_BYTES))
         if done.returncode or not target.is_file():
             reason = next((m for m in messages if m.startswith("Error")), f"abc2midi failed ({done.returncode})")
             raise UnreadableFile(f"{name}: {reason}")
-        return target.read_bytes(), messages
+        return read_bytes(target, Limits().file_bytes), messages
+
+
+def _messages(said: bytes) -> list[str]:
+    """The warnings and errors, the first few of them."""
+    lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines()]
+    found = [line for line in lines if line.startswith(("Warning", "Error"))]
+    more = [f"{len(found) - _MOST_MESSAGES:,} more warnings"] if len(found) > _MOST_MESSAGES else []
+    return found[:_MOST_MESSAGES] + more
 
 
 # ---- pickups ---------------------------------------------------------------------------------------------------------
 
-_IGNORED = re.compile(r'"[^"]*"|![^!]*!|\{[^}]*\}|\[[A-Za-z]:[^\]]*\]|%.*')
-_CHORD = re.compile(r"\[([^\]|]*)\]")
+_IGNORED = re.compile(r'"[^"]*"|![^!]*!|\{[^{}]*\}|\[[A-Za-z]:[^\[\]]*\]|%.*')
+_CHORD = re.compile(r"\[([^\[\]|]*)\]")
 _ITEM = re.compile(r"\((\d)(?::(\d?))?(?::(\d?))?|[\^_=]*[A-Ga-gzx][,']*(\d*)(/*)(\d*)")
 _TUPLET_TIME = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # p notes in the time of q; otherwise 2, or 3 in compound meters
 

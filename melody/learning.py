@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +15,7 @@ from melody.config import TrainConfig, changed, check_config, load_config
 from melody.corpus import AugmentedSource, Split, TokenStore, open_store, shift_tables
 from melody.corpus.wishes import Wishes, density_limits
 from melody.errors import MelodyError
-from melody.files import refuse_overwrite
+from melody.files import fresh_folder, refuse_overwrite
 from melody.originality import Index, build, counts
 from melody.score import Score, most_at_once, notes_of
 from melody.tokens import EventTokenizer
@@ -90,16 +87,8 @@ def export_run(
     target = out or LOCAL / config.name
     if not (force and (target / "bundle.json").is_file()):  # only a bundle is ever replaced
         refuse_overwrite(target, force=False)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        _fill(temporary, config, {name: t.float().numpy() for name, t in tensors.items()}, info, fp32, samples)
-        if target.exists():
-            shutil.rmtree(target)
-        os.chmod(temporary, 0o755)
-        os.replace(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with fresh_folder(target) as fresh:
+        _fill(fresh, config, {name: t.float().numpy() for name, t in tensors.items()}, info, fp32, samples)
     return target
 
 
@@ -143,6 +132,7 @@ def _fill(
         "tempo_qpm": config.tempo_qpm,
         "style_rules": list(config.style_rules),
         "density_limits": density_limits(store.split("train")),
+        "styles": store.styles,
         "model": config.model.model_dump(mode="json"),
         "parameters": int(sum(w.size for w in weights.values())),
         "passes": info["pass"],

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from symusic.core import ScoreTick as Score
 
+from melody.abc import first_tune
 from melody.errors import UnreadableFile
 from melody.midi.events import Limits
 from melody.midi.reader import Reading, parse
 from melody.midi.source import read_bytes
+from melody.musicxml import parse_musicxml
 
 SUPPORTED = "MIDI (.mid, .midi, .kar, .rmi), MusicXML (.musicxml, .xml, .mxl) and ABC (.abc)"
 MAX_FILE_BYTES = 64 << 20  # of any kind; MIDI has a limit of its own
@@ -51,11 +53,9 @@ def load(path: str | os.PathLike[str], limits: Limits = Limits()) -> Reading:
     if _is_midi(data, suffix):
         return parse(data, name, limits)
     if _is_musicxml(data, suffix):
-        from melody.musicxml import read_musicxml  # it loads music21, which takes a second
-
-        return Reading(read_musicxml(path))
+        return parse_musicxml(data, name)
     if suffix == ".abc" or re.match(rb"(?:\xef\xbb\xbf)?(?:%.*\n|\s)*X:\s*\d", data):
-        return _first_tune(path)
+        return first_tune(data, name)
     raise UnreadableFile(f"{name}: {_guess(data)}; melody reads {SUPPORTED}")
 
 
@@ -70,16 +70,6 @@ def _is_musicxml(data: bytes, suffix: str) -> bool:
         return suffix == ".mxl" or b"META-INF/container.xml" in data[:512]
     head = data[:4096].replace(b"\0", b"")  # UTF-16 looks like ASCII then
     return b"<score-partwise" in head or b"<score-timewise" in head or (suffix in _XML_SUFFIXES and b"<?xml" in head)
-
-
-def _first_tune(path: str | os.PathLike[str]) -> Reading:
-    from melody.abc import read_tunes
-
-    first, *others = read_tunes(path)
-    if not others:
-        return first
-    remark = f"the file holds {len(others) + 1:,} tunes; read the first, {first.title!r}"
-    return Reading(first.score, first.repairs, (*first.remarks, remark), first.title)
 
 
 def _guess(data: bytes) -> str:

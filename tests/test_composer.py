@@ -1,5 +1,6 @@
 """What composing promises whatever the model: exact bars, the primer untouched, reproducible takes, no dead ends."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 
 from melody.errors import MelodyError, UsageError
+from melody.generation import NewNote, Take
 from melody.generation.lines import match_in_order, place_lines, share_out, split
 from melody.score import GRID, Notes, Score, bars, end_tick, most_at_once, notes_of, quantize, set_notes
 
@@ -134,8 +136,45 @@ def test_streamed_notes_are_those_of_take_one(composer):
     streamed = list(composer.stream(tune(), bars=4, seed=11))
     for index, track in enumerate(take.score.tracks):
         new = {row for row in rows(track) if row[0] >= take.first_new_tick}
-        assert new == {tuple(note[1:]) for note in streamed if note.track == index}
+        assert new == {tuple(note[1:5]) for note in streamed if note.track == index}
     assert [note.onset for note in streamed] == sorted(note.onset for note in streamed)
+
+
+def drained(stream) -> tuple[list[NewNote], Take]:
+    """All notes of a stream, and the take that it returns."""
+    takes = []
+
+    def notes():
+        takes.append((yield from stream))
+
+    return list(notes()), takes[0]
+
+
+def test_voices_that_share_a_track_stream_as_they_are_written(tmp_path):
+    composer = UniformComposer(fake_bundle(tmp_path, polyphony=1))
+    primer = tune(quarters=8)
+    onset = np.repeat(np.arange(8) * 480, 3)
+    set_notes(primer.tracks[1], Notes(onset, np.full(24, 470), np.tile([48, 55, 64], 8), np.full(24, 70)))
+    met = 0
+    for seed in range(6):
+        options = {"bars": 12, "seed": seed, "ranges": {"hand 1": (60, 66)}}  # so narrow that they meet
+        take = composer.compose(primer, **options)[0]
+        streamed, streamed_take = drained(composer.stream(primer, **options))
+        assert streamed_take.score == take.score
+        new = rows(take.score.tracks[1]) - rows(primer.tracks[1])
+        assert new == {tuple(note[1:5]) for note in streamed if note.track == 1}
+        assert [note.onset for note in streamed] == sorted(note.onset for note in streamed)
+        lines = bars(take.score)
+        assert all(lines[note.bar - 1] <= note.onset < lines[note.bar] for note in streamed)
+        ends = {(onset + duration, pitch) for onset, duration, pitch, _ in new}
+        met += sum((onset, pitch) in ends for onset, _, pitch, _ in new)
+    assert met  # where a voice took a pitch over from another
+
+
+def test_a_stream_looks_back_at_no_note_it_has_given(composer, monkeypatch):
+    stream = composer.stream(bars=500, seed=1)
+    monkeypatch.setattr(type(composer.bundle.tokenizer), "decode", None)  # of the piece so far: it grows
+    assert len(list(islice(stream, 300))) == 300
 
 
 def test_loudness_follows_the_primer(tmp_path):

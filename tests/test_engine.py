@@ -1,5 +1,7 @@
 """The step graph against the model it was made from, step by step; and rows that do not know their neighbours."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -13,13 +15,14 @@ from melody.errors import UnreadableFile  # noqa: E402
 from melody.models import build  # noqa: E402
 
 SIZE, CHANNELS = 50, (7, 5)
-VARIANTS = {"plain": None, "attention": {"heads": 4, "memory": 9}}
+VARIANTS = {"plain": (96, None), "wide": (128, None), "attention": (96, {"heads": 4, "memory": 9})}
 
 
 @pytest.fixture(params=VARIANTS, scope="module")
 def model(request: pytest.FixtureRequest) -> torch.nn.Module:
     torch.manual_seed(1)
-    result = build("residual_lstm", SIZE, CHANNELS, hidden_size=96, layers=2, attention=VARIANTS[request.param])
+    width, attention = VARIANTS[request.param]
+    result = build("residual_lstm", SIZE, CHANNELS, hidden_size=width, layers=2, attention=attention)
     with torch.no_grad():
         for name, weight in result.named_parameters():
             if "bias" in name:
@@ -82,11 +85,31 @@ def test_reorder_moves_rows(model):
         assert np.array_equal(new, old[[2, 0]])
 
 
-def test_quantized_blocks_are_within_half_a_step():
-    weight = np.random.default_rng(0).normal(size=(10, 150)).astype(np.float32)
+def test_what_a_step_gave_stays_when_the_engine_goes_on(model):
+    engine = OnnxEngine(graph_of(model, eight_bit=True))
+    zeros = np.zeros((3, 2), np.int64)
+    logits, carry = engine.step(np.array([1, 2, 3]), zeros, engine.initial_carry(3))
+    before = [part.copy() for part in (logits, *carry)]
+    again = [engine.step(np.array([4, 5, 6]), zeros, carry)[0] for _ in range(2)]
+    assert all(np.array_equal(old, new) for old, new in zip(before, (logits, *carry), strict=True))
+    assert np.array_equal(*again)
+
+
+def test_an_engine_serves_several_threads(model):
+    engine = OnnxEngine(graph_of(model, eight_bit=True))
+    alone = [walk(engine, [row]) for row in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda row: walk(engine, [row]), range(4)))
+    assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize(("columns", "block"), [(150, 64), (192, 64), (384, 128), (512, 256)])
+def test_quantized_blocks_are_within_half_a_step(columns, block):
+    weight = np.random.default_rng(0).normal(size=(10, columns)).astype(np.float32)
     values, scales = quantize_blocks(weight)
-    back = ((values.astype(np.float32) - 128) * scales.reshape(10, -1, 1)).reshape(10, -1)[:, :150]
-    step = np.repeat(scales.reshape(10, -1), 64, axis=1)[:, :150]
+    assert values.shape[2] == block
+    back = ((values.astype(np.float32) - 128) * scales.reshape(10, -1, 1)).reshape(10, -1)[:, :columns]
+    step = np.repeat(scales.reshape(10, -1), block, axis=1)[:, :columns]
     assert np.all(np.abs(back - weight) <= step / 2 + 1e-7)
 
 

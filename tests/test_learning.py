@@ -14,8 +14,8 @@ from melody.bundle import open_bundle
 from melody.cli import run
 from melody.engine import open_engine
 from melody.engine.step_graph import operators
-from melody.errors import MelodyError, UnreadableFile
-from melody.score import Notes, Score, bars, set_notes
+from melody.errors import MelodyError, UnreadableFile, UsageError
+from melody.score import Notes, Score, bars, notes_of, set_notes
 
 CONFIG = """
 name: tunes
@@ -141,3 +141,40 @@ def test_a_store_of_another_vocabulary_is_refused(workshop: Path, tmp_path: Path
     store.info["tokenizer"]["vocabulary_hash"] = "0" * 64
     with pytest.raises(MelodyError, match="melody prepare"):
         tokenizer_of(store)
+
+
+@pytest.mark.slow
+def test_a_style_that_was_learned_can_be_asked_for(tmp_path: Path):
+    """Two folders of music, one high and one low: what is asked for is what comes."""
+    for seed in range(60):
+        style, octave = ("high", 12) if seed % 2 else ("low", -12)
+        score = tune(seed)
+        for track in score.tracks:
+            notes = notes_of(track)
+            set_notes(track, notes._replace(pitch=notes.pitch + octave))
+        melody.write(score, tmp_path / "music" / style / f"{seed}.mid")
+    assert (
+        run(["prepare", str(tmp_path / "music"), "--styles", "--out", str(tmp_path / "store"), "--workers", "1"]) == 0
+    )
+    (tmp_path / "tunes.yaml").write_text(CONFIG.format(store=tmp_path / "store"))
+    steps = [
+        "threads=1",
+        "max_passes=12",
+        "data.batch_size=8",
+        "data.window=128",
+        "data.transpose=false",
+        "ema_decay=0",
+    ]
+    steps += ["optimizer.learning_rate=0.02", "model.attention=null", "model.hidden_size=32"]
+    assert run(["train", str(tmp_path / "tunes.yaml"), *steps, "--run", str(tmp_path / "run")]) == 0
+    assert run(["export", str(tmp_path / "run"), "--out", str(tmp_path / "bundle"), "--samples", "1"]) == 0
+    composer = melody.load(tmp_path / "bundle")
+    height = {
+        style: np.mean(
+            [notes_of(t.score.tracks[0]).pitch.mean() for t in composer.compose(seed=1, takes=4, style=style)]
+        )
+        for style in ("high", "low")
+    }
+    assert height["high"] > height["low"] + 12
+    with pytest.raises(UsageError, match="tunes knows high, low"):
+        composer.compose(style="middle")

@@ -121,21 +121,40 @@ def test_notes_of_one_pitch_end_first_in_first_out() -> None:
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([60, 61]), st.integers(0, 1), st.booleans()), max_size=30))
 @settings(deadline=None)
 def test_pairing_equals_a_plain_queue(events: list[tuple[int, int, int, bool]]) -> None:
-    body, now, queues, wanted = b"", 0, {}, []  # type: ignore[var-annotated]
+    body, now, by_key = b"", 0, {}  # type: ignore[var-annotated]
     for velocity, (delta, pitch, channel, begins) in enumerate(events, 1):
         body += bytes([delta, (0x90 if begins else 0x80) | channel, pitch, velocity])
         now += delta
-        queue = queues.setdefault((channel, pitch), [])
-        if begins:
-            queue.append((now, velocity))
-        elif queue:
-            onset, loudness = queue.pop(0)
-            wanted.append((onset, max(1, now - onset), pitch, loudness))
-    open_ = [(pitch, *note) for (_, pitch), queue in queues.items() for note in queue]
-    wanted += [(onset, max(1, now - onset), pitch, loudness) for pitch, onset, loudness in open_]
+        by_key.setdefault((channel, pitch), []).append((now, velocity, begins))
+    wanted = [
+        (onset, max(1, end - onset), pitch, velocity)
+        for (_, pitch), messages in by_key.items()
+        for onset, end, velocity in _paired(messages, now)
+    ]
     if wanted:
         found = [note for track in notes(parse(file(body + EOT)).score) for note in track]
         assert sorted(found) == sorted(wanted)
+
+
+def _paired(messages: list[tuple[int, int, bool]], end: int) -> list[tuple[int, int, int]]:
+    """Onset, end and velocity of the notes of one key: a queue; what it holds since it was last empty and never again
+    ends at the next message."""
+    queue: list[tuple[int, int]] = []
+    paired, since = [], []  # type: ignore[var-annotated]
+    for tick, velocity, begins in messages:
+        if begins:
+            queue.append((tick, velocity))
+        elif queue:
+            onset, loudness = queue.pop(0)
+            paired.append((onset, tick, loudness))
+        else:
+            continue
+        since.append((tick, velocity, begins))
+        if not queue:
+            since = []
+    settled = len(paired) - sum(not begins for _, _, begins in since)
+    following = [tick for tick, _, _ in since[1:]] + [end]
+    return paired[:settled] + [(t, e, v) for (t, v, begins), e in zip(since, following, strict=False) if begins]
 
 
 messages = st.one_of(
@@ -157,7 +176,7 @@ def test_runs_read_as_event_by_event(events: list[tuple[int, tuple[int, ...], bo
         wanted.append((now, message[0] << 16 | message[1] << 8 | sum(message[2:])))
     for shortest in (1, 1 << 30):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("melody.midi.events._SHORTEST_RUN", shortest)
+            patch.setattr("melody.midi.track._SHORTEST_RUN", shortest)
             (track,) = scan(file(body + EOT), "", Limits(ticks=1 << 62)).tracks
         assert list(zip(track.ticks, track.messages, strict=True))[:-1] == wanted
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from melody.corpus.chorale import read_chorale
 from melody.errors import UnreadableFile
-from melody.musicxml import Measure, from_music21, read_musicxml, whole_bars
+from melody.midi import Reading
+from melody.musicxml import Measure, from_music21, parse_musicxml, read_musicxml, whole_bars
 from melody.score import TICKS_PER_QUARTER, Score, bars, end_tick, notes_of, quantize
 
 chorale = cache(read_chorale)
@@ -259,5 +260,103 @@ def test_what_is_no_musicxml_is_refused_in_one_line(tmp_path: Path, content: byt
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableFile, match="no such file"):
+    with pytest.raises(UnreadableFile, match="No such file"):
         read_musicxml(tmp_path / "none.xml")
+
+
+# ---- melody's own reader against music21's -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["bach/bwv276.mxl", "bach/bwv108.6.mxl", "bach/bwv248.33-3.mxl", "monteverdi/madrigal.4.17.mxl",
+             "cpebach/h186.mxl"]
+)  # fmt: skip
+def test_files_read_as_by_music21(name: str) -> None:
+    from music21 import converter, corpus
+
+    path = Path(corpus.getWork(name))
+    ours, theirs = parse_musicxml(path.read_bytes()).score, from_music21(converter.parse(path, forceSource=True), name)
+    assert [rows(ours, i) for i in range(len(ours.tracks))] == [rows(theirs, i) for i in range(len(theirs.tracks))]
+    assert meters(ours) == meters(theirs)
+    assert [(k.time, k.key, k.tonality) for k in ours.key_signatures] == [
+        (k.time, k.key, k.tonality) for k in theirs.key_signatures
+    ]
+    assert [(t.time, t.mspq) for t in ours.tempos] == [(t.time, t.mspq) for t in theirs.tempos]
+
+
+def read_measures(*measures: str, header: str = "<part-name>Flute</part-name>") -> Reading:
+    """What is read of a part's measures."""
+    body = "".join(f"<measure>{measure}</measure>" for measure in measures)
+    start = f'<score-partwise><part-list><score-part id="P1">{header}</score-part></part-list>'
+    return parse_musicxml(f'{start}<part id="P1">{body}</part></score-partwise>'.encode())
+
+
+def quarter(step: str = "C", more: str = "", duration: int = 1) -> str:
+    return f"<note>{more}<pitch><step>{step}</step><octave>4</octave></pitch><duration>{duration}</duration></note>"
+
+
+def test_chords_graces_cues_and_rests_in_a_file() -> None:
+    rest = "<note><rest/><duration>1</duration></note>"
+    reading = read_measures(
+        quarter() + quarter("E", "<chord/>") + quarter("D", "<grace/>") + quarter("G", "<cue/>") + rest + quarter("F")
+    )
+    assert rows(reading.score) == [(0, 1, 60), (0, 1, 64), (3, 1, 65)]
+    assert reading.repairs == ()
+
+
+def test_ties_join_across_bar_lines_in_a_file() -> None:
+    start, stop = '<tie type="start"/>', '<tie type="stop"/>'
+    reading = read_measures(quarter(duration=4, more=start), quarter(duration=2, more=stop) + quarter(duration=2))
+    assert rows(reading.score) == [(0, 6, 60), (6, 2, 60)]
+
+
+def test_a_transposing_part_sounds_as_heard() -> None:
+    clarinet = "<attributes><transpose><chromatic>-2</chromatic></transpose></attributes>"
+    assert rows(read_measures(clarinet + quarter("D")).score) == [(0, 1, 60)]
+
+
+def test_drums_by_instrument_or_by_line() -> None:
+    header = (
+        '<part-name>Kit</part-name><midi-instrument id="I1"><midi-channel>10</midi-channel>'
+        "<midi-unpitched>37</midi-unpitched></midi-instrument>"
+    )
+    unpitched = "<unpitched><display-step>E</display-step><display-octave>4</display-octave></unpitched>"
+    note = f"<note>{unpitched}<duration>1</duration>%s</note>"
+    score = read_measures(note % '<instrument id="I1"/>' + note % "", header=header).score
+    assert score.tracks[0].is_drum
+    assert [pitch for _, _, pitch in rows(score)] == [36, 64]
+
+
+@pytest.mark.parametrize(
+    ("mark", "qpm"),
+    [
+        ('<sound tempo="72.5"/>', 72.5),
+        ("<metronome><beat-unit>half</beat-unit><per-minute>c. 60</per-minute></metronome>", 120),
+        ("<metronome><beat-unit>quarter</beat-unit><beat-unit-dot/><per-minute>60</per-minute></metronome>", 90),
+    ],
+)
+def test_tempos_of_sounds_and_metronomes(mark: str, qpm: float) -> None:
+    within = mark if mark.startswith("<sound") else f"<direction-type>{mark}</direction-type>"
+    (tempo,) = read_measures(quarter() + f"<direction>{within}</direction>" + quarter()).score.tempos
+    assert (tempo.time, round(tempo.qpm, 1)) == (480, qpm)
+
+
+@pytest.mark.parametrize(
+    ("time", "meter"),
+    [
+        ("<beats>3+2+3</beats><beat-type>8</beat-type>", (8, 8)),
+        ("<beats>3</beats><beat-type>8</beat-type><beats>2</beats><beat-type>4</beat-type>", (7, 8)),
+    ],
+)
+def test_compound_meters_add_up(time: str, meter: tuple[int, int]) -> None:
+    bar = "".join(quarter(duration=1) for _ in range(4))
+    assert meters(read_measures(f"<attributes><time>{time}</time></attributes>{bar}").score) == [(0, *meter)]
+
+
+def test_an_empty_measure_is_a_whole_bar() -> None:
+    assert rows(read_measures(quarter(duration=4), "", quarter()).score) == [(0, 4, 60), (8, 1, 60)]
+
+
+def test_titles_of_files() -> None:
+    text = "<score-partwise><work><work-title> An\nAir </work-title></work>" + PIANO.partition('3.1">')[2]
+    assert parse_musicxml(text.encode()).title == "An Air"

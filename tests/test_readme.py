@@ -19,7 +19,7 @@ COMMANDS = next(code for language, code in BLOCKS if language == "bash" and "--r
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with the theme.mid of the README, four bars for a soprano and a bass."""
+    """A working directory with the README's theme.mid, four bars for a soprano and a bass, and tune.mid, the soprano."""
     monkeypatch.chdir(tmp_path)
     score = Score(480)
     score.time_signatures, score.tempos = [TimeSignature(0, 4, 4)], [Tempo(0, qpm=92)]
@@ -28,6 +28,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         set_notes(track, Notes(np.arange(16) * 480, np.full(16, 480), np.array(pitches), np.full(16, 84)))
         score.tracks.append(track)
     melody.write(score, "theme.mid")
+    score.tracks = score.tracks[:1]
+    melody.write(score, "tune.mid")
     return tmp_path
 
 

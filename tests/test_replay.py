@@ -143,7 +143,7 @@ def test_another_model_or_primer_and_damage_are_told_in_one_line(theme: Path, ca
         (2, ["theme.mid", "--replay", "out/take.mid"], "was composed from nothing"),
         (2, ["--replay", "out/take.mid", "--bars", "3"], "leave out --bars"),
         (2, ["--replay", "out/take.mid", "--range", "1=0:9"], "leave out --range"),
-        (1, ["--replay", "out/take.mid", "--out", "out/take.mid"], "exists"),
+        (1, ["--replay", "out/take.mid", "--out", "out/take.mid"], "is what you gave"),
     ],
 )
 def test_what_makes_no_sense_is_refused(theme: Path, capsys, code: int, arguments: list[str], words: str):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melody.errors import UsageError
+from melody.generation.rules import narrowed
 from melody.generation.sampling import Sampling, choose, log_probability, min_p, nucleus, top_k
 
 HALF = np.log([0.5, 0.25, 0.125, 0.125])  # four tokens
@@ -66,9 +67,25 @@ def test_a_forbidden_token_is_never_drawn(logits, top_p, k, share, temperature, 
 def test_log_probability_is_normalised():
     logits = np.append(HALF + 7, -np.inf)
     assert log_probability(logits, 1) == pytest.approx(np.log(0.25))
+    lawful = np.array([True, True, False, False, False])
+    assert log_probability(logits, 1, lawful) == pytest.approx(np.log(1 / 3))
 
 
 @pytest.mark.parametrize("options", [{"top_p": 0}, {"top_p": 1.2}, {"temperature": -1}, {"min_p": 1}, {"top_k": -1}])
 def test_values_out_of_range_are_refused_by_name(options: dict[str, float]):
     with pytest.raises(UsageError, match=next(iter(options))):
         Sampling(**options)
+
+
+masks = st.lists(st.booleans(), min_size=6, max_size=6).map(np.array)
+
+
+@given(masks, st.lists(st.none() | masks, max_size=5))
+def test_a_rule_that_would_leave_nothing_yields_to_those_before_it(lawful: np.ndarray, opinions: list):
+    before, expected = lawful.copy(), lawful
+    for opinion in opinions:
+        if opinion is not None and (expected & opinion).any():
+            expected = expected & opinion
+    rules = [lambda reader, opinion=opinion: opinion for opinion in opinions]
+    assert np.array_equal(narrowed(lawful, None, rules), expected)
+    assert np.array_equal(lawful, before)

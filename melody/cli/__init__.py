@@ -3,12 +3,14 @@
 Each command is one function in a module of its own and imports what it needs when it runs.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
 import typer
 
 from melody.cli import compose, files, learn, models, originality
+from melody.cli.takes import Interrupted
 from melody.errors import MelodyError, UsageError
 
 app = typer.Typer(
@@ -38,7 +40,13 @@ def _options(version: bool = typer.Option(False, "--version", help="Print the ve
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """``melody``."""
-    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+    code = run(sys.argv[1:] if arguments is None else list(arguments))
+    try:
+        sys.stdout.flush()
+    except OSError:  # nobody reads our output, or its disk is full
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains as it ends
+        code = code or 1
+    sys.exit(code)
 
 
 def compose_main() -> None:
@@ -58,10 +66,16 @@ def run(arguments: list[str]) -> int:
         return _fail(error.format_message(), 2)  # type: ignore[attr-defined]
     except MelodyError as error:
         return _fail(str(error), 1)
+    except Interrupted as stop:
+        return _fail(str(stop), 130)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", 130)
     except BrokenPipeError:  # the reader of our output has gone
         return 1
+    except OSError as error:
+        return _fail(f"{error.filename or 'output'}: {error.strerror or error}", 1)
+    if result == 130:  # what recent releases of typer make of Ctrl-C, without a word
+        return _fail("interrupted", 130)
     return result if isinstance(result, int) else 0
 
 

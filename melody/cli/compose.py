@@ -1,8 +1,9 @@
 """``melody compose``: continue a primer, or start from nothing."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,24 +12,46 @@ from melody.cli.replay import rebuild
 from melody.cli.takes import Output, read_primer, refuse_existing, source_of, with_source, write_takes
 from melody.errors import UsageError
 
+if TYPE_CHECKING:
+    from melody.generation import Take
+
 EXAMPLES = """
-Examples:
+From nothing, or on from a theme:
 
   melody compose --bars 16 --wav                           a piece from nothing, with sound
 
   melody compose theme.mid --bars 16 --takes 4 --seed 7    four continuations of your theme
 
-  melody compose theme.mid --key "E minor" --only-new --out ideas/
+  melody compose theme.mid --only-new --follow             the new part alone; its bars as they come
 
-  melody compose --key "D minor" --strict-key --range Soprano=D4:G5 --range Bass=40:62
+Around what is there:
+
+  melody compose tune.mid --with Soprano                   harmonise: the other voices around a tune
+
+  melody compose theme.mid --fill 5-8 --track Alto         those bars of that track anew, all else as it is
+
+  melody compose theme.mid --keep rhythm                   the rhythm again, with new pitches
+
+What is asked for holds:
+
+  melody compose --chords "Am F | C G7/B" --density low    two chords a bar, over again
+
+  melody compose theme.mid --key "E minor" --strict-key --meter 3/4 --tempo 90
+
+  melody compose --range Soprano=D4:G5 --range Bass=40:62 --max-polyphony 1 --no-repeat 6
 
   melody compose theme.mid --max-copy-bars 2               no longer quotations of what the model learned
 
+Search, and the same again:
+
   melody compose theme.mid --takes 2 --best-of 8 --by rules    two, each the best of eight
+
+  melody compose --beam-width 8 --stochastic --takes 4     four of eight beams, no two alike
 
   melody compose --replay outputs/theme-7-1.mid            the same file, byte for byte
 """
-MUSIC, DECODING, CONTROL, OUTPUT = "The music", "Decoding", "Control", "Output"
+MUSIC, AROUND, CONTROL = "The music", "Around what is there", "Control"
+DECODING, OUTPUT = "Decoding", "Output"
 
 
 def register(app: typer.Typer) -> None:
@@ -42,9 +65,43 @@ def compose(
         Path | None, typer.Argument(help="MIDI, MusicXML or ABC to continue; without it, from nothing.")
     ] = None,
     model: Annotated[str, typer.Option(help="A shipped model's name or a folder.", rich_help_panel=MUSIC)] = "chorale",
-    bars: Annotated[int, typer.Option(help="New bars: exactly as many.", rich_help_panel=MUSIC)] = 8,
+    bars: Annotated[
+        int | None,
+        typer.Option(
+            help="New bars: exactly as many; 8, or what there is to be composed around.", rich_help_panel=MUSIC
+        ),
+    ] = None,
     takes: Annotated[int, typer.Option(help="Different continuations.", rich_help_panel=MUSIC)] = 1,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same bytes.", rich_help_panel=MUSIC)] = None,
+    around: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            help="This track (name or number) goes on where the others end: they are composed around it. Repeatable.",
+            metavar="TRACK",
+            rich_help_panel=AROUND,
+        ),
+    ] = None,
+    fill: Annotated[
+        str | None,
+        typer.Option(
+            help="Compose these bars anew, between what stands before and after them; the best of 4 by what follows.",
+            metavar="FIRST-LAST",
+            rich_help_panel=AROUND,
+        ),
+    ] = None,
+    tracks: Annotated[
+        list[str] | None,
+        typer.Option("--track", help="Fill this track alone. Repeatable.", metavar="TRACK", rich_help_panel=AROUND),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            help="The new bars keep the rhythm of the primer's (new pitches), or its pitches (a new rhythm).",
+            metavar="rhythm|pitches",
+            rich_help_panel=AROUND,
+        ),
+    ] = None,
     temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder.", rich_help_panel=DECODING)] = 1.0,
     top_k: Annotated[int, typer.Option(help="Only the K likeliest tokens; 0: off.", rich_help_panel=DECODING)] = 0,
     top_p: Annotated[float, typer.Option(help="Only the likeliest with this mass.", rich_help_panel=DECODING)] = 0.95,
@@ -63,8 +120,11 @@ def compose(
         typer.Option("--stochastic", help="The beam draws: no two takes are alike.", rich_help_panel=DECODING),
     ] = False,
     best_of: Annotated[
-        int, typer.Option(help="Draw N for each take and keep the best.", metavar="N", rich_help_panel=DECODING)
-    ] = 1,
+        int | None,
+        typer.Option(
+            help="Draw N for each take and keep the best; default 1, to fill 4.", metavar="N", rich_help_panel=DECODING
+        ),
+    ] = None,
     by: Annotated[
         str,
         typer.Option(
@@ -92,6 +152,41 @@ def compose(
             "names (C4 is 60) or numbers. Repeat for other tracks.",
             metavar="TRACK=LOW:HIGH",
             rich_help_panel=CONTROL,
+        ),
+    ] = None,
+    chords: Annotated[
+        str | None,
+        typer.Option(
+            help="Chords of the new part, a bar each or as many as stand between bar lines (|), over again; else those "
+            "in the primer's markers.",
+            metavar='"Am F | C G"',
+            rich_help_panel=CONTROL,
+        ),
+    ] = None,
+    strict_chords: Annotated[
+        bool,
+        typer.Option(
+            "--strict-chords",
+            help="Every note that begins on a strong beat, or with a chord, belongs to it.",
+            rich_help_panel=CONTROL,
+        ),
+    ] = False,
+    density: Annotated[
+        str | None,
+        typer.Option(
+            help="Onsets in each bar, by thirds of the model's training music.",
+            metavar="low|medium|high",
+            rich_help_panel=CONTROL,
+        ),
+    ] = None,
+    style: Annotated[
+        str | None,
+        typer.Option(help="Of a model that learned several: which one.", metavar="NAME", rich_help_panel=CONTROL),
+    ] = None,
+    no_repeat: Annotated[
+        int | None,
+        typer.Option(
+            help="No track writes N notes in a row again that it wrote before.", metavar="N", rich_help_panel=CONTROL
         ),
     ] = None,
     max_polyphony: Annotated[
@@ -129,6 +224,9 @@ def compose(
     only_new: Annotated[
         bool, typer.Option("--only-new", help="Write the new part alone.", rich_help_panel=CONTROL)
     ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print the bars of a take as they are composed.", rich_help_panel=OUTPUT)
+    ] = False,
     replay: Annotated[
         Path | None,
         typer.Option(
@@ -147,14 +245,14 @@ def compose(
     as_json: Annotated[bool, typer.Option("--json", help="A report for programs.", rich_help_panel=OUTPUT)] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files.", rich_help_panel=OUTPUT)] = False,
 ) -> int:
-    """Continue PRIMER, or start from nothing.
+    """Continue PRIMER, compose around it or within it, or start from nothing.
 
-    What you give goes to the output as it came. New music begins on the bar line after it and has exactly the bars
-    you ask for.
+    What you give goes to the output as it came; new music has exactly the bars you ask for.
     """
     import secrets
 
     import melody
+    from melody.cli.follow import followed
     from melody.generation.ranges import parse_ranges
 
     report = Report(as_json)
@@ -165,24 +263,32 @@ def compose(
         return rebuild(replay, primer, model if "model" in given else None, out, output, given)
     seed = secrets.randbelow(2**31) if seed is None else seed
     names = names_of_takes(out, primer.stem if primer else Path(model).name, seed, takes)
-    refuse_existing(output, names)
+    refuse_existing(output, names, [primer])
     reading = read_primer(output, primer)
     decoding = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "greedy": greedy}
     search = {"beam_width": beam_width, "length_penalty": length_penalty, "stochastic": stochastic}
     choice = {"best_of": best_of, "by": by}
     control = {"key": key, "tempo_qpm": tempo, "meter": parse_meter(meter), "ending": ending, "only_new": only_new}
+    harmony = {"chords": chords, "strict_chords": strict_chords, "strict_key": strict_key}
     limits = {
-        "strict_key": strict_key,
         "ranges": parse_ranges(ranges or []),
         "max_polyphony": max_polyphony,
+        "density": density,
+        "style": style,
+        "no_repeat": no_repeat,
         "max_copy_bars": max_copy_bars,
         "style_rules": style_rules,
     }
+    task = {"fill": parse_bars(fill), "tracks": tuple(tracks or ()), "with_tracks": tuple(around or ()), "keep": keep}
     composer = melody.load(model, engine=engine)
-    options = {**decoding, **search, **choice, **control, **limits}
-    composed = composer.compose(reading.score if reading else None, bars=bars, takes=takes, seed=seed, **options)
+    options = {"bars": bars, **decoding, **search, **choice, **control, **harmony, **limits, **task}
+    theme = reading.score if reading else None
+    if follow:
+        composed: Iterable[Take] = [followed(composer, theme, report, takes, seed, options)]
+    else:
+        composed = composer.each(theme, takes=takes, seed=seed, **options)
     source = source_of(primer)
-    written = write_takes(output, [with_source(take, source) for take in composed], names, reading)
+    written = write_takes(output, (with_source(take, source) for take in composed), names, reading)
     report.line(f"model {composer.bundle.name}, seed {seed}")
     report.done(model=composer.bundle.name, seed=seed, **written)
     return 0
@@ -195,6 +301,16 @@ def names_of_takes(out: Path, stem: str, seed: int, takes: int) -> list[Path]:
     if out.suffix and not out.is_dir():
         raise UsageError(f"--out {out}: give a .mid file or a folder; --wav, --flac, --mp3 and --png write beside it")
     return [out / f"{stem}-{seed}-{number}.mid" for number in range(1, takes + 1)]
+
+
+def parse_bars(text: str | None) -> tuple[int, int] | None:
+    """5-8 as (5, 8), 5 as (5, 5)."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(\d{1,4})(?:\s*[-:–]\s*(\d{1,4}))?\s*", text)
+    if not match:
+        raise UsageError(f"--fill {text}: write the first and the last bar, as 5-8")
+    return int(match[1]), int(match[2] or match[1])
 
 
 def parse_meter(text: str | None) -> tuple[int, int] | None:

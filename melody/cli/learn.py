@@ -20,10 +20,18 @@ def register(app: typer.Typer) -> None:
 
 
 def prepare(
-    corpus: Annotated[str, typer.Argument(help="A recipe's name (chorale), or a folder of your own music.")],
+    corpus: Annotated[
+        str, typer.Argument(help="A recipe's name (chorale, folk, pop, drums, lied), or a folder or archive of your own.")
+    ],
+    local: Annotated[
+        Path | None, typer.Option("--from", help="A recipe's music at hand, folder or archive; default: fetched.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the token store.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: all cores.")] = None,
     seed: Annotated[int, typer.Option(help="Draws the split of a folder.")] = 0,
+    styles: Annotated[
+        bool, typer.Option("--styles", help="Each folder in CORPUS is a style, to be asked for with compose --style.")
+    ] = False,
     miditok: Annotated[str | None, typer.Option(help="Tokens of MidiTok: REMI, TSD, MMM ... to compare.")] = None,
     bpe: Annotated[int | None, typer.Option(help="Merge MidiTok's tokens to a vocabulary of this size.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a store that is there.")] = False,
@@ -31,14 +39,16 @@ def prepare(
 ) -> None:
     """Read a corpus into a token store: in parallel, duplicates dropped, split by piece, every drop counted.
 
-    Example: melody prepare chorale
+    Example: melody prepare folk --from folk_ngram_analysis.tar.gz
     """
     from melody.corpus import prepare as prepare_corpus
 
     report = Report(as_json)
     if bpe and not miditok:
         raise UsageError("--bpe merges the tokens of MidiTok: say which with --miditok REMI")
-    result = prepare_corpus(corpus, out, workers=workers, seed=seed, miditok=miditok, bpe=bpe, force=force)
+    result = prepare_corpus(
+        corpus, out, local=local, workers=workers, seed=seed, styles=styles, miditok=miditok, bpe=bpe, force=force
+    )
     rows = [
         {"split": split, "pieces": result.pieces[split], "notes": result.notes[split], "tokens": result.tokens[split]}
         for split in result.pieces

@@ -30,7 +30,7 @@ def rebuild(file: Path, primer: Path | None, model: str | None, out: Path, outpu
         raise UsageError(f"--replay takes its settings from the file; leave out --{option}")
     version, settings = embedded(file)
     name = out if out.suffix.lower() in (".mid", ".midi") else out / f"{file.stem}-replay.mid"
-    refuse_existing(output, [name])
+    refuse_existing(output, [name], [file, primer])
     composer = _composer(file, settings, model)
     source = settings.get("primer")
     path = find_primer(file, source, primer)

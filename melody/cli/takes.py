@@ -1,16 +1,21 @@
 """From takes to files and a report: what ``melody compose`` and its ``--replay`` share."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from melody.cli.output import Report
+from melody.errors import MelodyError
 
 if TYPE_CHECKING:
     from melody.generation import Take
     from melody.midi import Reading
+
+
+class Interrupted(Exception):
+    """Ctrl-C while takes were composed and written; the message says what was kept."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +28,18 @@ class Output:
     force: bool
 
 
-def refuse_existing(output: Output, names: Sequence[Path]) -> None:
-    """Raise `MelodyError`, before anything is composed, where a file is there that may not be overwritten."""
+def refuse_existing(output: Output, names: Sequence[Path], inputs: Sequence[Path | None] = ()) -> None:
+    """Raise `MelodyError`, before anything is composed, where a file is there that may not be overwritten.
+
+    What was given as an input never may.
+    """
     from melody.files import refuse_overwrite
 
-    for name in names:
-        for suffix in (name.suffix, *output.extras):
-            refuse_overwrite(name.with_suffix(suffix), output.force)
+    given = [path for path in inputs if path and path.exists()]
+    for path in (name.with_suffix(suffix) for name in names for suffix in (name.suffix, *output.extras)):
+        if path.exists() and any(path.samefile(other) for other in given):
+            raise MelodyError(f"{path}: is what you gave, and stays as it is; choose another name with --out")
+        refuse_overwrite(path, output.force)
 
 
 def read_primer(output: Output, primer: Path | None) -> "Reading | None":
@@ -57,19 +67,28 @@ def with_source(take: "Take", source: dict[str, str] | None) -> "Take":
 
 
 def write_takes(
-    output: Output, takes: "Sequence[Take]", names: Sequence[Path], reading: "Reading | None"
+    output: Output, takes: "Iterable[Take]", names: Sequence[Path], reading: "Reading | None"
 ) -> dict[str, Any]:
-    """Write takes and what else is asked for, tell people of it, and give programs' part of the report."""
+    """Write takes and what else is asked for, tell people of it, and give programs' part of the report.
+
+    Takes that come one by one are written as they come. Raises `Interrupted` where Ctrl-C ends that.
+    """
     from melody.midi import cautions
 
-    messages = [*takes[0].messages, *cautions(takes[0].score)]
-    for message in messages:
-        output.report.line(message)
-    described = []
-    for take, name in zip(takes, names, strict=True):
-        files = write_take(output, take, name, reading)
-        described.append(_described(take, files))
-        output.report.line(_line_of(take, files))
+    messages: list[str] = []
+    described: list[dict[str, Any]] = []
+    try:
+        for number, (take, name) in enumerate(zip(takes, names, strict=True)):
+            if not number:
+                messages = [*take.messages, *cautions(take.score)]
+                for message in messages:
+                    output.report.line(message)
+            files = write_take(output, take, name, reading)
+            described.append(_described(take, files))
+            output.report.line(_line_of(take, files))
+    except KeyboardInterrupt:
+        kept = f"kept {len(described)} of {len(names)} takes" if described else "no take was finished"
+        raise Interrupted(f"interrupted; {kept}") from None
     return {"repairs": list(reading.repairs) if reading else [], "messages": messages, "takes": described}
 
 
@@ -99,10 +118,12 @@ def _described(take: "Take", files: dict[str, str]) -> dict[str, Any]:
         "key": take.key,
         "nats_per_note": round(take.nats_per_note, 4),
         "in_training": None if take.in_training is None else round(take.in_training, 4),
+        "chord_tones": None if take.chord_tones is None else round(take.chord_tones, 4),
+        "nats_after": None if take.nats_after is None else round(take.nats_after, 4),
     }
     if take.breaches is None:
         return described
-    best = {"of": take.settings["best_of"], "by": take.settings["by"], "candidate": take.candidate}
+    best = {"of": take.candidates, "by": take.settings["by"], "candidate": take.candidate}
     return described | {"best": best, "breaches": take.breaches.to_dict()}
 
 
@@ -110,6 +131,8 @@ def _line_of(take: "Take", files: dict[str, str]) -> str:
     line = f"{'  '.join(files.values())}  {take.notes} notes, {take.key}, {take.nats_per_note:.2f} nats a note"
     if take.in_training is not None:
         line += f", {take.in_training:.1%} in training"
+    if take.chord_tones is not None:
+        line += f", {take.chord_tones:.0%} chord tones"
     if take.breaches is None:
         return line
-    return f"{line}, {take.breaches}, candidate {take.candidate} of {take.settings['best_of']}"
+    return f"{line}, {take.breaches}, candidate {take.candidate} of {take.candidates}"

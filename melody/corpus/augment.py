@@ -74,7 +74,9 @@ class AugmentedSource:
         for plan in self.tables.plans:
             if generator.random() < self.plan_dropout:
                 hidden |= plan
-        foreseen = self.wishes.draw(self.split.piece(piece)[0], generator) if self.wishes else None
+        if self.wishes is None:
+            return self.shifted(piece, shift, hidden)
+        foreseen = self.wishes.draw(self.split.piece(piece)[0], generator, int(self.split.styles[piece]))
         return self.shifted(piece, shift, hidden, foreseen)
 
     def shifted(

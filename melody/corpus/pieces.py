@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,21 @@ from melody.score import Ints, Score, note_count, notes_of, quantize
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import READ
 
+if TYPE_CHECKING:
+    from melody.midi.reader import Reading
+
 SUFFIXES = (".mid", ".midi", ".kar", ".musicxml", ".xml", ".mxl", ".abc")
 
 # What an item of a corpus (mostly a file) holds: for each piece, by name, its score or why it cannot be read.
 Reader = Callable[[str], Mapping[str, Score | MelodyError]]
+
+
+class LeftOut(MelodyError):
+    """A piece that a corpus does not want; `reason` says why in a few words, by which such pieces are counted."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
 
 
 class Dropped(NamedTuple):
@@ -54,33 +65,55 @@ def music_files(folder: Path) -> list[str]:
     return sorted(f.as_posix() for f in files if not any(part.startswith(".") for part in f.parts))
 
 
-def read_file(name: str, folder: Path) -> dict[str, Score | MelodyError]:
-    """The scores of a file in `folder`: one, or of a book of ABC tunes each as NAME#1, NAME#2 and so on."""
+def read_file(name: str, root: Path) -> dict[str, Score | MelodyError]:
+    """The scores of a file in a folder: one, or of a book of ABC tunes each as NAME#1, NAME#2 and so on."""
     from melody.reading import read
 
     if name.lower().endswith(".abc"):
-        return _read_tunes(name, folder)
-    return {name: read(folder / name)}
+        return _read_tunes(name, root)
+    return {name: read(root / name)}
 
 
-def _read_tunes(name: str, folder: Path) -> dict[str, Score | MelodyError]:
+def _read_tunes(name: str, root: Path) -> dict[str, Score | MelodyError]:
+    from melody.midi.reader import Reading
+
+    tunes = tunes_of(abc_text(root / name), name)
+    return {name: tune.score if isinstance(tune, Reading) else tune for name, tune in tunes.items()}
+
+
+def abc_text(path: Path) -> str:
+    """The text of a book of tunes. Raises `UnreadableFile`, or `LimitExceeded` for a giant one."""
+    from melody.abc import MAX_FILE_BYTES
+    from melody.midi.source import read_bytes
+
+    return read_bytes(path, MAX_FILE_BYTES).decode("utf-8-sig", errors="replace")
+
+
+def tunes_of(text: str, name: str) -> dict[str, "Reading | MelodyError"]:
+    """The tunes of a text in ABC, as NAME#1 and so on where there are several; a bad one costs itself alone.
+
+    Raises `UnreadableFile` where there is none.
+    """
     from melody.abc import parse_abc, split_tunes
 
-    tunes = split_tunes((folder / name).read_text("utf-8", errors="replace"))
-    if len(tunes) == 1:
-        return {name: parse_abc(tunes[0], name)[0].score}
-    result: dict[str, Score | MelodyError] = {}
+    tunes = split_tunes(text)
+    if len(tunes) < 2:
+        return {name: parse_abc(text, name)[0]}
+    result: dict[str, Reading | MelodyError] = {}
     for number, tune in enumerate(tunes, 1):
         try:
-            result[f"{name}#{number}"] = parse_abc(tune, name)[0].score
+            result[f"{name}#{number}"] = parse_abc(tune, name)[0]
         except MelodyError as error:
             result[f"{name}#{number}"] = error
     return result
 
 
-def read_single(name: str, read: Callable[[str], Score]) -> dict[str, Score | MelodyError]:
-    """What an item that is one piece holds."""
-    return {name: read(name)}
+def one_piece(name: str, make: Callable[[], Score]) -> dict[str, Score | MelodyError]:
+    """What an item that is one piece holds: what `make` returns or raises, by the piece's name."""
+    try:
+        return {name: make()}
+    except MelodyError as error:
+        return {name: error}
 
 
 def read_item(item: str, reader: Reader, ngram: int) -> list[Piece | Dropped]:
@@ -103,6 +136,8 @@ def _piece(name: str, score: Score | MelodyError, ngram: int) -> Piece | Dropped
 
 
 def _dropped(name: str, error: Exception) -> Dropped:
+    if isinstance(error, LeftOut):
+        return Dropped(name, error.reason, str(error))
     if isinstance(error, MelodyError):
         return Dropped(name, type(error).__name__, str(error))
     return Dropped(name, "reader failed", f"{type(error).__name__}: {error}")  # a fault of ours or of a library

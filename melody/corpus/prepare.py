@@ -4,11 +4,12 @@ A recipe says which piece belongs to which split. A folder is split here, 90 / 5
 one side. Nothing is transposed before the split; the store only notes by how much each piece may be.
 """
 
+import contextlib
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,14 +17,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from melody.corpus.archives import opened
 from melody.corpus.duplicates import clusters, draw_split
-from melody.corpus.pieces import Dropped, Piece, Reader, music_files, read_file, read_pieces, read_single
-from melody.corpus.recipe import READERS, SPLITS, Counts, load_pieces, load_recipe, recipe_folders
+from melody.corpus.pieces import SUFFIXES, Dropped, Piece, music_files, read_file, read_pieces
+from melody.corpus.recipe import (
+    READERS,
+    SPLITS,
+    Counts,
+    PieceList,
+    Recipe,
+    contents_hash,
+    load_pieces,
+    load_recipe,
+    recipe_folders,
+    source_folder,
+)
 from melody.corpus.retokenize import learn_miditok, retokenized
 from melody.corpus.store import StoredPiece, TokenStore, check_place, write_store
-from melody.errors import MelodyError
-from melody.score import Ints
+from melody.errors import MelodyError, UsageError
+from melody.score import Ints, Score
 from melody.tokens import EventTokenizer
+from melody.tokens.channels import STYLES
 
 if TYPE_CHECKING:
     from melody.tokens.miditok_adapter import MidiTokTokenizer
@@ -33,19 +47,23 @@ _MIDI_RANGE = (0, 127)
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is to be read, how, and what is known of it."""
+    """What is to be read, how, and what is known of it. Items are found and read in a folder, the root."""
 
     name: str
-    items: list[str]
-    reader: Reader
+    items: Callable[[Path], list[str]]
+    read: Callable[[str, Path], Mapping[str, Score | MelodyError]]
+    root: contextlib.AbstractContextManager[Path]
     out: Path
-    split_of: dict[str, str] | None = None  # None: drawn from the clusters
-    dropped: list[Dropped] = field(default_factory=list)  # before reading
+    recipe: Recipe | None = None
+    pieces: PieceList | None = None  # None: the split is drawn from the clusters
     ngram: int = 6
     ranges: Literal["tracks", "corpus"] = "corpus"
     max_shift: int = 6
-    expected: dict[str, Counts] = field(default_factory=dict)
-    overlaps: dict[str, str] = field(default_factory=dict)  # held-out piece -> train piece
+
+    @property
+    def split_of(self) -> dict[str, str] | None:
+        """The split of each piece where it is given."""
+        return self.pieces.split_of if self.pieces else None
 
 
 @dataclass(frozen=True)
@@ -84,40 +102,44 @@ def prepare(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
     *,
+    local: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: bool | None = None,
     force: bool = False,
     seed: int = 0,
+    styles: bool = False,
     miditok: str | None = None,
     bpe: int | None = None,
 ) -> Report:
-    """Make a token store of a recipe (by name) or of a folder of MIDI, MusicXML and ABC files.
+    """Make a token store of a recipe (by name) or of a folder or archive of MIDI, MusicXML and ABC files.
+
+    The music of a recipe is read from `local`, a folder or an archive, or else fetched from where it is published.
+
+    With `styles` each folder within a folder of music is a style of its own, which a model learns to be asked for.
 
     The tokens are melody's events, or with `miditok` (REMI, TSD, MMM ...) those of MidiTok, merged to a vocabulary of
     `bpe` by byte pair encoding where that is given; such a store is for training and comparing.
 
     `out` is by default ``corpora/NAME/prepared`` for a recipe and ``outputs/stores/NAME`` for a folder. `workers` are
     processes (default: all cores); `progress` shows a bar on stderr (default: where that is a terminal); `seed` draws
-    the split of a folder. Raises `MelodyError` where there is no such corpus, nothing readable in it, or `out` exists
-    and `force` is not set.
+    the split of a folder. Raises `MelodyError` where there is no such corpus, nothing readable in it, it cannot be
+    fetched, or `out` exists and `force` is not set.
     """
     began = time.perf_counter()
-    corpus = _find(source)
+    corpus = _find(source, Path(local) if local is not None else None)
     folder = Path(out) if out is not None else corpus.out
     if out is None and miditok is not None:
         folder = folder.with_name(f"{folder.name}-{miditok.lower()}" + (f"-bpe{bpe}" if bpe else ""))
     check_place(folder, force)
     progress = sys.stderr.isatty() if progress is None else progress
-    pieces, unreadable = read_pieces(corpus.items, corpus.reader, corpus.ngram, workers=workers, progress=progress)
-    pieces, duplicates = drop_duplicates(pieces, corpus.split_of)
-    dropped = [*corpus.dropped, *unreadable, *duplicates]
+    pieces, dropped, differences = _read(corpus, workers, progress)
     if not pieces:
         raise MelodyError(f"{source}: no piece could be read{_first_reason(dropped)}")
     labels = clusters([piece.grams for piece in pieces])
     drawn = draw_split(labels, seed) if corpus.split_of is None else [corpus.split_of[p.name] for p in pieces]
     splits = {split: [p for p, s in zip(pieces, drawn, strict=True) if s == split] for split in SPLITS}
     limits = pitch_limits(splits["train"], corpus.ranges)
-    differences = _differences(splits, corpus.expected)
+    differences += _differences(splits, corpus.recipe.expected if corpus.recipe else {})
     tokenizer: EventTokenizer | MidiTokTokenizer = EventTokenizer()
     lossless = 1.0
     if miditok is not None:
@@ -132,14 +154,15 @@ def prepare(
         dropped=dropped,
         clusters=len(set(labels.tolist())),
         shared_clusters=_shared(labels, drawn),
-        overlaps=corpus.overlaps,
+        overlaps=corpus.pieces.overlaps if corpus.pieces else {},
         differences=differences,
         tokenizer=tokenizer.name,
         lossless=lossless,
         seconds=round(time.perf_counter() - began, 1),
     )
-    stored = {s: [_stored(p, limits, corpus.max_shift) for p in members] for s, members in splits.items()}
-    write_store(folder, corpus.name, tokenizer, stored, report.to_dict(), force=force)
+    names = _styles(pieces, source) if styles or (corpus.recipe and corpus.recipe.styles) else []
+    stored = {s: [_stored(p, limits, corpus.max_shift, names) for p in members] for s, members in splits.items()}
+    write_store(folder, corpus.name, tokenizer, stored, report.to_dict(), styles=names, force=force)
     return report
 
 
@@ -147,48 +170,78 @@ def open_store(source: str | os.PathLike[str]) -> TokenStore:
     """The store in a folder, or that of a recipe or a folder of music at its default place, made if it is not there."""
     if (Path(source) / "store.json").is_file():
         return TokenStore.open(source)
-    corpus = _find(source)
+    corpus = _find(source, None)
     if not (corpus.out / "store.json").is_file():
         prepare(source)
     return TokenStore.open(corpus.out)
 
 
-def _find(source: str | os.PathLike[str]) -> Corpus:
+def _find(source: str | os.PathLike[str], local: Path | None) -> Corpus:
     recipes = recipe_folders()
     if str(source) in recipes:
-        return _from_recipe(recipes[str(source)])
-    folder = Path(source)
-    if folder.is_dir():
-        return _from_folder(folder)
-    raise MelodyError(
-        f"{source}: neither a folder nor a corpus; the corpora are {', '.join(sorted(recipes)) or 'none'}"
-    )
+        return _from_recipe(recipes[str(source)], local)
+    path = Path(source)
+    if not path.exists():
+        raise MelodyError(
+            f"{source}: neither a folder nor a corpus; the corpora are {', '.join(sorted(recipes)) or 'none'}"
+        )
+    if local is not None:
+        raise UsageError(f"{source}: is music of your own, so there is nothing to take --from {local}")
+    return _from_folder(path)
 
 
-def _from_recipe(folder: Path) -> Corpus:
+def _from_recipe(folder: Path, local: Path | None) -> Corpus:
     recipe = load_recipe(folder)
     pieces = load_pieces(folder)
+    reader = READERS[recipe.reader]
     return Corpus(
         name=recipe.name,
-        items=list(pieces.split_of),
-        reader=partial(read_single, read=READERS[recipe.reader]),
+        items=reader.items or (lambda _: list(pieces.split_of)),
+        read=reader.read,
+        root=source_folder(recipe, local),
         out=Path("corpora") / recipe.name / "prepared",
-        split_of=pieces.split_of,
-        dropped=[Dropped(name, reason) for name, reason in pieces.left_out.items()],
+        recipe=recipe,
+        pieces=pieces,
         ngram=recipe.ngram,
         ranges=recipe.ranges,
         max_shift=recipe.max_shift,
-        expected=recipe.expected,
-        overlaps=pieces.overlaps,
     )
 
 
-def _from_folder(folder: Path) -> Corpus:
-    name = folder.resolve().name
-    items = music_files(folder)
+def _from_folder(path: Path) -> Corpus:
+    name = path.resolve().name if path.is_dir() else path.name.split(".", 1)[0]
+    root = opened(path.resolve(), lambda file: file.lower().endswith(SUFFIXES))
+    return Corpus(name, partial(_music_in, path=path), read_file, root, Path("outputs") / "stores" / name)
+
+
+def _music_in(root: Path, path: Path) -> list[str]:
+    items = music_files(root)
     if not items:
-        raise MelodyError(f"{folder}: no MIDI, MusicXML or ABC file in it")
-    return Corpus(name, items, partial(read_file, folder=folder.resolve()), Path("outputs") / "stores" / name)
+        raise MelodyError(f"{path}: no MIDI, MusicXML or ABC file in it")
+    return items
+
+
+def _read(corpus: Corpus, workers: int | None, progress: bool) -> tuple[list[Piece], list[Dropped], list[str]]:
+    """The pieces of a corpus, what was dropped, and how its files differ from those that a recipe was made with."""
+    with corpus.root as root:
+        items = corpus.items(root)
+        expected = corpus.recipe.origin.sha256 if corpus.recipe and corpus.recipe.origin else ""
+        differs = bool(expected) and contents_hash(root, items) != expected
+        reader = partial(corpus.read, root=root)
+        pieces, dropped = read_pieces(items, reader, corpus.ngram, workers=workers, progress=progress)
+    if corpus.pieces is not None:
+        pieces, dropped = _listed(pieces, dropped, corpus.pieces)
+    pieces, duplicates = drop_duplicates(pieces, corpus.split_of)
+    return pieces, [*dropped, *duplicates], ["the files are not those that the recipe was made with"] * differs
+
+
+def _listed(pieces: list[Piece], dropped: list[Dropped], known: PieceList) -> tuple[list[Piece], list[Dropped]]:
+    """Only the pieces that a recipe lists, and every piece that it leaves out or that is not there."""
+    wanted = [piece for piece in pieces if piece.name in known.split_of]
+    failed = [drop for drop in dropped if drop.name not in known.left_out]
+    met = {piece.name for piece in wanted} | {drop.name for drop in failed}
+    missing = [Dropped(name, "not there") for name in known.split_of if name not in met]
+    return wanted, [*(Dropped(name, reason) for name, reason in known.left_out.items()), *failed, *missing]
 
 
 def _first_reason(dropped: Sequence[Dropped]) -> str:
@@ -245,8 +298,25 @@ def pitch_limits(train: Sequence[Piece], ranges: Literal["tracks", "corpus"]) ->
     ]
 
 
-def _stored(piece: Piece, limits: Sequence[tuple[int, int]], max_shift: int) -> StoredPiece:
-    return StoredPiece(piece.name, piece.ids, piece.context, piece.notes, allowed_shifts(piece, limits, max_shift))
+def _styles(pieces: Sequence[Piece], source: str | os.PathLike[str]) -> list[str]:
+    """The folders in which the pieces are. Raises `MelodyError` where they are no styles."""
+    names = sorted({style_of(piece.name) for piece in pieces})
+    if "" in names or not 2 <= len(names) <= STYLES:
+        raise MelodyError(
+            f"{source}: --styles wants 2 to {STYLES} folders in it, a style each, and all pieces in these"
+        )
+    return names
+
+
+def style_of(name: str) -> str:
+    """The first folder in a piece's name; empty without one."""
+    return name.split("/", 1)[0] if "/" in name else ""
+
+
+def _stored(piece: Piece, limits: Sequence[tuple[int, int]], max_shift: int, styles: Sequence[str]) -> StoredPiece:
+    shifts = allowed_shifts(piece, limits, max_shift)
+    style = 1 + styles.index(style_of(piece.name)) if styles else 0
+    return StoredPiece(piece.name, piece.ids, piece.context, piece.notes, shifts, style)
 
 
 def allowed_shifts(piece: Piece, limits: Sequence[tuple[int, int]], max_shift: int) -> tuple[int, int]:

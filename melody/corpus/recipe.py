@@ -2,10 +2,15 @@
 
 `recipe.yaml` holds what melody needs, `split.json` the pieces by split and those left out with the reason, `README.md`
 what a person wants to know. Recipes are found in ./corpora, in the checkout around the package, and within the package.
+The music itself is none of them: a reader finds it in what comes with music21, in a folder or archive that is at hand,
+or in the archive that the recipe's origin names.
 """
 
+import contextlib
+import hashlib
 import json
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,12 +19,46 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import melody.errors
+from melody.corpus import drums, folk, lied, pop
+from melody.corpus.archives import fetch, opened
 from melody.corpus.chorale import read_chorale
-from melody.errors import ConfigError
+from melody.errors import ConfigError, MelodyError, UsageError
 from melody.score import Score
 
 SPLITS = ("train", "valid", "test")
-READERS: dict[str, Callable[[str], Score]] = {"chorale": read_chorale}
+
+
+@dataclass(frozen=True)
+class RecipeReader:
+    """How a corpus is found in a folder and read."""
+
+    read: Callable[[str, Path], Mapping[str, Score | MelodyError]]  # an item, in a folder: its pieces by name
+    items: Callable[[Path], list[str]] | None = None  # the items in a folder; None: the pieces of split.json
+    suffixes: tuple[str, ...] = ()  # of the files it wants of an archive
+    split: Callable[[Path], dict[str, str]] | None = None  # a published one; None: drawn by cluster
+
+
+def _read_chorale(item: str, root: Path) -> dict[str, Score | MelodyError]:
+    return {item: read_chorale(item)}  # wherever: music21 knows where it is
+
+
+READERS = {
+    "chorale": RecipeReader(_read_chorale),
+    "drums": RecipeReader(drums.read_drums, drums.items, (".mid", ".csv"), drums.official_split),
+    "folk": RecipeReader(folk.read_folk, folk.items, (".mid",)),
+    "lied": RecipeReader(lied.read_lied, lied.items, (".mid", ".mxl")),
+    "pop": RecipeReader(pop.read_pop, pop.items, (".mid", ".txt")),
+}
+
+
+class Origin(BaseModel):
+    """Where the music of a corpus is published."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    repository: str
+    commit: str  # or version
+    archive: str  # an https address, fetched where nothing is at hand
+    sha256: str = ""  # of the files that are read, as `contents_hash` has it
 
 
 class Counts(BaseModel):
@@ -41,6 +80,8 @@ class Recipe(BaseModel):
     ngram: int = 6  # melodic intervals that make versions of one tune
     ranges: Literal["tracks", "corpus"] = "corpus"  # within which transposition keeps each track, or all of them
     max_shift: int = 6  # semitones
+    origin: Origin | None = None  # None: comes with music21
+    styles: bool = False  # the first folder in a piece's name is a style that a model may be asked for
     expected: dict[str, Counts] = {}
 
 
@@ -92,3 +133,45 @@ def load_pieces(folder: Path) -> PieceList:
     if twice:
         raise ConfigError(f"{path}: {sorted(twice)[0]} stands twice; each piece belongs to one split")
     return PieceList({name: split for split in SPLITS for name in data[split]}, left_out, data.get("overlaps", {}))
+
+
+# ---- where the music is ---------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def source_folder(recipe: Recipe, local: Path | None) -> Iterator[Path]:
+    """A folder with the music of a recipe: `local` (a folder or an archive), or fetched from its origin.
+
+    Raises `MelodyError` where it cannot be had, with the line that says where to get it.
+    """
+    origin, suffixes = recipe.origin, READERS[recipe.reader].suffixes
+    if origin is None:
+        if local is not None:
+            raise UsageError(f"{recipe.name}: comes with music21 (pip install music21); leave --from away")
+        yield Path()
+        return
+    with contextlib.ExitStack() as stack:
+        if local is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="melody-fetch-"))
+            local = _fetched(recipe.name, origin, Path(folder))
+        elif not local.exists():
+            raise MelodyError(f"{local}: not there; {_where(recipe.name, origin)}")
+        yield stack.enter_context(opened(local, lambda path: path.lower().endswith(suffixes)))
+
+
+def _fetched(name: str, origin: Origin, folder: Path) -> Path:
+    try:
+        return fetch(origin.archive, folder / "archive")
+    except MelodyError as error:
+        raise MelodyError(f"{error}; {_where(name, origin)}") from error
+
+
+def _where(name: str, origin: Origin) -> str:
+    return f"get {origin.repository} ({origin.commit}) and run: melody prepare {name} --from FOLDER_OR_ARCHIVE"
+
+
+def contents_hash(root: Path, items: Sequence[str]) -> str:
+    """SHA-256 over names and hashes of files, whatever the folders they lie in; what comes with music21 is left out."""
+    paths = [root / item for item in items if not item.startswith("music21:")]
+    lines = sorted(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in paths)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -3,7 +3,8 @@
     store.json          format, tokenizer, vocabulary hash, channels, counts, SHA-256 of files, report of the reading
     train.ids.npy       (N,) uint16       all pieces, one after the other, each from BOS to EOS
     train.context.npy   (N, R) int16      the first context channels beside each token: those that follow from reading
-    train.pieces.npz    starts (P + 1,) int64, notes (P,) int32, shifts (P, 2) int8: least and greatest transposition
+    train.pieces.npz    starts (P + 1,) int64, notes (P,) int32, shifts (P, 2) int8: least and greatest transposition,
+                        styles (P,) int8: 1 + place among the styles in store.json, 0 for none
     train.names.json    names of the P pieces
     valid. ...  test. ...
 
@@ -13,8 +14,6 @@ It is written beside its place and moved there when complete, so that a store is
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import MelodyError
+from melody.files import fresh_folder
 
 FORMAT = 2
 
@@ -38,6 +38,7 @@ class StoredPiece:
     context: NDArray[np.int16]  # (T, R)
     notes: int
     shifts: tuple[int, int]  # semitones by which it may be transposed, least and greatest
+    style: int = 0  # 1 + its place among the store's styles
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Split:
     starts: NDArray[np.int64]  # (P + 1,)
     notes: NDArray[np.int32]  # (P,)
     shifts: NDArray[np.int8]  # (P, 2)
+    styles: NDArray[np.int8]  # (P,)
     names: list[str]  # (P,)
 
     def __len__(self) -> int:
@@ -90,6 +92,11 @@ class TokenStore:
         return str(self.info["name"])
 
     @property
+    def styles(self) -> list[str]:
+        """Names of its styles; none where it is all one."""
+        return list(self.info["styles"])
+
+    @property
     def splits(self) -> list[str]:
         """Names of the splits that hold pieces."""
         return [split for split, counts in self.info["splits"].items() if counts["pieces"]]
@@ -106,7 +113,7 @@ class TokenStore:
         try:
             ids, context = (np.load(self.folder / f"{name}.{part}.npy", mmap_mode="r") for part in ("ids", "context"))
             with (self.folder / f"{name}.pieces.npz").open("rb") as file, np.load(file) as pieces:
-                columns = {column: pieces[column] for column in ("starts", "notes", "shifts")}
+                columns = {column: pieces[column] for column in ("starts", "notes", "shifts", "styles")}
             names = json.loads((self.folder / f"{name}.names.json").read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise self._damaged(name) from error
@@ -132,6 +139,7 @@ def write_store(
     splits: Mapping[str, Sequence[StoredPiece]],
     report: Mapping[str, Any],
     *,
+    styles: Sequence[str] = (),
     force: bool = False,
 ) -> TokenStore:
     """Write a store of pieces by split, whole or not at all, and open it.
@@ -140,21 +148,12 @@ def write_store(
     """
     folder = Path(folder)
     check_place(folder, force)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-            fresh = Path(temporary) / "store"
-            fresh.mkdir()
-            width = next((piece.context.shape[1] for pieces in splits.values() for piece in pieces), 0)
-            for split, pieces in splits.items():
-                _write_split(fresh, split, pieces, width)
-            info = _describe(fresh, name, tokenizer, width, splits, report)
-            (fresh / "store.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
-            if folder.exists():
-                shutil.move(folder, Path(temporary) / "old")
-            os.replace(fresh, folder)
-    except OSError as error:
-        raise MelodyError(f"{folder}: cannot write: {error.strerror or error}") from error
+    with fresh_folder(folder) as fresh:
+        width = next((piece.context.shape[1] for pieces in splits.values() for piece in pieces), 0)
+        for split, pieces in splits.items():
+            _write_split(fresh, split, pieces, width)
+        info = _describe(fresh, name, tokenizer, width, splits, report) | {"styles": list(styles)}
+        (fresh / "store.json").write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
     return TokenStore.open(folder)
 
 
@@ -179,6 +178,7 @@ def _write_split(folder: Path, split: str, pieces: Sequence[StoredPiece], channe
         starts=np.cumsum([0, *lengths], dtype=np.int64),
         notes=np.array([piece.notes for piece in pieces], np.int32),
         shifts=np.array([piece.shifts for piece in pieces], np.int8).reshape(-1, 2),
+        styles=np.array([piece.style for piece in pieces], np.int8),
     )
     (folder / f"{split}.names.json").write_text(json.dumps([p.name for p in pieces], indent=0), encoding="utf-8")
 

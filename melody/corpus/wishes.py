@@ -31,15 +31,14 @@ class Wishes:
     """Draws wishes for the pieces of one corpus."""
 
     density_limits: tuple[float, float]  # see `density_limits`
-    style: int = 0  # value of the style channel, 0: none
 
-    def draw(self, ids: NDArray[np.integer], generator: np.random.Generator) -> NDArray[np.int16]:
-        """The foreseen channels (T, F) beside the ids (T,) of a piece."""
+    def draw(self, ids: NDArray[np.integer], generator: np.random.Generator, style: int = 0) -> NDArray[np.int16]:
+        """The foreseen channels (T, F) beside the ids (T,) of a piece of a style (0: none)."""
         score = TOKENIZER.decode(ids)
         lines = bars(score)
         table = nothing_foreseen(int(lines[-1]) + 1)
         if generator.random() < STYLE:
-            foresee(table, "style", self.style)
+            foresee(table, "style", style)
         if generator.random() < CHORDS:
             self._ask_for_chords(table, score, lines, generator)
         if generator.random() < DENSITY:

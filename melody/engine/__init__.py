@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.errors import UsageError
+from melody.errors import UnreadableFile, UsageError
 
 if TYPE_CHECKING:
     from melody.bundle import Bundle
@@ -39,7 +39,11 @@ def open_engine(bundle: "Bundle", kind: str = "onnx", threads: int = 1) -> Engin
     if kind == "onnx":
         from melody.engine.onnx import OnnxEngine
 
-        return OnnxEngine(bundle.file("step.onnx"), threads=threads)
+        engine = OnnxEngine(bundle.read("step.onnx"), threads=threads, name=str(bundle.folder / "step.onnx"))
+        tokens, channels = len(bundle.tokenizer.vocabulary), len(bundle.tokenizer.channels)
+        if engine.shapes.vocabulary != tokens or not 0 < engine.shapes.channels <= channels:
+            raise UnreadableFile(f"{bundle.folder / 'step.onnx'}: is a model of other tokens; export its run again")
+        return engine
     if kind == "torch":
         from melody.engine.torch import TorchEngine
 

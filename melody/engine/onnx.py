@@ -1,46 +1,89 @@
 """The default engine: a bundle's step graph in ONNX Runtime, with 8-bit weights and one thread.
 
-One thread is fastest at batch 1, and its results do not depend on the machine's load or the batch.
+One thread is fastest at batch 1, and its results do not depend on the machine's load or the batch. Inputs and outputs
+keep their places in memory from step to step, which saves a tenth of its time; what goes in and out is copied.
 """
 
+import math
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime import OrtValue
 
 from melody.engine import Carry, Logits
-from melody.errors import UnreadableFile
+from melody.engine.step_check import StepShapes, check_step_graph
+from melody.errors import MelodyError, UnreadableFile
+
+Floats = NDArray[np.float32]
 
 
 class OnnxEngine:
     """Steps the graph ``step.onnx``: inputs ``ids``, ``context`` and one for each part of the carry, outputs alike."""
 
-    def __init__(self, graph: Path | bytes, threads: int = 1) -> None:
+    def __init__(self, graph: Path | bytes, threads: int = 1, name: str = "step graph") -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = 3
-        name, source = ("step graph", graph) if isinstance(graph, bytes) else (str(graph), graph.read_bytes())
+        options.log_severity_level = 4  # what it has to say comes as an exception too
+        self._name, source = (name, graph) if isinstance(graph, bytes) else (str(graph), graph.read_bytes())
         try:
-            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+            self.shapes = check_step_graph(source)
+            # without its fallback, which prints
+            self._session = onnxruntime.InferenceSession(
+                source, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+            self._places = _Places(self._session, self.shapes, batch=1)
         except Exception as error:  # ONNX Runtime's own errors share no narrower base
-            raise UnreadableFile(f"{name}: is not a step graph: {error}") from error
-        inputs = self._session.get_inputs()
-        self._carry_names = [part.name for part in inputs[2:]]
-        self._carry_shapes = [(part.shape[1:], _DTYPES[part.type]) for part in inputs[2:]]
-        self._outputs = ["logits", *(f"{name}_next" for name in self._carry_names)]
+            raise UnreadableFile(f"{self._name}: is not a step graph: {error}") from error
+        self._lock = Lock()  # a step at a time
 
     def initial_carry(self, batch: int) -> Carry:
         """Zeros: the carry before the first token of a piece."""
-        return tuple(np.zeros((batch, *shape), dtype) for shape, dtype in self._carry_shapes)
+        return _zeros(self.shapes, batch)
 
     def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry) -> tuple[Logits, Carry]:
         """See `melody.engine.Engine`."""
-        feeds = dict(zip(self._carry_names, carry, strict=True))
-        feeds["ids"] = ids.astype(np.int64, copy=False)
-        feeds["context"] = context.astype(np.int64, copy=False)
-        logits, *after = self._session.run(self._outputs, feeds)
-        return logits, tuple(after)
+        try:
+            with self._lock:
+                if len(ids) != len(self._places.ids):
+                    self._places = _Places(self._session, self.shapes, len(ids))
+                logits, after = self._places.step(ids, context, carry)
+        except Exception as error:
+            raise MelodyError(f"{self._name}: the step graph fails: {error}") from error
+        if not math.isfinite(np.vdot(logits, logits)):  # the weights are finite, but may be absurd
+            raise MelodyError(f"{self._name}: the step graph gives no numbers; fetch or export the bundle again")
+        return logits, after
 
 
-_DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+class _Places:
+    """The arrays that a session reads and writes in a step of so many rows."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, shapes: StepShapes, batch: int) -> None:
+        self.ids = np.zeros(batch, np.int64)
+        self.context = np.zeros((batch, shapes.channels), np.int64)
+        self.carry, self.after = _zeros(shapes, batch), _zeros(shapes, batch)
+        self.logits = np.zeros((batch, shapes.vocabulary), np.float32)
+        self._session, self._binding = session, session.io_binding()
+        inputs = {"ids": self.ids, "context": self.context} | dict(zip(shapes.carry, self.carry, strict=True))
+        outputs = {"logits": self.logits} | {
+            f"{n}_next": part for n, part in zip(shapes.carry, self.after, strict=True)
+        }
+        for name, array in inputs.items():
+            self._binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(array))
+        for name, array in outputs.items():
+            self._binding.bind_ortvalue_output(name, OrtValue.ortvalue_from_numpy(array))
+
+    def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry) -> tuple[Logits, Carry]:
+        """See `melody.engine.Engine`."""
+        self.ids[:] = ids
+        self.context[:] = context[:, : self.context.shape[1]]  # an older bundle knows the first channels alone
+        for place, part in zip(self.carry, carry, strict=True):
+            place[:] = part
+        self._session.run_with_iobinding(self._binding)
+        return self.logits.copy(), tuple(part.copy() for part in self.after)
+
+
+def _zeros(shapes: StepShapes, batch: int) -> tuple[Floats, ...]:
+    return tuple(np.zeros((batch, *shape), np.float32) for shape in shapes.carry.values())

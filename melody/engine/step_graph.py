@@ -1,8 +1,8 @@
 """The step graph: one step of a residual LSTM as ONNX, built by hand from its weights (no exporter, no torch).
 
-Matrices are `MatMulNBits`: 8-bit weights with a scale for each block of 64, and activations quantised a row at a time,
-so that a row's result does not depend on its neighbours. (`quantize_dynamic` scales activations over the whole batch.)
-Embeddings are 16-bit floats, looked up and summed in 32. In fp32 the same graph is the exact reference.
+Matrices are `MatMulNBits`: 8-bit weights with a scale for each block of 64 to 256, and activations quantised a row at a
+time, so that a row's result does not depend on its neighbours. (`quantize_dynamic` scales activations over the whole
+batch.) Embeddings are 16-bit floats, looked up and summed in 32. In fp32 the same graph is the exact reference.
 
     ids (B,), context (B, C) -> one table of tokens and channels -> sum -> x (B, D)
     for each layer: gates = [x, h] W + b;  c, h = cell(gates, c);  x = x + h
@@ -12,6 +12,7 @@ Embeddings are 16-bit floats, looked up and summed in 32. In fp32 the same graph
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 Floats = NDArray[np.float32]
-BLOCK = 64
+BLOCKS = 64, 256  # weights of a row that share a scale, at least and at most: larger ones are a twentieth faster
 OPSET = 17
 
 
@@ -113,16 +114,20 @@ class _Graph:
             K=weight.shape[1],
             N=weight.shape[0],
             bits=8,
-            block_size=BLOCK,
+            block_size=values.shape[2],
             accuracy_level=4,
         )
         return self.node("Add", product, self.constant(bias))
 
 
 def quantize_blocks(weight: Floats) -> tuple[NDArray[np.uint8], Floats]:
-    """8-bit values (N, K / 64, 64) around 128 and their scales (N * K / 64,); K is padded with zeros to full blocks."""
+    """8-bit values (N, K / block, block) around 128 and their scales (N * K / block,).
+
+    The block is the largest that divides K; where none does, K is padded with zeros to full ones of the smallest.
+    """
     rows, columns = weight.shape
-    padded = np.pad(weight, ((0, 0), (0, -columns % BLOCK))).reshape(rows, -1, BLOCK)
+    block = max(BLOCKS[0], gcd(columns, BLOCKS[1]))
+    padded = np.pad(weight, ((0, 0), (0, -columns % block))).reshape(rows, -1, block)
     scale = np.abs(padded).max(axis=2, keepdims=True) / 127
     values = np.round(padded / np.where(scale == 0, 1, scale)) + 128
     return values.astype(np.uint8), scale.astype(np.float32).ravel()

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from melody.bundle import Bundle
 from melody.engine import Carry, Logits
@@ -56,11 +57,16 @@ def _without_onednn() -> Iterator[None]:
 def _model_of(bundle: Bundle) -> torch.nn.Module:
     options: dict[str, Any] = dict(bundle.settings["model"])
     name = options.pop("name")
-    path = bundle.file("weights.safetensors")
-    weights = {name: tensor.float() for name, tensor in load_file(path).items()}
+    path = bundle.folder / "weights.safetensors"
+    weights = {name: tensor.float() for name, tensor in load(bundle.read(path.name)).items()}
     known = sum(name.startswith("channels.") for name in weights)  # a bundle knows the channels of its time
     sizes = [channel.size for channel in bundle.tokenizer.channels[:known]]
-    model = build(name, vocabulary_size=len(bundle.tokenizer.vocabulary), channel_sizes=sizes, **options)
+    make = partial(build, name, vocabulary_size=len(bundle.tokenizer.vocabulary), channel_sizes=sizes, **options)
+    with torch.device("meta"):  # shapes without memory: nothing is built that the weights do not fill
+        shapes = {name: part.shape for name, part in make().state_dict().items()}
+    if shapes != {name: part.shape for name, part in weights.items()}:
+        raise UnreadableFile(f"{path}: does not fit the model that bundle.json describes; export its run again")
+    model = make()
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

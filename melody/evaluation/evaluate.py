@@ -49,7 +49,7 @@ def evaluate_model(
     if split not in ("valid", "test"):
         raise UsageError(f"split must be valid or test, got {split}")
     bundle = open_bundle(model)
-    store = open_store(bundle.settings["corpus"])
+    store = open_store(bundle.settings.get("corpus", ""))
     held_out = store.split(split)
     pieces = [held_out.piece(index)[0] for index in range(len(held_out))]
     likelihood = likelihood_of(pieces, int(held_out.notes.sum()), bundle, open_engine(bundle, engine))

@@ -55,11 +55,15 @@ def likelihood_of(
 
 
 def token_nats(
-    pieces: Sequence[NDArray[np.integer]], bundle: Bundle, engine: Engine, plan: bool = True
+    pieces: Sequence[NDArray[np.integer]], bundle: Bundle, engine: Engine, plan: bool | Plan = True
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """For each piece the nats (T - 1,) of its tokens after BOS, within the grammar and without it."""
+    """For each piece the nats (T - 1,) of its tokens after BOS, within the grammar and without it.
+
+    The model is told each piece's own plan, none, or one that is given.
+    """
     tokenizer = bundle.tokenizer
-    readers = [Reader(tokenizer.vocabulary, tokenizer.plan_of(ids) if plan else Plan()) for ids in pieces]
+    plans = [plan if isinstance(plan, Plan) else tokenizer.plan_of(ids) if plan else Plan() for ids in pieces]
+    readers = [Reader(tokenizer.vocabulary, one) for one in plans]
     result = [(np.zeros(len(ids) - 1), np.zeros(len(ids) - 1)) for ids in pieces]
     carry = engine.initial_carry(len(pieces))
     for time in range(max(len(ids) for ids in pieces) - 1):

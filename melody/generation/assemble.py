@@ -13,6 +13,7 @@ from melody.key import parse_key
 from melody.score import (
     GRID,
     TICKS_PER_QUARTER,
+    Ints,
     Notes,
     Score,
     bars,
@@ -33,24 +34,40 @@ class NewNote(NamedTuple):
     duration: int
     pitch: int
     velocity: int
+    bar: int  # from 1
 
 
 def placed_notes(task: Task, ids: Sequence[int], bundle: Bundle) -> list[NewNote]:
     """The new notes in the musician's tracks, at 480 ticks a quarter."""
     first = first_new_grid_tick(task)
     offset = junction(task) - first * SCALE
+    lines = _bar_lines(ids, bundle) * SCALE + offset
     by_track: dict[int, list[Notes]] = {}
     for place, notes in new_notes(ids, bundle, first).items():
         if place not in task.frame.tracks:
             continue  # fixed notes stand there already
-        louder = task.view.loudness.get(place, _mean_loudness(task)) if task.view else 0
-        velocity = np.clip(notes.velocity + louder, 1, 127)
+        velocity = loudness(task, place, notes.velocity)
         columns = (notes.onset * SCALE + offset, notes.duration * SCALE, notes.pitch, velocity)
         by_track.setdefault(task.frame.tracks[place], []).append(Notes(*columns))
     result = []
     for track, voices in by_track.items():  # voices that meet on one note are one note
         merged = without_overlaps(Notes(*map(np.concatenate, zip(*voices, strict=True))))
-        result += [NewNote(track, *map(int, row)) for row in zip(*merged, strict=True)]
+        bar = np.searchsorted(lines, merged.onset, side="right")
+        result += [NewNote(track, *map(int, row)) for row in zip(*merged, bar, strict=True)]
+    return result
+
+
+def _bar_lines(ids: Sequence[int], bundle: Bundle) -> Ints:
+    """The ticks of the grid at which bars begin."""
+    tokens = np.array(ids)
+    lines: Ints = bundle.tokenizer.ticks(tokens)[tokens == bundle.tokenizer.vocabulary.ids["Bar"][0]]
+    return lines
+
+
+def loudness(task: Task, place: int, velocity: Ints | int) -> Ints:
+    """Velocities as the model writes them for one of its tracks, as loud as the musician plays there."""
+    louder = task.view.loudness.get(place, _mean_loudness(task)) if task.view else 0
+    result: Ints = np.clip(velocity + louder, 1, 127)
     return result
 
 
@@ -119,7 +136,7 @@ def _blank(bundle: Bundle) -> Score:
 
 def _add_notes(score: Score, notes: Sequence[NewNote], single: Collection[int] = ()) -> None:
     for index, track in enumerate(score.tracks):
-        mine = np.array([note[1:] for note in notes if note.track == index], np.int64).reshape(-1, 4)
+        mine = np.array([note[1:5] for note in notes if note.track == index], np.int64).reshape(-1, 4)
         if len(mine):
             old = notes_of(track)
             new = _beside(old, Notes(*mine.T), index in single)

@@ -6,7 +6,7 @@ candidates of which it is the best, and the first of them is the take that would
 """
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from melody.bundle import Bundle, open_bundle
+from melody.chords import Span, chord_tones_on_strong_beats
 from melody.engine import open_engine
 from melody.errors import UsageError
 from melody.generation.assemble import (
+    SCALE,
     NewNote,
     junction,
     only_new_notes,
@@ -29,6 +31,7 @@ from melody.generation.following import nats_after
 from melody.generation.ranking import Breaches, cost, count_breaches
 from melody.generation.settings import Settings, settings_from, settings_of
 from melody.generation.stochastic_beam import stochastic_beam_search
+from melody.generation.streaming import as_they_come
 from melody.generation.task import Task, make_ready
 from melody.generation.view import keys_of
 from melody.key import estimate_key
@@ -52,8 +55,10 @@ class Take:
     settings: dict[str, Any]
     messages: tuple[str, ...] = ()
     candidate: int = 1  # of best-of-N, from 1
+    candidates: int = 1
     in_training: float | None = None  # share of the new music's 8-note n-grams; None: too short, or no index
     breaches: Breaches | None = None  # of the rules, by the new bars; counted where candidates were compared
+    chord_tones: float | None = None  # share of what sounds on strong beats that belongs to the chords asked for
     nats_after: float | None = None  # of the two bars after a gap, given what fills it; None where there was no gap
 
 
@@ -97,22 +102,28 @@ class Composer:
         numbers = range(1, number + 1) if task.settings.beam_width else range(number, number + 1)
         return self._compose(task, int(settings["seed"]), numbers)[-1]
 
-    def stream(self, primer: Score | None = None, *, seed: int | None = None, **options: Any) -> Iterator[NewNote]:
-        """The notes of take 1, as they are composed."""
+    def stream(
+        self, primer: Score | None = None, *, seed: int | None = None, **options: Any
+    ) -> Generator[NewNote, None, Take]:
+        """The notes of take 1, as they are composed; the generator returns the take."""
         seed = secrets.randbelow(2**31) if seed is None else seed
         task = self._prepare(primer, settings_of(options))
         if task.settings.candidates > 1 or task.settings.beam_width:
             raise UsageError("a stream gives notes as they are drawn, a search compares whole takes; use compose")
-        ids = list(task.ids)
-        written = 0
-        sampling, generators = task.settings.sampling, [_generator(seed, 1)]
-        for _, token, _ in stream(self.engine, task.prefix, task.rules, sampling, generators, task.veto):
-            ids.append(token)
-            if self._vocabulary.kind_of[token] == "Duration":
-                notes = placed_notes(task, ids, self.bundle)
-                notes = sorted(notes, key=lambda note: (note.onset, note.track, note.pitch))
-                yield from notes[written:]
-                written = len(notes)
+        drawn = Continuation([], [])
+
+        def tokens() -> Iterator[int]:
+            generators = [_generator(seed, 1)]
+            for _, token, nats in stream(
+                self.engine, task.prefix, task.rules, task.settings.sampling, generators, task.veto
+            ):
+                drawn.ids.append(token)
+                drawn.nats.append(nats)
+                yield token
+
+        yield from as_they_come(task, tokens())
+        after = nats_after(task, [drawn.ids], self.engine, self.bundle)[0] if task.frame.replaces else None
+        return self._finish(task, seed, 1, 1, drawn, after)
 
     def _prepare(self, primer: Score | None, settings: Settings) -> Task:
         return make_ready(self.bundle, self.engine, primer, settings)
@@ -166,6 +177,7 @@ class Composer:
         fresh = only_new_notes(score, task, notes)
         several = task.settings.candidates > 1
         breaches = self._breaches(task, _new_bars(score, task) if task.frame.given else fresh) if several else None
+        chord_tones = _chord_tones(score, task) if task.chords else None
         if task.settings.only_new:
             score, start = _new_bars(score, task), 0
         return Take(
@@ -179,8 +191,10 @@ class Composer:
             settings=self._provenance(task) | {"seed": seed, "take": number} | task.settings.to_dict(),
             messages=task.messages,
             candidate=candidate,
+            candidates=task.settings.candidates,
             in_training=self._in_training(fresh),
             breaches=breaches,
+            chord_tones=chord_tones,
             nats_after=after,
         )
 
@@ -234,6 +248,14 @@ def _best(candidates: Sequence[Take]) -> Take:
     by = candidates[0].settings["by"]
     costs = [cost(c.nats_per_note, c.breaches, c.notes, by, c.nats_after or 0.0) for c in candidates if c.breaches]
     return candidates[costs.index(min(costs))]
+
+
+def _chord_tones(score: Score, task: Task) -> float | None:
+    """Of all that sounds on strong beats of the new bars the share that belongs to the chords."""
+    start = int(task.frame.lines[task.frame.first])
+    spans = [Span((span.start - start) * SCALE, span.chord) for span in task.chords]
+    fitting, strong = chord_tones_on_strong_beats(_new_bars(score, task), spans)
+    return fitting / strong if strong else None
 
 
 def _new_bars(score: Score, task: Task) -> Score:

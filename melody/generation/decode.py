@@ -175,7 +175,7 @@ def stream(
             rows = [rows[place] for place in going]
             tokens = [tokens[place] for place in going]
             carry = reorder(carry, np.array(going))
-        logits, carry = engine.step(np.array(tokens), np.stack([row.reader.context for row in rows]), carry)
+        logits, carry = engine.step(np.array(tokens), np.array([row.reader.context for row in rows]), carry)
 
 
 def _with_row(carry: Carry, place: int, row: Carry) -> Carry:
@@ -202,10 +202,11 @@ class _Draw:
             if row.reader.vocabulary.kind_of[token] == "Pitch" and row.tries < TRIES and self.sampling.temperature > 0:
                 return None
             token = self._choose(row, lawful, logits, self.rules)
-        return token, -log_probability(np.where(lawful, logits, -np.inf), token)
+        return token, -log_probability(logits, token, lawful)
 
     def _choose(self, row: Row, lawful: NDArray[np.bool_], logits: NDArray[np.float32], rules: Sequence[Rule]) -> int:
-        return choose(np.where(narrowed(lawful, row.reader, rules), logits, -np.inf), self.sampling, row.generator)
+        (running,) = narrowed(lawful, row.reader, rules).nonzero()  # a small part of the vocabulary
+        return int(running[choose(logits[running], self.sampling, row.generator)])
 
     def _forbidden(self, reader: Reader, token: int) -> bool:
         return self.veto is not None and self.veto.forbids(reader, token)

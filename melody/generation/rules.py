@@ -23,14 +23,19 @@ Rule = Callable[[Reader], Mask | None]  # None: nothing to say here
 
 def narrowed(lawful: Mask, reader: Reader, rules: Sequence[Rule]) -> Mask:
     """What may follow: what the grammar allows, narrowed by each rule in turn."""
-    mask = lawful
-    for rule in rules:
-        opinion = rule(reader)
-        if opinion is not None:
-            rest = mask & opinion
-            if rest.any():
-                mask = rest
-    return mask
+    opinions = [opinion for rule in rules if (opinion := rule(reader)) is not None]
+    mask = lawful.copy()
+    for opinion in opinions:
+        mask &= opinion
+    return mask if np.count_nonzero(mask) else _yielding(lawful, opinions)
+
+
+def _yielding(lawful: Mask, opinions: Sequence[Mask]) -> Mask:
+    """The same where the opinions together leave nothing: each that would leave nothing of those before it yields."""
+    for opinion in opinions:
+        rest = lawful & opinion
+        lawful = rest if rest.any() else lawful
+    return lawful
 
 
 def without(vocabulary: Vocabulary, *kinds: str) -> Mask:
@@ -42,12 +47,13 @@ def without(vocabulary: Vocabulary, *kinds: str) -> Mask:
     return mask
 
 
-def exact_bars(vocabulary: Vocabulary, total: int, closes: bool = True) -> Rule:
+def exact_bars(vocabulary: Vocabulary, total: int, closes: bool = True, end: int | None = None) -> Rule:
     """The piece has `total` bars, no more and no less, and no note sounds past the last bar line.
 
-    Where the piece does not close there, composing stops with the bar line after them instead (`Plan.stop`).
+    Where the piece does not close there, composing stops with the bar line after them instead (`Plan.stop`). The tick
+    of the last bar line is `end` where the meters are known, else as if all bars were as long as the one under way.
     """
-    open_bar, last_bar = without(vocabulary, "End"), without(vocabulary, "Bar")
+    everything, open_bar, last_bar = (without(vocabulary, *kinds) for kinds in ((), ("End",), ("Bar",)))
     if not closes:
         last_bar = open_bar
     durations, sustain = vocabulary.ids["Duration"], vocabulary.ids["Sustain"][0]
@@ -56,15 +62,16 @@ def exact_bars(vocabulary: Vocabulary, total: int, closes: bool = True) -> Rule:
 
     def rule(reader: Reader) -> Mask:
         if reader.kind in ("Pitch", "Drum", "Sustain"):
-            room = reader.bar_start + reader.bar_ticks * (total - reader.bar) - reader.tick - reader.length
-            mask = np.ones(len(vocabulary), bool)
+            last_line = reader.bar_start + reader.bar_ticks * (total - reader.bar) if end is None else end
+            room = last_line - reader.tick - reader.length
+            mask = everything.copy()
             mask[durations.start + max(room, 1) : durations.stop] = False
             mask[sustain] = room > MAX_DURATION
             return mask
         mask = last_bar if reader.bar + 1 >= total else open_bar
         if not reader.sounding:  # the grammar would let a piece of one empty bar end
             mask = mask & open_bar
-        if reader.kind == "Bar":  # a shorter meter must still hold what sounds on
+        if reader.kind == "Bar" and end is None:  # a shorter meter must still hold what sounds on
             mask = mask.copy()
             mask[meters.start : meters.stop] = reader.bar_start + lengths * (total - reader.bar) >= reader.sound_end
         return mask
@@ -193,15 +200,14 @@ def playable(vocabulary: Vocabulary, rooms: Mapping[int, Room], fixed: Fixed | N
     """
     tracks, positions = vocabulary.ids["Track"], vocabulary.ids["Position"]
     spans = [vocabulary.ids[kind] for kind in ("Pitch", "Drum")]
-    velocities = vocabulary.ids["Velocity"]
+    velocities, no_track = vocabulary.ids["Velocity"], without(vocabulary, "Track")
     set_tracks = fixed.tracks if fixed else frozenset()
     free_rooms = {track: room for track, room in rooms.items() if track not in set_tracks}
 
     def rule(reader: Reader) -> Mask | None:
         if reader.bar < 0 or reader.kind in ("Pitch", "Drum", "Sustain"):
             return None
-        mask = np.ones(len(vocabulary), bool)
-        mask[tracks.start : tracks.stop] = False
+        mask = no_track.copy()
         earliest = fixed.next_tick(reader) if fixed else NEVER
         for track, room in free_rooms.items():
             tick = room.free_tick(reader, track)
@@ -230,11 +236,9 @@ def playable(vocabulary: Vocabulary, rooms: Mapping[int, Room], fixed: Fixed | N
 
 def _pitch_is_left(reader: Reader, pitches: Mask) -> bool:
     """Whether the track under way can take one of these: above its last of this onset, and not sounding already."""
-    left = pitches[reader.last_pitch + 1 :]
-    if not left.any():
-        return False
-    sounding = [pitch for _, of, pitch in reader.active if of == reader.track and pitch > reader.last_pitch]
-    return not sounding or bool(left.sum() > sum(pitches[pitch] for pitch in set(sounding)))
+    left = int(np.count_nonzero(pitches[reader.last_pitch + 1 :]))
+    sounding = {pitch for _, of, pitch in reader.active if of == reader.track and pitch > reader.last_pitch}
+    return left > sum(bool(pitches[pitch]) for pitch in sounding)
 
 
 def keep_meters(vocabulary: Vocabulary, meters: Callable[[int], tuple[int, int]], first_bar: int) -> Rule:

@@ -2,6 +2,8 @@
 
 A token that is out of the running has the logit -inf. The order is temperature, top-k, nucleus (Holtzman et al. 2019,
 arXiv:1904.09751), min-p (Nguyen et al. 2024, arXiv:2407.01082); temperature 0 is greedy.
+
+All this runs once a token, on the few that may follow: there `x[x.argmax()]` costs a quarter of `x.max()`.
 """
 
 from dataclasses import dataclass
@@ -36,18 +38,16 @@ class Sampling:
 
 
 def choose(logits: Logits, sampling: Sampling, generator: np.random.Generator) -> int:
-    """The index of the token drawn; exactly one random number is used, unless the choice is greedy."""
-    running = np.flatnonzero(logits > -np.inf)  # the grammar leaves a part of the vocabulary: sort only that
-    chosen = logits[running].astype(np.float64)
-    if sampling.temperature == 0 or len(running) == 1:
-        return int(running[chosen.argmax()])
-    mass = np.cumsum(np.exp(shaped(chosen, sampling)))
-    return int(running[np.searchsorted(mass, generator.random() * mass[-1], side="right")])
+    """The index of the token drawn; exactly one random number is used, unless the choice is greedy or there is none."""
+    if sampling.temperature == 0 or len(logits) == 1:
+        return int(logits.argmax())
+    mass = np.exp(shaped(logits.astype(np.float64), sampling)).cumsum()
+    return int(mass.searchsorted(generator.random() * mass[-1], side="right"))
 
 
 def shaped(logits: Logits, sampling: Sampling) -> Logits:
     """The logits to draw from: after temperature, which must not be 0, and then all that leaves tokens out."""
-    chosen: Logits = (logits - logits.max()) / max(sampling.temperature, 1e-6)  # below it only overflows
+    chosen: Logits = (logits - logits[logits.argmax()]) / max(sampling.temperature, 1e-6)  # below it only overflows
     if sampling.top_k:
         chosen = top_k(chosen, sampling.top_k)
     if sampling.top_p < 1:
@@ -61,16 +61,16 @@ def top_k(logits: Logits, k: int) -> Logits:
     """The k largest stay (the earlier ones among equals)."""
     if k >= len(logits):
         return logits
-    return _only(logits, np.argsort(-logits, kind="stable")[:k])
+    return _without(logits, (-logits).argsort(kind="stable")[k:])
 
 
 def nucleus(logits: Logits, top_p: float) -> Logits:
     """The smallest set of the likeliest tokens with at least the mass `top_p` stays; 1.0 changes nothing."""
     if top_p >= 1:
         return logits
-    order = np.argsort(-logits, kind="stable")
-    mass = np.cumsum(_probabilities(logits)[order])
-    return _only(logits, order[: int(np.searchsorted(mass, top_p * mass[-1])) + 1])
+    order = (-logits).argsort(kind="stable")
+    mass = np.exp(logits - logits[order[0]], dtype=np.float64)[order].cumsum()
+    return _without(logits, order[int(mass.searchsorted(top_p * mass[-1])) + 1 :])
 
 
 def min_p(logits: Logits, share: float) -> Logits:
@@ -78,19 +78,14 @@ def min_p(logits: Logits, share: float) -> Logits:
     return np.where(logits >= logits.max() + np.log(share), logits, -np.inf) if share > 0 else logits
 
 
-def log_probability(logits: Logits, token: int) -> float:
-    """ln p(token) under logits, which may hold -inf."""
-    top = float(logits.max())
-    return float(logits[token]) - top - float(np.log(np.exp(logits - top, dtype=np.float64).sum()))
+def log_probability(logits: Logits, token: int, lawful: NDArray[np.bool_] | None = None) -> float:
+    """ln p(token) under logits, which may hold -inf; of the `lawful` tokens (V,) alone where these are given."""
+    running = logits if lawful is None else logits[lawful]
+    top = float(running[running.argmax()])
+    return float(logits[token]) - top - float(np.log(np.exp(running - top, dtype=np.float64).sum()))
 
 
-def _probabilities(logits: Logits) -> NDArray[np.float64]:
-    weights = np.exp(logits - logits.max(), dtype=np.float64)
-    result: NDArray[np.float64] = weights / weights.sum()
-    return result
-
-
-def _only(logits: Logits, kept: NDArray[np.integer]) -> Logits:
-    result = np.full_like(logits, -np.inf)
-    result[kept] = logits[kept]
+def _without(logits: Logits, dropped: NDArray[np.integer]) -> Logits:
+    result = logits.copy()
+    result[dropped] = -np.inf
     return result

@@ -66,12 +66,12 @@ def tonic_ending(vocabulary: Vocabulary, tracks: Sequence[int]) -> Rule:
         total, key = reader.plan.bars, reader.planned_key
         if total is None or key is None or not 0 <= reader.bar < total:
             return None
-        left = total - 1 - reader.bar
+        left, under_way = total - 1 - reader.bar, reader.kind in ("Pitch", "Sustain")
         close = reader.bar_start + left * reader.bar_ticks + _middle(reader)  # the latest place to close
+        if close - reader.tick - reader.length > MAX_DURATION if under_way else left:
+            return None  # it is still far
         chord = _Chord(*key, bass=max(tracks))
-        if reader.kind in ("Pitch", "Sustain"):
-            return _length(vocabulary, reader, chord, close)
-        return closing(reader, chord, close) if not left else None
+        return _length(vocabulary, reader, chord, close) if under_way else closing(reader, chord, close)
 
     def closing(reader: Reader, chord: _Chord, close: int) -> Mask:
         """What may follow in the last bar, where no note is under way."""

@@ -68,8 +68,11 @@ class Task:
         return (*(self.view.messages if self.view else ()), *scale, *marked)
 
 
-def make_ready(bundle: Bundle, engine: Engine, primer: Score | None, settings: Settings) -> Task:
-    """The task that settings and a primer make. Raises `MelodyError` where that is none."""
+def make_ready(bundle: Bundle, engine: Engine, primer: Score | None, settings: Settings, told: bool = True) -> Task:
+    """The task that settings and a primer make; the model may be `told` of what is foreseen, or left to the rules.
+
+    Raises `MelodyError` where it is none.
+    """
     view = None
     if primer is not None:
         primer = resample(primer, TICKS_PER_QUARTER)
@@ -85,7 +88,7 @@ def make_ready(bundle: Bundle, engine: Engine, primer: Score | None, settings: S
         bars=frame.stop if frame.closes else _bars_of(frame, view),
         key=key_token(key) if key else None,
         stop=None if frame.closes else frame.stop,
-        foreseen=_foreseen(settings, frame, chords, bundle),
+        foreseen=_foreseen(settings, frame, chords, bundle) if told else None,
     )
     ids = _ids_before(frame, view, bundle)
     prefix = read_prefix(engine, Reader(bundle.tokenizer.vocabulary, plan), ids)
@@ -155,9 +158,11 @@ def _foreseen(settings: Settings, frame: Frame, chords: list[Span], bundle: Bund
     style = bundle.style_value(settings.style)
     if not (chords or settings.density or frame.given or style):
         return None
-    table = nothing_foreseen(int(frame.lines[-1]) + 1 if len(frame.meters) else 1)
+    table = nothing_foreseen(int(frame.lines[-1]) + 1 if frame.meters else 1)
     if style:
         foresee(table, "style", style)
+    if not frame.meters:
+        return table
     start, stop = (int(frame.lines[bar]) for bar in (frame.first, frame.stop))
     if settings.density:
         foresee(table, "density", 1 + DENSITIES.index(settings.density), start, stop)
@@ -227,12 +232,13 @@ def _rules(
     vocabulary = bundle.tokenizer.vocabulary
     fixed = frame.fixed
     free = rooms.keys() - (fixed.tracks if fixed else set())
+    end = int(frame.lines[frame.stop]) if frame.meters else None
     rules: list[Rule] = []
     if fixed:
         rules.append(
             keep_fixed(vocabulary, fixed, {place: r.pitches for place, r in rooms.items() if isinstance(r, Free)})
         )
-    rules.append(rule.exact_bars(vocabulary, frame.stop, frame.closes))
+    rules.append(rule.exact_bars(vocabulary, frame.stop, frame.closes, end))
     if free:
         rules.append(rule.no_long_silence(vocabulary))
     rules.append(rule.playable(vocabulary, rooms, fixed))

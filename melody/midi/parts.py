@@ -81,9 +81,7 @@ def _pair(
             left_out["note-offs of notes that do not sound"] += orphans
             order, key, is_on = order[useful], key[useful], is_on[useful]
         begin = order[is_on]
-        partner, open_ = _partners(key[is_on], key[~is_on])
-        end_ticks = np.full(len(begin), end, np.int64)
-        end_ticks[~open_] = every.tick[order[~is_on][partner[~open_]]]
+        end_ticks, open_ = _ends(every.tick[order], key, is_on, end)
     _note_repairs(every.tick[begin], end_ticks, open_, number, repairs)
     begins = every.take(begin)
     notes = Notes(begins.tick, np.maximum(1, end_ticks - begins.tick), begins.first, begins.second)
@@ -113,16 +111,41 @@ def _orphans(key: Ints, is_on: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return orphan
 
 
-def _partners(on_key: Ints, off_key: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-    """For each note-on the position of its note-off, and whether it has none. Both keys are sorted."""
-    rank = np.arange(len(on_key)) - np.searchsorted(on_key, on_key)
-    partner = np.searchsorted(off_key, on_key) + rank
-    return partner, partner >= np.searchsorted(off_key, on_key, side="right")
+def _ends(tick: Ints, key: Ints, is_on: NDArray[np.bool_], end: int) -> tuple[Ints, NDArray[np.bool_]]:
+    """The end of each note, and whether it has no note-off; `key` is sorted, each key's messages in order of time.
+
+    First on, first off. Where a key's notes never come to rest again, a note-off has been lost, and a note ends where
+    its pitch begins again, at the latest at the track's `end`.
+    """
+    hanging = _hanging(key, is_on)
+    resting_on, resting_off = is_on & ~hanging, ~is_on & ~hanging
+    ends, open_ = np.full(len(key), end, np.int64), np.zeros(len(key), np.bool_)
+    ends[resting_on] = tick[resting_off]  # of a key there are as many of both, and the keys are sorted
+    followed = np.append(key[1:] == key[:-1], False)
+    ends[hanging & followed] = np.append(tick[1:], end)[hanging & followed]
+    open_[hanging] = ~(followed & ~np.append(is_on[1:], True))[hanging]
+    return ends[is_on], open_[is_on]
+
+
+def _hanging(key: Ints, is_on: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Messages after which their key's notes never all have ended; there are no orphans among them."""
+    if not len(key):
+        return np.zeros(0, np.bool_)
+    walk = np.cumsum(np.where(is_on, 1, -1))
+    first = np.flatnonzero(np.diff(key, prepend=-1))
+    sizes = np.diff(first, append=len(key))
+    base = np.repeat(np.concatenate([[0], walk[first[1:] - 1]]), sizes)
+    place = np.arange(len(key))
+    rest = np.maximum.reduceat(np.where(walk == base, place, -1), first)  # where all have ended, for the last time
+    return place > np.repeat(rest, sizes)
 
 
 def _note_repairs(onsets: Ints, ends: Ints, open_: NDArray[np.bool_], number: int, repairs: Repairs) -> None:
     if count := int(np.count_nonzero(open_)):
-        repairs.add("notes without an end; ended where their track ends", f"{count:,} in track {number}")
+        repairs.add(
+            "notes without an end; ended where their pitch begins again or their track ends",
+            f"{count:,} in track {number}",
+        )
     if count := int(np.count_nonzero((ends == onsets) & ~open_)):
         repairs.add("notes without length; made one tick long", f"{count:,} in track {number}")
 

@@ -20,13 +20,15 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
             raise UnreadableFile(f"{os.fspath(path)}: is {what}; name a music file")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(limit + 1)
+        data = b""
+        if status.st_size <= limit:
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(limit + 1)
     except OSError as error:
         raise UnreadableFile(f"{os.fspath(path)}: cannot read: {error.strerror or error}") from error
     finally:
         os.close(descriptor)
-    if len(data) > limit:
-        size = max(len(data), status.st_size)
+    size = max(len(data), status.st_size)
+    if size > limit:
         raise LimitExceeded(f"{os.fspath(path)}: {size:,} bytes; melody reads files up to {limit:,} bytes; cut it")
     return data

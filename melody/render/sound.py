@@ -148,23 +148,33 @@ def _faded(samples: Samples, sample_rate: int) -> Samples:
 
 def _run_worker(midi: bytes, engines: Sequence[tuple[str, str]], sample_rate: int, frames: int) -> Samples:
     """Synthesize in a child process. Raises `MelodyError` for whatever goes wrong there."""
-    with tempfile.TemporaryDirectory(prefix="melody-") as name:
-        folder = Path(name)
-        (folder / "score.mid").write_bytes(midi)
-        job = {
-            "engines": engines,
-            "midi": str(folder / "score.mid"),
-            "out": str(folder / "samples"),
-            "sample_rate": sample_rate,
-            "frames": frames,
-            "memory_limit_bytes": MEMORY_LIMIT_BYTES,
-        }
-        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        _wait_for_worker(folder / "job.json", time_limit_seconds(frames / sample_rate), engines[0][1])
-        samples = np.fromfile(folder / "samples", "<f4").reshape(-1, 2)
+    try:
+        with tempfile.TemporaryDirectory(prefix="melody-") as name:
+            samples = _samples_of(Path(name), midi, engines, sample_rate, frames)
+    except OSError as error:
+        place = error.filename or "the folder for temporary files"
+        raise MelodyError(f"{place}: cannot write: {error.strerror or error}; make room, or set TMPDIR") from error
     if len(samples) != frames or not np.isfinite(samples).all():
         raise MelodyError(f"{engines[0][1]}: the synthesizer gave damaged sound; try another --soundfont")
     return samples
+
+
+def _samples_of(
+    folder: Path, midi: bytes, engines: Sequence[tuple[str, str]], sample_rate: int, frames: int
+) -> Samples:
+    """What the child makes of a job that is laid down in `folder`."""
+    (folder / "score.mid").write_bytes(midi)
+    job = {
+        "engines": engines,
+        "midi": str(folder / "score.mid"),
+        "out": str(folder / "samples"),
+        "sample_rate": sample_rate,
+        "frames": frames,
+        "memory_limit_bytes": MEMORY_LIMIT_BYTES,
+    }
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    _wait_for_worker(folder / "job.json", time_limit_seconds(frames / sample_rate), engines[0][1])
+    return np.fromfile(folder / "samples", "<f4").reshape(-1, 2)
 
 
 def time_limit_seconds(duration_seconds: float) -> float:

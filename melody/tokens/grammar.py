@@ -21,12 +21,15 @@ _PLACES = ("bars_left", "key", "position", "meter", "track", "sounding", "voice_
 _BARS_LEFT, _KEY, _POSITION, _METER, _TRACK, _SOUNDING, _VOICE, _BASS, _TIME_LEFT = (PLACE[name] for name in _PLACES)
 
 
+MEMORY = 128  # notes of a track that are remembered, at least
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a piece is to become: its number of bars (None: open) and key (sharps, 0 major or 1 minor; None: free).
 
     `stop` is the bar (from 0) before which composing ends, where that is not the end of the piece (None).
-    `foreseen` (ticks, F) is what else is known of it, see `melody.tokens.foresight`; past its end nothing is.
+    `foreseen` (ticks, F) is what else is known of it, see `melody.tokens.foresight`; past its end its last row holds.
     """
 
     bars: int | None = None
@@ -41,7 +44,7 @@ def key_value(sharps: int, minor: int) -> int:
 
 
 class Sung(NamedTuple):
-    """A note of a track that has been read, and with it all before it: a chain that readers share."""
+    """A note of a track that has been read, and with it those before it: a chain that readers share."""
 
     onset: int  # ticks
     duration: int
@@ -57,6 +60,14 @@ class Sung(NamedTuple):
             notes.append(note)
             note = note.before
         return notes[::-1]
+
+    def shortened(self) -> "Sung":
+        """The same note, which remembers `MEMORY` notes."""
+        first, *rest = self.latest(MEMORY)
+        chain = first._replace(before=None)
+        for note in rest:
+            chain = note._replace(before=chain)
+        return chain
 
 
 class Reader:
@@ -208,6 +219,8 @@ class Reader:
         end = self.tick + self.length + value + 1
         before = self.history[self.track]
         note = Sung(self.tick, self.length + value + 1, self.pitch, before.number + 1 if before else 1, before)
+        if note.number % (2 * MEMORY) == 0:  # a piece without end shall not grow
+            note = note.shortened()
         self.history = (*self.history[: self.track], note, *self.history[self.track + 1 :])
         self.active += ((end, self.track, self.pitch),)
         self.sound_end = max(self.sound_end, end)
@@ -250,7 +263,7 @@ class Reader:
     def _tell_foreseen(self) -> None:
         table = self.plan.foreseen
         if table is not None:
-            self.context[len(READ) :] = table[self.tick] if self.tick < len(table) else 0
+            self.context[len(READ) :] = table[min(self.tick, len(table) - 1)]
 
     def written(self, track: int) -> int:
         """How many notes of a track have been read, the one under way not counted."""
@@ -368,7 +381,7 @@ class Reader:
             if track == self.track and end > self.tick:
                 mask[start + pitch] = False
         velocity = self.velocity[self.track]
-        if mask[start : start + 128].any():
+        if np.count_nonzero(mask[start : start + 128]):
             self._open_change(mask, "Velocity", velocity)
         if velocity < 0:
             mask[start : start + 128] = False

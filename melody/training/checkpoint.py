@@ -25,9 +25,12 @@ def save_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], info
     whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     fresh = write_bytes(folder / f"{name}.new{SUFFIX}", save(whole, {"melody": json.dumps(info)}), force=True)
     path = folder / f"{name}{SUFFIX}"
-    if path.exists():
-        os.replace(path, previous(path))
-    os.replace(fresh, path)
+    try:
+        if path.exists():
+            os.replace(path, previous(path))
+        os.replace(fresh, path)
+    except OSError as error:
+        raise MelodyError(f"{path}: cannot write: {error.strerror or error}") from error
     return path
 
 

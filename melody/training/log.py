@@ -5,6 +5,7 @@ checkpoint does not know, so that the files read as if it had never stopped.
 """
 
 import csv
+import io
 import os
 import time
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+
+from melody.files import write_bytes
 
 STEP_COLUMNS = ["step", "pass", "nats_per_token", "learning_rate", "gradient_norm", "tokens_per_second"]
 EVALUATION_COLUMNS = ["step", "pass", "nats_per_note", "nats_per_token", "best", "seconds"]
@@ -25,11 +28,12 @@ class Table:
 
     def __init__(self, path: Path, columns: list[str], step: int) -> None:
         kept = _rows_until(path, step)
-        self._file = path.open("w", newline="", encoding="utf-8")
+        text = io.StringIO(newline="")
+        csv.DictWriter(text, columns, extrasaction="ignore").writeheader()
+        csv.DictWriter(text, columns, extrasaction="ignore").writerows(kept)
+        write_bytes(path, text.getvalue().encode(), force=True)  # never less than the rows that are kept
+        self._file = path.open("a", newline="", encoding="utf-8")
         self._writer = csv.DictWriter(self._file, columns, extrasaction="ignore")
-        self._writer.writeheader()
-        self._writer.writerows(kept)
-        self._file.flush()
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Add a row."""

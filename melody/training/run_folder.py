@@ -17,8 +17,12 @@ from melody.errors import MelodyError
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a run's folder. Raises `MelodyError` naming the process that already does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a+", encoding="ascii") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a+", encoding="ascii")
+    except OSError as error:
+        raise MelodyError(f"{folder}: cannot write: {error.strerror or error}") from error
+    with lock as file:
         file.seek(0)
         if not _lock(file.fileno()):
             raise MelodyError(

@@ -1,0 +1,46 @@
+"""``melody compose --follow``: the bars of a take, printed as they are composed."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from melody.cli.output import Report
+from melody.errors import UsageError
+from melody.generation.ranges import pitch_name
+from melody.score import TICKS_PER_QUARTER, Score
+
+if TYPE_CHECKING:
+    from melody.generation import Composer, NewNote, Take
+
+
+def followed(
+    composer: "Composer", theme: Score | None, report: Report, takes: int, seed: int, options: Mapping[str, Any]
+) -> "Take":
+    """Compose a take and print each of its bars as soon as it is complete; a line for the notes of a bar."""
+    if takes > 1:
+        raise UsageError("--follow shows one take as it grows; leave out --takes")
+    stream = composer.stream(theme, seed=seed, **options)
+    names = [track.name for track in theme.tracks] if theme else [info.name for info in composer.bundle.tracks]
+    line: list[NewNote] = []
+    while True:
+        try:
+            note = next(stream)
+        except StopIteration as stop:
+            report.line(_line(line, names))
+            take: Take = stop.value
+            return take
+        if line and note.bar != line[0].bar:
+            report.line(_line(line, names))
+            line = []
+        line.append(note)
+
+
+def _line(notes: "list[NewNote]", names: list[str]) -> str:
+    """A bar: each track with its notes, as they follow each other."""
+    if not notes:
+        return ""
+    parts = []
+    for track in sorted({note.track for note in notes}):
+        mine = sorted((note for note in notes if note.track == track), key=lambda note: (note.onset, note.pitch))
+        name = names[track] if track < len(names) and names[track] else f"track {track + 1}"
+        parts.append(f"{name} " + " ".join(f"{pitch_name(n.pitch)}:{n.duration / TICKS_PER_QUARTER:g}" for n in mine))
+    return f"bar {notes[0].bar}  " + "  ".join(parts)

@@ -1,0 +1,234 @@
+"""Files from strangers, looked at before anything is allocated for them: JSON, safetensors, npz, bundle.json.
+
+A bundle may come from anywhere. Each function takes the bytes of a file and raises `ValueError` with the reason where
+they are not what they should be: what a header claims must be there byte by byte, so that no allocation is larger than
+the file; nothing is unpickled; weights are numbers. What is read may be twice as large as the file at most.
+
+Formats: huggingface/safetensors (an 8-byte length, a JSON header, the data); PKWARE APPNOTE (ZIP); numpy.lib.format.
+"""
+
+import io
+import json
+import math
+import re
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_VALUES = 50_000  # in one JSON file: a value may take a hundred bytes, its text three
+MOST_TEXT = 2**20  # bytes of a JSON header
+MOST_DIRECTORY = 4096  # bytes of an archive's directory: a handful of arrays
+MOST_INFLATION = 16  # times the archive's size; hashes, most of an index, do not compress
+WEIGHT_TYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+BLOCK = 2**18  # weights looked at in one go
+
+# dtype kind and bytes an item of the arrays of an n-gram index; names are text of any length
+INDEX_TYPES = {"pieces": "U", "hashes": "u8", "piece": "u4", "voice": "u1", "bar": "u2", "pitch": "u1"}
+
+
+def parse_json(data: bytes) -> Any:
+    """The JSON value in `data`, of a bounded number of values and depth."""
+    if sum(map(data.count, (b"[", b"{", b","))) > MOST_VALUES:
+        raise ValueError(f"holds more than {MOST_VALUES:,} values")
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"is not JSON: {error}") from error
+
+
+def check_weights(data: bytes) -> int:
+    """How many weights a safetensors file holds, all of them finite numbers of 16 or 32 bits."""
+    size = struct.unpack("<Q", data[:8])[0] if len(data) >= 8 else 0
+    if not 2 <= size <= min(MOST_TEXT, len(data) - 8):
+        raise ValueError("is not a safetensors file")
+    header = parse_json(data[8 : 8 + size])
+    if not isinstance(header, dict):
+        raise ValueError("is not a safetensors file")
+    header.pop("__metadata__", None)
+    end = weights = 0
+    for name, entry in sorted(header.items(), key=_place):
+        dtype, shape, (first, last) = _described(name, entry)
+        count = math.prod(shape)
+        if first != end or last - first != count * dtype.itemsize or last > len(data) - 8 - size:
+            raise ValueError(f"tensor {name[:60]!r} of shape {shape} does not fit the bytes that it is said to have")
+        check_finite(np.frombuffer(data, dtype, count, 8 + size + first), name)
+        end, weights = last, weights + count
+    if end != len(data) - 8 - size:
+        raise ValueError("has bytes that belong to no tensor")
+    return weights
+
+
+def check_finite(values: NDArray[Any], name: str) -> None:
+    """Refuse NaN and infinity in an array."""
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, BLOCK):
+        if not np.isfinite(flat[start : start + BLOCK]).all():
+            raise ValueError(f"tensor {name[:60]!r} holds NaN or infinity")
+
+
+def check_index(data: bytes) -> None:
+    """Refuse an npz file that is not an n-gram index: other arrays, or arrays larger than what is there."""
+    # the last 22 bytes: there is no comment, and the directory is small
+    if len(data) < 22 or data[-22:-18] != b"PK\5\6" or struct.unpack("<I", data[-10:-6])[0] > MOST_DIRECTORY:
+        raise ValueError("is not an n-gram index")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            parts = {part.filename: part for part in archive.infolist()}
+            if sorted(parts) != sorted(f"{name}.npy" for name in INDEX_TYPES):
+                raise ValueError("is not an n-gram index")
+            if sum(part.file_size for part in parts.values()) > MOST_INFLATION * len(data):
+                raise ValueError(f"would be more than {MOST_INFLATION} times its size when unpacked")
+            if {part.compress_type for part in parts.values()} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise ValueError("is packed in a way that melody does not read")
+            rows = {_rows(archive, name) for name in INDEX_TYPES if name != "pieces"}
+            _rows(archive, "pieces")
+    except ValueError:
+        raise
+    except Exception as error:  # what zipfile, zlib and numpy raise shares no narrower base
+        raise ValueError(f"is damaged ({error})") from error
+    if len(rows) != 1:
+        raise ValueError("has columns of different lengths")
+
+
+def check_settings(settings: Any, format_: int, tokenizer: Mapping[str, Any]) -> None:
+    """Refuse the content of a bundle.json of another format or tokenizer, with parts missing or values out of range."""
+    if not isinstance(settings, dict) or settings.get("format") != format_:
+        raise ValueError(f"is not a bundle of format {format_}")
+    if missing := sorted(REQUIRED - settings.keys()):
+        raise ValueError(f"lacks {', '.join(missing)}")
+    for name, fits in SETTINGS.items():
+        if name in settings and not fits(settings[name]):
+            raise ValueError(f"{name} is {_shortened(settings[name])}, which melody cannot take")
+    if settings["tokenizer"] != tokenizer:
+        raise ValueError(f"its tokenizer is {_shortened(settings['tokenizer'])}, not melody's own")
+
+
+def _place(item: tuple[str, Any]) -> int:
+    name, entry = item
+    return int(_described(name, entry)[2][0])
+
+
+def _described(name: str, entry: Any) -> tuple[np.dtype[Any], list[int], tuple[int, int]]:
+    """The type, shape and place of a tensor as the header has them."""
+    dtype: Any
+    shape: Any
+    try:
+        dtype, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    except (TypeError, KeyError, ValueError):
+        raise ValueError(f"tensor {name[:60]!r} lacks its type, shape or place") from None
+    if not isinstance(dtype, str) or dtype not in WEIGHT_TYPES:
+        raise ValueError(f"tensor {name[:60]!r} is of type {str(dtype)[:20]}; weights are {' or '.join(WEIGHT_TYPES)}")
+    if not isinstance(shape, list) or len(shape) > 8 or not all(_is_size(n) for n in [*shape, first, last]):
+        raise ValueError(f"tensor {name[:60]!r} has an impossible shape or place")
+    return WEIGHT_TYPES[dtype], shape, (first, last)
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**40
+
+
+def _rows(archive: zipfile.ZipFile, name: str) -> int:
+    """The length of an array in an archive, whose header tells no more than there is."""
+    part = archive.getinfo(f"{name}.npy")
+    with archive.open(part) as file:
+        start = np.lib.format.read_magic(file)
+        if start != (1, 0):
+            raise ValueError(f"{name}: is of an unknown format")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=10_000)
+        left = part.file_size - file.tell()
+    kind = dtype.kind if dtype.kind == "U" else f"{dtype.kind}{dtype.itemsize}"
+    if kind != INDEX_TYPES[name] or len(shape) != 1 or not dtype.itemsize or shape[0] * dtype.itemsize != left:
+        raise ValueError(f"{name}: is not the array it should be")
+    return int(shape[0])
+
+
+def _is_count(value: Any, most: int, least: int = 0) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _is_number(value: Any, least: float, most: float) -> bool:
+    return type(value) in (int, float) and least <= value <= most
+
+
+def _is_text(value: Any, pattern: str = r"[^\x00-\x08\x0e-\x1f\x7f-\x9f]{0,10000}") -> bool:
+    """Whether it is text, by default without what a terminal would act on."""
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _is_list(values: Any, fits: Callable[[Any], bool], most: int) -> bool:
+    return isinstance(values, list) and len(values) <= most and all(map(fits, values))
+
+
+def _are_files(files: Any) -> bool:
+    """Plain names in the bundle's own folder, each with a SHA-256."""
+    return isinstance(files, dict) and all(_is_text(n, NAME) and _is_text(h, HASH) for n, h in files.items())
+
+
+def _is_model(model: Any) -> bool:
+    """Options of which none is absurd; `melody.models` knows their names."""
+    return isinstance(model, dict) and all(_is_option(key, value) for key, value in model.items())
+
+
+def _is_option(key: str, value: Any) -> bool:
+    if key in MOST_OF:
+        return _is_count(value, MOST_OF[key], 1)
+    if isinstance(value, dict):
+        return all(not isinstance(v, dict) and _is_option(k, v) for k, v in value.items())
+    return value is None or isinstance(value, bool) or _is_text(value) or _is_number(value, 0, MOST_OF_ANY)
+
+
+def _is_track(track: Any) -> bool:
+    return (
+        isinstance(track, dict)
+        and track.keys() == TRACK.keys()
+        and all(fits(track[name]) for name, fits in TRACK.items())
+        and track["lowest"] <= track["highest"]
+    )
+
+
+def _is_originality(value: Any) -> bool:
+    rows = value.get("held_out", []) if isinstance(value, dict) else None
+    return _is_list(rows, lambda row: _is_text(row, r"(\d{1,9}/\d{1,9}( |$))*"), MOST_VALUES)
+
+
+MOST_OF = {"hidden_size": 8192, "layers": 64}
+MOST_OF_ANY = 65_536  # of whatever else a model counts: heads, states of memory
+NAME, HASH = r"[A-Za-z0-9][\w.-]{0,99}", r"[0-9a-f]{64}"
+TRACK: dict[str, Callable[[Any], bool]] = {
+    "name": _is_text,
+    "program": lambda value: _is_count(value, 127),
+    "drums": lambda value: isinstance(value, bool),
+    "lowest": lambda value: _is_count(value, 127),
+    "highest": lambda value: _is_count(value, 127),
+    "mean": lambda value: _is_number(value, 0, 127),
+    "polyphony": lambda value: _is_count(value, 128, 1),
+}
+SETTINGS: dict[str, Callable[[Any], bool]] = {
+    "name": lambda value: _is_text(value, NAME),
+    "model": _is_model,
+    "tokenizer": lambda value: isinstance(value, dict),
+    "tracks": lambda value: _is_list(value, _is_track, 32) and bool(value),
+    "files": _are_files,
+    "vocabulary_hash": lambda value: _is_text(value, HASH),
+    "tempo_qpm": lambda value: _is_number(value, 4, 1000),
+    "style_rules": lambda value: _is_list(value, _is_text, 100),
+    "styles": lambda value: _is_list(value, _is_text, 15),
+    "density_limits": lambda value: _is_list(value, lambda limit: _is_number(limit, 0, 1e9), 2) and len(value) == 2,
+    "originality": _is_originality,
+    "description": _is_text,
+    "licence": _is_text,
+    "corpus": _is_text,
+    "scores": lambda value: isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values()),
+}
+REQUIRED = {"name", "model", "tokenizer", "tracks", "files", "vocabulary_hash", "tempo_qpm"}
+
+
+def _shortened(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
