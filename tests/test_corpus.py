@@ -1,6 +1,7 @@
 """Corpora: folders end to end, duplicates, clusters and splits, and the chorale recipe."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from symusic import KeySignature, TimeSignature, Track
 
 from melody.corpus import TokenStore, prepare
 from melody.corpus.duplicates import clusters, draw_split, fingerprint, interval_grams
-from melody.corpus.pieces import Dropped, Piece, music_files, read_item, read_pieces
+from melody.corpus.pieces import Dropped, Piece, music_files, read_file, read_item, read_pieces
 from melody.corpus.prepare import allowed_shifts, drop_duplicates, pitch_limits
 from melody.corpus.recipe import SPLITS, load_pieces, load_recipe, recipe_folders
 from melody.errors import ConfigError, MelodyError
@@ -239,6 +240,14 @@ def test_a_book_of_abc_tunes_is_many_pieces(tmp_path: Path) -> None:
     assert [drop.name for drop in report.dropped] == ["book.abc#2"]
     store = TokenStore.open(tmp_path / "store")
     assert sorted(n for s in store.splits for n in store.split(s).names) == ["book.abc#1", "book.abc#3", "one.abc"]
+
+
+def test_a_giant_book_of_tunes_costs_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("melody.abc.MAX_FILE_BYTES", 20)
+    (tmp_path / "book.abc").write_text("X:1\nM:4/4\nL:1/4\nK:C\nCDEF |")
+    (dropped,) = read_item("book.abc", partial(read_file, root=tmp_path), 6)
+    assert isinstance(dropped, Dropped)
+    assert dropped.reason == "LimitExceeded"
 
 
 def test_the_split_of_a_folder_follows_the_seed(folder: Path, tmp_path: Path) -> None:

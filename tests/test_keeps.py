@@ -91,9 +91,9 @@ def test_every_event_of_some_real_files_stays(composers, data_folder: Path, arch
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("archive", ARCHIVES)
-def test_every_event_of_one_real_file_in_ten_stays(composers, data_folder: Path, archive: str):
-    count, losses = composed_on(composers[archive == "groove"], data_folder, archive, 10)
-    assert count > 10
+def test_every_event_of_one_real_file_in_fifty_stays(composers, data_folder: Path, archive: str):
+    count, losses = composed_on(composers[archive == "groove"], data_folder, archive, 50)
+    assert count
     assert not losses

@@ -21,7 +21,8 @@ def register(app: typer.Typer) -> None:
 
 def prepare(
     corpus: Annotated[
-        str, typer.Argument(help="A recipe's name (chorale, folk, pop, drums, lied), or a folder or archive of your own.")
+        str,
+        typer.Argument(help="A recipe's name (chorale, folk, pop, drums, lied), or a folder or archive of your own."),
     ],
     local: Annotated[
         Path | None, typer.Option("--from", help="A recipe's music at hand, folder or archive; default: fetched.")

@@ -31,10 +31,14 @@ class Output:
 def refuse_existing(output: Output, names: Sequence[Path], inputs: Sequence[Path | None] = ()) -> None:
     """Raise `MelodyError`, before anything is composed, where a file is there that may not be overwritten.
 
-    What was given as an input never may.
+    What was given as an input never may. So it is with a page that nothing here can engrave.
     """
     from melody.files import refuse_overwrite
 
+    if ".svg" in output.extras:
+        from melody.export import require_verovio
+
+        require_verovio()
     given = [path for path in inputs if path and path.exists()]
     for path in (name.with_suffix(suffix) for name in names for suffix in (name.suffix, *output.extras)):
         if path.exists() and any(path.samefile(other) for other in given):
@@ -99,15 +103,31 @@ def write_take(output: Output, take: "Take", name: Path, reading: "Reading | Non
     title, texts = (reading.title, reading.texts) if reading and not take.settings["only_new"] else ("", ())
     files = {"midi": str(melody.write(take, name, title=title, texts=texts, force=output.force))}
     for suffix in output.extras:
-        path = name.with_suffix(suffix)
-        if suffix == ".png":
-            from melody.render.pianoroll import draw
-
-            draw(take.score, path, primer_ticks=take.first_new_tick, title=name.stem, force=output.force)
-        else:
-            melody.render(take, path, soundfont=output.soundfont, force=output.force)
-        files[suffix[1:]] = str(path)
+        for number, path in enumerate(_write_extra(output, take, name.with_suffix(suffix), title or name.stem), 1):
+            files[suffix[1:] if number == 1 else f"{suffix[1:]}-page{number}"] = str(path)
     return files
+
+
+def _write_extra(output: Output, take: "Take", path: Path, title: str) -> list[Path]:
+    """Write what the suffix of `path` says; several files where a page does not hold it all."""
+    from melody import export
+
+    score, force = take.score, output.force
+    if path.suffix == ".png":
+        from melody.render.pianoroll import draw
+
+        draw(score, path, primer_ticks=take.first_new_tick, title=path.stem, force=force)
+    elif path.suffix == ".musicxml":
+        export.write_musicxml(score, path, title=title, tidy=True, force=force)
+    elif path.suffix == ".svg":
+        return export.write_svg(score, path, title=title, force=force)
+    elif path.suffix == ".dawproject":
+        export.write_dawproject(score, path, title=title, force=force)
+    else:
+        import melody
+
+        melody.render(take, path, soundfont=output.soundfont, force=force)
+    return [path]
 
 
 def _described(take: "Take", files: dict[str, str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,12 @@ SUFFIXES = (".mid", ".midi", ".kar", ".musicxml", ".xml", ".mxl", ".abc")
 
 # What an item of a corpus (mostly a file) holds: for each piece, by name, its score or why it cannot be read.
 Reader = Callable[[str], Mapping[str, Score | MelodyError]]
+
+
+class ItemReader(Protocol):
+    """A reader of the items in a folder."""
+
+    def __call__(self, item: str, root: Path) -> Mapping[str, Score | MelodyError]: ...
 
 
 class LeftOut(MelodyError):
@@ -65,13 +71,13 @@ def music_files(folder: Path) -> list[str]:
     return sorted(f.as_posix() for f in files if not any(part.startswith(".") for part in f.parts))
 
 
-def read_file(name: str, root: Path) -> dict[str, Score | MelodyError]:
+def read_file(item: str, root: Path) -> dict[str, Score | MelodyError]:
     """The scores of a file in a folder: one, or of a book of ABC tunes each as NAME#1, NAME#2 and so on."""
     from melody.reading import read
 
-    if name.lower().endswith(".abc"):
-        return _read_tunes(name, root)
-    return {name: read(root / name)}
+    if item.lower().endswith(".abc"):
+        return _read_tunes(item, root)
+    return {item: read(root / item)}
 
 
 def _read_tunes(name: str, root: Path) -> dict[str, Score | MelodyError]:

@@ -9,8 +9,8 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +19,7 @@ import numpy as np
 
 from melody.corpus.archives import opened
 from melody.corpus.duplicates import clusters, draw_split
-from melody.corpus.pieces import SUFFIXES, Dropped, Piece, music_files, read_file, read_pieces
+from melody.corpus.pieces import SUFFIXES, Dropped, ItemReader, Piece, music_files, read_file, read_pieces
 from melody.corpus.recipe import (
     READERS,
     SPLITS,
@@ -35,7 +35,7 @@ from melody.corpus.recipe import (
 from melody.corpus.retokenize import learn_miditok, retokenized
 from melody.corpus.store import StoredPiece, TokenStore, check_place, write_store
 from melody.errors import MelodyError, UsageError
-from melody.score import Ints, Score
+from melody.score import Ints
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import STYLES
 
@@ -51,7 +51,7 @@ class Corpus:
 
     name: str
     items: Callable[[Path], list[str]]
-    read: Callable[[str, Path], Mapping[str, Score | MelodyError]]
+    read: ItemReader
     root: contextlib.AbstractContextManager[Path]
     out: Path
     recipe: Recipe | None = None

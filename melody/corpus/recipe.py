@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +22,7 @@ import melody.errors
 from melody.corpus import drums, folk, lied, pop
 from melody.corpus.archives import fetch, opened
 from melody.corpus.chorale import read_chorale
+from melody.corpus.pieces import ItemReader
 from melody.errors import ConfigError, MelodyError, UsageError
 from melody.score import Score
 
@@ -32,9 +33,9 @@ SPLITS = ("train", "valid", "test")
 class RecipeReader:
     """How a corpus is found in a folder and read."""
 
-    read: Callable[[str, Path], Mapping[str, Score | MelodyError]]  # an item, in a folder: its pieces by name
+    read: ItemReader  # an item, in a folder: its pieces by name
     items: Callable[[Path], list[str]] | None = None  # the items in a folder; None: the pieces of split.json
-    suffixes: tuple[str, ...] = ()  # of the files it wants of an archive
+    wanted: Callable[[str], bool] = lambda _: True  # the files that it needs of an archive, by path
     split: Callable[[Path], dict[str, str]] | None = None  # a published one; None: drawn by cluster
 
 
@@ -42,12 +43,16 @@ def _read_chorale(item: str, root: Path) -> dict[str, Score | MelodyError]:
     return {item: read_chorale(item)}  # wherever: music21 knows where it is
 
 
+def _ending(*suffixes: str) -> Callable[[str], bool]:
+    return lambda path: path.lower().endswith(suffixes)
+
+
 READERS = {
     "chorale": RecipeReader(_read_chorale),
-    "drums": RecipeReader(drums.read_drums, drums.items, (".mid", ".csv"), drums.official_split),
-    "folk": RecipeReader(folk.read_folk, folk.items, (".mid",)),
-    "lied": RecipeReader(lied.read_lied, lied.items, (".mid", ".mxl")),
-    "pop": RecipeReader(pop.read_pop, pop.items, (".mid", ".txt")),
+    "drums": RecipeReader(drums.read_drums, drums.items, _ending(".mid", ".csv"), drums.official_split),
+    "folk": RecipeReader(folk.read_folk, folk.items, folk.is_wanted),
+    "lied": RecipeReader(lied.read_lied, lied.items, _ending(".mid", ".mxl")),
+    "pop": RecipeReader(pop.read_pop, pop.items, _ending(".mid", ".txt")),
 }
 
 
@@ -144,7 +149,7 @@ def source_folder(recipe: Recipe, local: Path | None) -> Iterator[Path]:
 
     Raises `MelodyError` where it cannot be had, with the line that says where to get it.
     """
-    origin, suffixes = recipe.origin, READERS[recipe.reader].suffixes
+    origin = recipe.origin
     if origin is None:
         if local is not None:
             raise UsageError(f"{recipe.name}: comes with music21 (pip install music21); leave --from away")
@@ -156,7 +161,7 @@ def source_folder(recipe: Recipe, local: Path | None) -> Iterator[Path]:
             local = _fetched(recipe.name, origin, Path(folder))
         elif not local.exists():
             raise MelodyError(f"{local}: not there; {_where(recipe.name, origin)}")
-        yield stack.enter_context(opened(local, lambda path: path.lower().endswith(suffixes)))
+        yield stack.enter_context(opened(local, READERS[recipe.reader].wanted))
 
 
 def _fetched(name: str, origin: Origin, folder: Path) -> Path:

@@ -1,0 +1,76 @@
+"""The Groove MIDI Dataset: drummers on an electronic kit, as General MIDI drums on the grid.
+
+The kit (Roland TD-11) has pitches of its own for rims and edges; each goes to the General MIDI drum that sounds like it
+(a rim shot is a snare, the edge of a crash no splash). Timing goes to the subdivision of each beat that fits; the
+deviation from it is lost, dynamics stay. The length of a hit says nothing on drums and is a sixteenth throughout, which
+also mends those of no length. Two hits of one drum that fall together become the louder one.
+Source: Gillick et al., Learning to Groove with Inverse Sequence Transformations, ICML 2019.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from symusic import Track
+
+from melody.corpus.beats import snapped, subdivisions
+from melody.corpus.pieces import LeftOut, one_piece
+from melody.errors import MelodyError
+from melody.reading import read
+from melody.score import GRID, Notes, Score, notes_of, set_notes, without_overlaps
+
+_FILE = re.compile(r"(?:^|/)(drummer\d+/[\w-]+/[\w-]+_(beat|fill)_[\w-]+)\.mid$")
+FOLD = {22: 42, 26: 46, 40: 38, 47: 45, 50: 48, 52: 57, 55: 49, 58: 43, 59: 51}
+LEAST_HITS = 8
+HIT = GRID // 4  # ticks
+
+
+def items(root: Path) -> list[str]:
+    """The performances below `root`, by path."""
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*.mid") if _FILE.search(path.as_posix()))
+
+
+def name_of(item: str) -> str:
+    """``fill/drummer1/session1/...``: what it is goes first, as the style that a model may be asked for."""
+    match = _FILE.search(item)
+    assert match
+    return f"{'groove' if match[2] == 'beat' else 'fill'}/{match[1]}"
+
+
+def read_drums(item: str, root: Path) -> Mapping[str, Score | MelodyError]:
+    """One performance."""
+    return one_piece(name_of(item), lambda: performance(read(root / item)))
+
+
+def performance(score: Score) -> Score:
+    """The drums of a score on the grid; raises `LeftOut` where there are fewer than eight hits."""
+    result = on_grid(score)
+    if len(result.tracks[0].notes) < LEAST_HITS:
+        raise LeftOut(f"fewer than {LEAST_HITS} hits")
+    return result
+
+
+def on_grid(score: Score) -> Score:
+    """The drums of a score as one track of General MIDI on the grid."""
+    tracks = [notes_of(track) for track in score.tracks if track.is_drum]
+    notes = Notes(*(np.concatenate([n[column] for n in tracks] or [np.zeros(0, np.int64)]) for column in range(4)))
+    ticks = notes.onset * GRID / score.tpq
+    pitch = np.array([FOLD.get(pitch, pitch) for pitch in notes.pitch.tolist()], np.int64)
+    onset = snapped(ticks, subdivisions(ticks, pitch))
+    result = score.resample(GRID, 1)
+    result.key_signatures = []
+    track = Track("Drums", 0, True)
+    set_notes(track, without_overlaps(Notes(onset, np.full(len(onset), HIT), pitch, notes.velocity)))
+    result.tracks = [track]
+    return result
+
+
+def official_split(root: Path) -> dict[str, str]:
+    """The published split, of `info.csv`."""
+    import csv
+
+    path = next(root.rglob("info.csv"))
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name_of(row["midi_filename"]): {"validation": "valid"}.get(row["split"], row["split"]) for row in rows}

@@ -1,0 +1,38 @@
+"""XML documents and the zip archives that hold them: the same content always gives the same bytes."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def add(parent: Element, tag: str, text: object = None, **attributes: object) -> Element:
+    """A new child; in names of attributes `_` stands for `-`. What XML cannot hold is left out of texts."""
+    child = SubElement(parent, tag, {name.replace("_", "-"): printable(value) for name, value in attributes.items()})
+    if text is not None:
+        child.text = printable(text)
+    return child
+
+
+def printable(value: object) -> str:
+    """As text, without control characters, which XML forbids."""
+    return "".join(c for c in str(value) if c.isprintable())
+
+
+def document(root: Element, doctype: bytes = b"") -> bytes:
+    """An indented document in UTF-8."""
+    indent(root, " ")
+    body: bytes = tostring(root, "utf-8")
+    return _DECLARATION + doctype + body + b"\n"
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """A zip archive of files by name."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, data in files.items():
+            target.writestr(zipfile.ZipInfo(name, _EPOCH), data, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
