@@ -19,6 +19,7 @@ from melody.chords import chord_tones_on_strong_beats, laid_out, parse_progressi
 from melody.corpus import open_store
 from melody.evaluation.likelihood import token_nats
 from melody.generation import Composer, Take
+from melody.generation.density import HoldDensity
 from melody.generation.following import nats_after
 from melody.generation.settings import settings_of
 from melody.generation.task import make_ready
@@ -33,10 +34,10 @@ TOKENIZER = EventTokenizer()
 
 
 def chords(composer: Composer, takes: int) -> list[dict[str, Any]]:
-    """Chord tones on strong beats, with chords asked for and without, from the same seeds."""
+    """Chord tones on strong beats: held to the chords, as the model likes with them, and without; the same seeds."""
     rows = []
     for text in PROGRESSIONS:
-        asked = {"with": {"chords": text}, "strict": {"chords": text, "strict_chords": True}, "without": {}}
+        asked = {"strict": {"chords": text}, "loose": {"chords": text, "strict_chords": False}, "none": {}}
         row: dict[str, Any] = {"chords": text}
         for name, options in asked.items():
             found = composer.compose(takes=takes, seed=1, bars=8, meter=(4, 4), **options)
@@ -60,7 +61,7 @@ def densities(composer: Composer, takes: int) -> list[dict[str, Any]]:
     rows = []
     for density in (None, "low", "medium", "high"):
         task = make_ready(composer.bundle, composer.engine, None, settings_of({"meter": (4, 4), "density": density}))
-        free = replace(task, rules=[rule for rule in task.rules if "hold_density" not in rule.__qualname__])
+        free = replace(task, rules=[rule for rule in task.rules if not isinstance(rule, HoldDensity)])
         found = composer._compose(free, 2, range(1, takes + 1))
         rows.append({"density": density or "not told", "onsets a quarter": float(np.mean([*map(_onsets, found)]))})
     return rows

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from melody.errors import UsageError
 from melody.key import FLAT_NAMES, LETTERS, SHARP_NAMES, Key
-from melody.score import Ints, Notes, Score, bars, meters, notes_of
+from melody.score import Ints, Notes, Score, bars, has_strong_middle, meters, notes_of
 
 OCTAVE = 12
 
@@ -459,5 +459,5 @@ def _strong_ticks(score: Score) -> Ints:
     place = np.searchsorted([change[0] for change in changes], lines[:-1], side="right") - 1
     units = np.array([change[1] for change in changes])[place]
     length = np.diff(lines)
-    halved = (units % 4 == 0) & (length % 2 == 0)
+    halved = has_strong_middle(units) & (length % 2 == 0)
     return np.union1d(lines[:-1], (lines[:-1] + length // 2)[halved])

@@ -127,6 +127,11 @@ def bars(score: Score, end: int | None = None) -> Ints:
     return result[: int(np.searchsorted(result, end)) + 1]  # a rounded line may reach the end already
 
 
+def has_strong_middle(numerator: Any) -> Any:
+    """Whether a bar of so many units (an int, or an array of ints) has a second strong beat, in its middle."""
+    return numerator % 4 == 0
+
+
 def bar_length(numerator: int, denominator: int, tpq: int) -> Fraction:
     """Ticks of a bar; a fraction where the meter does not fit the resolution."""
     return Fraction(4 * tpq * numerator, denominator)

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.key import Key, estimate_key
-from melody.score import Ints, Notes, Score, bars, meters, notes_of
+from melody.score import Ints, Notes, Score, bars, has_strong_middle, meters, notes_of
 
 REST = -1
 OCTAVE = 12
@@ -161,7 +161,7 @@ def is_strong_beat(score: Score, tick: int) -> bool:
     bar = int(np.searchsorted(lines, tick, side="right")) - 1
     numerator = [change[1] for change in meters(score) if change[0] <= tick][-1]
     position, length = tick - int(lines[bar]), int(lines[bar + 1] - lines[bar])
-    return position == 0 or (numerator % 4 == 0 and 2 * position == length)
+    return position == 0 or bool(has_strong_middle(numerator) and 2 * position == length)
 
 
 def examine(score: Score, key: Key | None = None) -> VoiceLeading:

@@ -157,13 +157,14 @@ PEERS = {"symusic": symusic_reads, "pretty_midi": pretty_midi_reads, "mido": mid
 def _child(reader: Callable[[Case], Read], case: Case, limit: int, pipe: Connection) -> None:
     if limit:
         resource.setrlimit(resource.RLIMIT_AS, (limit << 20, limit << 20))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of the process that we were forked from
     try:
         verdict = judge(case, reader(case))
     except Exception as error:
         verdict = ("raised", f"{type(error).__name__}: {error}"[:200])
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     seconds = sum(usage.ru_utime + usage.ru_stime for usage in used)  # of work: other processes do not count
-    pipe.send((*verdict, seconds, max(usage.ru_maxrss for usage in used) / 1024))
+    pipe.send((*verdict, seconds, max(used[0].ru_maxrss - before, used[1].ru_maxrss) / 1024))
 
 
 def run_case(reader: Callable[[Case], Read], case: Case, memory_limit: int = 0, patience: float = 60.0) -> Outcome:

@@ -92,7 +92,10 @@ def test_deterministic_decoding_ignores_the_seed(theme: Path, option: list[str])
 
 def test_nothing_is_overwritten_without_force(theme: Path, capsys):
     before = theme.read_bytes()
-    message = failure(capsys, 1, "compose", "theme.mid", "--bars", "2", "--out", "theme.mid")
+    for force in ((), ("--force",)):  # what was given is never overwritten
+        message = failure(capsys, 1, "compose", "theme.mid", "--bars", "2", "--out", "theme.mid", *force)
+        assert "is what you gave" in message
+    message = failure(capsys, 1, "compose", "--bars", "2", "--out", "theme.mid")
     assert "exists" in message
     assert "--force" in message
     assert theme.read_bytes() == before

@@ -45,9 +45,9 @@ def test_with_composes_around(theme: Path, capsys):
 
 
 def test_chords_are_counted(theme: Path, capsys):
-    report = report_of(capsys, "--chords", "C G7 | Am F", "--bars", "4", "--seed", "2", "--strict-chords")
+    report = report_of(capsys, "--chords", "C G7 | Am F", "--bars", "4", "--seed", "2")
     assert report["takes"][0]["chord_tones"] > 0.8
-    assert run(["compose", "--chords", "C G7", "--bars", "2", "--seed", "2"]) == 0
+    assert run(["compose", "--chords", "C G7", "--bars", "2", "--seed", "3"]) == 0
     assert "% chord tones" in capsys.readouterr().out
 
 
@@ -89,14 +89,14 @@ def test_replay_knows_all_of_it(theme: Path, arguments: list[str]):
     ("arguments", "message"),
     [
         (["theme.mid", "--fill", "two"], "write the first and the last bar, as 5-8"),
-        (["theme.mid", "--fill", "3-9"], "the file has 4 bars"),
+        (["theme.mid", "--fill", "3-9"], "the file ends with bar 4"),
         (["--with", "Melody"], "of what? give a file too"),
         (["theme.mid", "--chords", "Am H"], "its root is no letter from A to G"),
         (["theme.mid", "--density", "full"], "choose low, medium or high"),
         (["theme.mid", "--keep", "all"], "choose rhythm or pitches"),
         (["theme.mid", "--style", "jazz"], "one style alone"),
         (["theme.mid", "--follow", "--takes", "2"], "one take as it grows"),
-        (["theme.mid", "--follow", "--beam-width", "2"], "use compose"),
+        (["theme.mid", "--follow", "--beam-width", "2"], "leave out beams"),
     ],
 )
 def test_mistakes_are_one_line(theme: Path, arguments: list[str], message: str, capsys):

@@ -297,5 +297,5 @@ def test_all_real_files_pass_through_tokens_without_loss(data_folder: Path) -> N
 def test_memory_is_judged_in_a_process_of_its_own() -> None:
     outcome = run_case(melody_reads, ODD[0])
     assert (outcome.verdict, outcome.detail) == ("unsaid", "")
-    assert 0 < outcome.megabytes < MOST_MEGABYTES
+    assert 0 <= outcome.megabytes < MOST_MEGABYTES
     assert run_case(lambda case: os._exit(3), ODD[0]).verdict == "crashed"  # type: ignore[arg-type, return-value]

@@ -115,7 +115,7 @@ def test_the_first_candidate_is_the_take_without_others(composer):
 
 @pytest.mark.parametrize("search", [{"best_of": 2}, {"beam_width": 2}])
 def test_a_stream_does_not_search(composer, search):
-    with pytest.raises(UsageError, match="whole takes"):
+    with pytest.raises(UsageError, match="followed as it is drawn"):
         next(composer.stream(tune(), bars=2, **search))
 
 

@@ -19,7 +19,7 @@ COMMANDS = next(code for language, code in BLOCKS if language == "bash" and "--r
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with the README's theme.mid (four bars for a soprano and a bass) and tune.mid (the soprano)."""
+    """A working directory with the README's theme.mid, four bars for two voices, and tune.mid, the soprano alone."""
     monkeypatch.chdir(tmp_path)
     score = Score(480)
     score.time_signatures, score.tempos = [TimeSignature(0, 4, 4)], [Tempo(0, qpm=92)]

@@ -166,11 +166,12 @@ def compose(
     strict_chords: Annotated[
         bool,
         typer.Option(
-            "--strict-chords",
-            help="Every note that begins on a strong beat, or with a chord, belongs to it.",
+            "--strict-chords/--loose-chords",
+            help="Whether every note that begins on a strong beat, or with a chord, belongs to it; loose: as the model "
+            "likes, about seven in ten.",
             rich_help_panel=CONTROL,
         ),
-    ] = False,
+    ] = True,
     density: Annotated[
         str | None,
         typer.Option(
@@ -186,7 +187,7 @@ def compose(
     no_repeat: Annotated[
         int | None,
         typer.Option(
-            help="No track writes N notes in a row again that it wrote before.", metavar="N", rich_help_panel=CONTROL
+            help="No track writes N notes in a row that stand among its last 128.", metavar="N", rich_help_panel=CONTROL
         ),
     ] = None,
     max_polyphony: Annotated[
@@ -240,6 +241,16 @@ def compose(
     flac: Annotated[bool, typer.Option("--flac", help="Also as FLAC.", rich_help_panel=OUTPUT)] = False,
     mp3: Annotated[bool, typer.Option("--mp3", help="Also as MP3.", rich_help_panel=OUTPUT)] = False,
     png: Annotated[bool, typer.Option("--png", help="Also a piano roll.", rich_help_panel=OUTPUT)] = False,
+    musicxml: Annotated[
+        bool, typer.Option("--musicxml", help="Also as MusicXML, for notation programs.", rich_help_panel=OUTPUT)
+    ] = False,
+    svg: Annotated[
+        bool, typer.Option("--svg", help="Also as engraved pages; needs melody[notation].", rich_help_panel=OUTPUT)
+    ] = False,
+    dawproject: Annotated[
+        bool,
+        typer.Option("--dawproject", help="Also as a project for Bitwig, Studio One, Cubase.", rich_help_panel=OUTPUT),
+    ] = False,
     soundfont: Annotated[Path | None, typer.Option(help="SoundFont of the sound.", rich_help_panel=OUTPUT)] = None,
     engine: Annotated[str, typer.Option(help="onnx, or torch as the reference.", rich_help_panel=OUTPUT)] = "onnx",
     as_json: Annotated[bool, typer.Option("--json", help="A report for programs.", rich_help_panel=OUTPUT)] = False,
@@ -256,7 +267,8 @@ def compose(
     from melody.generation.ranges import parse_ranges
 
     report = Report(as_json)
-    extras = [suffix for suffix, wanted in ((".wav", wav), (".flac", flac), (".mp3", mp3), (".png", png)) if wanted]
+    sound, sight = {".wav": wav, ".flac": flac, ".mp3": mp3}, {".png": png, ".musicxml": musicxml, ".svg": svg}
+    extras = [suffix for suffix, wanted in (sound | sight | {".dawproject": dawproject}).items() if wanted]
     output = Output(report, extras, soundfont, force)
     if replay:
         given = _given(context)
@@ -299,7 +311,9 @@ def names_of_takes(out: Path, stem: str, seed: int, takes: int) -> list[Path]:
     if out.suffix.lower() in (".mid", ".midi"):
         return [out] if takes == 1 else [out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(1, takes + 1)]
     if out.suffix and not out.is_dir():
-        raise UsageError(f"--out {out}: give a .mid file or a folder; --wav, --flac, --mp3 and --png write beside it")
+        raise UsageError(
+            f"--out {out}: give a .mid file or a folder; --wav, --png, --musicxml and so on write beside it"
+        )
     return [out / f"{stem}-{seed}-{number}.mid" for number in range(1, takes + 1)]
 
 

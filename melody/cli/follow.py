@@ -20,6 +20,8 @@ def followed(
         raise UsageError("--follow shows one take as it grows; leave out --takes")
     stream = composer.stream(theme, seed=seed, **options)
     names = [track.name for track in theme.tracks] if theme else [info.name for info in composer.bundle.tracks]
+    if options["with_tracks"]:  # a melody alone gets the model's other tracks
+        names += [info.name for info in composer.bundle.tracks if info.name not in names]
     line: list[NewNote] = []
     while True:
         try:

@@ -17,7 +17,10 @@ from melody.errors import MelodyError, UnreadableFile, UsageError
 if TYPE_CHECKING:
     from melody.generation import Composer
 
-ALLOWED = {"primer", "model", "replay", "out", "wav", "flac", "mp3", "png", "soundfont", "as_json", "force"}
+ALLOWED = {"primer", "model", "replay", "out", "soundfont", "as_json", "force"} | {
+    *("wav", "flac", "mp3", "png", "musicxml", "svg", "dawproject"),
+}
+OPTIONS = {"ranges": "range", "tracks": "track", "around": "with", "ending": "no-ending"}  # where names differ
 
 
 def rebuild(file: Path, primer: Path | None, model: str | None, out: Path, output: Output, given: set[str]) -> int:
@@ -26,7 +29,7 @@ def rebuild(file: Path, primer: Path | None, model: str | None, out: Path, outpu
     Raises `MelodyError` where it holds no settings, or another primer or model is here than it was made with.
     """
     if others := sorted(given - ALLOWED):
-        option = others[0].replace("ranges", "range").replace("_", "-")
+        option = OPTIONS.get(others[0], others[0]).replace("_", "-")
         raise UsageError(f"--replay takes its settings from the file; leave out --{option}")
     version, settings = embedded(file)
     name = out if out.suffix.lower() in (".mid", ".midi") else out / f"{file.stem}-replay.mid"

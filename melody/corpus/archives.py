@@ -67,6 +67,8 @@ def unpack(archive: Path, target: Path, wanted: Wanted = lambda _: True) -> list
     `LimitExceeded` past a limit. What was unpacked before that stays in `target`, which is the caller's.
     """
     try:
+        if not archive.is_file():  # a pipe would let us wait for ever
+            raise UnreadableFile(f"{archive}: neither a folder nor a file; give one of them")
         size = archive.stat().st_size
         if size > MAX_ARCHIVE_BYTES:
             raise LimitExceeded(f"{archive}: {size:,} bytes; melody unpacks up to {MAX_ARCHIVE_BYTES:,}")

@@ -8,7 +8,7 @@ from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 
 from melody.bundle import Bundle
 from melody.generation.task import Task, key_token
-from melody.generation.view import new_notes
+from melody.generation.view import SCALE, new_notes, own_line
 from melody.key import parse_key
 from melody.score import (
     GRID,
@@ -16,14 +16,11 @@ from melody.score import (
     Ints,
     Notes,
     Score,
-    bars,
-    end_tick,
     notes_of,
+    rescale,
     set_notes,
     without_overlaps,
 )
-
-SCALE = TICKS_PER_QUARTER // GRID
 
 
 class NewNote(NamedTuple):
@@ -113,19 +110,12 @@ def junction(task: Task) -> int:
     """The bar line at which new music begins, in the primer's own ticks (which the grid only approximates)."""
     if task.primer is None or task.view is None:
         return 0
-    return _line(task, task.frame.first)
+    return own_line(task.primer, task.view, task.frame.first)
 
 
 def first_new_grid_tick(task: Task) -> int:
     """The same line on the grid."""
     return task.prefix.reader.bar_start if task.view else 0
-
-
-def _line(task: Task, bar: int) -> int:
-    assert task.primer is not None
-    assert task.view is not None
-    lines = bars(task.primer, max(end_tick(task.primer), int(task.view.lines[-1]) * SCALE))
-    return int(lines[bar])
 
 
 def _blank(bundle: Bundle) -> Score:
@@ -165,7 +155,7 @@ def _clear(score: Score, task: Task) -> None:
     start, stop = lines[task.frame.first], lines[task.frame.stop]
     for index in set(task.frame.tracks.values()):
         notes = notes_of(score.tracks[index])
-        onset = np.round(notes.onset / SCALE)
+        onset = rescale(notes.onset, TICKS_PER_QUARTER, GRID)  # as the view has it
         set_notes(score.tracks[index], notes.take((onset < start) | (onset >= stop)))
 
 
@@ -182,6 +172,7 @@ def _add_maps(score: Score, task: Task, ids: Sequence[int], start: int, bundle: 
         score.key_signatures = [KeySignature(k.time * SCALE, k.key, k.tonality) for k in model.key_signatures]
         return
     if settings.tempo_qpm:
+        score.tempos = [tempo for tempo in score.tempos if tempo.time < start]  # those after the primer's last note
         score.tempos.append(Tempo(start, qpm=settings.tempo_qpm))
     if settings.key:
         score.key_signatures.append(KeySignature(start, *key_token(parse_key(settings.key))))

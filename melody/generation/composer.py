@@ -18,7 +18,6 @@ from melody.chords import Span, chord_tones_on_strong_beats
 from melody.engine import open_engine
 from melody.errors import UsageError
 from melody.generation.assemble import (
-    SCALE,
     NewNote,
     junction,
     only_new_notes,
@@ -33,10 +32,10 @@ from melody.generation.settings import Settings, settings_from, settings_of
 from melody.generation.stochastic_beam import stochastic_beam_search
 from melody.generation.streaming import as_they_come
 from melody.generation.task import Task, make_ready
-from melody.generation.view import keys_of
+from melody.generation.view import SCALE, keys_of, own_line
 from melody.key import estimate_key
 from melody.originality import piece_share
-from melody.score import Score, clip
+from melody.score import Score, bars, clip
 
 BATCH = 16  # takes drawn side by side
 
@@ -109,7 +108,7 @@ class Composer:
         seed = secrets.randbelow(2**31) if seed is None else seed
         task = self._prepare(primer, settings_of(options))
         if task.settings.candidates > 1 or task.settings.beam_width:
-            raise UsageError("a stream gives notes as they are drawn, a search compares whole takes; use compose")
+            raise UsageError("a take is followed as it is drawn: leave out beams and best of; to fill, best of is 1")
         drawn = Continuation([], [])
 
         def tokens() -> Iterator[int]:
@@ -238,7 +237,8 @@ class Composer:
 
 
 def _generator(seed: int, number: int, candidate: int = 1) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=[seed % 2**64, number + (candidate - 1 << 32)]))
+    words = [seed % 2**64, number + (candidate - 1 << 32)]
+    return np.random.Generator(np.random.Philox(key=np.array(words, np.uint64)))
 
 
 def _best(candidates: Sequence[Take]) -> Take:
@@ -260,4 +260,9 @@ def _chord_tones(score: Score, task: Task) -> float | None:
 
 def _new_bars(score: Score, task: Task) -> Score:
     """The bars of the new part alone."""
-    return clip(score, task.frame.first, task.frame.stop)
+    lines, first = bars(score), junction(task)
+    if task.frame.given and task.primer is not None and task.view is not None:
+        stop = own_line(task.primer, task.view, task.frame.stop)
+        return clip(score, int(np.searchsorted(lines, first)), int(np.searchsorted(lines, stop)))
+    place = int(np.searchsorted(lines, first))
+    return clip(score, place, place + task.frame.stop - task.frame.first)

@@ -26,7 +26,7 @@ PITCHES = np.arange(128)
 UNBOUNDED = 2**40  # ticks
 
 
-class Sung(NamedTuple):
+class LineNote(NamedTuple):
     """A note of a line; ticks of the grid."""
 
     onset: int
@@ -37,9 +37,9 @@ class Sung(NamedTuple):
 class Line(NamedTuple):
     """The new notes of a track as one voice."""
 
-    notes: tuple[Sung, ...] = ()  # the last ones, up to LENGTH
+    notes: tuple[LineNote, ...] = ()  # the last ones, up to LENGTH
     copied: Mapping[int, int] = {}  # row of the n-gram that the last note completes: onset of the passage's first note
-    latest: Sung | None = None  # the highest so far of the latest onset, which a higher one may yet replace
+    latest: LineNote | None = None  # the highest so far of the latest onset, which a higher one may yet replace
 
 
 NOTHING = Line()
@@ -48,23 +48,30 @@ NOTHING = Line()
 class CopyReader(Reader):
     """A reader that goes on from another one, and knows what the notes from there on copy."""
 
-    __slots__ = ("index", "lines", "longest_bar", "max_bars")
+    __slots__ = ("given", "index", "lines", "longest_bar", "max_bars")
 
-    def __init__(self, reader: Reader, index: Index, max_bars: float) -> None:
+    def __init__(self, reader: Reader, index: Index, max_bars: float, given: frozenset[int] = frozenset()) -> None:
+        """`given` are tracks whose new notes are the musician's: they are not watched."""
         for name in Reader.__slots__:
             setattr(self, name, getattr(reader, name))
         self.context = reader.context.copy()
         self.index = index
         self.max_bars = max_bars
+        self.given = given
         self.longest_bar = 0  # ticks, of the new ones
         self.lines: Mapping[int, Line] = {}  # by track; replaced, never changed: copies of the reader share it
 
     def _read_Duration(self, value: int) -> None:
-        note = Sung(self.tick, self.length + value + 1, self.pitch)
+        note = LineNote(self.tick, self.length + value + 1, self.pitch)
         super()._read_Duration(value)
         self.longest_bar = max(self.longest_bar, self.bar_ticks)
-        if self.programs[self.track] != DRUMS:
+        if self.watched:
             self.lines = {**self.lines, self.track: self._settled()._replace(latest=note)}
+
+    @property
+    def watched(self) -> bool:
+        """Whether the track under way is one whose copies count."""
+        return self.track >= 0 and self.programs[self.track] != DRUMS and self.track not in self.given
 
     def _settled(self) -> Line:
         """The line of the track under way, with all notes that began before now."""
@@ -141,4 +148,4 @@ class NoLongCopy:
 
     @staticmethod
     def _watches(reader: Reader) -> TypeGuard[CopyReader]:
-        return isinstance(reader, CopyReader) and reader.track >= 0 and reader.programs[reader.track] != DRUMS
+        return isinstance(reader, CopyReader) and reader.watched

@@ -7,13 +7,13 @@ before the bar line; that bounds the next position, and the length of the last n
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from melody.generation.rules import NEVER, Fixed, Mask, Room, Rule
+from melody.generation.rules import NEVER, Fixed, Mask, Room
 from melody.score import GRID
 from melody.tokens import Reader, Vocabulary
-from melody.tokens.channels import DENSITIES
 from melody.tokens.vocabulary import MAX_DURATION
 
 SPACING = GRID // 4  # ticks: onsets that are still missing may have to follow each other as sixteenths
@@ -27,67 +27,68 @@ def onset_bounds(density: str, limits: tuple[float, float], bar_ticks: int) -> t
     return min(least, max(most, 1), fitting), max(most, 1)
 
 
-def hold_density(
-    vocabulary: Vocabulary,
-    density: str,
-    limits: tuple[float, float],
-    rooms: Mapping[int, Room],
-    fixed: Fixed | None,
-    first: int,
-    stop: int,
-) -> Rule:
-    """Every bar from `first` to before `stop` has this density; where notes are fixed, as far as they let it.
+@dataclass(frozen=True)
+class HoldDensity:
+    """The rule that every bar from `first` to before `stop` has this density; where notes are fixed, as they let it.
 
-    It comes after `playable`, whose `rooms` these are.
+    Where the piece `closes`, its last bar may have fewer onsets: it rests on its chord. Comes after `playable`.
     """
-    positions, durations = vocabulary.ids["Position"], vocabulary.ids["Duration"]
-    sustain, bar_id, end_id = (vocabulary.ids[kind][0] for kind in ("Sustain", "Bar", "End"))
-    free = {track: room for track, room in rooms.items() if not fixed or track not in fixed.tracks}
-    assert density in DENSITIES
 
-    def rule(reader: Reader) -> Mask | None:
-        if not first - 1 <= reader.bar < stop:
+    vocabulary: Vocabulary
+    density: str
+    limits: tuple[float, float]
+    free: Mapping[int, Room]  # the tracks without fixed notes
+    fixed: Fixed | None
+    first: int
+    stop: int
+    closes: bool
+
+    def __call__(self, reader: Reader) -> Mask | None:
+        """What may follow (V,)."""
+        if not self.first - 1 <= reader.bar < self.stop:
             return None
         if reader.kind in ("Pitch", "Drum", "Sustain"):
-            return lengths(reader) if reader.track in free else None
-        return places(reader) if reader.bar >= first else None
+            return self._lengths(reader) if reader.track in self.free else None
+        return self._places(reader) if reader.bar >= self.first else None
 
-    def places(reader: Reader) -> Mask:
+    def _bounds(self, bar: int, bar_ticks: int) -> tuple[int, int]:
+        """The least and most onsets of a bar."""
+        least, most = onset_bounds(self.density, self.limits, bar_ticks)
+        is_free = bar < self.first or bar >= self.stop or (self.closes and bar + 1 == self.stop)
+        return (0 if is_free else least), most
+
+    def _places(self, reader: Reader) -> Mask:
         """Not too many positions, and none that leaves too little of the bar."""
-        least, most = onset_bounds(density, limits, reader.bar_ticks)
-        mask = np.ones(len(vocabulary), bool)
+        ids, mask = self.vocabulary.ids, np.ones(len(self.vocabulary), bool)
+        positions = ids["Position"]
+        least, most = self._bounds(reader.bar, reader.bar_ticks)
         if reader.onsets >= most:
             mask[positions.start : positions.stop] = False
-            if fixed and (tick := fixed.next_tick(reader)) < reader.bar_start + reader.bar_ticks:
+            if self.fixed and (tick := self.fixed.next_tick(reader)) < reader.bar_start + reader.bar_ticks:
                 mask[positions.start + tick - reader.bar_start] = True  # what is fixed comes all the same
         missing = least - reader.onsets
         if missing > 0:
-            mask[bar_id] = mask[end_id] = False
+            mask[[ids["Bar"][0], ids["End"][0]]] = False
             mask[positions.start + reader.bar_ticks - SPACING * missing + 1 : positions.stop] = False
         return mask
 
-    def deadline(reader: Reader) -> int:
+    def _deadline(self, reader: Reader) -> int:
         """The latest tick at which some track must be free."""
         line = reader.bar_start + reader.bar_ticks
-        missing = onset_bounds(density, limits, reader.bar_ticks)[0] - reader.onsets if reader.bar >= first else 0
+        missing = self._bounds(reader.bar, reader.bar_ticks)[0] - reader.onsets
         if missing > 0:
             return line - SPACING * missing
-        if reader.bar + 1 < stop:  # the next bar, were it as long as this one
-            return line + reader.bar_ticks - SPACING * onset_bounds(density, limits, reader.bar_ticks)[0]
-        return NEVER
+        least = self._bounds(reader.bar + 1, reader.bar_ticks)[0]  # of the next bar, were it as long as this one
+        return line + reader.bar_ticks - SPACING * least if least else NEVER
 
-    def lengths(reader: Reader) -> Mask | None:
+    def _lengths(self, reader: Reader) -> Mask | None:
         """The note under way ends in time where no other track does."""
-        latest = deadline(reader)
-        others = (room.free_tick(reader, track) for track, room in free.items() if track != reader.track)
-        if min(others, default=NEVER) <= latest:
-            return None
+        latest = self._deadline(reader)
+        others = (room.free_tick(reader, track) for track, room in self.free.items() if track != reader.track)
         room = latest - reader.tick - reader.length
-        if room < 1:
+        if room < 1 or min(others, default=NEVER) <= latest:
             return None
-        mask = np.ones(len(vocabulary), bool)
+        durations, mask = self.vocabulary.ids["Duration"], np.ones(len(self.vocabulary), bool)
         mask[durations.start + room : durations.stop] = False
-        mask[sustain] = room > MAX_DURATION
+        mask[self.vocabulary.ids["Sustain"][0]] = room > MAX_DURATION
         return mask
-
-    return rule

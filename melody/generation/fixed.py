@@ -35,13 +35,9 @@ class FixedNotes:
     def __init__(self, parts: Mapping[int, Notes], pitched: bool = True) -> None:
         """`parts` are notes by the model's track; `pitched` says whether their pitch is fixed too."""
         self.tracks = frozenset(parts)
-        self.pitched = pitched
         self.notes = sorted(note for track, notes in parts.items() for note in _in_order(track, notes, pitched))
         self._keys = [note[:3] for note in self.notes]
         self._parts = parts
-
-    def __len__(self) -> int:
-        return len(self.notes)
 
     def most_at_once(self, track: int) -> int:
         """Of a track's notes, 0 where it has none."""

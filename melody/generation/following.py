@@ -64,4 +64,6 @@ def _span_after(ids: NDArray[np.int32], bar: int, bundle: Bundle) -> tuple[int, 
     """Where the tokens of the bars from `bar` on begin, right after its bar line, and where `FOLLOWING` of them end."""
     lines = np.flatnonzero(ids == bundle.tokenizer.vocabulary.ids["Bar"][0])
     after = bar + FOLLOWING
+    if bar >= len(lines):  # nothing that the model sees sounds there
+        return len(ids), len(ids)
     return int(lines[bar]) + 1, int(lines[after]) if after < len(lines) else len(ids)

@@ -42,11 +42,6 @@ class Frame:
     given: Mapping[int, tuple[Notes, int]] = field(default_factory=dict)  # notes that the model is told, from a tick on
     replaces: bool = False  # what the musician had in these bars of these tracks
 
-    @property
-    def bars(self) -> int:
-        """How many are composed."""
-        return self.stop - self.first
-
 
 def frame_of(
     settings: Settings, primer: Score | None, view: View | None, bundle: Bundle, bars_known: bool = False
@@ -114,7 +109,7 @@ def _filled(settings: Settings, primer: Score, view: View) -> Frame:
     assert settings.fill
     first, stop = settings.fill[0] - 1, settings.fill[1]
     if stop > view.bars:
-        raise UsageError(f"fill {first + 1}-{stop}: the file has {view.bars} bars")
+        raise UsageError(f"fill {first + 1}-{stop}: the file ends with bar {view.bars}")
     names = [track.name for track in primer.tracks]
     wanted = {find_track(names, name, "track") for name in settings.tracks} or set(view.tracks.values())
     for track in wanted - set(view.tracks.values()):
@@ -148,10 +143,11 @@ def _accompanied(settings: Settings, primer: Score, view: View, bundle: Bundle) 
         raise UsageError(f"with {listed}: {view.bars - first} bars are to be composed around, not {settings.bars}")
     added: list[str] = []
     if not others:  # a melody alone gets all the tracks that the model writes beside it
-        for place, info in enumerate(bundle.tracks):
-            if place not in guides:
-                others[place] = len(names) + len(added)
-                added.append(info.name)
+        empty = {track.name.casefold(): number for number, track in enumerate(primer.tracks) if not len(track.notes)}
+        for place in [place for place in range(len(bundle.tracks)) if place not in guides]:
+            name = bundle.tracks[place].name
+            others[place] = empty.get(name.casefold(), len(names) + len(added))
+            added += [name] if others[place] >= len(names) else []
     start, end = int(view.lines[first]), int(view.lines[stop])
     fixed = FixedNotes({place: _between(view.notes[place], start, end) for place in guides})
     given = {place: (view.notes[place], 0) for place in guides}

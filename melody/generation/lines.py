@@ -22,8 +22,12 @@ class Line(NamedTuple):
     notes: Notes
 
 
-def place_lines(tracks: Sequence[Track], wanted: Sequence[TrackInfo]) -> dict[int, Line]:
-    """For each place of the model in use the line on it: pitched on pitched, drums on drums."""
+def place_lines(tracks: Sequence[Track], wanted: Sequence[TrackInfo], names: Sequence[str] = ()) -> dict[int, Line]:
+    """For each place of the model in use the line on it: pitched on pitched, drums on drums.
+
+    A track of a place's name, in `names` one for each track, goes there; a line alone to the highest place in whose
+    range it lies; all others by their pitch.
+    """
     result: dict[int, Line] = {}
     for drums in (False, True):
         places = {place: info for place, info in enumerate(wanted) if info.drums == drums}
@@ -31,10 +35,28 @@ def place_lines(tracks: Sequence[Track], wanted: Sequence[TrackInfo]) -> dict[in
         single = all(info.polyphony == 1 for info in places.values())
         counts = share_out({i: most_at_once(notes) for i, notes in mine.items()}, len(places) if single else 0)
         lines = [Line(i, voice) for i, notes in mine.items() for voice in split(notes, counts[i]) if len(voice.onset)]
-        means = {number: float(np.mean(line.notes.pitch)) for number, line in enumerate(lines)}
-        matched = match_in_order({place: info.mean for place, info in places.items()}, means)
+        matched = _by_name(places, lines, names) or _alone(places, lines)
+        means = {n: float(np.mean(line.notes.pitch)) for n, line in enumerate(lines) if n not in matched.values()}
+        matched |= match_in_order({place: info.mean for place, info in places.items() if place not in matched}, means)
         result |= {place: lines[number] for place, number in matched.items()}
     return result
+
+
+def _by_name(places: Mapping[int, TrackInfo], lines: Sequence[Line], names: Sequence[str]) -> dict[int, int]:
+    """The lines whose track has the name of a place, and no other line nor another track of that name."""
+    called = [names[line.track].strip().casefold() if line.track < len(names) else "" for line in lines]
+    wanted = {info.name.casefold(): place for place, info in places.items()}
+    return {wanted[name]: n for n, name in enumerate(called) if name in wanted and called.count(name) == 1}
+
+
+def _alone(places: Mapping[int, TrackInfo], lines: Sequence[Line]) -> dict[int, int]:
+    """A line alone on the highest place in whose range it lies: a melody is rarely meant as a middle voice."""
+    if len(lines) != 1:
+        return {}
+    pitch = lines[0].notes.pitch
+    highest_first = sorted(places, key=lambda place: -places[place].mean)
+    fitting = [p for p in highest_first if places[p].lowest <= pitch.min() and pitch.max() <= places[p].highest]
+    return {fitting[0]: 0} if fitting else {}
 
 
 def share_out(polyphony: Mapping[int, int], places: int) -> dict[int, int]:

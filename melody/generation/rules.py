@@ -47,15 +47,19 @@ def without(vocabulary: Vocabulary, *kinds: str) -> Mask:
     return mask
 
 
-def exact_bars(vocabulary: Vocabulary, total: int, closes: bool = True, end: int | None = None) -> Rule:
+def exact_bars(
+    vocabulary: Vocabulary, total: int, closes: bool = True, end: int | None = None, sounds: bool = True
+) -> Rule:
     """The piece has `total` bars, no more and no less, and no note sounds past the last bar line.
 
     Where the piece does not close there, composing stops with the bar line after them instead (`Plan.stop`). The tick
-    of the last bar line is `end` where the meters are known, else as if all bars were as long as the one under way.
+    of the last bar line is `end` where the meters are known, else as if all bars were as long as the one under way. In
+    the last bar something `sounds`, else the file would be shorter.
     """
     everything, open_bar, last_bar = (without(vocabulary, *kinds) for kinds in ((), ("End",), ("Bar",)))
     if not closes:
         last_bar = open_bar
+    silent = without(vocabulary, "End", "Bar")
     durations, sustain = vocabulary.ids["Duration"], vocabulary.ids["Sustain"][0]
     meters = vocabulary.ids["TimeSignature"]
     lengths = np.array([int(bar_length(n, d, GRID)) for n, d in METERS])
@@ -69,8 +73,8 @@ def exact_bars(vocabulary: Vocabulary, total: int, closes: bool = True, end: int
             mask[sustain] = room > MAX_DURATION
             return mask
         mask = last_bar if reader.bar + 1 >= total else open_bar
-        if not reader.sounding:  # the grammar would let a piece of one empty bar end
-            mask = mask & open_bar
+        if not reader.sounding and reader.bar + 1 >= total and sounds:
+            mask = silent
         if reader.kind == "Bar" and end is None:  # a shorter meter must still hold what sounds on
             mask = mask.copy()
             mask[meters.start : meters.stop] = reader.bar_start + lengths * (total - reader.bar) >= reader.sound_end
@@ -85,9 +89,7 @@ def no_long_silence(vocabulary: Vocabulary) -> Rule:
 
     def rule(reader: Reader) -> Mask | None:
         silent = reader.bar >= 0 and not reader.sounding
-        return (
-            no_bar if silent and (reader.bar == 0 or reader.sound_end <= reader.bar_start - reader.bar_ticks) else None
-        )
+        return no_bar if silent and reader.sound_end <= reader.bar_before else None
 
     return rule
 

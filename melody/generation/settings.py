@@ -30,14 +30,14 @@ class Settings:
     key: str | None = None  # "E minor"
     strict_key: bool = False  # new pitches from the scale alone
     chords: str | None = None  # "Am F C G": a bar each, over again; see `melody.chords`
-    strict_chords: bool = False  # notes that begin on strong beats belong to the chord
+    strict_chords: bool = True  # notes that begin on strong beats, or with a chord, belong to it
     density: str | None = None  # low, medium or high
     style: str | None = None  # one of the bundle's
     fill: tuple[int, int] | None = None  # first and last bar (from 1) of the primer to be composed anew
     tracks: tuple[str, ...] = ()  # those in which they are; default: all that the model knows
     with_tracks: tuple[str, ...] = ()  # that stay, and go on where the others end: these are composed around them
     keep: str | None = None  # of the primer, for the new bars: rhythm or pitches
-    no_repeat: int | None = None  # no track writes so many of its notes again
+    no_repeat: int | None = None  # no track writes so many of its last 128 notes again
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # lowest and highest pitch, by track
     max_polyphony: int | None = None  # notes at once in each pitched track
     style_rules: bool = True  # those that the bundle names, as no parallel fifths in chorales
@@ -69,7 +69,7 @@ class Settings:
     def _check_search(self) -> None:
         if self.beam_width < 0:
             raise UsageError(f"beam width must be 1 or more, got {self.beam_width}")
-        if self.length_penalty < 0:
+        if not 0 <= self.length_penalty < float("inf"):
             raise UsageError(f"length penalty must be 0 or more, got {self.length_penalty:g}")
         if self.stochastic and not self.beam_width:
             raise UsageError("stochastic is said of a beam search; give a beam width too, of at least as many as takes")
@@ -102,8 +102,10 @@ class Settings:
             raise UsageError("between notes that stay, meter and tempo stay too; leave them out")
         if self.keep == "pitches" and (self.strict_key or self.ranges):
             raise UsageError("keep pitches: they are the primer's; leave out the strict key and the ranges")
-        if self.strict_chords and self.keep == "pitches":
-            raise UsageError("keep pitches: they are the primer's; leave out the strict chords")
+        if self.keep == "pitches" and (self.chords or self.no_repeat):
+            raise UsageError("keep pitches: they are the primer's; leave out chords and repetition control")
+        if self.keep == "rhythm" and self.density:
+            raise UsageError("keep rhythm: it is the primer's; leave out the density")
         if self.chords is not None:
             parse_progression(self.chords)
 

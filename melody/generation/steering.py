@@ -3,20 +3,20 @@
 As all rules they yield where they would leave nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from melody.chords import Span
 from melody.generation.rules import Mask, Rule
+from melody.score import has_strong_middle
 from melody.tokens import Reader, Vocabulary
+from melody.tokens.grammar import MEMORY
 from melody.tokens.vocabulary import DRUMS, METERS
 
-MEMORY = 96  # notes of a line in which a repetition is looked for
 
-
-def no_repeat(vocabulary: Vocabulary, count: int, start: Mapping[int, int]) -> Rule:
-    """No track writes `count` notes again that it wrote before, one after the other and of the same lengths.
+def no_repeat(vocabulary: Vocabulary, count: int, first_tick: int) -> Rule:
+    """No track writes `count` notes again that stand among its last `MEMORY`, in a row and of the same lengths.
 
     As n-gram blocking does for words (Paulus et al. 2017, arXiv:1705.04304), with durations, so that a tune may come
     back in another rhythm or key. `start` says how many notes of each track were there before: they do not count.
@@ -28,10 +28,9 @@ def no_repeat(vocabulary: Vocabulary, count: int, start: Mapping[int, int]) -> R
         if track < 0 or reader.kind in ("Pitch", "Drum", "Sustain") or reader.programs[track] == DRUMS:
             return None
         latest = reader.history[track]
-        fresh = latest.number - start.get(track, 0) if latest else 0
-        if latest is None or fresh < count:
+        notes = [(n.pitch, n.duration) for n in latest.latest(MEMORY) if n.onset >= first_tick] if latest else []
+        if len(notes) < count:
             return None
-        notes = [(note.pitch, note.duration) for note in latest.latest(min(fresh, MEMORY))]
         tail = notes[len(notes) - count + 1 :]
         places = range(len(notes) - count + 1)
         again = {notes[place + count - 1][0] for place in places if notes[place : place + count - 1] == tail}
@@ -47,7 +46,7 @@ def no_repeat(vocabulary: Vocabulary, count: int, start: Mapping[int, int]) -> R
 def chord_tones(vocabulary: Vocabulary, spans: Sequence[Span], first_tick: int) -> Rule:
     """From `first_tick` on a note that begins on a strong beat, or with a chord, belongs to the chord.
 
-    Strong beats are the first of the bar and, in 4/4 and 12/8, its middle.
+    Strong beats are the first of the bar and, in bars of four, eight or twelve units, the middle.
     """
     starts = np.array([span.start for span in spans])
     masks = [_belongs(vocabulary, span) for span in spans]
@@ -56,7 +55,7 @@ def chord_tones(vocabulary: Vocabulary, spans: Sequence[Span], first_tick: int) 
     def rule(reader: Reader) -> Mask | None:
         if reader.tick < first_tick or reader.kind in ("Pitch", "Drum", "Sustain") or reader.position < 0:
             return None
-        middle = reader.bar_ticks // 2 if METERS[reader.meter] in ((4, 4), (12, 8)) else 0
+        middle = reader.bar_ticks // 2 if has_strong_middle(METERS[reader.meter][0]) else 0
         if reader.position not in (0, middle) and reader.tick not in begins:
             return None
         place = int(np.searchsorted(starts, reader.tick, side="right")) - 1

@@ -9,8 +9,9 @@ for its end; and so do those after it, as notes come in order of onset.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from melody.generation.assemble import SCALE, NewNote, first_new_grid_tick, junction, loudness
+from melody.generation.assemble import NewNote, first_new_grid_tick, junction, loudness
 from melody.generation.task import Task
+from melody.generation.view import SCALE
 from melody.tokens import Reader
 from melody.tokens.vocabulary import VELOCITIES
 

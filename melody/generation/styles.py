@@ -10,7 +10,7 @@ import numpy as np
 
 from melody.errors import UsageError
 from melody.generation.rules import Mask, Rule, without
-from melody.score import GRID
+from melody.score import GRID, has_strong_middle
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.vocabulary import MAX_DURATION, METERS
 
@@ -54,7 +54,8 @@ def _without_classes(vocabulary: Vocabulary, start: int, classes: list[int], kep
 def tonic_ending(vocabulary: Vocabulary, tracks: Sequence[int]) -> Rule:
     """The last chord is the tonic triad over its root, on a strong beat of the last bar, in all `tracks` together.
 
-    Strong beats are the first and, in 4/4 and 12/8, the middle of the bar. In minor the third may be major (Picardy).
+    Strong beats are the first and, in bars of four, eight or twelve units, the middle. In minor the third may be major
+    (Picardy).
     For single lines from high to low, in a piece whose number of bars and key are known.
     """
     ids = vocabulary.ids
@@ -114,7 +115,7 @@ class _Chord:
 
 def _middle(reader: Reader) -> int:
     """The last strong beat of the bar, in ticks from its beginning."""
-    return reader.bar_ticks // 2 if METERS[reader.meter] in ((4, 4), (12, 8)) else 0
+    return reader.bar_ticks // 2 if has_strong_middle(METERS[reader.meter][0]) else 0
 
 
 def _length(vocabulary: Vocabulary, reader: Reader, chord: _Chord, close: int) -> Mask | None:

@@ -3,10 +3,11 @@
 `Task` is all that search needs. The order of the rules is their order of importance, see `melody.generation.rules`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from symusic import Note, TimeSignature, Track
 
 from melody.bundle import Bundle, TrackInfo
 from melody.chords import Span, laid_out, markers_as_chords, parse_progression
@@ -15,7 +16,7 @@ from melody.errors import UsageError
 from melody.generation import rules as rule
 from melody.generation.copying import CopyReader, NoLongCopy
 from melody.generation.decode import Prefix, read_prefix
-from melody.generation.density import hold_density
+from melody.generation.density import HoldDensity
 from melody.generation.fixed import keep_fixed
 from melody.generation.frame import Frame, frame_of
 from melody.generation.ranges import allowed_pitches, named, ranges_by_track
@@ -23,9 +24,9 @@ from melody.generation.rules import Free, InOrder, Room, Rule
 from melody.generation.settings import Settings
 from melody.generation.steering import chord_tones, no_repeat
 from melody.generation.styles import style_rules
-from melody.generation.view import Seen, View, empty_start, view_of
-from melody.key import Key, parse_key
-from melody.score import GRID, TICKS_PER_QUARTER, Notes, Score, bars, resample, tempo_bin
+from melody.generation.view import Seen, View, empty_start, own_line, view_of
+from melody.key import Key, estimate_key, parse_key
+from melody.score import GRID, TICKS_PER_QUARTER, Notes, Score, most_at_once, resample, tempo_bin
 from melody.tokens import Plan, Reader, Vocabulary
 from melody.tokens.channels import DENSITIES
 from melody.tokens.foresight import Table, foresee, foresee_notes, nothing_foreseen
@@ -80,10 +81,11 @@ def make_ready(bundle: Bundle, engine: Engine, primer: Score | None, settings: S
         settings = _meter_at_end(primer, view, settings)
     marked = markers_as_chords(primer) if primer is not None and not settings.chords else []
     frame = frame_of(settings, primer, view, bundle, bars_known=bool(settings.chords or marked))
-    asked = parse_key(settings.key) if settings.key else None
-    key = asked or (view.key if view else None)
-    key_of_new = asked or (view.last_key if view else None)
     chords = _chords(settings, marked, frame)
+    asked = parse_key(settings.key) if settings.key else None
+    if asked is None and view is None and any(span.chord for span in chords):
+        asked = _key_of(chords, int(frame.lines[-1]))
+    key = asked or (view.last_key if view else None)
     plan = Plan(
         bars=frame.stop if frame.closes else _bars_of(frame, view),
         key=key_token(key) if key else None,
@@ -92,11 +94,19 @@ def make_ready(bundle: Bundle, engine: Engine, primer: Score | None, settings: S
     )
     ids = _ids_before(frame, view, bundle)
     prefix = read_prefix(engine, Reader(bundle.tokenizer.vocabulary, plan), ids)
-    rooms = _rooms(settings, primer, view, frame, key_of_new, bundle)
+    rooms = _rooms(settings, primer, view, frame, key, bundle)
     if settings.max_copy_bars is not None:
-        prefix.reader = CopyReader(prefix.reader, bundle.originality, settings.max_copy_bars)
+        given = _given_lines(settings, frame)
+        prefix.reader = CopyReader(prefix.reader, bundle.originality, settings.max_copy_bars, given)
     rules = _rules(settings, view, frame, asked, rooms, chords, bundle)
-    return Task(settings, primer, view, frame, prefix, ids, rules, rooms, key_of_new, chords)
+    return Task(settings, primer, view, frame, prefix, ids, rules, rooms, key, chords)
+
+
+def _given_lines(settings: Settings, frame: Frame) -> frozenset[int]:
+    """The tracks whose new notes are the musician's."""
+    if settings.keep == "pitches":
+        return frozenset(frame.tracks)
+    return frame.fixed.tracks if frame.fixed and settings.keep != "rhythm" else frozenset()
 
 
 def key_token(key: Key) -> tuple[int, int]:
@@ -106,12 +116,19 @@ def key_token(key: Key) -> tuple[int, int]:
 
 def _meter_at_end(primer: Score, view: View, settings: Settings) -> Settings:
     """A meter that the primer states on its final bar line holds for the new part, unless another is asked for."""
-    line = int(bars(primer)[-1])
+    line = own_line(primer, view, view.bars)
     after = [m for m in primer.time_signatures if m.time >= line > 0]
     if not after or settings.fill or settings.with_tracks:
         return settings
     primer.time_signatures = [m for m in primer.time_signatures if m.time < line]
-    return settings if settings.meter else replace(settings, meter=(after[0].numerator, after[0].denominator))
+    return settings if settings.meter else replace(settings, meter=_last_at(after))
+
+
+def _last_at(meters: Sequence[TimeSignature]) -> tuple[int, int]:
+    """The meter that holds from the tick of the first of these on."""
+    first = min(meter.time for meter in meters)
+    last = [meter for meter in meters if meter.time == first][-1]
+    return last.numerator, last.denominator
 
 
 # ---- what the model is told -----------------------------------------------------------------------------------------
@@ -153,6 +170,17 @@ def _chords(settings: Settings, marked: list[Span], frame: Frame) -> list[Span]:
     return [Span(start, span.chord) for span in within_primer[-1:]] + [s for s in inside if s.start > start]
 
 
+def _key_of(chords: Sequence[Span], end: int) -> Key:
+    """The key that chords suggest, each by its length."""
+    score, track = Score(GRID), Track("", 0, False)
+    stops = [span.start for span in chords[1:]] + [end]
+    for span, stop in zip(chords, stops, strict=True):
+        classes = sorted(span.chord.classes) if span.chord else []
+        track.notes.extend([Note(span.start, stop - span.start, 60 + one, 80) for one in classes])
+    score.tracks.append(track)
+    return estimate_key(score)
+
+
 def _foreseen(settings: Settings, frame: Frame, chords: list[Span], bundle: Bundle) -> Table | None:
     """What is told of the music to come; None where nothing is."""
     style = bundle.style_value(settings.style)
@@ -190,9 +218,11 @@ def _rooms(
     spans = ranges_by_track(settings.ranges, names)
     for track in spans.keys() - frame.tracks.values():
         raise UsageError(f"range of {named(names, track)}: no new notes go to this track; leave its range out")
+    if settings.keep and view:
+        _check_kept(settings, view, frame, names, bundle)
     rooms: dict[int, Room] = {}
     for place, track in frame.tracks.items():
-        if settings.max_polyphony == sum(frame.tracks[other] == track for other in rooms):
+        if not settings.keep and settings.max_polyphony == sum(frame.tracks[other] == track for other in rooms):
             continue  # the track has as many voices as it may have notes at once
         if settings.keep == "pitches" and view:
             rooms[place] = _in_order(view.notes[place])
@@ -207,6 +237,19 @@ def _rooms(
                 f"{pitches.sum()} pitches; widen them"
             )
     return rooms
+
+
+def _check_kept(settings: Settings, view: View, frame: Frame, names: Sequence[str], bundle: Bundle) -> None:
+    """Raise `UsageError` where what is kept has more notes at once than it may have."""
+    for track in sorted(set(frame.tracks.values())):
+        places = [place for place, of in frame.tracks.items() if of == track and not bundle.tracks[place].drums]
+        parts = [view.notes[place] for place in places]
+        most = most_at_once(Notes(*map(np.concatenate, zip(*parts, strict=True)))) if parts else 0
+        if settings.max_polyphony and most > settings.max_polyphony:
+            raise UsageError(
+                f"keep {settings.keep}: {named(names, track)} has {most} notes at once, the maximal polyphony allows "
+                f"{settings.max_polyphony}; raise it, or leave it out"
+            )
 
 
 def _in_order(notes: Notes) -> InOrder:
@@ -238,25 +281,25 @@ def _rules(
         rules.append(
             keep_fixed(vocabulary, fixed, {place: r.pitches for place, r in rooms.items() if isinstance(r, Free)})
         )
-    rules.append(rule.exact_bars(vocabulary, frame.stop, frame.closes, end))
+    rules.append(rule.exact_bars(vocabulary, frame.stop, frame.closes, end, sounds=not fixed))
     if free:
         rules.append(rule.no_long_silence(vocabulary))
     rules.append(rule.playable(vocabulary, rooms, fixed))
     if settings.density:
-        stop = frame.stop - 1 if frame.closes else frame.stop  # a last bar may rest on its chord
-        limits = bundle.density_limits
-        rules.append(hold_density(vocabulary, settings.density, limits, rooms, fixed, frame.first, stop))
+        unfixed = {place: rooms[place] for place in free}
+        span = (frame.first, frame.stop, frame.closes)
+        rules.append(HoldDensity(vocabulary, settings.density, bundle.density_limits, unfixed, fixed, *span))
     if settings.max_copy_bars is not None:
         rules.append(NoLongCopy(vocabulary))
     if frame.meters:
         rules.append(rule.keep_meters(vocabulary, frame.meters.__getitem__, frame.first))
     rules += _states(view, settings, key, vocabulary, bundle)
-    if settings.strict_chords:
+    if settings.strict_chords and chords:
         rules.append(chord_tones(vocabulary, chords, int(frame.lines[frame.first])))
     if settings.no_repeat:
-        counts = {place: len(notes.onset) for place, notes in view.notes.items()} if view else {}
-        rules.append(no_repeat(vocabulary, settings.no_repeat, counts))
-    rules.append(rule.only_seen(bundle.seen))
+        rules.append(no_repeat(vocabulary, settings.no_repeat, int(frame.lines[frame.first])))
+    pitches = ~rule.without(vocabulary, "Pitch", "Drum")  # a range may leave none that was seen; all else was
+    rules += [rule.only_seen(bundle.seen | pitches), rule.only_seen(bundle.seen)]
     if settings.style_rules:
         rules += style_rules(bundle.style_rules, vocabulary, sorted(rooms.keys() | (fixed.tracks if fixed else set())))
     return rules

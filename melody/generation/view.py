@@ -15,8 +15,24 @@ from melody.bundle import Bundle, TrackInfo
 from melody.errors import MelodyError
 from melody.generation.lines import place_lines
 from melody.key import Key, estimate_key, key_of_signature
-from melody.score import GRID, Ints, Notes, Score, bars, meters, notes_of, quantize, set_notes, tempo_bin, tempo_of_bin
-from melody.tokens.vocabulary import VELOCITIES
+from melody.score import (
+    GRID,
+    TICKS_PER_QUARTER,
+    Ints,
+    Notes,
+    Score,
+    bars,
+    end_tick,
+    meters,
+    notes_of,
+    quantize,
+    set_notes,
+    tempo_bin,
+    tempo_of_bin,
+)
+from melody.tokens.vocabulary import METERS, VELOCITIES
+
+SCALE = TICKS_PER_QUARTER // GRID
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,7 @@ def view_of(primer: Score, bundle: Bundle) -> View:
     sources = [index for index, track in enumerate(primer.tracks) if len(track.notes)]  # quantize drops the empty ones
     if not sources:
         raise MelodyError("the primer has no notes; give one with notes, or none to start from nothing")
-    placed = place_lines(quantized.tracks, bundle.tracks)
+    placed = place_lines(quantized.tracks, bundle.tracks, [primer.tracks[index].name for index in sources])
     if not placed:
         raise MelodyError(f"{bundle.name} writes {_kinds(bundle.tracks)}; the primer has {_kinds_of(quantized)}")
     seen = Seen(bundle)
@@ -67,13 +83,33 @@ def view_of(primer: Score, bundle: Bundle) -> View:
             parts[place] = notes._replace(velocity=known)
             set_notes(view.tracks[-1], parts[place])
     lines = bars(quantized)
-    count = len(lines) - 1
-    ids = bundle.tokenizer.spell(view).tolist()
-    bar_id = bundle.tokenizer.vocabulary.ids["Bar"][0]
-    ids[-1:] = [bar_id] * (count - ids.count(bar_id))  # bars in which only tracks sound that the model does not see
+    bar_meters = _meters_of_bars(quantized, lines)
+    ids = _ids_of(view, bar_meters, bundle)
     tracks = {place: sources[line.track] for place, line in placed.items()}
     messages = _messages(primer, sources, list(tracks.values()))
-    return View(ids, tracks, parts, view, loudness, lines, _meters_of_bars(quantized, lines), key, last_key, messages)
+    return View(ids, tracks, parts, view, loudness, lines, bar_meters, key, last_key, messages)
+
+
+def _ids_of(view: Score, bar_meters: Sequence[tuple[int, int]], bundle: Bundle) -> list[int]:
+    """From BOS to the end of the last bar; in the last ones only tracks may sound that the model does not see."""
+    end = int(bars(view)[-1])
+    heard = view.copy()
+    for name in ("time_signatures", "key_signatures", "tempos"):
+        setattr(heard, name, [event for event in getattr(view, name) if event.time < end])
+    ids: list[int] = bundle.tokenizer.spell(heard).tolist()[:-1]
+    vocabulary = bundle.tokenizer.vocabulary
+    bar_id = vocabulary.ids["Bar"][0]
+    for bar in range(ids.count(bar_id), len(bar_meters)):
+        ids.append(bar_id)
+        if bar_meters[bar] != bar_meters[bar - 1]:
+            ids.append(vocabulary.ids["TimeSignature"][METERS.index(bar_meters[bar])])
+    return ids
+
+
+def own_line(primer: Score, view: View, bar: int) -> int:
+    """The primer's own bar line (at 480) that stands for one of its view's, of which the grid may know fewer."""
+    lines = bars(primer, max(end_tick(primer), int(view.lines[-1]) * SCALE))
+    return int(lines[np.abs(lines - view.lines[bar] * SCALE).argmin()])
 
 
 def _meters_of_bars(score: Score, lines: Ints) -> list[tuple[int, int]]:

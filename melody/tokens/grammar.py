@@ -79,6 +79,7 @@ class Reader:
     __slots__ = (
         "active",
         "bar",
+        "bar_before",
         "bar_start",
         "bar_ticks",
         "before",
@@ -113,6 +114,7 @@ class Reader:
         self.programs: tuple[int, ...] = ()  # of each track
         self.bar = -1  # index of the bar under way
         self.bar_start = 0  # tick
+        self.bar_before = 0  # tick at which the bar before began
         self.bar_ticks = 0  # its length
         self.meter = self.key = self.tempo = -1  # ids in force
         self.position = -1  # tick in the bar, -1 right after its bar line
@@ -161,6 +163,7 @@ class Reader:
 
     def _read_Bar(self, value: int) -> None:
         self.bar += 1
+        self.bar_before = self.bar_start
         self.bar_start += self.bar_ticks
         self._move_to(0)
         self.position = -1
