@@ -164,7 +164,7 @@ def _child(reader: Callable[[Case], Read], case: Case, limit: int, pipe: Connect
         verdict = ("raised", f"{type(error).__name__}: {error}"[:200])
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     seconds = sum(usage.ru_utime + usage.ru_stime for usage in used)  # of work: other processes do not count
-    pipe.send((*verdict, seconds, max(used[0].ru_maxrss - before, used[1].ru_maxrss) / 1024))
+    pipe.send((*verdict, seconds, max(0, *(usage.ru_maxrss - before for usage in used)) / 1024))
 
 
 def run_case(reader: Callable[[Case], Read], case: Case, memory_limit: int = 0, patience: float = 60.0) -> Outcome:

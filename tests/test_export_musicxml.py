@@ -35,8 +35,11 @@ QUARTERS = {
 
 
 def without_drum_lengths(score: Score) -> Score:
-    """Drums ring as they will: how long a hit is written is a matter of looks."""
+    """Drums ring as they will: how long a hit is written is a matter of looks. So music may end with its last onset."""
     score = score.copy()
+    last = max((note.time for track in score.tracks for note in track.notes), default=0)
+    score.tempos = [tempo for tempo in score.tempos if tempo.time <= last]
+    score.key_signatures = [key for key in score.key_signatures if key.time <= last]
     for each in score.tracks:
         if each.is_drum and len(each.notes):
             notes = notes_of(each)
