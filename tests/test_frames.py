@@ -82,7 +82,7 @@ def test_a_filled_gap_leaves_every_other_event_identical(composers, data, seed, 
     assert take.score.time_signatures == given.time_signatures
     assert take.score.tempos == given.tempos
     assert end_tick(take.score) <= max(end_tick(given), 8 * BAR)
-    assert take.first_new_tick == start
+    assert (take.first_new_tick, take.resumes_tick) == (start, stop if last < 8 else None)
     assert take.nats_after is not None
 
 

@@ -114,6 +114,15 @@ def test_a_tune_alone_is_placed_by_its_name_and_else_on_top(composer, name, low)
     assert [track.name for track in take.score.tracks] == [name, *others]
 
 
+def test_others_end_with_the_track_they_are_composed_around(composer):
+    given = primer(("Soprano", quarters(16, 70)), ("Drums", quarters(32, 36)))
+    take = composer.compose(given, with_tracks="Soprano", seed=11)[0]
+    new = [row for track in take.score.tracks[2:] for row in rows(track)]
+    assert new
+    assert max(row[0] + row[1] for row in new) <= 16 * 480
+    assert rows(take.score.tracks[1]) == rows(given.tracks[1])
+
+
 def test_empty_tracks_of_a_template_are_used(composer):
     given = primer(("Soprano", quarters(16, 70)), ("Alto", []), ("Tenor", []), ("Bass", []))
     take = composer.compose(given, with_tracks="Soprano", seed=9, ranges={"Alto": (60, 70)})[0]

@@ -116,7 +116,7 @@ def _write_extra(output: Output, take: "Take", path: Path, title: str) -> list[P
     if path.suffix == ".png":
         from melody.render.pianoroll import draw
 
-        draw(score, path, primer_ticks=take.first_new_tick, title=path.stem, force=force)
+        draw(score, path, take.first_new_tick, path.stem, force, resumes=take.resumes_tick)
     elif path.suffix == ".musicxml":
         export.write_musicxml(score, path, title=title, tidy=True, force=force)
     elif path.suffix == ".svg":

@@ -175,4 +175,5 @@ def _add_maps(score: Score, task: Task, ids: Sequence[int], start: int, bundle: 
         score.tempos = [tempo for tempo in score.tempos if tempo.time < start]  # those after the primer's last note
         score.tempos.append(Tempo(start, qpm=settings.tempo_qpm))
     if settings.key:
+        score.key_signatures = [key for key in score.key_signatures if key.time < start]
         score.key_signatures.append(KeySignature(start, *key_token(parse_key(settings.key))))

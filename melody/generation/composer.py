@@ -46,6 +46,7 @@ class Take:
 
     score: Score
     first_new_tick: int  # where new music begins
+    resumes_tick: int | None  # where the musician's goes on behind a gap; None: new music is the last
     seed: int
     number: int  # from 1
     notes: int  # new ones
@@ -173,15 +174,17 @@ class Composer:
         notes = placed_notes(task, ids, self.bundle)
         label = f"melody: {self.bundle.name}, seed {seed}, take {number}"
         score, start = put_together(task, ids, notes, self.bundle, label), junction(task)
+        resumes = _resumes(task)
         fresh = only_new_notes(score, task, notes)
         several = task.settings.candidates > 1
         breaches = self._breaches(task, _new_bars(score, task) if task.frame.given else fresh) if several else None
         chord_tones = _chord_tones(score, task) if task.chords else None
         if task.settings.only_new:
-            score, start = _new_bars(score, task), 0
+            score, start, resumes = _new_bars(score, task), 0, None
         return Take(
             score=score,
             first_new_tick=start,
+            resumes_tick=resumes,
             seed=seed,
             number=number,
             notes=len(notes),
@@ -248,6 +251,13 @@ def _best(candidates: Sequence[Take]) -> Take:
     by = candidates[0].settings["by"]
     costs = [cost(c.nats_per_note, c.breaches, c.notes, by, c.nats_after or 0.0) for c in candidates if c.breaches]
     return candidates[costs.index(min(costs))]
+
+
+def _resumes(task: Task) -> int | None:
+    """The tick at which the musician's music goes on after the new bars; None where it does not."""
+    if task.primer is None or task.view is None or task.frame.stop >= task.view.bars:
+        return None
+    return own_line(task.primer, task.view, task.frame.stop)
 
 
 def _chord_tones(score: Score, task: Task) -> float | None:

@@ -9,7 +9,7 @@ All are one thing to the search: a first bar, a bar before which to stop, the mo
 that are fixed. Bars count from 0 here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -133,14 +133,13 @@ def _accompanied(settings: Settings, primer: Score, view: View, bundle: Bundle) 
         raise UsageError(f"with {named(names, track)}: the model has no place for it, or it is empty")
     guides = {place for place, track in view.tracks.items() if track in wanted}
     others = {place: track for place, track in view.tracks.items() if place not in guides}
-    ends = [int((view.notes[place].onset + view.notes[place].duration).max()) for place in others]
-    first = int(np.searchsorted(view.lines, max(ends, default=0)))
-    stop = view.bars if settings.bars is None else first + settings.bars
+    first, last = (_bars_until(view, places) for places in (others, guides))
+    stop = last if settings.bars is None else first + settings.bars
     listed = " and ".join(named(names, track) for track in sorted(wanted))
-    if first >= view.bars:
+    if first >= last:
         raise UsageError(f"with {listed}: the other tracks go on as long; to compose some bars of them anew use --fill")
-    if stop > view.bars:
-        raise UsageError(f"with {listed}: {view.bars - first} bars are to be composed around, not {settings.bars}")
+    if stop > last:
+        raise UsageError(f"with {listed}: {last - first} bars are to be composed around, not {settings.bars}")
     added: list[str] = []
     if not others:  # a melody alone gets all the tracks that the model writes beside it
         empty = {track.name.casefold(): number for number, track in enumerate(primer.tracks) if not len(track.notes)}
@@ -151,8 +150,14 @@ def _accompanied(settings: Settings, primer: Score, view: View, bundle: Bundle) 
     start, end = int(view.lines[first]), int(view.lines[stop])
     fixed = FixedNotes({place: _between(view.notes[place], start, end) for place in guides})
     given = {place: (view.notes[place], 0) for place in guides}
-    closes = settings.ending and stop == view.bars
+    closes = settings.ending and stop == last
     return Frame(first, stop, closes, others, view.lines, view.meters, fixed, tuple(added), given)
+
+
+def _bars_until(view: View, places: Collection[int]) -> int:
+    """In how many bars some of these tracks sound, from the first to the last."""
+    ends = [int((view.notes[place].onset + view.notes[place].duration).max()) for place in places]
+    return int(np.searchsorted(view.lines, max(ends, default=0)))
 
 
 def _between(notes: Notes, start: int, end: int) -> Notes:

@@ -48,7 +48,7 @@ class Page:
     low: int  # pitches of the pitched panel, `high` excluded
     high: int
     drums: list[int]  # pitches of the drum panel, upwards
-    primer_ticks: int
+    given: tuple[tuple[int, int], ...]  # from tick to tick: what is the musician's
 
     @property
     def pitched_height(self) -> float:
@@ -68,8 +68,11 @@ class Page:
         return ABOVE + self.pitched_height + between + self.drum_height + BELOW
 
 
-def layout(score: Score, primer_ticks: int = 0) -> Page:
-    """Decide what stands where. Raises `MelodyError` where there are no notes."""
+def layout(score: Score, primer_ticks: int = 0, resumes: int | None = None) -> Page:
+    """Decide what stands where: up to `primer_ticks` and where it `resumes` music was given.
+
+    Raises `MelodyError` where there are no notes.
+    """
     if not end_tick(score):
         raise MelodyError("the score has no notes, so there is nothing to draw; give it some")
     lines = bars(score)
@@ -80,7 +83,8 @@ def layout(score: Score, primer_ticks: int = 0) -> Page:
     low, high = pitch_range([part.notes for part in parts if not part.is_drum])
     longest = max(lines[last] - lines[first] for first, last in systems)
     scale = float(longest) / SYSTEM_WIDTH[bool(drums)]
-    return Page(score, parts, lines, systems, scale, low, high, drums, primer_ticks)
+    given = ((0, primer_ticks), (int(lines[-1]) if resumes is None else resumes, int(lines[-1])))
+    return Page(score, parts, lines, systems, scale, low, high, drums, given)
 
 
 def split_systems(bar_count: int, has_pickup: bool = False) -> list[tuple[int, int]]:

@@ -47,11 +47,16 @@ FAINTEST = 0.3  # opacity at velocity 1; 1 at 127
 
 
 def draw(
-    score: Score, path: str | os.PathLike[str], primer_ticks: int = 0, title: str = "", force: bool = False
+    score: Score,
+    path: str | os.PathLike[str],
+    primer_ticks: int = 0,
+    title: str = "",
+    force: bool = False,
+    resumes: int | None = None,
 ) -> Path:
-    """Write the piano roll as a PNG; notes before `primer_ticks` are marked as the primer. Returns the path.
+    """Write the piano roll as a PNG; what is before `primer_ticks` and from `resumes` on is marked as the primer.
 
-    Raises `MelodyError` where the file exists (unless `force`) or the score has no notes.
+    Returns the path. Raises `MelodyError` where the file exists (unless `force`) or the score has no notes.
     """
     import matplotlib.style
 
@@ -60,17 +65,17 @@ def draw(
     buffer = io.BytesIO()
     with warnings.catch_warnings(), matplotlib.style.context("default"):
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in a script that the font lacks
-        figure(score, primer_ticks, title).savefig(buffer, format="png", metadata={"Software": None})
+        figure(score, primer_ticks, title, resumes).savefig(buffer, format="png", metadata={"Software": None})
     return write_bytes(path, buffer.getvalue(), force=force)
 
 
-def figure(score: Score, primer_ticks: int = 0, title: str = "") -> "Figure":
+def figure(score: Score, primer_ticks: int = 0, title: str = "", resumes: int | None = None) -> "Figure":
     """The piano roll as a matplotlib figure: per system a panel of pitches and, where there are drums, one of drums."""
     import matplotlib.style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    page = layout(score, primer_ticks)
+    page = layout(score, primer_ticks, resumes)
     rows = legend_rows(page.parts)
     top = MARGIN + (HEADING if title else 0.0) + len(rows) * LEGEND_ROW
     height = top + len(page.systems) * page.system_height + MARGIN / 2
@@ -141,8 +146,8 @@ def _panel(canvas: "Figure", page: Page, start: int, stop: int, top: float, heig
     axes.tick_params(length=0, labelsize=8, labelcolor=GREY, pad=5)
     for side in ("top", "right", "bottom", "left"):
         axes.spines[side].set(color=BAR_LINE, linewidth=0.8)
-    if page.primer_ticks > start:
-        axes.axvspan(start, min(stop, page.primer_ticks), color=PRIMER, lw=0, zorder=0)
+    for begin, end in _given_within(page, start, stop):
+        axes.axvspan(begin, end, color=PRIMER, lw=0, zorder=0)
     return axes
 
 
@@ -248,12 +253,16 @@ def _over(axes: "Axes", tick: int, shift_points: tuple[float, float], text: str,
     axes.annotate(text, (tick, 1), shift_points, **place, **style)
 
 
+def _given_within(page: Page, start: int, stop: int) -> list[tuple[int, int]]:
+    """The stretches of a system in which the musician's music lies."""
+    cut = [(max(begin, start), min(end, stop)) for begin, end in page.given]
+    return [(begin, end) for begin, end in cut if begin < end]
+
+
 def _label_primer(axes: "Axes", page: Page, start: int, stop: int) -> None:
-    if page.primer_ticks <= start:
-        return
-    end = min(stop, page.primer_ticks)
     place = axes.get_xaxis_transform()
     line: dict[str, Any] = {"lw": 2.2, "clip_on": False, "solid_capstyle": "butt", "zorder": 5}  # over the frame
-    axes.plot([start, end], [0, 0], transform=place, color=PRIMER_INK, **line)
     under: dict[str, Any] = {"xycoords": place, "textcoords": "offset points", "va": "top"}
-    axes.annotate("primer", (start, 0), (0, -4), **under, color=PRIMER_INK, size=8)
+    for begin, end in _given_within(page, start, stop):
+        axes.plot([begin, end], [0, 0], transform=place, color=PRIMER_INK, **line)
+        axes.annotate("primer", (begin, 0), (0, -4), **under, color=PRIMER_INK, size=8)
