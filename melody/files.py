@@ -9,7 +9,9 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +35,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, force: bool = Fals
     """
     path = Path(path)
     refuse_overwrite(path, force)
-    with _blaming(path):
+    with _blaming(path), _uninterrupted():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _beside(path)
         try:
@@ -93,6 +95,23 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
             os.close(descriptor)
     except OSError as error:
         raise UnreadableFile(f"{name}: cannot read: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block: it may come while we clean up, and would leave what is temporary."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    caught: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if caught:
+            raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

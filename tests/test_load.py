@@ -16,6 +16,7 @@ import pytest
 import melody
 from melody.cli import run
 from melody.engine.onnx import OnnxEngine
+from melody.files import write_bytes
 from melody.generation import Composer
 from melody.midi import dumps, parse
 
@@ -125,3 +126,19 @@ def test_ctrl_c_before_the_first_take_is_one_line(model: Path, tmp_path: Path, m
     assert run(["compose", "--model", str(model), "--bars", "20", "--out", str(tmp_path / "out")]) == 130
     assert re.fullmatch(r"melody: interrupted(; no take was finished)?\n", capsys.readouterr().err)
     assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_waits_until_a_file_is_whole(tmp_path: Path, monkeypatch):
+    """It comes at the worst moment: when the file has its name, and the temporary one is still there."""
+    unlink = Path.unlink
+
+    def pressed(path: Path, missing_ok: bool = False) -> None:
+        if path.name.startswith(".whole"):
+            os.kill(os.getpid(), signal.SIGINT)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(tmp_path / "whole.bin", b"all of it")
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.bin"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
