@@ -3,8 +3,7 @@
 A subject is one model in both forms, with the same weights: the step graph in the engine, and the module in torch.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -20,6 +19,7 @@ from transformer import Transformer, shape_of
 from melody.engine import Engine
 from melody.engine.onnx import OnnxEngine
 from melody.engine.step_graph import build_step_graph, step_weights
+from melody.engine.torch import use_onednn
 from melody.generation import Composer
 from melody.models import build
 from melody.models.residual_lstm import ResidualLSTM
@@ -133,7 +133,7 @@ def _lstm_steps(subject: Subject, count: int, onednn: bool) -> Contestant:
     model = subject.model
 
     @torch.inference_mode()
-    @_with_onednn(onednn)
+    @use_onednn(onednn)
     def turn() -> float:
         carry = model.initial_carry(1)
         start = perf_counter()
@@ -142,16 +142,6 @@ def _lstm_steps(subject: Subject, count: int, onednn: bool) -> Contestant:
         return (perf_counter() - start) / count
 
     return turn
-
-
-@contextmanager
-def _with_onednn(enabled: bool) -> Iterator[None]:
-    before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = enabled  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        torch.backends.mkldnn.enabled = before
 
 
 def _decoder_like(subject: Subject, positions: int) -> Transformer:
@@ -168,7 +158,7 @@ def _decoder_steps(decoder: Transformer, context: int, count: int, onednn: bool)
     cache.values.normal_()
 
     @torch.inference_mode()
-    @_with_onednn(onednn)
+    @use_onednn(onednn)
     def turn() -> float:
         cache.length = context - count
         start = perf_counter()

@@ -38,16 +38,16 @@ class TorchEngine:
         tokens = torch.from_numpy(np.asarray(ids, np.int64))[:, None]  # (B, 1)
         known = np.asarray(context, np.int64)[:, : self._channels]
         channels = torch.from_numpy(known)[:, None]  # (B, 1, C)
-        with _without_onednn():
+        with use_onednn(enabled=False):  # for single steps its set-up costs more than it gains
             logits, after = self._model(tokens, nest, channels)
         return logits[:, 0].numpy(), tuple(part.numpy() for part in flatten(after).values())
 
 
 @contextmanager
-def _without_onednn() -> Iterator[None]:
-    """For single steps oneDNN's set-up costs more than it gains. (Its own `flags` warn about other devices.)"""
+def use_onednn(enabled: bool) -> Iterator[None]:
+    """Let torch use oneDNN in the block, or do without. (torch's own `flags` warn about other devices.)"""
     before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+    torch.backends.mkldnn.enabled = enabled  # type: ignore[assignment]
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ New channels are added at the end, so that a bundle made before them reads those
 
 from typing import Literal, NamedTuple
 
+from melody import chords
 from melody.score import GRID
 from melody.tokens.vocabulary import MAX_TRACKS, METERS
 
@@ -16,7 +17,6 @@ VOICES = 4  # tracks of whose pitches the model is told
 FAR = 17  # bars left from which on the end is simply far away
 TIME_UNIT = GRID // 2  # ticks: the time left is told in eighths
 FAR_TIME = 33  # such units from which on the end is simply far away
-CHORDS = 1 + 10 * 12  # as `melody.chords.Chord.value`
 DENSITIES = ("low", "medium", "high")
 STYLES = 15
 REST = 129  # of a given channel: the track is given, and is silent here
@@ -44,7 +44,7 @@ READ = (
     Channel("time_left", 1 + FAR_TIME, plan="length"),  # eighths to the last bar line, where it is near
 )
 FORESEEN = (
-    Channel("chord", CHORDS, plan="chords", moves="class"),  # asked for here
+    Channel("chord", chords.VALUES, plan="chords", moves="class"),  # asked for here
     Channel("chord_bass", 1 + 12, plan="chords", moves="class"),
     Channel("density", 1 + len(DENSITIES), plan="density"),  # of the bar
     Channel("style", 1 + STYLES, plan="style"),
