@@ -7,7 +7,7 @@ a musician gives; `plan=False` hides it, for comparison with models that are tol
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,24 @@ def token_nats(
     """
     tokenizer = bundle.tokenizer
     plans = [plan if isinstance(plan, Plan) else tokenizer.plan_of(ids) if plan else Plan() for ids in pieces]
-    readers = [Reader(tokenizer.vocabulary, one) for one in plans]
+    return nats_read_by(pieces, [Reader(tokenizer.vocabulary, one) for one in plans], engine)
+
+
+class TokenReader(Protocol):
+    """What has read the tokens so far: it knows the context channels, and what may follow."""
+
+    def read(self, token: int) -> object: ...
+
+    @property
+    def context(self) -> Sequence[int] | NDArray[np.int16]: ...
+
+    def allow(self) -> NDArray[np.bool_]: ...
+
+
+def nats_read_by(
+    pieces: Sequence[NDArray[np.integer]], readers: Sequence[TokenReader], engine: Engine
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """As `token_nats`, each piece with a fresh reader of its own."""
     result = [(np.zeros(len(ids) - 1), np.zeros(len(ids) - 1)) for ids in pieces]
     carry = engine.initial_carry(len(pieces))
     for time in range(max(len(ids) for ids in pieces) - 1):
@@ -71,7 +88,7 @@ def token_nats(
         for row in going:
             readers[row].read(int(pieces[row][time]))
         tokens = np.array([ids[min(time, len(ids) - 1)] for ids in pieces])
-        logits, carry = engine.step(tokens, np.stack([reader.context for reader in readers]), carry)
+        logits, carry = engine.step(tokens, np.stack([np.asarray(reader.context) for reader in readers]), carry)
         for row in going:
             target = int(pieces[row][time + 1])
             result[row][0][time] = _nats(logits[row], target, readers[row].allow())

@@ -1,0 +1,118 @@
+"""Voices on a grid as tokens: nothing is lost, one spelling for each grid, and channels that know no future."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from melody.corpus.chorale import read_chorale
+from melody.errors import LimitExceeded
+from melody.score import quantize
+from melody.tokens.voices import (
+    CHANNELS,
+    HIGHEST,
+    LONGEST_WAIT,
+    LOWEST,
+    VOICES,
+    Grid,
+    VoicesTokenizer,
+    Walk,
+    grid_of,
+    score_of,
+)
+
+TOKENIZER = VoicesTokenizer()
+VOCABULARY = TOKENIZER.vocabulary
+
+
+@st.composite
+def grids(draw: st.DrawFn, lowest: int = LOWEST, highest: int = HIGHEST) -> Grid:
+    """Voices of held notes and rests over 1 to 24 quarters, some held beyond the longest wait."""
+    quarters = draw(st.integers(1, 24))
+    pitch = st.one_of(st.just(0), st.integers(lowest, highest))
+    lengths = st.integers(1, 3 * LONGEST_WAIT)
+    voices = []
+    for _ in range(VOICES):
+        notes = draw(st.lists(st.tuples(pitch, lengths), min_size=1, max_size=30))
+        line = np.repeat([p for p, _ in notes], [length for _, length in notes])
+        voices.append(np.resize(line, 4 * quarters))
+    return np.stack(voices, axis=1).astype(np.int64)
+
+
+@given(grids())
+def test_each_token_of_a_grid_may_follow_those_before(grid: Grid):
+    walk = Walk()
+    for token in TOKENIZER.spell(grid).tolist():
+        assert walk.allow()[token]
+        walk.read(token)
+    assert walk.step == walk.steps == len(grid)
+
+
+@given(grids())
+def test_decoding_gives_the_notes_of_the_grid(grid: Grid):
+    assert TOKENIZER.decode(TOKENIZER.spell(grid)) == score_of(grid)
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 12))
+def test_what_the_mask_lets_through_is_the_one_spelling_of_a_grid(random, quarters: int):
+    walk, ids = Walk(), []
+    rows: list[list[int]] = []
+    while not ids or ids[-1] != VOCABULARY.ids["End"][0]:
+        allowed = np.flatnonzero(walk.allow()).tolist()
+        wanted = VOCABULARY.ids["Length"][quarters - 1]
+        ids.append(wanted if wanted in allowed else random.choice(allowed))
+        walk.read(ids[-1])
+        rows += [list(walk.pitches)] * (walk.step - len(rows))
+    assert TOKENIZER.spell(np.array(rows)).tolist() == ids
+
+
+@given(grids(), st.data())
+def test_another_future_changes_no_channel_of_the_past(grid: Grid, data: st.DataObject):
+    step = data.draw(st.integers(0, len(grid) - 1))
+    other = grid.copy()
+    other[step:] = np.where(grid[step:] == LOWEST, HIGHEST, LOWEST)
+    ids, others = TOKENIZER.spell(grid), TOKENIZER.spell(other)
+    same = int(np.argmin(np.append(ids[: len(others)] == others[: len(ids)], False)))
+    assert np.array_equal(TOKENIZER.context(ids)[:same], TOKENIZER.context(others)[:same])
+
+
+@given(grids(LOWEST + 6, HIGHEST - 6), st.integers(-6, 6))
+def test_the_tables_transpose_as_a_transposed_grid_reads(grid: Grid, semitones: int):
+    ids = TOKENIZER.spell(grid)
+    least, greatest = TOKENIZER.transposition(ids)
+    moved = TOKENIZER.spell(np.where(grid > 0, grid + semitones, 0))
+    tokens, channels = TOKENIZER.shift_tables([semitones])
+    context = TOKENIZER.context(ids)
+    assert not grid.any() or least <= semitones <= greatest
+    assert np.array_equal(tokens[0][ids], moved)
+    shifted = np.stack([table[0][context[:, column]] for column, table in enumerate(channels)], axis=1)
+    assert np.array_equal(shifted, TOKENIZER.context(moved))
+
+
+@settings(max_examples=50)
+@given(grids())
+def test_channels_stay_below_their_sizes(grid: Grid):
+    context = TOKENIZER.context(TOKENIZER.spell(grid))
+    assert context.min() >= 0
+    assert (context.max(axis=0) < [channel.size for channel in CHANNELS]).all()
+
+
+def test_a_chorale_is_read_as_its_voices_sound():
+    score = quantize(read_chorale("bach/bwv269.mxl"))
+    grid = grid_of(score)
+    assert np.array_equal(grid_of(TOKENIZER.decode(TOKENIZER.encode(score))), grid)
+    assert grid[0].tolist() == [int(track.notes[0].pitch) for track in score.tracks]
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        (np.full((8, 3), 60), "3 voices"),
+        (np.full((6, 4), 60), "6 steps"),
+        (np.full((0, 4), 60), "0 steps"),
+        (np.full((8, 4), HIGHEST + 1), f"pitches {HIGHEST + 1}"),
+    ],
+)
+def test_what_has_no_token_is_refused_by_name(grid: Grid, message: str):
+    with pytest.raises(LimitExceeded, match=message):
+        TOKENIZER.spell(grid)
