@@ -27,7 +27,7 @@ WEIGHT_TYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtyp
 BLOCK = 2**18  # weights looked at in one go
 
 # dtype kind and bytes an item of the arrays of an n-gram index; names are text of any length
-INDEX_TYPES = {"pieces": "U", "hashes": "u8", "piece": "u4", "voice": "u1", "bar": "u2", "pitch": "u1"}
+INDEX_TYPES = {"pieces": "U", "hashes": "u4", "piece": "u4", "voice": "u1", "bar": "u2", "pitch": "u1"}
 
 
 def parse_json(data: bytes) -> Any:

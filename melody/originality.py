@@ -39,7 +39,8 @@ from melody.score import GRID, Ints, Notes, Score, bars, notes_of, rescale
 LENGTH = 8  # notes whose durations and following intervals make an n-gram
 MIN_BARS = 2.0  # shorter copies are common property
 
-Hashes = NDArray[np.uint64]
+Hashes = NDArray[np.uint32]
+Wide = NDArray[np.uint64]
 
 # Constants of SplitMix64 (Steele, Lea & Flood 2014). Indexes are kept in bundles: never change them.
 _GOLDEN, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
@@ -157,17 +158,20 @@ def line(track: Track, tpq: int) -> Notes:
 
 
 def ngrams(notes: Notes) -> Hashes:
-    """A 64-bit hash of the n-gram that begins at each note of a voice; shape (max(0, notes - `LENGTH`),)."""
+    """A hash of the n-gram that begins at each note of a voice; shape (max(0, notes - `LENGTH`),).
+
+    It has 32 bits: of 10,000 n-grams one or two seem to stand in a million others, and the index is half as large.
+    """
     if len(notes.pitch) <= LENGTH:
-        return np.zeros(0, np.uint64)
+        return np.zeros(0, np.uint32)
     symbols = _symbols(np.diff(notes.pitch), notes.duration[:-1])
-    return _mix((sliding_window_view(symbols, LENGTH) * _WEIGHTS).sum(axis=1, dtype=np.uint64))
+    return _short((sliding_window_view(symbols, LENGTH) * _WEIGHTS).sum(axis=1, dtype=np.uint64))
 
 
 def followed_by(duration: Ints, pitch: Ints, following: Ints) -> Hashes:
     """The n-gram that `LENGTH` notes of a voice make with each pitch of `following` (N,) after them; shape (N,)."""
     known = (_symbols(np.diff(pitch), duration[:-1]) * _WEIGHTS[:-1]).sum(keepdims=True, dtype=np.uint64)
-    return _mix(known + _symbols(following - pitch[-1], duration[-1:]) * _WEIGHTS[-1])
+    return _short(known + _symbols(following - pitch[-1], duration[-1:]) * _WEIGHTS[-1])
 
 
 def build(pieces: Iterable[tuple[str, Score]]) -> Index:
@@ -178,7 +182,7 @@ def build(pieces: Iterable[tuple[str, Score]]) -> Index:
         rows += _rows(score, len(names))
         names.append(name)
     columns = [np.concatenate(column) for column in zip(*rows, strict=True)] or [np.zeros(0)] * 5
-    types = (np.uint64, np.uint32, np.uint8, np.uint16, np.uint8)
+    types = (np.uint32, np.uint32, np.uint8, np.uint16, np.uint8)
     return Index(tuple(names), *(column.astype(type_) for column, type_ in zip(columns, types, strict=True)))
 
 
@@ -197,7 +201,7 @@ def counts(score: Score, index: Index) -> list[Count]:
     """The n-grams of each track, and how many of them any voice of the index has; none of drums."""
     result = []
     for track in score.tracks:
-        grams = np.unique(ngrams(line(track, score.tpq))) if not track.is_drum else np.zeros(0, np.uint64)
+        grams = np.unique(ngrams(line(track, score.tpq))) if not track.is_drum else np.zeros(0, np.uint32)
         result.append(Count(len(np.unique(index.find(grams)[0])), len(grams)))
     return result
 
@@ -238,12 +242,16 @@ def _voices(score: Score) -> list[Track]:
     return [track for track in score.tracks if not track.is_drum and len(track.notes)]
 
 
-def _symbols(interval: Ints, duration: Ints) -> Hashes:
+def _symbols(interval: Ints, duration: Ints) -> Wide:
     """A hash of each note: its interval to the next and its duration."""
     return _mix((interval + 128).astype(np.uint64) << np.uint64(32) | duration.astype(np.uint64))
 
 
-def _mix(values: Hashes) -> Hashes:
+def _short(values: Wide) -> Hashes:
+    return (_mix(values) >> np.uint64(32)).astype(np.uint32)
+
+
+def _mix(values: Wide) -> Wide:
     """SplitMix64's finaliser: every bit of the input changes half of the output's."""
     values = values + np.uint64(_GOLDEN)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(_MIX_1)
@@ -278,7 +286,7 @@ def _bar_at(ticks: Ints, lines: Ints) -> Ints:
 def _share(grams: Hashes, index: Index, voice: int) -> float:
     if not len(grams):
         return float("nan")
-    known = index.by_voice[voice] if voice < len(index.by_voice) else np.zeros(0, np.uint64)
+    known = index.by_voice[voice] if voice < len(index.by_voice) else np.zeros(0, np.uint32)
     return float(np.isin(grams, known, assume_unique=True).mean())
 
 

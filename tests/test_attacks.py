@@ -196,7 +196,7 @@ MODEL = {"name": "residual_lstm", "hidden_size": 16, "layers": 1, "attention": N
 HASH = "0" * 64
 HASHES = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
 INDEX = ("hashes", "piece", "voice", "bar", "pitch")
-BOMB = {name: np.zeros(2**22, t) for name, t in zip(INDEX, ("u8", "u4", "u1", "u2", "u1"), strict=True)}
+BOMB = {name: np.zeros(2**22, t) for name, t in zip(INDEX, ("u4", "u4", "u1", "u2", "u1"), strict=True)}
 
 
 class Attack(NamedTuple):
