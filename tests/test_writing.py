@@ -59,8 +59,9 @@ def silent_synthesizer(monkeypatch: pytest.MonkeyPatch) -> None:
     def wait(job: Path, limit_seconds: float, soundfont: str) -> None:
         import json
 
-        frames = json.loads(job.read_text())["frames"]
-        np.random.default_rng(0).normal(0, 0.1, (frames, 2)).astype("<f4").tofile(job.with_name("samples"))
+        told = json.loads(job.read_text())
+        for out in told["outs"]:
+            np.random.default_rng(0).normal(0, 0.1, (told["frames"], 2)).astype("<f4").tofile(out)
 
     monkeypatch.setattr(sound, "_wait_for_worker", wait)
     monkeypatch.setattr(sound, "normalized", lambda samples, *_: samples)
@@ -329,18 +330,29 @@ def test_nothing_is_overwritten_unasked(suffix: str, place: Path, silent_synthes
     assert OLD not in contents(place / "out").values()
 
 
-def test_render_and_prepare_overwrite_nothing_unasked(place: Path, silent_synthesizer, capsys):
+def test_render_overwrites_nothing_unasked(place: Path, silent_synthesizer, capsys):
+    command = ["render", "theme.mid", "--out", "theme.wav"]
+    assert run(command) == 0
+    before = contents(place)
+    capsys.readouterr()
+    assert run(command) == 1
+    assert "melody: theme.wav: exists" in capsys.readouterr().err
+    assert contents(place) == before
+    assert run([*command, "--force"]) == 0
+
+
+def test_prepare_goes_on_with_its_own_store_and_touches_nothing_else(place: Path, capsys):
     for number in range(3):
         melody.write(theme().shift_pitch(number), place / "music" / f"{number}.mid")
-    for command in (["render", "theme.mid", "--out", "theme.wav"], ["prepare", "music", "--out", "store"]):
-        options = ["--workers", "1"] if command[0] == "prepare" else []
-        assert run([*command, *options]) == 0
-        before = contents(place)
-        capsys.readouterr()
-        assert run([*command, *options]) == 1
-        assert f"melody: {command[-1]}: exists" in capsys.readouterr().err
-        assert contents(place) == before
-        assert run([*command, *options, "--force"]) == 0
+    (place / "other").mkdir()
+    (place / "other" / "diary.txt").write_text("mine")
+    before = contents(place)
+    assert run(["prepare", "music", "--out", "other", "--workers", "1"]) == 1
+    assert "melody: other: exists and is no token store" in capsys.readouterr().err
+    assert contents(place) == before
+    for _ in range(2):
+        assert run(["prepare", "music", "--out", "store", "--workers", "1"]) == 0
+        assert before.items() <= contents(place).items()
 
 
 def test_inputs_stay_as_they_are(place: Path, silent_synthesizer, capsys):

@@ -1,4 +1,4 @@
-"""Scores as sound (`sound`) and as pictures (`pianoroll`).
+"""Scores as sound (`sound`), as pictures (`pianoroll`) and as a page that plays them (`player`).
 
 The package can be called: `melody.render(take, "take.wav")` writes sound. Importing anything of it binds the name
 `melody.render` to this package, so a plain function of that name would serve but once.

@@ -85,29 +85,35 @@ def _by_block(values: Samples) -> Floats:
     return highest
 
 
-def normalized(samples: Samples, sample_rate: int, lufs: float, peak_db: float) -> NDArray[np.float32]:
-    """The samples at `lufs`, true peak at most `peak_db`; rare peaks are limited, and silence stays silence.
+def normalized(samples: NDArray[np.float32], sample_rate: int, lufs: float, peak_db: float) -> NDArray[np.float32]:
+    """The samples at `lufs`, true peak at most `peak_db`; rare peaks are limited, and silence stays silence."""
+    return samples * levelling_gain(samples, sample_rate, lufs, peak_db)[:, None]
+
+
+def levelling_gain(samples: Samples, sample_rate: int, lufs: float, peak_db: float) -> NDArray[np.float32]:
+    """The gain of every frame that makes of `samples` what `normalized` gives; shape (frames,).
 
     Quieter than asked where more than `MAX_LIMITING_DB` of limiting would be needed.
     """
     gain_db = lufs - loudness_lufs(samples, sample_rate)
     if math.isinf(gain_db):
-        return samples.astype(np.float32)
+        return np.ones(len(samples), np.float32)
     most_db = peak_db + MAX_LIMITING_DB - true_peak_db(samples)
     for _ in range(PASSES):
-        result = limited(samples * np.float32(10 ** (min(gain_db, most_db) / 20)), peak_db)
-        gain_db += lufs - loudness_lufs(result, sample_rate)  # what the limiter took
-    return result
+        level = np.float32(10 ** (min(gain_db, most_db) / 20))
+        gain = level * limiting_gain(samples * level, peak_db)
+        gain_db += lufs - loudness_lufs(samples * gain[:, None], sample_rate)  # what the limiter took
+    return gain
 
 
-def limited(samples: Samples, peak_db: float) -> NDArray[np.float32]:
-    """The samples with true peaks brought down to `peak_db`, and the last hundredths by plain scaling."""
-    result = samples * limiter_gain(samples, 10 ** (peak_db / 20))[:, None]
-    excess_db = max(0.0, true_peak_db(result) - peak_db)
-    return (result * 10 ** (-excess_db / 20)).astype(np.float32)
+def limiting_gain(samples: Samples, peak_db: float) -> NDArray[np.float32]:
+    """The gain of every frame that brings true peaks down to `peak_db`, the last hundredths by plain scaling."""
+    gain = limiter_gain(samples, 10 ** (peak_db / 20))
+    excess_db = max(0.0, true_peak_db(samples * gain[:, None]) - peak_db)
+    return gain * np.float32(10 ** (-excess_db / 20))
 
 
-def limiter_gain(samples: Samples, ceiling: float) -> Floats:
+def limiter_gain(samples: Samples, ceiling: float) -> NDArray[np.float32]:
     """A gain in (0, 1] a frame that keeps true peaks under `ceiling`: it looks ahead and moves without a corner.
 
     The gain each block needs, the least of its neighbourhood, smoothed over no more than that neighbourhood: an average

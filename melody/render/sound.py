@@ -13,8 +13,9 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,15 +71,28 @@ def synthesize(
     `engine` (fluidsynth or midirenderer) is chosen by what is installed where not given. Raises `MelodyError` for a
     score without notes, `LimitExceeded` beyond half an hour, `UnreadableFile` for what is no SoundFont.
     """
+    (raw,) = unlevelled([score], soundfont, sample_rate, engine)
+    return normalized(raw, sample_rate, TARGET_LUFS, CEILING_DB)
+
+
+def unlevelled(
+    scores: Sequence[Score],
+    soundfont: str | os.PathLike[str] | None = None,
+    sample_rate: int = 44_100,
+    engine: str | None = None,
+) -> Iterator[Samples]:
+    """Each score as the synthesizer plays it, (frames, 2), all as long as the longest with its tail.
+
+    One child process does them all. Raises as `synthesize`.
+    """
     if not 8_000 <= sample_rate <= 96_000:
         raise UsageError(f"sample_rate must lie in 8000..96000 Hz, got {sample_rate}; 44100 suits most")
     if engine is not None and engine not in ENGINES:
         raise UsageError(f"sound engine {engine!r} is unknown; choose {' or '.join(ENGINES)}")
-    seconds = sounding_seconds(score) + TAIL_SECONDS
-    frames = round(seconds * sample_rate)
+    frames = round((max(map(sounding_seconds, scores)) + TAIL_SECONDS) * sample_rate)
     engines = [(name, _font(soundfont, name)) for name in ([engine] if engine else ENGINES)]
-    raw = _run_worker(midi_with_tail(score), engines, sample_rate, frames)
-    return normalized(_faded(raw, sample_rate), sample_rate, TARGET_LUFS, CEILING_DB)
+    for raw in _run_worker([midi_with_tail(score) for score in scores], engines, sample_rate, frames):
+        yield _faded(raw, sample_rate)
 
 
 def sounding_seconds(score: Score) -> float:
@@ -105,13 +119,17 @@ def seconds_at(score: Score, tick: int) -> float:
     return seconds + (tick - last_tick) * 60 / (qpm * int(score.tpq))
 
 
-def encode(samples: Samples, sample_rate: int, audio_format: str) -> bytes:
-    """The samples as a file of the format WAV or FLAC (16 bits), MP3 or OGG."""
+def encode(samples: Samples, sample_rate: int, audio_format: str, **compression: Any) -> bytes:
+    """The samples (frames, channels) as a file of the format WAV or FLAC (16 bits), MP3 or OGG.
+
+    `compression` goes to libsndfile: `compression_level` in [0, 1), `bitrate_mode`.
+    """
     import soundfile
 
     buffer = io.BytesIO()
+    channels = samples.shape[1]
     try:
-        with soundfile.SoundFile(buffer, "w", sample_rate, 2, format=audio_format) as file:
+        with soundfile.SoundFile(buffer, "w", sample_rate, channels, format=audio_format, **compression) as file:
             for start in range(0, len(samples), WRITE_BLOCK_FRAMES):
                 file.write(samples[start : start + WRITE_BLOCK_FRAMES])
     except soundfile.LibsndfileError as error:
@@ -146,35 +164,41 @@ def _faded(samples: Samples, sample_rate: int) -> Samples:
     return samples
 
 
-def _run_worker(midi: bytes, engines: Sequence[tuple[str, str]], sample_rate: int, frames: int) -> Samples:
+def _run_worker(
+    midis: Sequence[bytes], engines: Sequence[tuple[str, str]], sample_rate: int, frames: int
+) -> Iterator[Samples]:
     """Synthesize in a child process. Raises `MelodyError` for whatever goes wrong there."""
     try:
         with tempfile.TemporaryDirectory(prefix="melody-") as name:
-            samples = _samples_of(Path(name), midi, engines, sample_rate, frames)
+            for path in _work_in(Path(name), midis, engines, sample_rate, frames):
+                samples = np.fromfile(path, "<f4").reshape(-1, 2)
+                if len(samples) != frames or not np.isfinite(samples).all():
+                    raise MelodyError(f"{engines[0][1]}: the synthesizer gave damaged sound; try another --soundfont")
+                yield samples
     except OSError as error:
         place = error.filename or "the folder for temporary files"
         raise MelodyError(f"{place}: cannot write: {error.strerror or error}; make room, or set TMPDIR") from error
-    if len(samples) != frames or not np.isfinite(samples).all():
-        raise MelodyError(f"{engines[0][1]}: the synthesizer gave damaged sound; try another --soundfont")
-    return samples
 
 
-def _samples_of(
-    folder: Path, midi: bytes, engines: Sequence[tuple[str, str]], sample_rate: int, frames: int
-) -> Samples:
-    """What the child makes of a job that is laid down in `folder`."""
-    (folder / "score.mid").write_bytes(midi)
+def _work_in(
+    folder: Path, midis: Sequence[bytes], engines: Sequence[tuple[str, str]], sample_rate: int, frames: int
+) -> list[Path]:
+    """The files of samples that the child makes of a job which is laid down in `folder`."""
+    files = [folder / f"{number}.mid" for number in range(len(midis))]
+    for file, midi in zip(files, midis, strict=True):
+        file.write_bytes(midi)
+    outs = [file.with_suffix(".samples") for file in files]
     job = {
         "engines": engines,
-        "midi": str(folder / "score.mid"),
-        "out": str(folder / "samples"),
+        "midis": list(map(str, files)),
+        "outs": list(map(str, outs)),
         "sample_rate": sample_rate,
         "frames": frames,
         "memory_limit_bytes": MEMORY_LIMIT_BYTES,
     }
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    _wait_for_worker(folder / "job.json", time_limit_seconds(frames / sample_rate), engines[0][1])
-    return np.fromfile(folder / "samples", "<f4").reshape(-1, 2)
+    _wait_for_worker(folder / "job.json", time_limit_seconds(len(midis) * frames / sample_rate), engines[0][1])
+    return outs
 
 
 def time_limit_seconds(duration_seconds: float) -> float:

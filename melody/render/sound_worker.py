@@ -1,13 +1,13 @@
-"""The synthesizer's own process: a MIDI file in, raw samples out. Run as a script, it imports nothing of melody.
+"""The synthesizer's own process: MIDI files in, raw samples out. Run as a script, it imports nothing of melody.
 
 A SoundFont is a stranger's binary and the synthesizers are native code: a bad one may crash, hang or eat memory. Here
 it may, for `melody.render.sound` waits with a limit and turns whatever happens into one line.
 
-    python sound_worker.py JOB.json    {"engines": [[name, soundfont], ...], "midi": path, "out": path,
+    python sound_worker.py JOB.json    {"engines": [[name, soundfont], ...], "midis": [path, ...], "outs": [path, ...],
                                         "sample_rate": Hz, "frames": int, "memory_limit_bytes": int}
 
-`out` becomes `frames` x 2 little-endian float32. The first engine that is installed does the work. The exit code is 0;
-1 where it failed, or 2 where none is installed, with the reason as the last line on stderr.
+Each of `outs` becomes `frames` x 2 little-endian float32. The first engine that is installed does the work. The exit
+code is 0; 1 where it failed, or 2 where none is installed, with the reason as the last line on stderr.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ CHUNK_SECONDS = 10  # resampled at a time, with a second either side
 Job = dict[str, Any]
 
 
-def fluidsynth(job: Job, soundfont: str, out: IO[bytes]) -> None:
+def fluidsynth(job: Job, soundfont: str, midi: str, out: IO[bytes]) -> None:
     """FluidSynth's own MIDI player, its clock driven by the samples drawn: no audio driver, no clipping."""
     try:
         import fluidsynth as fs
@@ -39,7 +39,7 @@ def fluidsynth(job: Job, soundfont: str, out: IO[bytes]) -> None:
     synth = fs.Synth(gain=HEADROOM_GAIN, samplerate=float(job["sample_rate"]), channels=16, **offline)
     if synth.sfload(soundfont) == fs.FLUID_FAILED:
         raise ValueError("FluidSynth cannot load the SoundFont")
-    if synth.play_midi_file(job["midi"]) == fs.FLUID_FAILED:
+    if synth.play_midi_file(midi) == fs.FLUID_FAILED:
         raise ValueError("FluidSynth cannot play the MIDI file")
     write_float = _float_writer(fs)
     for start in range(0, job["frames"], BLOCK_FRAMES):
@@ -59,12 +59,12 @@ def _float_writer(fs: Any) -> Callable[..., int]:
     return call
 
 
-def midirenderer(job: Job, soundfont: str, out: IO[bytes]) -> None:
+def midirenderer(job: Job, soundfont: str, midi: str, out: IO[bytes]) -> None:
     """The Rust synthesizer: the whole piece at once, in 16 bits at a rate of its own (48 kHz)."""
     import midirenderer as renderer
     import soundfile
 
-    wav = renderer.render_wave_from(Path(soundfont).read_bytes(), Path(job["midi"]).read_bytes())
+    wav = renderer.render_wave_from(Path(soundfont).read_bytes(), Path(midi).read_bytes())
     samples, sample_rate = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)  # (frames, 2)
     missing = job["frames"]
     for chunk in resampled(samples, sample_rate, job["sample_rate"]):
@@ -94,8 +94,10 @@ def work(job: Job) -> None:
     reasons = []
     for name, soundfont in job["engines"]:
         try:
-            with open(job["out"], "wb") as out:
-                return ENGINES[name](job, soundfont, out)
+            for midi, path in zip(job["midis"], job["outs"], strict=True):
+                with open(path, "wb") as out:
+                    ENGINES[name](job, soundfont, midi, out)
+            return
         except ImportError as error:
             reasons.append(f"{name}: {error}")
     raise ImportError(

@@ -1,0 +1,67 @@
+"""A take as a panel of the page that `melody.render.player` makes: what is known of it, in words that explain it."""
+
+import json
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from melody.render.player import Figure, Panel, notebook
+
+if TYPE_CHECKING:
+    from melody.generation.composer import Take
+
+NATS = "how surprising a new note is to the model, on average: the less, the more expected"
+IN_TRAINING = "how much of the new music, by figures of eight notes, stands in what the model learned from"
+CHORD_TONES = "how much of what sounds on strong beats belongs to the chords asked for"
+NATS_AFTER = "how surprising the two bars after the gap are, given what fills it: the less, the better it leads on"
+BREACHES = "what the rules of part-writing and the ranges of the tracks say against it"
+UNSET: tuple[Any, ...] = (None, False, "", [], (), {})
+
+
+def panel(take: "Take", name: str, midi: bytes) -> Panel:
+    """The panel of a take, whose file is called `name` and holds `midi`."""
+    return Panel(name, take.score, midi, take.first_new_tick, take.resumes_tick, figures(take), settings(take))
+
+
+def figures(take: "Take") -> list[Figure]:
+    """What is known of a take, as on the command line."""
+    found = [Figure("new notes", f"{take.notes:,}")]
+    if take.key:
+        found.append(Figure("key", take.key))
+    found.append(Figure("nats a note", f"{take.nats_per_note:.2f}", NATS))
+    if take.in_training is not None:
+        found.append(Figure("in training", f"{take.in_training:.1%}", IN_TRAINING))
+    if take.chord_tones is not None:
+        found.append(Figure("chord tones", f"{take.chord_tones:.0%}", CHORD_TONES))
+    if take.nats_after is not None:
+        found.append(Figure("nats after the gap", f"{take.nats_after:.1f}", NATS_AFTER))
+    if take.breaches is not None:
+        found.append(Figure("breaches", str(take.breaches.total), BREACHES))
+        found.append(Figure("candidate", f"{take.candidate} of {take.candidates}"))
+    return found
+
+
+def settings(take: "Take") -> list[tuple[str, str]]:
+    """What a take was asked to be, by name; the hashes stay in its file."""
+    told = {name: value for name, value in take.settings.items() if name not in ("step_graph", "sampling", "primer")}
+    told |= take.settings["sampling"]
+    told["primer"] = (take.settings["primer"] or {}).get("name")
+    return [(name.replace("_", " "), _plain(value)) for name, value in told.items() if value not in UNSET]
+
+
+def subtitle(take: "Take") -> str:
+    """The model and the seed."""
+    return f"model {take.settings['model']}, seed {take.seed}"
+
+
+def html(take: "Take") -> str:
+    """The take for a notebook's cell."""
+    import melody
+
+    name = f"{take.settings['model']}-{take.seed}-{take.number}"
+    with TemporaryDirectory(prefix="melody-") as folder:
+        midi = melody.write(take, f"{folder}/take.mid").read_bytes()
+    return notebook(panel(take, name, midi), subtitle(take))
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
