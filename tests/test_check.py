@@ -82,11 +82,12 @@ def test_every_rule_has_a_breach_here() -> None:
     assert {rule for rule, _, _ in BREACHES.values()} == set(RULES)
 
 
-def test_sixteen_pitched_tracks_may_share_channels() -> None:
+def test_sixteen_pitched_tracks_may_share_channels_on_two_ports() -> None:
     channels = [channel for channel in range(16) if channel != 9]
     tracks = [part(on(channel), b"Part %d" % channel, channel) for channel in channels]
     assert check(file(CONDUCTOR, *tracks)) == []
-    assert check(file(CONDUCTOR, *tracks, part(name=b"Sixteenth"))) == []
+    assert check(file(CONDUCTOR, *tracks, meta(0x21, b"\x01") + part(name=b"Sixteenth"))) == []
+    assert {breach.rule for breach in check(file(CONDUCTOR, *tracks, part(name=b"Sixteenth")))} == {"channel"}
     assert {breach.rule for breach in check(file(CONDUCTOR, *tracks[:14], part(name=b"Fifteenth")))} == {"channel"}
 
 

@@ -134,6 +134,31 @@ def test_names_are_unique_ascii_and_the_originals_come_back() -> None:
     assert [track.name for track in parse(dumps(score)).score.tracks] == [name or written[5] for name in names]
 
 
+def test_a_name_is_kept_for_programs_and_not_on_the_page() -> None:
+    conductor, track = mido.MidiFile(file=io.BytesIO(dumps(piece(voice("Größe")), title="Größe"))).tracks
+    # MuseScore prints texts as lyrics.
+    assert "text" not in {message.type for message in (*conductor, *track)}
+
+
+def test_names_that_melody_0_1_kept_in_a_text_are_read() -> None:
+    data = dumps(piece(voice("Grosse")))
+    old = midi_files.meta(1, b"Track name: Gr\xc3\xb6\xc3\x9fe")
+    start = data.index(b"MTrk", data.index(b"MTrk") + 4) + 4
+    length = int.from_bytes(data[start : start + 4], "big") + len(old)
+    data = data[:start] + length.to_bytes(4, "big") + old + data[start + 4 :]
+    assert [track.name for track in parse(data).score.tracks] == ["Größe"]
+
+
+def test_tracks_of_one_channel_stand_on_ports_of_their_own() -> None:
+    score = piece(*(voice(f"Part {n}", n) for n in range(32)), voice("Drums", 0, True), voice("Drums", 0, True))
+    on: list[tuple[int, int]] = []
+    for track in mido.MidiFile(file=io.BytesIO(dumps(score))).tracks[1:]:
+        port = next((message.port for message in track if message.type == "midi_port"), 0)
+        on.append((next(message.channel for message in track if message.type == "note_on"), port))
+    assert on[-2:] == [(9, 0)] * 2
+    assert len(set(on)) == 33
+
+
 def test_unnamed_tracks_are_called_by_their_instrument() -> None:
     assert track_names([voice("", 40), voice("", 0, True), voice("", 40)]) == ["Violin", "Drums", "Violin 2"]
     assert len(INSTRUMENTS) == 128

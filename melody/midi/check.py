@@ -15,7 +15,7 @@ from symusic.core import ScoreTick as Score
 
 from melody.errors import LimitExceeded
 from melody.midi.events import Limits, MidiFile, MidiTrack, scan
-from melody.midi.metas import KEY_SIGNATURE, MARKER, SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, meter_value
+from melody.midi.metas import KEY_SIGNATURE, MARKER, PORT, SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, meter_value
 from melody.midi.parts import CONTROL, DRUM_CHANNEL, NOTE_OFF, NOTE_ON, PITCH_BEND, PROGRAM
 from melody.score import TICKS_PER_QUARTER, bars
 
@@ -56,6 +56,7 @@ class _Track:
         self.pitch, self.velocity = packed >> 8 & 0x7F, packed & 0x7F
         self.begins = (self.kind == NOTE_ON) & (self.velocity > 0)
         self.channels = np.unique(self.channel[(self.kind >= NOTE_OFF) & (self.kind <= PITCH_BEND)]).tolist()
+        self.port = next((payload[0] for _, payload in self.of_kind(PORT) if payload), 0)
         self.has_notes = bool(self.begins.any())
         self.is_pitched = bool((self.begins & (self.channel != DRUM_CHANNEL)).any())
 
@@ -109,16 +110,17 @@ def _key(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
 
 
 def _channel(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
-    owner: dict[int, _Track] = {}
-    pitched = sum(track.is_pitched for track in tracks)
+    owner: dict[tuple[int, int], _Track] = {}
+    is_crowded = sum(track.is_pitched for track in tracks) > _PITCHED_CHANNELS  # then channels repeat, on other ports
     for track in tracks:
         if len(track.channels) > 1:
             listed = ", ".join(str(channel + 1) for channel in track.channels)
             yield track.place, f"uses channels {listed}: programs split or merge it; give each channel a track"
         for channel in track.channels if track.has_notes else []:
-            other = owner.setdefault(channel, track)
-            if other is not track and channel != DRUM_CHANNEL and pitched <= _PITCHED_CHANNELS:
-                yield track.place, f"shares channel {channel + 1} with {other.place}: one takes the other's instrument"
+            other = owner.setdefault((channel, track.port if is_crowded else 0), track)
+            if other is not track and channel != DRUM_CHANNEL:
+                what = f"channel {channel + 1} and port {track.port + 1}" if is_crowded else f"channel {channel + 1}"
+                yield track.place, f"shares {what} with {other.place}: one takes the other's instrument"
 
 
 def _program(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:

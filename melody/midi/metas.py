@@ -94,7 +94,10 @@ def read_metas(track: MidiTrack, number: int, piece: Piece, repairs: Repairs, li
                 maps[kind][tick] = value
         elif kind == SEQUENCER and payload.startswith(OWN_ID):
             words = decode(payload[1:], limits.text_characters, repairs, f"{place}, tick {tick:,}")
-            piece.texts[Text(tick, words, kind)] = None
+            if original is None and (kept := original_name(words)) is not None:
+                original = kept
+            else:
+                piece.texts[Text(tick, words, kind)] = None
         elif TEXT <= kind <= CUE:
             is_name = kind in (TRACK_NAME, INSTRUMENT_NAME)
             text = decode(payload, limits.text_characters, repairs, f"{place}, tick {tick:,}", breaks=not is_name)
@@ -104,7 +107,7 @@ def read_metas(track: MidiTrack, number: int, piece: Piece, repairs: Repairs, li
                 lyrics.append((tick, text))
             elif kind == MARKER and text:
                 piece.markers[tick, text] = None
-            elif kind == TEXT and original is None and (kept := original_name(text)) is not None:
+            elif kind == TEXT and original is None and (kept := original_name(text)) is not None:  # melody 0.1.0
                 original = kept
             elif text:
                 piece.texts[Text(tick, text, kind)] = None

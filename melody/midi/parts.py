@@ -153,19 +153,21 @@ def _note_repairs(onsets: Ints, ends: Ints, open_: NDArray[np.bool_], number: in
 # ---- tracks of the score ---------------------------------------------------------------------------------------------
 
 
-def tracks_of(parts: list[Part], file: MidiFile) -> list[Track]:
-    """One track for each (part, channel, program) with notes.
+def tracks_of(parts: list[Part], file: MidiFile) -> tuple[list[Track], list[int]]:
+    """One track for each (part, channel, program) with notes, and the channel (from 0) of each.
 
     Controls act on a channel: each track of a part gets those of its channel, and those that stand in parts without
     notes of that channel; so do lyrics of a part without notes go to the first track. Raises `LimitExceeded` where
     this makes too many tracks or events.
     """
     tracks: list[Track] = []
+    channels: list[int] = []
     strays = _strays(parts)
     for part in parts:
         before = len(tracks)
         for channel in np.unique(part.begins.channel).tolist():
             tracks += _channel_tracks(part, channel, strays[channel], file)
+            channels += [channel] * (len(tracks) - len(channels))
             if len(tracks) > file.limits.tracks:
                 raise LimitExceeded(
                     f"{file.name}: tracks, channels and programs make over {file.limits.tracks:,} tracks, "
@@ -178,7 +180,7 @@ def tracks_of(parts: list[Part], file: MidiFile) -> list[Track]:
     if homeless and tracks:
         own = [(lyric.time, lyric.text) for lyric in tracks[0].lyrics]
         tracks[0].lyrics = [TextMeta(*lyric) for lyric in sorted(own + homeless, key=lambda lyric: lyric[0])]
-    return tracks
+    return tracks, channels
 
 
 def _channel(part: Part, channel: int) -> Channel:

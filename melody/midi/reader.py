@@ -23,7 +23,8 @@ class Reading:
     """What a file holds and what it took to read it.
 
     `repairs` are defects that were mended; `remarks` tell what is sound but has no place in a score or reads otherwise
-    than a musician may expect; `title` and `texts` are what a score has no field for.
+    than a musician may expect; `title`, `texts` and the `channels` of its tracks (from 0; MIDI alone has them) are what
+    a score has no field for.
     """
 
     score: Score
@@ -31,6 +32,7 @@ class Reading:
     remarks: tuple[str, ...] = ()
     title: str = ""
     texts: tuple[Text, ...] = ()
+    channels: tuple[int, ...] = ()
 
 
 def read_midi(path: str | os.PathLike[str], limits: Limits = Limits()) -> Reading:
@@ -53,13 +55,14 @@ def parse(data: bytes, name: str = "<bytes>", limits: Limits = Limits()) -> Read
         labels = read_metas(track, number, piece, file.repairs, limits)
         parts.append(read_part(track, number, labels, file.repairs, piece.left_out))
     score = Score(tpq)
-    for symusic_track in tracks_of(parts, file):
+    tracks, channels = tracks_of(parts, file)
+    for symusic_track in tracks:
         score.tracks.append(symusic_track)
     if is_damaged and not len(score.tracks):
         raise UnreadableFile(f"{name}: damaged, and no note can be recovered: {file.repairs.sentences()[0]}")
     piece.fill(score, tempo)
     title = "" if len(parts[0].notes.onset) else parts[0].labels.name
-    return Reading(score, file.repairs.sentences(), piece.remarks(), title, tuple(sorted(piece.texts)))
+    return Reading(score, file.repairs.sentences(), piece.remarks(), title, tuple(sorted(piece.texts)), tuple(channels))
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------

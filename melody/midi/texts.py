@@ -8,7 +8,7 @@ from melody.midi.events import Repairs
 # Escape sequences of terminals: CSI, then OSC and other strings, then the short ones.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
 _BREAKS = "\n\r\t"
-_ORIGINAL_NAME = "Track name: "  # begins the text event that keeps a name which had to change
+_ORIGINAL_NAME = "Track name: "  # begins the event that keeps a name which had to change
 
 
 def decode(payload: bytes, limit: int, repairs: Repairs, place: str, breaks: bool = True) -> str:
@@ -52,12 +52,12 @@ def ascii_name(name: str) -> str:
 
 
 def original_name(text: str) -> str | None:
-    """The name that a text event written by `keep_name` holds, or None for any other text."""
+    """The name that an event with the words of `keep_name` holds, or None for any other text."""
     return text[len(_ORIGINAL_NAME) :] if text.startswith(_ORIGINAL_NAME) else None
 
 
 def keep_name(name: str) -> str:
-    """The text event that keeps a track's own name beside the ASCII one."""
+    """The words of the event that keeps a track's own name beside the ASCII one."""
     return _ORIGINAL_NAME + name
 
 

@@ -2,15 +2,17 @@
 
 The rules (`check` lints any file by them): type 1, 480 ticks a quarter. A conductor track without notes carries title,
 tempos, meters, keys, markers and texts; keys stand again in every pitched track, as MuseScore reads them only there.
-One channel a track, drums on channel 10; from the 16th pitched track on channels repeat (`cautions` says so). A
-program change before the first note. Track names are unique and ASCII; a name that had to change stays in a text event.
-Every track ends on the final bar line. No two notes of a pitch overlap in a track (the earlier is shortened), none is
-without length, and at equal ticks note-offs come first, note-ons last. Equal scores make equal bytes.
+One channel a track, its own where it had one, drums on channel 10; from the 16th pitched track on channels repeat, on
+another port (`cautions` says so). A program change before the first note. Track names are unique and ASCII; a name
+that had to change stays in an event for programs alone (MuseScore prints a plain text in a track as a lyric). Every
+track ends on the final bar line. No two notes of a pitch overlap in a track (the earlier is shortened), none is without
+length, and at equal ticks note-offs come first, note-ons last. Equal scores make equal bytes.
 """
 
 import os
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import chain, cycle
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +26,9 @@ from melody.midi.metas import (
     LYRIC,
     MARKER,
     OWN_ID,
+    PORT,
     SEQUENCER,
     SET_TEMPO,
-    TEXT,
     TIME_SIGNATURE,
     TRACK_NAME,
     Text,
@@ -51,17 +53,22 @@ def write_midi(
     *,
     title: str = "",
     texts: Sequence[str | Text] = (),
+    own_channels: Sequence[int] = (),
     force: bool = False,
 ) -> Path:
-    """Write a score as a MIDI file, atomically; return the path.
+    """Write a score as a MIDI file, atomically, with what `dumps` takes; return the path.
 
     Raises `MelodyError` where the file exists (unless `force`) or cannot be written, `LimitExceeded` as `dumps`.
     """
-    return write_bytes(path, dumps(score, title=title, texts=texts), force=force)
+    return write_bytes(path, dumps(score, title=title, texts=texts, own_channels=own_channels), force=force)
 
 
-def dumps(score: Score, *, title: str = "", texts: Sequence[str | Text] = ()) -> bytes:
+def dumps(
+    score: Score, *, title: str = "", texts: Sequence[str | Text] = (), own_channels: Sequence[int] = ()
+) -> bytes:
     """The bytes of a MIDI file; `texts` go to the conductor track, those without a tick of their own at its start.
+
+    `own_channels` (from 0) are those that its tracks, from the first on, keep where they can, see `channels`.
 
     Raises `LimitExceeded` for what MIDI cannot say: a meter over 255 or of no power of two, a tempo under 3.58 qpm,
     an event before tick 0, more bars than `melody.score.MAX_BARS`.
@@ -72,8 +79,9 @@ def dumps(score: Score, *, title: str = "", texts: Sequence[str | Text] = ()) ->
     keys = _keys(score)
     names = track_names(score.tracks)
     tracks = [_conductor(score, title, ticked, keys)]
-    for track, name, channel in zip(score.tracks, names, channels(score.tracks), strict=True):
-        tracks.append(_track(track, name, channel, [] if track.is_drum else keys))
+    on = channels(score.tracks, own_channels)
+    for track, name, channel, port in zip(score.tracks, names, on, _ports(on), strict=True):
+        tracks.append(port + _track(track, name, channel, [] if track.is_drum else keys))
     end = int(bars(score, max((event[0] for events in tracks for event in events), default=0))[-1])
     header = b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), TICKS_PER_QUARTER)
     return header + b"".join(_chunk(events, end) for events in tracks)
@@ -90,13 +98,23 @@ def cautions(score: Score) -> list[str]:
     ]
 
 
-def channels(tracks: Iterable[Track]) -> list[int]:
-    """The channel (from 0) of each track: drums all on 9, the others on the remaining ones in turn."""
-    result, pitched = [], 0
-    for track in tracks:
-        result.append(DRUM_CHANNEL if track.is_drum else _PITCHED_CHANNELS[pitched % len(_PITCHED_CHANNELS)])
-        pitched += not track.is_drum
-    return result
+def channels(tracks: Sequence[Track], wanted: Sequence[int] = ()) -> list[int]:
+    """The channel (from 0) of each track: drums all on 9, others on the one `wanted`.
+
+    Where none is, or a track before has it, they take those that are left in turn.
+    """
+    result = [DRUM_CHANNEL if track.is_drum else -1 for track in tracks]
+    for number, channel in enumerate(wanted[: len(tracks)]):
+        if result[number] < 0 and channel in _PITCHED_CHANNELS and channel not in result:
+            result[number] = channel
+    left = chain((channel for channel in _PITCHED_CHANNELS if channel not in result), cycle(_PITCHED_CHANNELS))
+    return [next(left) if channel < 0 else channel for channel in result]
+
+
+def _ports(on: Sequence[int]) -> list[list[Event]]:
+    """By track: its MIDI port where an earlier one has its channel, as LMMS would merge them; drums share the first."""
+    earlier = [0 if channel == DRUM_CHANNEL else on[:number].count(channel) for number, channel in enumerate(on)]
+    return [[(0, _NAME, _meta(PORT, bytes([port & 0x7F])))] if port else [] for port in earlier]
 
 
 def track_names(tracks: Sequence[Track]) -> list[str]:
@@ -142,7 +160,7 @@ def _conductor(score: Score, title: str, texts: Sequence[Text], keys: list[Event
 def _names(name: str, written: str) -> list[Event]:
     events = [(0, _NAME, _meta(TRACK_NAME, written.encode()))]
     if name and name != written:
-        events.append((0, _NAME, _meta(TEXT, keep_name(name).encode())))
+        events.append((0, _NAME, _meta(SEQUENCER, OWN_ID + keep_name(name).encode())))
     return events
 
 
