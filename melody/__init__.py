@@ -5,7 +5,7 @@
     import melody
 
     theme = melody.read("theme.mid")  # a symusic.Score
-    composer = melody.load("chorale")  # a shipped model, or a folder
+    composer = melody.load("chorale")  # a shipped model, or a folder; melody.choose_model(theme) says which suits
     takes = composer.compose(theme, bars=8, takes=4, top_p=0.95, seed=7)
     melody.write(takes[0], "take.mid")
     melody.render(takes[0], "take.wav")
@@ -35,6 +35,7 @@ __all__ = [
     "MelodyError",
     "UnreadableFile",
     "UsageError",
+    "choose_model",
     "load",
     "read",
     "render",
@@ -58,17 +59,30 @@ def load(model: str | os.PathLike[str] = "chorale", *, engine: str = "onnx", thr
     return Composer(str(model), engine=engine, threads=threads)
 
 
+def choose_model(score: Score, with_tracks: Sequence[str] = ()) -> tuple[str, str]:
+    """The name of the shipped model that suits a score best, and why: what `melody compose` takes without ``--model``.
+
+    For a score to be composed around, `with_tracks` names the tracks that go on.
+    """
+    from melody.generation.choosing import choose, shipped
+
+    bundle, reason = choose(score, shipped(), with_tracks)
+    return bundle.name, reason
+
+
 def write(
     piece: Score | Take,
     path: str | os.PathLike[str],
     *,
     title: str = "",
     texts: Sequence[str | Text] = (),
+    own_channels: Sequence[int] = (),
     force: bool = False,
 ) -> Path:
     """Write a score or a take as MIDI by the rules of DAWs; a take's settings are embedded as text for programs.
 
-    `title` and `texts` go to the conductor track (`melody.reading.load` gives those of a file).
+    `title` and `texts` go to the conductor track, `own_channels` (from 0) are those that its tracks keep
+    where they can (`melody.reading.load` gives those of a file).
 
     Raises `MelodyError` where the file exists (unless `force`) or cannot be written.
     """
@@ -78,7 +92,9 @@ def write(
 
     settings = getattr(piece, "settings", None)
     about = [Text(0, f"melody {__version__} {json.dumps(settings)}", SEQUENCER)] if settings else []
-    return write_midi(_score_of(piece), path, title=title, texts=[*texts, *about], force=force)
+    return write_midi(
+        _score_of(piece), path, title=title, texts=[*texts, *about], own_channels=own_channels, force=force
+    )
 
 
 def render(

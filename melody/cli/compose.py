@@ -1,7 +1,7 @@
 """``melody compose``: continue a primer, or start from nothing."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from melody.errors import UsageError
 
 if TYPE_CHECKING:
     from melody.generation import Take
+    from melody.score import Score
 
 EXAMPLES = """
 From nothing, or on from a theme:
@@ -23,6 +24,8 @@ From nothing, or on from a theme:
   melody compose theme.mid --bars 16 --takes 4 --seed 7    four continuations of your theme
 
   melody compose theme.mid --only-new --follow             the new part alone; its bars as they come
+
+  melody compose song.mid --model pop --map Lead=Melody    as pop; the track Lead goes on as its melody
 
 Around what is there:
 
@@ -50,6 +53,7 @@ Search, and the same again:
 
   melody compose --replay outputs/theme-7-1.mid            the same file, byte for byte
 """
+FROM_NOTHING = "chorale"  # the model without a primer
 MUSIC, AROUND, CONTROL = "The music", "Around what is there", "Control"
 DECODING, OUTPUT = "Decoding", "Output"
 
@@ -64,7 +68,14 @@ def compose(
     primer: Annotated[
         Path | None, typer.Argument(help="MIDI, MusicXML or ABC to continue; without it, from nothing.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A shipped model's name or a folder.", rich_help_panel=MUSIC)] = "chorale",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A shipped model's name or a folder; else the shipped one that suits PRIMER's tracks best, or "
+            f"{FROM_NOTHING} from nothing.",
+            rich_help_panel=MUSIC,
+        ),
+    ] = None,
     bars: Annotated[
         int | None,
         typer.Option(
@@ -73,6 +84,16 @@ def compose(
     ] = None,
     takes: Annotated[int, typer.Option(help="Different continuations.", rich_help_panel=MUSIC)] = 1,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same bytes.", rich_help_panel=MUSIC)] = None,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            help="This track goes to that one of the model's, as Lead=Soprano or 2=Piano (names or numbers); else by "
+            "range, fullness and name. Repeat for other tracks, or for one that is read as several voices.",
+            metavar="TRACK=MODELTRACK",
+            rich_help_panel=MUSIC,
+        ),
+    ] = None,
     around: Annotated[
         list[str] | None,
         typer.Option(
@@ -251,6 +272,10 @@ def compose(
         bool,
         typer.Option("--dawproject", help="Also as a project for Bitwig, Studio One, Cubase.", rich_help_panel=OUTPUT),
     ] = False,
+    html: Annotated[
+        bool,
+        typer.Option("--html", help="Also one page to listen to all takes and look at them.", rich_help_panel=OUTPUT),
+    ] = False,
     soundfont: Annotated[Path | None, typer.Option(help="SoundFont of the sound.", rich_help_panel=OUTPUT)] = None,
     engine: Annotated[str, typer.Option(help="onnx, or torch as the reference.", rich_help_panel=OUTPUT)] = "onnx",
     as_json: Annotated[bool, typer.Option("--json", help="A report for programs.", rich_help_panel=OUTPUT)] = False,
@@ -264,17 +289,20 @@ def compose(
 
     import melody
     from melody.cli.follow import followed
+    from melody.generation.mapping import parse_mapping
     from melody.generation.ranges import parse_ranges
 
     report = Report(as_json)
     sound, sight = {".wav": wav, ".flac": flac, ".mp3": mp3}, {".png": png, ".musicxml": musicxml, ".svg": svg}
-    extras = [suffix for suffix, wanted in (sound | sight | {".dawproject": dawproject}).items() if wanted]
+    extras = [
+        suffix for suffix, wanted in (sound | sight | {".dawproject": dawproject, ".html": html}).items() if wanted
+    ]
     output = Output(report, extras, soundfont, force)
     if replay:
         given = _given(context)
-        return rebuild(replay, primer, model if "model" in given else None, out, output, given)
+        return rebuild(replay, primer, model, out, output, given)
     seed = secrets.randbelow(2**31) if seed is None else seed
-    names = names_of_takes(out, primer.stem if primer else Path(model).name, seed, takes)
+    names = names_of_takes(out, primer.stem if primer else Path(model or FROM_NOTHING).name, seed, takes)
     refuse_existing(output, names, [primer])
     reading = read_primer(output, primer)
     decoding = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "greedy": greedy}
@@ -292,9 +320,13 @@ def compose(
         "style_rules": style_rules,
     }
     task = {"fill": parse_bars(fill), "tracks": tuple(tracks or ()), "with_tracks": tuple(around or ()), "keep": keep}
-    composer = melody.load(model, engine=engine)
-    options = {"bars": bars, **decoding, **search, **choice, **control, **harmony, **limits, **task}
     theme = reading.score if reading else None
+    places = {"mapping": parse_mapping(mapping or [])}
+    name, reason = _chosen(model, theme, around or (), places["mapping"])
+    if reason:
+        report.line(f"model {name.name}: {reason}")
+    composer = melody.load(name, engine=engine)
+    options = {"bars": bars, **places, **decoding, **search, **choice, **control, **harmony, **limits, **task}
     if follow:
         composed: Iterable[Take] = [followed(composer, theme, report, takes, seed, options)]
     else:
@@ -302,8 +334,20 @@ def compose(
     source = source_of(primer)
     written = write_takes(output, (with_source(take, source) for take in composed), names, reading)
     report.line(f"model {composer.bundle.name}, seed {seed}")
-    report.done(model=composer.bundle.name, seed=seed, **written)
+    report.done(model=composer.bundle.name, model_reason=reason, seed=seed, **written)
     return 0
+
+
+def _chosen(
+    model: str | None, theme: "Score | None", around: Sequence[str], mapping: Mapping[str, tuple[str, ...]]
+) -> tuple[Path, str]:
+    """The model named, or the shipped one that suits a theme, and why that one."""
+    from melody.generation.choosing import choose, shipped
+
+    if model or theme is None:
+        return Path(model or FROM_NOTHING), ""
+    choice = choose(theme, shipped(), around, mapping)
+    return choice.bundle.folder, choice.reason
 
 
 def names_of_takes(out: Path, stem: str, seed: int, takes: int) -> list[Path]:

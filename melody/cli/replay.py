@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from melody.generation import Composer
 
 ALLOWED = {"primer", "model", "replay", "out", "soundfont", "as_json", "force"} | {
-    *("wav", "flac", "mp3", "png", "musicxml", "svg", "dawproject"),
+    *("wav", "flac", "mp3", "png", "musicxml", "svg", "dawproject", "html"),
 }
-OPTIONS = {"ranges": "range", "tracks": "track", "around": "with", "ending": "no-ending"}  # where names differ
+# what they are called on the command line, where names differ
+OPTIONS = {"ranges": "range", "tracks": "track", "around": "with", "mapping": "map", "ending": "no-ending"}
 
 
 def rebuild(file: Path, primer: Path | None, model: str | None, out: Path, output: Output, given: set[str]) -> int:

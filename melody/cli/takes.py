@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from melody.generation import Take
     from melody.midi import Reading
 
+PAGE = ".html"
+
 
 class Interrupted(Exception):
     """Ctrl-C while takes were composed and written; the message says what was kept."""
@@ -27,6 +29,16 @@ class Output:
     soundfont: Path | None
     force: bool
 
+    @property
+    def each(self) -> list[str]:
+        """The suffixes of what is written for each take: all but the page, which shows all of them."""
+        return [suffix for suffix in self.extras if suffix != PAGE]
+
+    def page_of(self, names: Sequence[Path]) -> Path | None:
+        """Where the page of these takes goes, if one was asked for: named as the first, without its number."""
+        first = names[0]
+        return first.with_name(f"{first.stem.removesuffix('-1')}{PAGE}") if PAGE in self.extras else None
+
 
 def refuse_existing(output: Output, names: Sequence[Path], inputs: Sequence[Path | None] = ()) -> None:
     """Raise `MelodyError`, before anything is composed, where a file is there that may not be overwritten.
@@ -40,7 +52,10 @@ def refuse_existing(output: Output, names: Sequence[Path], inputs: Sequence[Path
 
         require_verovio()
     given = [path for path in inputs if path and path.exists()]
-    for path in (name.with_suffix(suffix) for name in names for suffix in (name.suffix, *output.extras)):
+    targets = [name.with_suffix(suffix) for name in names for suffix in (name.suffix, *output.each)]
+    if page := output.page_of(names):
+        targets.append(page)
+    for path in targets:
         if path.exists() and any(path.samefile(other) for other in given):
             raise MelodyError(f"{path}: is what you gave, and stays as it is; choose another name with --out")
         refuse_overwrite(path, output.force)
@@ -81,19 +96,38 @@ def write_takes(
 
     messages: list[str] = []
     described: list[dict[str, Any]] = []
+    shown: list[Take] = []
+    page = output.page_of(names)
     try:
         for number, (take, name) in enumerate(zip(takes, names, strict=True)):
             if not number:
                 messages = [*take.messages, *cautions(take.score)]
-                for message in messages:
+                for message in [*_places(take), *messages]:
                     output.report.line(message)
             files = write_take(output, take, name, reading)
             described.append(_described(take, files))
             output.report.line(_line_of(take, files))
+            if page:
+                shown.append(take)
+        if page:
+            messages += _write_page(output, page, shown, names)
     except KeyboardInterrupt:
         kept = f"kept {len(described)} of {len(names)} takes" if described else "no take was finished"
         raise Interrupted(f"interrupted; {kept}") from None
-    return {"repairs": list(reading.repairs) if reading else [], "messages": messages, "takes": described}
+    report = {"repairs": list(reading.repairs) if reading else [], "messages": messages, "takes": described}
+    return report | ({"html": str(page)} if page else {})
+
+
+def _write_page(output: Output, page: Path, takes: "Sequence[Take]", names: Sequence[Path]) -> list[str]:
+    """Write the page of all takes, and tell of it; what had to be left out, a line each."""
+    from melody.generation.preview import panel, subtitle
+    from melody.render.player import write_page
+
+    panels = [panel(take, name.stem, name.read_bytes()) for take, name in zip(takes, names, strict=True)]
+    left_out = write_page(panels, page, subtitle(takes[0]), output.soundfont, output.force)
+    for line in [*left_out, str(page)]:
+        output.report.line(line)
+    return left_out
 
 
 def write_take(output: Output, take: "Take", name: Path, reading: "Reading | None") -> dict[str, str]:
@@ -101,8 +135,9 @@ def write_take(output: Output, take: "Take", name: Path, reading: "Reading | Non
     import melody
 
     title, texts = (reading.title, reading.texts) if reading and not take.settings["only_new"] else ("", ())
-    files = {"midi": str(melody.write(take, name, title=title, texts=texts, force=output.force))}
-    for suffix in output.extras:
+    own = reading.channels if reading else ()
+    files = {"midi": str(melody.write(take, name, title=title, texts=texts, own_channels=own, force=output.force))}
+    for suffix in output.each:
         for number, path in enumerate(_write_extra(output, take, name.with_suffix(suffix), title or name.stem), 1):
             files[suffix[1:] if number == 1 else f"{suffix[1:]}-page{number}"] = str(path)
     return files
@@ -130,12 +165,20 @@ def _write_extra(output: Output, take: "Take", path: Path, title: str) -> list[P
     return [path]
 
 
+def _places(take: "Take") -> list[str]:
+    """Where tracks go on in the model, for those that it calls otherwise."""
+    from melody.generation.ranges import listed
+
+    return [f"{track}: goes on as {listed(places)}" for track, places in take.places if (track,) != places]
+
+
 def _described(take: "Take", files: dict[str, str]) -> dict[str, Any]:
     described = {
         "files": files,
         "take": take.number,
         "notes": take.notes,
         "key": take.key,
+        "places": dict(take.places),
         "nats_per_note": round(take.nats_per_note, 4),
         "in_training": None if take.in_training is None else round(take.in_training, 4),
         "chord_tones": None if take.chord_tones is None else round(take.chord_tones, 4),
@@ -148,7 +191,8 @@ def _described(take: "Take", files: dict[str, str]) -> dict[str, Any]:
 
 
 def _line_of(take: "Take", files: dict[str, str]) -> str:
-    line = f"{'  '.join(files.values())}  {take.notes} notes, {take.key}, {take.nats_per_note:.2f} nats a note"
+    key = f"{take.key}, " if take.key else ""
+    line = f"{'  '.join(files.values())}  {take.notes} notes, {key}{take.nats_per_note:.2f} nats a note"
     if take.in_training is not None:
         line += f", {take.in_training:.1%} in training"
     if take.chord_tones is not None:

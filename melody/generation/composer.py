@@ -27,6 +27,7 @@ from melody.generation.assemble import (
 from melody.generation.beam import beam_search
 from melody.generation.decode import Continuation, sample, stream
 from melody.generation.following import nats_after
+from melody.generation.ranges import named
 from melody.generation.ranking import Breaches, cost, count_breaches
 from melody.generation.settings import Settings, settings_from, settings_of
 from melody.generation.stochastic_beam import stochastic_beam_search
@@ -51,7 +52,7 @@ class Take:
     number: int  # from 1
     notes: int  # new ones
     nats_per_note: float  # of the new music, under the model within the grammar
-    key: str  # estimated from the new music
+    key: str  # estimated from the new music; empty for drums alone
     settings: dict[str, Any]
     messages: tuple[str, ...] = ()
     candidate: int = 1  # of best-of-N, from 1
@@ -60,6 +61,13 @@ class Take:
     breaches: Breaches | None = None  # of the rules, by the new bars; counted where candidates were compared
     chord_tones: float | None = None  # share of what sounds on strong beats that belongs to the chords asked for
     nats_after: float | None = None  # of the two bars after a gap, given what fills it; None where there was no gap
+    places: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the musician's tracks that go on, each with the model's
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the take's piano roll with a player and its figures."""
+        from melody.generation.preview import html
+
+        return html(self)
 
 
 class Composer:
@@ -189,7 +197,7 @@ class Composer:
             number=number,
             notes=len(notes),
             nats_per_note=sum(drawn.nats) / max(1, len(notes)),
-            key=estimate_key(fresh).name if notes else "",
+            key=estimate_key(fresh).name if any(not track.is_drum for track in fresh.tracks) and notes else "",
             settings=self._provenance(task) | {"seed": seed, "take": number} | task.settings.to_dict(),
             messages=task.messages,
             candidate=candidate,
@@ -198,6 +206,7 @@ class Composer:
             breaches=breaches,
             chord_tones=chord_tones,
             nats_after=after,
+            places=self._places(task),
         )
 
     def _provenance(self, task: Task) -> dict[str, Any]:
@@ -214,6 +223,14 @@ class Composer:
         fixed = task.frame.fixed.tracks if task.frame.fixed else frozenset()
         rooms = {place: room.polyphony for place, room in task.rooms.items()}
         return rooms | {place: self.bundle.tracks[place].polyphony for place in fixed - rooms.keys()}
+
+    def _places(self, task: Task) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        if task.primer is None or task.view is None:
+            return ()
+        names, of = [track.name for track in task.primer.tracks], task.view.tracks
+        model = [info.name for info in self.bundle.tracks]
+        tracks = sorted(set(of.values()))
+        return tuple((named(names, t), tuple(model[place] for place in of if of[place] == t)) for t in tracks)
 
     def _in_training(self, new: Score) -> float | None:
         share = piece_share(new, self.bundle.originality) if self.bundle.knows_its_training else float("nan")

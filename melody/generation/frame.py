@@ -48,9 +48,9 @@ def frame_of(
 ) -> Frame:
     """Where new music goes; `bars_known` fixes the meter of its bars. Raises `UsageError` for what cannot be done."""
     if primer is None or view is None:
-        for option in ("fill", "with_tracks", "keep"):
+        for option in ("fill", "with_tracks", "keep", "mapping"):
             if getattr(settings, option):
-                name = {"with_tracks": "with"}.get(option, option)
+                name = {"with_tracks": "with", "mapping": "map"}.get(option, option)
                 raise UsageError(f"{name}: of what? give a file too, as melody compose theme.mid --{name} ...")
         return _continued(settings, None, bundle, bars_known)
     if settings.fill:
@@ -147,6 +147,10 @@ def _accompanied(settings: Settings, primer: Score, view: View, bundle: Bundle) 
             name = bundle.tracks[place].name
             others[place] = empty.get(name.casefold(), len(names) + len(added))
             added += [name] if others[place] >= len(names) else []
+    if not others:
+        raise UsageError(
+            f"with {listed}: {bundle.name} writes no other track; choose another model, as --model chorale"
+        )
     start, end = int(view.lines[first]), int(view.lines[stop])
     fixed = FixedNotes({place: _between(view.notes[place], start, end) for place in guides})
     given = {place: (view.notes[place], 0) for place in guides}

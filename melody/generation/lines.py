@@ -1,8 +1,9 @@
 """Which of the musician's notes go to which of the model's tracks.
 
-Tracks are matched by pitch from high to low. Where a model writes single lines and has more of them than the primer has
-tracks, a track of chords is read as several voices: a melody with its piano becomes four voices for a model of
-chorales, and what the model composes in the lower three goes back to the piano.
+Tracks are matched by range, fullness and name, see `melody.generation.matching`, but where the musician says which goes
+where. Where a model writes single lines and has more of them than the primer has tracks, a track of chords is read as
+several voices: a melody with its piano becomes four voices for a model of chorales, and what the model composes in the
+lower three goes back to the piano.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,10 @@ import numpy as np
 from symusic import Track
 
 from melody.bundle import TrackInfo
+from melody.generation.matching import Shape, match, name_likeness, shape_of, voices_of
 from melody.score import Ints, Notes, most_at_once, notes_of
+
+CHORDS_FROM = 1.25  # notes at once on average; with fewer a track is a single line, some of whose notes overlap
 
 
 class Line(NamedTuple):
@@ -22,41 +26,64 @@ class Line(NamedTuple):
     notes: Notes
 
 
-def place_lines(tracks: Sequence[Track], wanted: Sequence[TrackInfo], names: Sequence[str] = ()) -> dict[int, Line]:
+def place_lines(
+    tracks: Sequence[Track],
+    wanted: Sequence[TrackInfo],
+    names: Sequence[str] = (),
+    asked: Mapping[int, Sequence[int]] | None = None,
+) -> dict[int, Line]:
     """For each place of the model in use the line on it: pitched on pitched, drums on drums.
 
-    A track of a place's name, in `names` one for each track, goes there; a line alone to the highest place in whose
-    range it lies; all others by their pitch.
+    `names` are what the tracks are called, one for each; `asked` says of some tracks to which places they go, each a
+    voice. All others are matched; a single line without any other goes to the highest place of single lines in whose
+    range it lies.
     """
-    result: dict[int, Line] = {}
+    asked = asked or {}
+    taken = {place for places in asked.values() for place in places}
+    result = {place: line for track, at in asked.items() for place, line in _as_asked(track, at, tracks, wanted)}
     for drums in (False, True):
-        places = {place: info for place, info in enumerate(wanted) if info.drums == drums}
-        mine = {i: notes_of(track) for i, track in enumerate(tracks) if bool(track.is_drum) == drums}
-        single = all(info.polyphony == 1 for info in places.values())
-        counts = share_out({i: most_at_once(notes) for i, notes in mine.items()}, len(places) if single else 0)
+        places = {place: info for place, info in enumerate(wanted) if info.drums == drums and place not in taken}
+        mine = {i: notes_of(t) for i, t in enumerate(tracks) if bool(t.is_drum) == drums and i not in asked}
+        single = all(info.polyphony == 1 for info in wanted if info.drums == drums)
+        counts = share_out({i: _voices(notes) for i, notes in mine.items()}, len(places) if single else 0)
         lines = [Line(i, voice) for i, notes in mine.items() for voice in split(notes, counts[i]) if len(voice.onset)]
-        matched = _by_name(places, lines, names) or _alone(places, lines)
-        means = {n: float(np.mean(line.notes.pitch)) for n, line in enumerate(lines) if n not in matched.values()}
-        matched |= match_in_order({place: info.mean for place, info in places.items() if place not in matched}, means)
-        result |= {place: lines[number] for place, number in matched.items()}
-    return result
+        result |= {place: lines[number] for place, number in _matched(places, lines, names, not asked).items()}
+    return dict(sorted(result.items()))
 
 
-def _by_name(places: Mapping[int, TrackInfo], lines: Sequence[Line], names: Sequence[str]) -> dict[int, int]:
-    """The lines whose track has the name of a place, and no other line nor another track of that name."""
-    called = [names[line.track].strip().casefold() if line.track < len(names) else "" for line in lines]
-    wanted = {info.name.casefold(): place for place, info in places.items()}
-    return {wanted[name]: n for n, name in enumerate(called) if name in wanted and called.count(name) == 1}
+def _voices(notes: Notes) -> int:
+    """As how many voices a track could be read."""
+    return most_at_once(notes) if voices_of(notes) >= CHORDS_FROM else 1
 
 
-def _alone(places: Mapping[int, TrackInfo], lines: Sequence[Line]) -> dict[int, int]:
-    """A line alone on the highest place in whose range it lies: a melody is rarely meant as a middle voice."""
-    if len(lines) != 1:
-        return {}
-    pitch = lines[0].notes.pitch
-    highest_first = sorted(places, key=lambda place: -places[place].mean)
-    fitting = [p for p in highest_first if places[p].lowest <= pitch.min() and pitch.max() <= places[p].highest]
-    return {fitting[0]: 0} if fitting else {}
+def _as_asked(
+    track: int, places: Sequence[int], tracks: Sequence[Track], wanted: Sequence[TrackInfo]
+) -> list[tuple[int, Line]]:
+    """A track on the places asked for, as so many voices from high to low."""
+    high_to_low = sorted(places, key=lambda place: -wanted[place].mean)
+    voices = split(notes_of(tracks[track]), len(places))
+    return [(place, Line(track, v)) for place, v in zip(high_to_low, voices, strict=True) if len(v.onset)]
+
+
+def _matched(
+    places: Mapping[int, TrackInfo], lines: Sequence[Line], names: Sequence[str], all_of_it: bool
+) -> dict[int, int]:
+    """The number of the line on each place in use; `all_of_it`: there are no other lines."""
+    called = [names[line.track] if line.track < len(names) else "" for line in lines]
+    shapes = [shape_of(line.notes) for line in lines]
+    known = any(name_likeness(name, info.name) for name in called for info in places.values())
+    if all_of_it and len(lines) == 1 and not known and (alone := _alone(places, shapes[0])) is not None:
+        return {alone: 0}
+    numbers = list(places)
+    return {numbers[place]: line for place, line in match(shapes, list(places.values()), called).items()}
+
+
+def _alone(places: Mapping[int, TrackInfo], shape: Shape) -> int | None:
+    """Where a single line goes that is alone: a melody is rarely meant as a middle voice, nor as a pianist's hand."""
+    if shape.voices >= CHORDS_FROM:
+        return None
+    fitting = [p for p, info in places.items() if info.lowest <= shape.lowest and shape.highest <= info.highest]
+    return min(fitting, key=lambda place: (places[place].polyphony, -places[place].mean), default=None)
 
 
 def share_out(polyphony: Mapping[int, int], places: int) -> dict[int, int]:

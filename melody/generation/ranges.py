@@ -89,6 +89,11 @@ def named(names: Sequence[str], track: int) -> str:
     return names[track] or f"track {track + 1}"
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: "Alto, Tenor and Bass"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def allowed_pitches(name: str, span: Span | None, key: Key | None) -> Pitches:
     """The pitches (128,) a track may have within a range and in the strict scale of a key.
 

@@ -1,6 +1,6 @@
 """What is asked of a composition: one place for every option, its limits, and its way through JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -35,6 +35,7 @@ class Settings:
     style: str | None = None  # one of the bundle's
     fill: tuple[int, int] | None = None  # first and last bar (from 1) of the primer to be composed anew
     tracks: tuple[str, ...] = ()  # those in which they are; default: all that the model knows
+    mapping: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the model's tracks of the musician's
     with_tracks: tuple[str, ...] = ()  # that stay, and go on where the others end: these are composed around them
     keep: str | None = None  # of the primer, for the new bars: rhythm or pitches
     no_repeat: int | None = None  # no track writes so many of its last 128 notes again
@@ -118,7 +119,10 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it; `settings_from` reads it back."""
-        return asdict(self)
+        values = asdict(self)
+        if not self.mapping:  # so that files from before there was one are composed again byte for byte
+            del values["mapping"]
+        return values
 
 
 def settings_of(options: Mapping[str, Any]) -> Settings:
@@ -138,6 +142,7 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
     for name in ("tracks", "with_tracks"):
         if isinstance(options.get(name), str):
             options[name] = (options[name],)
+    options["mapping"] = _tuples(options.get("mapping", {}))
     return Settings(sampling=sampling, **options)
 
 
@@ -150,4 +155,10 @@ def settings_from(data: Mapping[str, Any]) -> Settings:
     for name in ("tracks", "with_tracks"):
         values[name] = tuple(values.get(name, ()))
     values["ranges"] = {track: tuple(span) for track, span in values.get("ranges", {}).items()}
+    values["mapping"] = _tuples(values.get("mapping", {}))
     return Settings(**values)
+
+
+def _tuples(mapping: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """One track or several for each, as tuples."""
+    return {track: (places,) if isinstance(places, str) else tuple(places) for track, places in mapping.items()}

@@ -77,7 +77,7 @@ def make_ready(bundle: Bundle, engine: Engine, primer: Score | None, settings: S
     view = None
     if primer is not None:
         primer = resample(primer, TICKS_PER_QUARTER)
-        view = view_of(primer, bundle)
+        view = view_of(primer, bundle, settings.mapping)
         settings = _meter_at_end(primer, view, settings)
     marked = markers_as_chords(primer) if primer is not None and not settings.chords else []
     frame = frame_of(settings, primer, view, bundle, bars_known=bool(settings.chords or marked))

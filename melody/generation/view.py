@@ -14,6 +14,7 @@ from symusic import KeySignature, Tempo, Track
 from melody.bundle import Bundle, TrackInfo
 from melody.errors import MelodyError
 from melody.generation.lines import place_lines
+from melody.generation.mapping import Asked, places_asked
 from melody.key import Key, estimate_key, key_of_signature
 from melody.score import (
     GRID,
@@ -56,13 +57,15 @@ class View:
         return len(self.meters)
 
 
-def view_of(primer: Score, bundle: Bundle) -> View:
-    """Let the model look at a primer. Raises `MelodyError` where there is nothing it could continue."""
+def view_of(primer: Score, bundle: Bundle, mapping: Asked | None = None) -> View:
+    """Let the model look at a primer. Raises `MelodyError` where there is nothing it could continue.
+
+    `mapping` says of some tracks where they go; `UsageError` where they cannot.
+    """
     quantized = quantize(primer)
-    sources = [index for index, track in enumerate(primer.tracks) if len(track.notes)]  # quantize drops the empty ones
-    if not sources:
-        raise MelodyError("the primer has no notes; give one with notes, or none to start from nothing")
-    placed = place_lines(quantized.tracks, bundle.tracks, [primer.tracks[index].name for index in sources])
+    sources = sounding(primer)
+    asked = {sources.index(track): places for track, places in places_asked(mapping or {}, primer, bundle).items()}
+    placed = place_lines(quantized.tracks, bundle.tracks, [primer.tracks[index].name for index in sources], asked)
     if not placed:
         raise MelodyError(f"{bundle.name} writes {_kinds(bundle.tracks)}; the primer has {_kinds_of(quantized)}")
     seen = Seen(bundle)
@@ -88,6 +91,14 @@ def view_of(primer: Score, bundle: Bundle) -> View:
     tracks = {place: sources[line.track] for place, line in placed.items()}
     messages = _messages(primer, sources, list(tracks.values()))
     return View(ids, tracks, parts, view, loudness, lines, bar_meters, key, last_key, messages)
+
+
+def sounding(primer: Score) -> list[int]:
+    """The indices of the tracks that have notes: those that `quantize` leaves. Raises `MelodyError` for none."""
+    found = [index for index, track in enumerate(primer.tracks) if len(track.notes)]
+    if not found:
+        raise MelodyError("the primer has no notes; give one with notes, or none to start from nothing")
+    return found
 
 
 def _ids_of(view: Score, bar_meters: Sequence[tuple[int, int]], bundle: Bundle) -> list[int]:
