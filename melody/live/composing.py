@@ -1,0 +1,151 @@
+"""Composing beside playing: another process draws notes, the one that plays takes those that have come.
+
+A thread would not do: on a busy machine the one that composes is put to sleep while it holds the interpreter's lock,
+and the one that plays, which is needed for a few microseconds a millisecond, waits for it: measured, up to 300 ms.
+"""
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Generator, Sequence
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from symusic import Tempo, Track
+
+from melody.errors import MelodyError
+from melody.score import TICKS_PER_QUARTER, Score
+
+if TYPE_CHECKING:
+    from melody.bundle import TrackInfo
+    from melody.generation import NewNote, Take
+
+Item = tuple[str, Any]  # what comes of a composition: its notes, and at last the take or an error
+NOTE, TAKE, ERROR = "note", "take", "error"
+END_SECONDS = 2.0
+
+
+class Composing:
+    """A composition under way: the notes that have come, and the take once it is finished."""
+
+    def __init__(self, receive: Callable[[], Sequence[Item]]) -> None:
+        self.take: Take | None = None
+        self.first_after_seconds: float | None = None  # how long the first note took
+        self._receive, self._began = receive, time.perf_counter()
+
+    def ready(self) -> "list[NewNote]":
+        """The notes that have come since the last time. Raises what composing raised."""
+        notes = []
+        for kind, item in self._receive():
+            if kind == ERROR:
+                raise item
+            if kind == TAKE:
+                self.take = item
+            else:
+                notes.append(item)
+        if notes and self.first_after_seconds is None:
+            self.first_after_seconds = time.perf_counter() - self._began
+        return notes
+
+
+def at_once(stream: "Generator[NewNote, None, Take]") -> Composing:
+    """A composition that is finished before anything else happens."""
+    items = [*_items(stream)]
+    return Composing(lambda: [items.pop(0) for _ in range(len(items))])
+
+
+def _items(stream: "Generator[NewNote, None, Take]") -> Generator[Item, None, None]:
+    try:
+        while True:
+            yield NOTE, next(stream)
+    except StopIteration as stop:
+        yield TAKE, stop.value
+    except Exception as error:  # raised again where it is played
+        yield ERROR, error
+
+
+class ComposerProcess:
+    """A model in a process of its own, which composes one piece at a time. Close it.
+
+    It is started by multiprocessing's ``spawn``: a script of yours needs ``if __name__ == "__main__":`` around it.
+    Raises `MelodyError` where the model cannot be loaded.
+    """
+
+    def __init__(self, model: str) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=_serve, args=(theirs, model), daemon=True)
+        self._process.start()
+        theirs.close()
+        import_module("melody.generation")  # for what will come from there: not while it plays
+        self._job = 0
+        loaded = self._next()
+        if isinstance(loaded, Exception):
+            self.close()
+            raise loaded
+        self.name: str = loaded[0]
+        self.tracks: Sequence[TrackInfo] = loaded[1]
+        self.tempo_qpm: float = loaded[2]
+
+    def begin(self, primer: Score | None, **options: Any) -> Composing:
+        """Compose as `Composer.stream` does; what was under way is given up."""
+        self._job += 1
+        job = self._job
+        self._pipe.send((job, primer, options))
+        return Composing(lambda: self._received(job))
+
+    def _received(self, job: int) -> list[Item]:
+        """What has come of a job; what is left of earlier ones is passed over."""
+        items = []
+        while self._pipe.poll():
+            number, item = self._next()
+            if number == job:
+                items.append(item)
+        return items
+
+    def _next(self) -> Any:
+        try:
+            return self._pipe.recv()
+        except (EOFError, ConnectionError):
+            raise MelodyError("the process that composes has ended unexpectedly") from None
+
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.join(END_SECONDS)  # it sees that nobody listens
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join()
+        self._process.close()
+
+
+def _serve(pipe: "Connection[Any, Any]", model: str) -> None:
+    """What the process does: load a model, compose what is asked for, give up when something else is."""
+    from melody.generation import Composer
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the player ends this one
+    try:
+        composer = Composer(model)
+        next(composer.stream(bars=1, seed=0), None)  # whatever is slow the first time
+    except MelodyError as error:
+        pipe.send(error)
+        return
+    try:
+        pipe.send((composer.bundle.name, composer.bundle.tracks, composer.bundle.tempo_qpm))
+        while True:
+            number, primer, options = pipe.recv()
+            for item in _items(composer.stream(primer, **options)):
+                pipe.send((number, item))
+                if pipe.poll():
+                    break
+    except (EOFError, ConnectionError):  # the player has gone
+        return
+
+
+def empty_score(tracks: "Sequence[TrackInfo]", qpm: float) -> Score:
+    """A model's tracks without notes, and a tempo: what music from nothing is played with."""
+    score = Score(TICKS_PER_QUARTER)
+    score.tracks = [Track(info.name, 0 if info.drums else info.program, info.drums) for info in tracks]
+    score.tempos = [Tempo(0, qpm=qpm)]
+    return score

@@ -1,0 +1,253 @@
+"""``melody jam``: call and response in tempo. The player has N bars, melody answers with N, and so on.
+
+    | count-in | call ........ | answer ...... | call ........ | answer ...... |
+                            ^ composed from what was heard up to here
+
+Composing starts before the bar line, so that the answer stands on it: the first one a beat before, later ones as long
+before as the slowest first note of an answer took, twice, and a little more, at most a beat. What is played after that
+is remembered for the next answer. A key held down there is heard up to the line. The answer's later notes are
+composed while the earlier ones sound.
+
+The tempo is a given one, with a click and a count-in; or that of another's MIDI clock, whose start makes bar 1.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from melody.errors import MelodyError
+from melody.live.clock import Clock, ClockFollower, TempoMap
+from melody.live.composing import Composing
+from melody.live.events import clicks, final_line
+from melody.live.hearing import SCALE, Ear, Tone, score_of
+from melody.live.ports import Inlet, Outlet
+from melody.live.stage import Figures, Stage, performing
+from melody.score import TICKS_PER_QUARTER, Score, bar_length
+
+if TYPE_CHECKING:
+    from melody.generation import NewNote
+
+# Given what was heard so far, whose last bar line is where the answer begins, and its number from 1.
+Answer = Callable[[Score, int], Composing]
+
+LEAD_IN_SECONDS = 0.25
+STEP_SECONDS = 0.001  # how often what comes in is looked at, and so how exactly onsets are heard
+MARGIN_SECONDS = 0.03  # beside twice the time of the slowest first note
+MEMORY_BARS = 16  # of what was played that an answer is composed from, or twice the bars of a call
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a session goes."""
+
+    bars: int = 4  # of a call, and of its answer
+    meter: tuple[int, int] = (4, 4)
+    qpm: float = 100.0  # with `follows`: until a sixteenth of clock was heard
+    rounds: int | None = None  # answers after which it ends; None: with Ctrl-C
+    click: bool = True  # while the player plays
+    follows: bool = False  # another's MIDI clock
+    channel: int | None = None  # of the answers, from 0; None: the player's
+
+
+@dataclass(frozen=True)
+class Round:
+    """What is known of an answer."""
+
+    bar: int  # the first of the call, from 1
+    heard: int  # notes
+    answered: int
+    wait_seconds: float | None  # from the call's last onset to the answer's first
+    first_after_seconds: float | None  # of composing, to the first note
+
+
+class ClockStopped(Exception):
+    """The clock that is followed has stopped, or is lost."""
+
+
+class Jam:
+    """A session. `run` plays it; afterwards `rounds`, `figures` and `score` tell of it."""
+
+    def __init__(
+        self,
+        answer: Answer,
+        ports: tuple[Inlet, Outlet],
+        clock: Clock,
+        rules: Rules,
+        *,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.rounds: list[Round] = []
+        self._answer, self._clock, self._rules, self._say = answer, clock, rules, say
+        self._inlet, outlet = ports
+        self._bar = int(bar_length(*rules.meter, TICKS_PER_QUARTER))
+        self._follower = ClockFollower(rules.qpm)
+        self._stage = Stage(outlet, clock, self._follower, sends_clock=not rules.follows, step_seconds=STEP_SECONDS)
+        self._stage.attend = self._attend
+        self._composing: Composing | None = None
+        self._lead_seconds = float("inf")  # cut to a beat
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._ear = Ear()
+        self._calls: list[Tone] = []
+        self._answers: list[Tone] = []
+        self._line = 0  # where the next call begins, in ticks
+        self._last_onset_seconds: float | None = None
+
+    @property
+    def figures(self) -> Figures:
+        """How late messages went out."""
+        return self._stage.figures
+
+    def score(self) -> Score:
+        """The session since the clock began, as it was heard: the player's track and melody's."""
+        start = 0 if self._rules.follows else self._bar // SCALE
+        score, _ = score_of([], start, self._rules.meter, self._qpm)
+        for name, tones in (("Call", self._calls), ("Answer", self._answers)):
+            part, _ = score_of(tones, start, self._rules.meter, self._qpm)
+            for track in part.tracks:
+                track.name = name
+                score.tracks.append(track)
+        return score
+
+    def run(self) -> None:
+        """Play until the rounds are over. Raises `MelodyError` where a port is closed or nothing can be composed."""
+        with performing(self._stage):
+            while self._goes_on:
+                self._session()
+
+    def _session(self) -> None:
+        """From the start of the clock to its stop."""
+        try:
+            self._begin()
+            while self._goes_on:
+                self._round()
+        except ClockStopped:
+            self._composing = None
+            self._stage.silence()
+            self._say("the clock has stopped")
+
+    @property
+    def _goes_on(self) -> bool:
+        return self._rules.rounds is None or len(self.rounds) < self._rules.rounds
+
+    @property
+    def _qpm(self) -> float:
+        return self._follower.qpm if self._rules.follows else self._rules.qpm
+
+    # ---- its parts ---------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Count in, or wait for the clock."""
+        self._begin_anew()
+        if self._rules.follows:
+            self._say("waiting for the clock to start")
+            while not self._follower.is_ticking:
+                now = self._clock.now()
+                self._attend(now)
+                self._clock.sleep_until(now + STEP_SECONDS)
+            now_tick = self._follower.tick_at(self._clock.now())
+            self._line = self._bar * -int(-max(0.0, now_tick - TICKS_PER_QUARTER / 4) // self._bar)
+            return
+        self._stage.transport = TempoMap([(0, self._rules.qpm)], self._clock.now() + LEAD_IN_SECONDS)
+        self._stage.start()
+        self._line = self._bar
+        if self._rules.click:
+            self._stage.add(clicks(0, self._bar, self._rules.meter))
+
+    def _round(self) -> None:
+        """A call and its answer; after silence, the next call."""
+        first, line = self._line, self._line + self._rules.bars * self._bar
+        self._line = line
+        if self._rules.click:
+            self._stage.add(clicks(first, line, self._rules.meter))
+        self._stage.run_until(self._cutoff(line))
+        heard = self._ear.tones(first, line)
+        if heard:
+            self._compose(heard, line)
+        self._stage.run_until(line)
+        self._calls += self._ear.tones(first, line)
+        if not heard:
+            self._say(f"bar {self._number(first)}: heard nothing, listening on")
+            return
+        before, last_onset = len(self.figures.notes), self._last_onset_seconds
+        self._line = line + self._rules.bars * self._bar
+        self._stage.run_until(self._line)
+        sent = self.figures.sent_at[before : before + 1]
+        self._tell(first, len(heard), sent[0] - last_onset if sent and last_onset else None)
+
+    def _cutoff(self, line: int) -> float:
+        """The tick up to which an answer that begins at `line` listens."""
+        transport, beat = self._stage.transport, 4 * TICKS_PER_QUARTER / self._rules.meter[1]
+        return max(line - beat, transport.tick_at(transport.seconds_at(line) - self._lead_seconds))
+
+    def _compose(self, heard: list[Tone], line: int) -> None:
+        """Begin an answer to what was heard now and before."""
+        memory = max(MEMORY_BARS, 2 * self._rules.bars) * self._bar // SCALE
+        tones = [t for t in (*self._calls, *self._answers) if t.onset >= line // SCALE - memory] + heard
+        bar = self._bar // SCALE
+        start = min(tone.onset for tone in tones) // bar * bar
+        primer, self._channels = score_of(tones, start, self._rules.meter, self._qpm)
+        self._shift = line - final_line(primer)  # bars of rest at a call's end are not heard
+        self._answered: list[Tone] = []
+        self._composing = self._answer(primer, len(self.rounds) + 1)
+
+    def _tell(self, first: int, heard: int, wait: float | None) -> None:
+        """Remember the answer, and say what is known of it."""
+        assert self._composing
+        after = self._composing.first_after_seconds
+        self._composing = None
+        if after is not None:
+            slowest = max([after, *(r.first_after_seconds for r in self.rounds if r.first_after_seconds)])
+            self._lead_seconds = 2 * slowest + MARGIN_SECONDS
+        self._answers += self._answered
+        self.rounds.append(Round(self._number(first), heard, len(self._answered), wait, after))
+        waited = "" if wait is None else f", {wait:.2f} s after your last"
+        composed = "" if after is None else f"; its first note was composed in {after * 1000:.0f} ms"
+        self._say(f"bar {self._number(first)}: heard {heard} notes, answered {len(self._answered)}{waited}{composed}")
+
+    def _number(self, tick: int) -> int:
+        """A bar's number, from 1; the count-in has none."""
+        return tick // self._bar + (1 if self._rules.follows else 0)
+
+    # ---- what comes in -----------------------------------------------------------------------------------------------
+
+    def _attend(self, now: float) -> None:
+        """Hear what has come, and take what has been composed."""
+        while (message := self._inlet.poll()) is not None:
+            self._hear(message, now)
+        if self._inlet.closed:
+            raise MelodyError(f"{getattr(self._inlet, 'name', 'port')}: the other side has closed it")
+        if self._rules.follows and self._follower.is_lost(now):
+            self._follower.stop()
+            raise ClockStopped
+        if self._composing:
+            self._take(self._composing.ready())
+
+    def _hear(self, message: Any, now: float) -> None:
+        if self._rules.follows and message.type in _FOLLOW:
+            _FOLLOW[message.type](self._follower, message, now)
+            if message.type == "stop":
+                raise ClockStopped
+        elif self._ear.hear(message, self._stage.transport.tick_at(now)):
+            self._last_onset_seconds = now
+
+    def _take(self, notes: "Sequence[NewNote]") -> None:
+        """Put notes of the answer on the stage."""
+        for note in notes:
+            channel = self._channels[note.track] if self._rules.channel is None else self._rules.channel
+            onset = note.onset + self._shift
+            if self._stage.add_note(onset, note.duration, note.pitch, note.velocity, channel):
+                tone = Tone(
+                    self._channels[note.track], onset // SCALE, note.duration // SCALE, note.pitch, note.velocity
+                )
+                self._answered.append(tone)
+
+
+_FOLLOW: dict[str, Callable[[ClockFollower, Any, float], None]] = {
+    "clock": lambda follower, message, now: follower.pulse(now),
+    "start": lambda follower, message, now: follower.start(),
+    "continue": lambda follower, message, now: follower.resume(),
+    "stop": lambda follower, message, now: follower.stop(),
+    "songpos": lambda follower, message, now: follower.locate(message.pos * TICKS_PER_QUARTER // 4),
+}
