@@ -11,14 +11,14 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from melody.corpus.duplicates import clusters, draw_split
-from melody.corpus.pieces import Dropped, Piece, read_pieces
+from melody.corpus.pieces import Dropped, Piece
 from melody.corpus.prepare import drop_duplicates
 from melody.corpus.recipe import READERS, SPLITS, contents_hash, load_recipe, recipe_folders, source_folder
+from melody.corpus.workers import read_pieces
 from melody.files import write_bytes
 
 
@@ -30,7 +30,7 @@ def draw(folder: Path, local: Path | None, seed: int, workers: int | None = None
         raise ValueError(f"{recipe.name}: its split is not drawn")
     with source_folder(recipe, local) as root:
         items = reader.items(root)
-        pieces, dropped = read_pieces(items, partial(reader.read, root=root), recipe.ngram, workers=workers)
+        pieces, dropped = read_pieces(items, root, reader.read, recipe.ngram, workers=workers)
         published = reader.split(root) if reader.split else None
         sha256 = contents_hash(root, items)
     pieces, duplicates = drop_duplicates(pieces, published)

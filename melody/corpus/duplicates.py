@@ -6,8 +6,7 @@ intervals: two pieces belong together when their sets of n-grams of intervals ov
 """
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from melody.score import Ints, Notes, Score, notes_of
 
 OVERLAP = 0.5
 LEAST_SHARE = 0.1  # of a piece's notes that a track needs to be its melody
+BLOCK, RUN = 1 << 18, 1 << 16  # n-grams in memory at once: of the pieces compared with, and of those compared
 _WIDEST = 31  # semitones of an interval in an n-gram; wider ones count as this
 
 
@@ -57,19 +57,56 @@ def _melody(score: Score) -> Ints:
 
 
 def clusters(grams: Sequence[NDArray[np.int64]], overlap: float = OVERLAP) -> Ints:
-    """A cluster number for each piece, shape (P,), counted from 0 in order of first appearance."""
-    parent = list(range(len(grams)))
-    holders: defaultdict[int, list[int]] = defaultdict(list)  # n-gram -> pieces read so far
-    for piece, own in enumerate(grams):
-        shared = Counter(other for gram in own.tolist() for other in holders[gram])
-        for other, count in shared.items():
-            if count >= overlap * min(len(own), len(grams[other])):
+    """A cluster number for each piece, shape (P,), counted from 0 in order of first appearance.
+
+    Memory is bounded: pieces are compared with one block of pieces after the other, and asked for their n-grams anew.
+    """
+    sizes = np.array([len(own) for own in grams], np.int64)
+    parent = list(range(len(sizes)))
+    for first, last in _runs(sizes, BLOCK):
+        block = np.concatenate([grams[piece] for piece in range(first, last)])
+        order = np.argsort(block, kind="stable")
+        block, holders = block[order], np.repeat(np.arange(first, last), sizes[first:last])[order]
+        for piece, left, right in _sought(grams, sizes, first, block):
+            others, counts = np.unique(holders[_joined(left, right)], return_counts=True)
+            near = (others < piece) & (counts >= overlap * np.minimum(sizes[piece], sizes[others]))
+            for other in others[near].tolist():
                 parent[_root(parent, piece)] = _root(parent, other)
-        for gram in own.tolist():
-            holders[gram].append(piece)
-    roots = [_root(parent, piece) for piece in range(len(grams))]
+    roots = [_root(parent, piece) for piece in range(len(sizes))]
     number = {root: index for index, root in enumerate(dict.fromkeys(roots))}
     return np.array([number[root] for root in roots], np.int64)
+
+
+def _runs(sizes: Ints, most: int) -> Iterator[tuple[int, int]]:
+    """Runs of pieces, from one to before another, that hold so many n-grams together at most, or are a single one."""
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < len(sizes):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
+        yield start, stop
+        start = stop
+
+
+def _sought(
+    grams: Sequence[NDArray[np.int64]], sizes: Ints, first: int, block: Ints
+) -> Iterator[tuple[int, Ints, Ints]]:
+    """Each piece from `first` on, and from where to where each of its n-grams stands in a sorted block."""
+    for start, stop in _runs(sizes[first:], RUN):
+        pieces = range(first + start, first + stop)
+        sought = np.concatenate([grams[piece] for piece in pieces])
+        left, right = (np.searchsorted(block, sought, side=side) for side in ("left", "right"))
+        edges = np.concatenate([[0], np.cumsum(sizes[pieces.start : pieces.stop])])
+        for piece, own in zip(pieces, map(slice, edges, edges[1:]), strict=True):
+            yield piece, left[own], right[own]
+
+
+def _joined(starts: Ints, stops: Ints) -> Ints:
+    """All numbers from each start to before its stop, one range after the other."""
+    lengths = stops - starts
+    shift = starts - (np.cumsum(lengths) - lengths)
+    joined: Ints = np.repeat(shift, lengths) + np.arange(lengths.sum())
+    return joined
 
 
 def _root(parent: list[int], piece: int) -> int:
@@ -79,25 +116,30 @@ def _root(parent: list[int], piece: int) -> int:
     return piece
 
 
-def draw_split(labels: Ints, seed: int, held_out: float = 0.05) -> list[str]:
+def draw_split(labels: Ints, seed: int, held_out: float = 0.05, fixed: Mapping[int, str] | None = None) -> list[str]:
     """Train, valid or test for each piece: whole clusters at random, `held_out` of the pieces each for valid and test.
 
-    The largest cluster trains; where there are three clusters or more, none of the three splits is empty.
+    The largest cluster trains; where there are three clusters or more, none of the three splits is empty. Clusters in
+    `fixed` are where they are, and count.
     """
     sizes = np.bincount(labels) if len(labels) else np.zeros(0, np.int64)
+    split_of = dict(fixed or {})
     order = [c for c in np.random.default_rng(seed).permutation(len(sizes)).tolist() if c != int(np.argmax(sizes))]
     quota = max(1, round(held_out * len(labels)))
-    split_of: dict[int, str] = {}
     for split in ("valid", "test"):
+        there = sum(int(sizes[cluster]) for cluster, home in split_of.items() if home == split)
         left = [cluster for cluster in order if cluster not in split_of]
-        split_of |= dict.fromkeys(_fitting(left, sizes, quota) if len(sizes) > 2 else [], split)
+        drawn = _fitting(left, sizes, quota - there, there == 0) if len(sizes) > 2 and left else []
+        split_of |= dict.fromkeys(drawn, split)
     return [split_of.get(int(label), "train") for label in labels]
 
 
-def _fitting(order: list[int], sizes: Ints, quota: int) -> list[int]:
-    """Clusters in this order as long as they fit into the quota of pieces; the smallest where none does."""
+def _fitting(order: list[int], sizes: Ints, quota: int, at_least_one: bool) -> list[int]:
+    """Clusters in this order that fit into the quota of pieces together; the smallest where none does and one must."""
     taken: list[int] = []
+    total = 0
     for cluster in order:
-        if sizes[[*taken, cluster]].sum() <= quota:
+        if total + sizes[cluster] <= quota:
             taken.append(cluster)
-    return taken or [min(order, key=lambda cluster: int(sizes[cluster]))]
+            total += int(sizes[cluster])
+    return taken or ([min(order, key=lambda cluster: int(sizes[cluster]))] if at_least_one else [])

@@ -1,12 +1,8 @@
-"""Files to tokenized pieces: read in parallel; a file that cannot be read costs one line of the report.
+"""Files to tokenized pieces; a file that cannot be read costs one line of the report."""
 
-joblib carries the work, so ``joblib.parallel_config(backend="dask")`` around `read_pieces` moves it to other machines.
-"""
-
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import chain
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -14,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.duplicates import fingerprint, interval_grams
-from melody.errors import MelodyError
+from melody.corpus.facts import Facts, facts_of
+from melody.errors import MelodyError, UnreadableFile
 from melody.score import Ints, Score, note_count, notes_of, quantize
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import READ
@@ -22,7 +19,8 @@ from melody.tokens.channels import READ
 if TYPE_CHECKING:
     from melody.midi.reader import Reading
 
-SUFFIXES = (".mid", ".midi", ".kar", ".musicxml", ".xml", ".mxl", ".abc")
+SUFFIXES = (".mid", ".midi", ".kar", ".musicxml", ".xml", ".mxl", ".abc", ".krn")
+MAX_KERN_BYTES = 4 << 20  # music21 takes a minute for one
 
 # What an item of a corpus (mostly a file) holds: for each piece, by name, its score or why it cannot be read.
 Reader = Callable[[str], Mapping[str, Score | MelodyError]]
@@ -62,6 +60,7 @@ class Piece:
     shifts: tuple[int, int]  # semitones that keep all pitches in 0..127
     fingerprint: str
     grams: Ints
+    facts: Facts = field(default_factory=Facts)
 
 
 def music_files(folder: Path) -> list[str]:
@@ -77,7 +76,28 @@ def read_file(item: str, root: Path) -> dict[str, Score | MelodyError]:
 
     if item.lower().endswith(".abc"):
         return _read_tunes(item, root)
+    if item.lower().endswith(".krn"):
+        return {item: read_kern(root / item)}
     return {item: read(root / item)}
+
+
+def read_kern(path: Path) -> Score:
+    """The score of a file in Humdrum's kern, by way of music21. Raises `UnreadableFile` or `LimitExceeded`."""
+    from melody.midi.source import read_bytes
+    from melody.musicxml import from_music21
+
+    text = read_bytes(path, MAX_KERN_BYTES).decode("utf-8", errors="replace")
+    if "**kern" not in text:
+        raise UnreadableFile(f"{path}: has no spine of **kern; melody reads no other music in Humdrum")
+    from music21 import converter
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            stream = converter.parseData(text, format="humdrum")
+        except Exception as error:  # what music21 raises shares no narrower base
+            raise UnreadableFile(f"{path}: music21 cannot read it ({type(error).__name__}: {error})") from error
+    return from_music21(stream, str(path))
 
 
 def _read_tunes(name: str, root: Path) -> dict[str, Score | MelodyError]:
@@ -135,8 +155,10 @@ def _piece(name: str, score: Score | MelodyError, ngram: int) -> Piece | Dropped
     if isinstance(score, MelodyError):
         return _dropped(name, score)
     try:
-        score = quantize(score)
-        return _tokenize(name, score, ngram) if note_count(score) else Dropped(name, "no notes")
+        if not note_count(score):
+            return Dropped(name, "no notes")
+        names = [track.name for track in score.tracks if len(track.notes)]
+        return _tokenize(name, quantize(score), names, ngram)
     except Exception as error:
         return _dropped(name, error)
 
@@ -149,9 +171,9 @@ def _dropped(name: str, error: Exception) -> Dropped:
     return Dropped(name, "reader failed", f"{type(error).__name__}: {error}")  # a fault of ours or of a library
 
 
-def _tokenize(name: str, score: Score, ngram: int) -> Piece:
+def _tokenize(name: str, score: Score, tracks: list[str], ngram: int) -> Piece:
     tokenizer = EventTokenizer()
-    ids = tokenizer.encode(score)
+    ids = tokenizer.spell(score)
     return Piece(
         name=name,
         ids=ids.astype(np.uint16),
@@ -161,46 +183,9 @@ def _tokenize(name: str, score: Score, ngram: int) -> Piece:
         shifts=tokenizer.transposition(ids),
         fingerprint=fingerprint(score),
         grams=interval_grams(score, ngram),
+        facts=facts_of(score, tracks),
     )
 
 
 def _range(pitch: Ints) -> tuple[int, int]:
     return int(pitch.min()), int(pitch.max())
-
-
-def read_pieces(
-    items: Sequence[str], reader: Reader, ngram: int, *, workers: int | None = None, progress: bool = False
-) -> tuple[list[Piece], list[Dropped]]:
-    """Read items in parallel (default: all cores), with a progress bar on stderr if wanted; in the order of `items`."""
-    results = _map(partial(read_item, reader=reader, ngram=ngram), items, workers)
-    pieces: list[Piece] = []
-    dropped: list[Dropped] = []
-    for result in chain.from_iterable(_shown(results, len(items), progress)):
-        if isinstance(result, Piece):
-            pieces.append(result)
-        else:
-            dropped.append(result)
-    return pieces, dropped
-
-
-_Results = Iterable[list[Piece | Dropped]]
-
-
-def _map(function: Callable[[str], list[Piece | Dropped]], items: Sequence[str], workers: int | None) -> _Results:
-    if workers == 1 or len(items) < 2:
-        return map(function, items)
-    try:
-        from joblib import Parallel, delayed
-    except ImportError as error:
-        raise MelodyError("reading in parallel needs joblib: pip install 'melody[train]', or --workers 1") from error
-    results: _Results = Parallel(n_jobs=workers or -1, return_as="generator")(delayed(function)(i) for i in items)
-    return results
-
-
-def _shown(results: _Results, total: int, progress: bool) -> _Results:
-    if not progress:
-        return results
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(results, "reading", total, console=Console(stderr=True))

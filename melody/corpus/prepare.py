@@ -2,39 +2,37 @@
 
 A recipe says which piece belongs to which split. A folder is split here, 90 / 5 / 5, and versions of one tune stay on
 one side. Nothing is transposed before the split; the store only notes by how much each piece may be.
+
+What was read stays on disk, piece by piece, and is not read again: neither after Ctrl-C nor when files are added.
 """
 
-import contextlib
+import json
 import os
+import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import numpy as np
-
-from melody.corpus.archives import opened
-from melody.corpus.duplicates import clusters, draw_split
-from melody.corpus.pieces import SUFFIXES, Dropped, ItemReader, Piece, music_files, read_file, read_pieces
-from melody.corpus.recipe import (
-    READERS,
-    SPLITS,
-    Counts,
-    PieceList,
-    Recipe,
-    contents_hash,
-    load_pieces,
-    load_recipe,
-    recipe_folders,
-    source_folder,
-)
+from melody.corpus.duplicates import clusters
+from melody.corpus.gather import Gathered, How, gather
+from melody.corpus.limits import allowed_shifts, pitch_limits
+from melody.corpus.pieces import Dropped
+from melody.corpus.recipe import SPLITS, Counts, PieceList
+from melody.corpus.report import music_of, page, warnings_of
 from melody.corpus.retokenize import learn_miditok, retokenized
-from melody.corpus.store import StoredPiece, TokenStore, check_place, write_store
-from melody.errors import MelodyError, UsageError
+from melody.corpus.shards import FOLDER, Entry, Grams, Shards, numbers_in
+from melody.corpus.sources import Corpus, find_corpus
+from melody.corpus.splits import Home, Homes, settle
+from melody.corpus.store import Row, TokenStore, check_place, publish, read_channels
+from melody.corpus.workers import TIMEOUT_SECONDS
+from melody.errors import MelodyError
+from melody.files import write_bytes
+from melody.locks import locked
 from melody.score import Ints
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import STYLES
@@ -42,28 +40,8 @@ from melody.tokens.channels import STYLES
 if TYPE_CHECKING:
     from melody.tokens.miditok_adapter import MidiTokTokenizer
 
-_MIDI_RANGE = (0, 127)
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """What is to be read, how, and what is known of it. Items are found and read in a folder, the root."""
-
-    name: str
-    items: Callable[[Path], list[str]]
-    read: ItemReader
-    root: contextlib.AbstractContextManager[Path]
-    out: Path
-    recipe: Recipe | None = None
-    pieces: PieceList | None = None  # None: the split is drawn from the clusters
-    ngram: int = 6
-    ranges: Literal["tracks", "corpus"] = "corpus"
-    max_shift: int = 6
-
-    @property
-    def split_of(self) -> dict[str, str] | None:
-        """The split of each piece where it is given."""
-        return self.pieces.split_of if self.pieces else None
+READING = 1  # to be raised when other pieces come out of the same files, so that all are read again
+BETWEEN = "between splits"
 
 
 @dataclass(frozen=True)
@@ -80,8 +58,11 @@ class Report:
     shared_clusters: int  # with pieces in more than one split; 0 for a folder
     overlaps: dict[str, str]  # held-out piece -> train piece with which it shares music
     differences: list[str]  # from what the recipe expects
+    warnings: list[str]  # where there is too little to learn from
     tokenizer: str
     lossless: float  # share of the pieces that the tokenizer keeps whole
+    items: int  # files, mostly
+    read: int  # of these now, and not before
     seconds: float
 
     @property
@@ -98,6 +79,17 @@ class Report:
         }
 
 
+@dataclass(frozen=True)
+class _Sorted:
+    """The pieces of a corpus without duplicates, each in a split."""
+
+    splits: dict[str, list[Entry]]
+    dropped: list[Dropped]
+    clusters: int
+    shared_clusters: int
+    homes: list[Home]
+
+
 def prepare(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
@@ -110,59 +102,58 @@ def prepare(
     styles: bool = False,
     miditok: str | None = None,
     bpe: int | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Report:
-    """Make a token store of a recipe (by name) or of a folder or archive of MIDI, MusicXML and ABC files.
+    """Make a token store of a recipe (by name) or of a folder or archive of MIDI, MusicXML, ABC and kern files.
 
     The music of a recipe is read from `local`, a folder or an archive, or else fetched from where it is published.
+    Archives within a folder are read too. Where the store is there already, only what is new or was changed is read,
+    what has gone leaves it, and no piece changes its split; `force` reads all again and draws the split anew.
 
     With `styles` each folder within a folder of music is a style of its own, which a model learns to be asked for.
 
     The tokens are melody's events, or with `miditok` (REMI, TSD, MMM ...) those of MidiTok, merged to a vocabulary of
     `bpe` by byte pair encoding where that is given; such a store is for training and comparing.
 
-    `out` is by default ``corpora/NAME/prepared`` for a recipe and ``outputs/stores/NAME`` for a folder. `workers` are
-    processes (default: all cores); `progress` shows a bar on stderr (default: where that is a terminal); `seed` draws
-    the split of a folder. Raises `MelodyError` where there is no such corpus, nothing readable in it, it cannot be
-    fetched, or `out` exists and `force` is not set.
+    `out` is by default ``corpora/NAME/prepared`` for a recipe and ``outputs/stores/NAME`` for a folder; report.html
+    and report.json lie there too. `workers` are processes (default: all cores), which joblib carries:
+    ``joblib.parallel_config(backend="dask")`` around the call moves them to other machines. A file whose reader needs
+    more than `timeout_seconds`, or crashes, is left out. `progress` shows a bar on stderr (default: where that is a
+    terminal); `seed` draws the split of a folder. Raises `MelodyError` where there is no such corpus, nothing readable
+    in it, it cannot be fetched, or `out` holds something else, or a store that was made otherwise, without `force`.
     """
     began = time.perf_counter()
-    corpus = _find(source, Path(local) if local is not None else None)
+    corpus = find_corpus(source, Path(local) if local is not None else None)
     folder = Path(out) if out is not None else corpus.out
     if out is None and miditok is not None:
         folder = folder.with_name(f"{folder.name}-{miditok.lower()}" + (f"-bpe{bpe}" if bpe else ""))
-    check_place(folder, force)
-    progress = sys.stderr.isatty() if progress is None else progress
-    pieces, dropped, differences = _read(corpus, workers, progress)
-    if not pieces:
-        raise MelodyError(f"{source}: no piece could be read{_first_reason(dropped)}")
-    labels = clusters([piece.grams for piece in pieces])
-    drawn = draw_split(labels, seed) if corpus.split_of is None else [corpus.split_of[p.name] for p in pieces]
-    splits = {split: [p for p, s in zip(pieces, drawn, strict=True) if s == split] for split in SPLITS}
-    limits = pitch_limits(splits["train"], corpus.ranges)
-    differences += _differences(splits, corpus.recipe.expected if corpus.recipe else {})
-    tokenizer: EventTokenizer | MidiTokTokenizer = EventTokenizer()
-    lossless = 1.0
-    if miditok is not None:
-        tokenizer = learn_miditok(splits["train"], miditok, bpe)
-        splits, lossless = retokenized(splits, tokenizer)
-    report = Report(
-        name=corpus.name,
-        folder=folder,
-        pieces={split: len(members) for split, members in splits.items()},
-        notes={split: sum(piece.notes for piece in members) for split, members in splits.items()},
-        tokens={split: sum(len(piece.ids) for piece in members) for split, members in splits.items()},
-        dropped=dropped,
-        clusters=len(set(labels.tolist())),
-        shared_clusters=_shared(labels, drawn),
-        overlaps=corpus.pieces.overlaps if corpus.pieces else {},
-        differences=differences,
-        tokenizer=tokenizer.name,
-        lossless=lossless,
-        seconds=round(time.perf_counter() - began, 1),
-    )
-    names = _styles(pieces, source) if styles or (corpus.recipe and corpus.recipe.styles) else []
-    stored = {s: [_stored(p, limits, corpus.max_shift, names) for p in members] for s, members in splits.items()}
-    write_store(folder, corpus.name, tokenizer, stored, report.to_dict(), styles=names, force=force)
+    options = {"source": corpus.origin, "seed": seed, "styles": styles, "miditok": miditok, "bpe": bpe}
+    old = check_place(folder, options, force)
+    how = How(workers, timeout_seconds, sys.stderr.isatty() if progress is None else progress)
+    with corpus.root as root, locked(folder / FOLDER, "prepares here"), _shards(corpus, folder, old, force) as shards:
+        found = gather(corpus, root, shards, how)
+        homes = [] if old is None or force or corpus.pieces else old.homes()
+        pieces = _sorted(corpus, shards, found, homes, seed)
+        if not any(pieces.splits.values()):
+            raise MelodyError(f"{source}: no piece could be read{_first_reason(pieces.dropped)}")
+        by_folder = styles or (corpus.recipe is not None and corpus.recipe.styles)
+        names = _styles(pieces.splits, source) if by_folder else []
+        tokens, tokenizer, lossless, said = _said(pieces.splits, shards, folder, miditok, bpe)
+        shards.close()
+        report = _report(corpus, folder, found, pieces, tokens, tokenizer.name, lossless, began)
+        limits = pitch_limits(pieces.splits["train"], corpus.ranges)
+        publish(
+            folder,
+            corpus.name,
+            tokenizer,
+            {s: [_row(e, limits, corpus.max_shift, names) for e in entries] for s, entries in tokens.items()},
+            shards=[*shards.numbers, *said],
+            report=report.to_dict(),
+            styles=names,
+            options=options,
+            homes=pieces.homes,
+        )
+        _write_report(report, [entry for entries in pieces.splits.values() for entry in entries])
     return report
 
 
@@ -170,72 +161,72 @@ def open_store(source: str | os.PathLike[str]) -> TokenStore:
     """The store in a folder, or that of a recipe or a folder of music at its default place, made if it is not there."""
     if (Path(source) / "store.json").is_file():
         return TokenStore.open(source)
-    corpus = _find(source, None)
+    corpus = find_corpus(source, None)
     if not (corpus.out / "store.json").is_file():
         prepare(source)
-    return TokenStore.open(corpus.out)
+    return store_of(source)
 
 
-def _find(source: str | os.PathLike[str], local: Path | None) -> Corpus:
-    recipes = recipe_folders()
-    if str(source) in recipes:
-        return _from_recipe(recipes[str(source)], local)
-    path = Path(source)
-    if not path.exists():
-        raise MelodyError(
-            f"{source}: neither a folder nor a corpus; the corpora are {', '.join(sorted(recipes)) or 'none'}"
-        )
-    if local is not None:
-        raise UsageError(f"{source}: is music of your own, so there is nothing to take --from {local}")
-    return _from_folder(path)
+def store_of(source: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> TokenStore:
+    """The store that `prepare` made of a source. Raises `MelodyError` where it did not."""
+    return TokenStore.open(out if out is not None else find_corpus(source, None).out)
 
 
-def _from_recipe(folder: Path, local: Path | None) -> Corpus:
-    recipe = load_recipe(folder)
-    pieces = load_pieces(folder)
-    reader = READERS[recipe.reader]
-    return Corpus(
-        name=recipe.name,
-        items=reader.items or (lambda _: list(pieces.split_of)),
-        read=reader.read,
-        root=source_folder(recipe, local),
-        out=Path("corpora") / recipe.name / "prepared",
-        recipe=recipe,
-        pieces=pieces,
-        ngram=recipe.ngram,
-        ranges=recipe.ranges,
-        max_shift=recipe.max_shift,
+@contextmanager
+def _shards(corpus: Corpus, folder: Path, old: TokenStore | None, force: bool) -> Iterator[Shards]:
+    """What was read before, ready for more; gone again where nothing came of it."""
+    closed = old.shards if old else []
+    with Shards(folder, _key(EventTokenizer(), corpus.reader, corpus.ngram), closed, closed if force else ()) as shards:
+        try:
+            yield shards
+        except MelodyError:
+            if old is None and not any(record.entries for record in shards.records.values()):
+                shards.close()
+                shutil.rmtree(folder / FOLDER, ignore_errors=True)
+                folder.rmdir()
+            raise
+
+
+def _key(tokenizer: Any, reader: str, ngram: int) -> dict[str, Any]:
+    """All on which it depends what stands in a shard, beside the files."""
+    return {
+        "reading": READING,
+        "reader": reader,
+        "ngram": ngram,
+        "tokenizer": tokenizer.name,
+        "vocabulary": tokenizer.vocabulary.hash,
+        "channels": len(read_channels(tokenizer)),
+    }
+
+
+def _sorted(corpus: Corpus, shards: Shards, found: Gathered, homes: list[Home], seed: int) -> _Sorted:
+    """Drop what a recipe leaves out, and duplicates; find versions of one tune, and a split for each piece."""
+    records = [shards.records[item] for item in found.items]
+    entries = [entry for record in records for entry in record.entries]
+    dropped = [*found.dropped, *(drop for record in records for drop in record.dropped)]
+    if corpus.pieces is not None:
+        entries, dropped = _listed(entries, dropped, corpus.pieces)
+    entries, duplicates = drop_duplicates(entries, corpus.split_of)
+    labels = clusters(Grams(shards, entries))
+    given = corpus.split_of
+    drawn = [given[e.name] for e in entries] if given is not None else settle(entries, labels, Homes(homes), seed)
+    between = [
+        Dropped(entry.name, BETWEEN, f"{entry.name}: has versions of its tune in two splits")
+        for entry, split in zip(entries, drawn, strict=True)
+        if not split
+    ]
+    splits = {split: [e for e, own in zip(entries, drawn, strict=True) if own == split] for split in SPLITS}
+    now = {e.fingerprint: (e.name, e.fingerprint, split) for split, members in splits.items() for e in members}
+    return _Sorted(
+        splits,
+        [*dropped, *duplicates, *between],
+        len(set(labels.tolist())),
+        _shared(labels, drawn),
+        [*(home for home in homes if home[1] not in now), *now.values()] if given is None else [],
     )
 
 
-def _from_folder(path: Path) -> Corpus:
-    name = path.resolve().name if path.is_dir() else path.name.split(".", 1)[0]
-    root = opened(path.resolve(), lambda file: file.lower().endswith(SUFFIXES))
-    return Corpus(name, partial(_music_in, path=path), read_file, root, Path("outputs") / "stores" / name)
-
-
-def _music_in(root: Path, path: Path) -> list[str]:
-    items = music_files(root)
-    if not items:
-        raise MelodyError(f"{path}: no MIDI, MusicXML or ABC file in it")
-    return items
-
-
-def _read(corpus: Corpus, workers: int | None, progress: bool) -> tuple[list[Piece], list[Dropped], list[str]]:
-    """The pieces of a corpus, what was dropped, and how its files differ from those that a recipe was made with."""
-    with corpus.root as root:
-        items = corpus.items(root)
-        expected = corpus.recipe.origin.sha256 if corpus.recipe and corpus.recipe.origin else ""
-        differs = bool(expected) and contents_hash(root, items) != expected
-        reader = partial(corpus.read, root=root)
-        pieces, dropped = read_pieces(items, reader, corpus.ngram, workers=workers, progress=progress)
-    if corpus.pieces is not None:
-        pieces, dropped = _listed(pieces, dropped, corpus.pieces)
-    pieces, duplicates = drop_duplicates(pieces, corpus.split_of)
-    return pieces, [*dropped, *duplicates], ["the files are not those that the recipe was made with"] * differs
-
-
-def _listed(pieces: list[Piece], dropped: list[Dropped], known: PieceList) -> tuple[list[Piece], list[Dropped]]:
+def _listed(pieces: list[Entry], dropped: list[Dropped], known: PieceList) -> tuple[list[Entry], list[Dropped]]:
     """Only the pieces that a recipe lists, and every piece that it leaves out or that is not there."""
     wanted = [piece for piece in pieces if piece.name in known.split_of]
     failed = [drop for drop in dropped if drop.name not in known.left_out]
@@ -244,22 +235,85 @@ def _listed(pieces: list[Piece], dropped: list[Dropped], known: PieceList) -> tu
     return wanted, [*(Dropped(name, reason) for name, reason in known.left_out.items()), *failed, *missing]
 
 
+def _said(
+    splits: dict[str, list[Entry]], shards: Shards, folder: Path, miditok: str | None, bpe: int | None
+) -> "tuple[Mapping[str, list[Entry]], EventTokenizer | MidiTokTokenizer, float, list[int]]":
+    """The splits in the tokens that were asked for, their tokenizer, what share it keeps whole, and further shards."""
+    if miditok is None:
+        return splits, EventTokenizer(), 1.0, []
+    tokenizer = learn_miditok(splits["train"], shards, miditok, bpe)
+    with Shards(folder, _key(tokenizer, "", 0), forgotten=numbers_in(folder)) as said:
+        tokens, lossless = retokenized(splits, shards, said, tokenizer)
+    return tokens, tokenizer, lossless, said.numbers
+
+
+def _report(
+    corpus: Corpus,
+    folder: Path,
+    found: Gathered,
+    pieces: _Sorted,
+    tokens: Mapping[str, list[Entry]],
+    tokenizer: str,
+    lossless: float,
+    began: float,
+) -> Report:
+    counts = {split: len(entries) for split, entries in pieces.splits.items()}
+    notes = {split: sum(entry.notes for entry in entries) for split, entries in pieces.splits.items()}
+    expected = corpus.recipe.expected if corpus.recipe else {}
+    return Report(
+        name=corpus.name,
+        folder=folder,
+        pieces=counts,
+        notes=notes,
+        tokens={split: sum(entry.place.tokens for entry in entries) for split, entries in tokens.items()},
+        dropped=pieces.dropped,
+        clusters=pieces.clusters,
+        shared_clusters=pieces.shared_clusters,
+        overlaps=corpus.pieces.overlaps if corpus.pieces else {},
+        differences=found.differences + _differences(counts, notes, expected),
+        warnings=warnings_of(counts, notes, pieces.clusters, [] if corpus.pieces else pieces.dropped),
+        tokenizer=tokenizer,
+        lossless=lossless,
+        items=len(found.items),
+        read=found.read,
+        seconds=round(time.perf_counter() - began, 1),
+    )
+
+
+def _write_report(report: Report, entries: Sequence[Entry]) -> None:
+    content = report.to_dict() | {"music": music_of(entries)}
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    write_bytes(report.folder / "report.json", text.encode(errors="replace"), force=True)
+    write_bytes(report.folder / "report.html", page(content).encode(errors="replace"), force=True)
+
+
 def _first_reason(dropped: Sequence[Dropped]) -> str:
     return f"; the first: {dropped[0].detail or dropped[0].reason}" if dropped else ""
 
 
-# ---- duplicates, splits, limits -------------------------------------------------------------------------------------
+# ---- duplicates, counts, styles -------------------------------------------------------------------------------------
 
 
-def drop_duplicates(
-    pieces: Sequence[Piece], split_of: dict[str, str] | None = None
-) -> tuple[list[Piece], list[Dropped]]:
+class Fingerprinted(Protocol):
+    """A piece that can be told from others."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
+P = TypeVar("P", bound=Fingerprinted)
+
+
+def drop_duplicates(pieces: Sequence[P], split_of: dict[str, str] | None = None) -> tuple[list[P], list[Dropped]]:
     """Of pieces with the same notes up to transposition keep the first.
 
     Where the split is given, only within its splits: a published split is kept as it is, with what it shares.
     """
     first: dict[tuple[str, str], str] = {}
-    kept: list[Piece] = []
+    kept: list[P] = []
     dropped: list[Dropped] = []
     for piece in pieces:
         key = (piece.fingerprint, split_of[piece.name] if split_of else "")
@@ -272,35 +326,22 @@ def drop_duplicates(
 
 
 def _shared(labels: Ints, drawn: Sequence[str]) -> int:
-    homes = {(int(label), split) for label, split in zip(labels, drawn, strict=True)}
+    homes = {(int(label), split) for label, split in zip(labels, drawn, strict=True) if split}
     return sum(count > 1 for count in Counter(label for label, _ in homes).values())
 
 
-def _differences(splits: dict[str, list[Piece]], expected: dict[str, Counts]) -> list[str]:
-    lines = []
-    for split, counts in expected.items():
-        found = Counts(pieces=len(splits[split]), notes=sum(piece.notes for piece in splits[split]))
-        if found != counts:
-            lines.append(
-                f"{split}: {found.pieces} pieces and {found.notes:,} notes; "
-                f"the recipe expects {counts.pieces} and {counts.notes:,}"
-            )
-    return lines
-
-
-def pitch_limits(train: Sequence[Piece], ranges: Literal["tracks", "corpus"]) -> list[tuple[int, int]]:
-    """Lowest and highest pitch of each track (by index) over the train split, or one such pair for all tracks."""
-    width = max((len(piece.ranges) for piece in train), default=0)
-    by_track = [[piece.ranges[i] for piece in train if i < len(piece.ranges)] for i in range(width)]
-    groups = by_track if ranges == "tracks" else [[pair for group in by_track for pair in group if pair != _MIDI_RANGE]]
+def _differences(pieces: dict[str, int], notes: dict[str, int], expected: dict[str, Counts]) -> list[str]:
     return [
-        (min(low for low, _ in group), max(high for _, high in group)) if group else _MIDI_RANGE for group in groups
+        f"{split}: {pieces[split]} pieces and {notes[split]:,} notes; "
+        f"the recipe expects {counts.pieces} and {counts.notes:,}"
+        for split, counts in expected.items()
+        if counts != Counts(pieces=pieces[split], notes=notes[split])
     ]
 
 
-def _styles(pieces: Sequence[Piece], source: str | os.PathLike[str]) -> list[str]:
+def _styles(splits: Mapping[str, Sequence[Entry]], source: str | os.PathLike[str]) -> list[str]:
     """The folders in which the pieces are. Raises `MelodyError` where they are no styles."""
-    names = sorted({style_of(piece.name) for piece in pieces})
+    names = sorted({style_of(entry.name) for entries in splits.values() for entry in entries})
     if "" in names or not 2 <= len(names) <= STYLES:
         raise MelodyError(
             f"{source}: --styles wants 2 to {STYLES} folders in it, a style each, and all pieces in these"
@@ -313,20 +354,6 @@ def style_of(name: str) -> str:
     return name.split("/", 1)[0] if "/" in name else ""
 
 
-def _stored(piece: Piece, limits: Sequence[tuple[int, int]], max_shift: int, styles: Sequence[str]) -> StoredPiece:
-    shifts = allowed_shifts(piece, limits, max_shift)
-    style = 1 + styles.index(style_of(piece.name)) if styles else 0
-    return StoredPiece(piece.name, piece.ids, piece.context, piece.notes, shifts, style)
-
-
-def allowed_shifts(piece: Piece, limits: Sequence[tuple[int, int]], max_shift: int) -> tuple[int, int]:
-    """Least and greatest transposition that keeps every track within its limits; 0 is always allowed.
-
-    The last of `limits` holds for all further tracks; a drum track moves nowhere and limits nothing.
-    """
-    least, greatest = np.clip(piece.shifts, -max_shift, max_shift)
-    for index, (low, high) in enumerate(piece.ranges):
-        if (low, high) != _MIDI_RANGE and limits:
-            lowest, highest = limits[min(index, len(limits) - 1)]
-            least, greatest = max(least, lowest - low), min(greatest, highest - high)
-    return int(min(0, least)), int(max(0, greatest))
+def _row(entry: Entry, limits: Sequence[tuple[int, int]], max_shift: int, styles: Sequence[str]) -> Row:
+    style = 1 + styles.index(style_of(entry.name)) if styles else 0
+    return Row(entry.name, entry.place, entry.notes, allowed_shifts(entry, limits, max_shift), style)

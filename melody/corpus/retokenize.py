@@ -3,42 +3,59 @@
 So two tokenizations of one corpus have the same pieces in the same splits, and their nats per note can be compared.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from melody.corpus.pieces import Piece
-from melody.score import Score
+from melody.corpus.shards import Entry, Shards
+from melody.score import Score, note_count
 from melody.tokens import EventTokenizer
 
 if TYPE_CHECKING:
     from melody.tokens.miditok_adapter import MidiTokTokenizer
 
 
-def learn_miditok(train: Sequence[Piece], kind: str, bpe_vocabulary_size: int | None) -> "MidiTokTokenizer":
+def learn_miditok(
+    train: Sequence[Entry], shards: Shards, kind: str, bpe_vocabulary_size: int | None
+) -> "MidiTokTokenizer":
     """A MidiTok tokenizer of a kind; with a size, its byte pairs are learned from the train split alone."""
     from melody.tokens.miditok_adapter import MidiTokTokenizer
 
     tokenizer = MidiTokTokenizer(kind, bpe_vocabulary_size)
-    return tokenizer.train_bpe(map(_score, train), bpe_vocabulary_size) if bpe_vocabulary_size else tokenizer
+    return tokenizer.train_bpe(_scores(train, shards), bpe_vocabulary_size) if bpe_vocabulary_size else tokenizer
 
 
 def retokenized(
-    splits: Mapping[str, Sequence[Piece]], tokenizer: "MidiTokTokenizer"
-) -> tuple[dict[str, list[Piece]], float]:
-    """The same splits in a tokenizer's tokens, and the share of the pieces that it keeps without loss."""
-    pieces = [piece for members in splits.values() for piece in members]
-    kept = float(np.mean([tokenizer.is_lossless(_score(piece)) for piece in pieces]))
-    return {split: [_say(piece, tokenizer) for piece in members] for split, members in splits.items()}, kept
+    splits: Mapping[str, Sequence[Entry]], shards: Shards, said: Shards, tokenizer: "MidiTokTokenizer"
+) -> tuple[dict[str, list[Entry]], float]:
+    """The same splits in a tokenizer's tokens, written to the shards `said`; how many pieces it keeps without loss."""
+    result: dict[str, list[Entry]] = {}
+    kept = total = 0
+    for split, entries in splits.items():
+        for entry, score in zip(entries, _scores(entries, shards), strict=True):
+            said.add(entry.name, "", [_say(entry, score, tokenizer)])
+            kept += tokenizer.is_lossless(score)
+            total += 1
+        result[split] = [said.records[entry.name].entries[0] for entry in entries]
+    said.flush()
+    return result, kept / total
 
 
-def _score(piece: Piece) -> Score:
-    return EventTokenizer().decode(piece.ids)
+def _scores(entries: Iterable[Entry], shards: Shards) -> Iterable[Score]:
+    return (EventTokenizer().decode(shards.ids(entry.place)) for entry in entries)
 
 
-def _say(piece: Piece, tokenizer: "MidiTokTokenizer") -> Piece:
-    ids = tokenizer.encode(_score(piece))
-    context = tokenizer.context(ids)
-    return replace(piece, ids=ids.astype(np.uint16), context=context, shifts=tokenizer.transposition(ids))
+def _say(entry: Entry, score: Score, tokenizer: "MidiTokTokenizer") -> Piece:
+    ids = tokenizer.encode(score)
+    return Piece(
+        name=entry.name,
+        ids=ids.astype(np.uint16),
+        context=tokenizer.context(ids),
+        notes=note_count(score),
+        ranges=entry.ranges,
+        shifts=tokenizer.transposition(ids),
+        fingerprint=entry.fingerprint,
+        grams=np.zeros(0, np.int64),
+    )

@@ -1,0 +1,127 @@
+"""What is to be read: a recipe, or a folder or archive of anyone's own music with further archives in it."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from melody.corpus.archives import opened
+from melody.corpus.pieces import SUFFIXES, ItemReader, music_files, read_file
+from melody.corpus.recipe import READERS, PieceList, Recipe, load_pieces, load_recipe, recipe_folders, source_folder
+from melody.errors import MelodyError, UsageError
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+
+# How the names of the items in a place begin, and the place: an archive is unpacked only for as long as it is open.
+Source = tuple[str, contextlib.AbstractContextManager[Path]]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is to be read, how, and what is known of it."""
+
+    name: str
+    origin: str  # what tells it from others of its name
+    root: contextlib.AbstractContextManager[Path]
+    sources: Callable[[Path], Iterator[Source]]  # the places below the root
+    items: Callable[[Path], list[str]]  # in one of the places
+    read: ItemReader
+    out: Path
+    recipe: Recipe | None = None
+    pieces: PieceList | None = None  # None: the split is drawn from the clusters
+    ngram: int = 6
+    ranges: Literal["tracks", "corpus"] = "corpus"
+    max_shift: int = 6
+
+    @property
+    def reader(self) -> str:
+        """The name of the reader."""
+        return self.recipe.reader if self.recipe else "files"
+
+    @property
+    def split_of(self) -> dict[str, str] | None:
+        """The split of each piece where it is given."""
+        return self.pieces.split_of if self.pieces else None
+
+
+def find_corpus(source: str | os.PathLike[str], local: Path | None) -> Corpus:
+    """The recipe of that name, with its music in `local` or else fetched; or the folder or archive of music there.
+
+    Raises `MelodyError` where there is neither.
+    """
+    recipes = recipe_folders()
+    if str(source) in recipes:
+        return _from_recipe(recipes[str(source)], local)
+    path = Path(source)
+    if not path.exists():
+        raise MelodyError(
+            f"{source}: neither a folder nor a corpus; the corpora are {', '.join(sorted(recipes)) or 'none'}"
+        )
+    if local is not None:
+        raise UsageError(f"{source}: is music of your own, so there is nothing to take --from {local}")
+    return _from_folder(path)
+
+
+def _from_recipe(folder: Path, local: Path | None) -> Corpus:
+    recipe = load_recipe(folder)
+    pieces = load_pieces(folder)
+    reader = READERS[recipe.reader]
+    return Corpus(
+        name=recipe.name,
+        origin=recipe.name,
+        root=source_folder(recipe, local),
+        sources=_only,
+        items=reader.items or partial(_listed, names=list(pieces.split_of)),
+        read=reader.read,
+        out=Path("corpora") / recipe.name / "prepared",
+        recipe=recipe,
+        pieces=pieces,
+        ngram=recipe.ngram,
+        ranges=recipe.ranges,
+        max_shift=recipe.max_shift,
+    )
+
+
+def _from_folder(path: Path) -> Corpus:
+    name = path.resolve().name if path.is_dir() else path.name.split(".", 1)[0]
+    return Corpus(
+        name=name,
+        origin=str(path.resolve()),
+        root=opened(path.resolve(), _is_music_or_archive),
+        sources=with_archives,
+        items=music_files,
+        read=read_file,
+        out=Path("outputs") / "stores" / name,
+    )
+
+
+def _listed(_: Path, names: list[str]) -> list[str]:
+    return names
+
+
+def _only(root: Path) -> Iterator[Source]:
+    yield "", contextlib.nullcontext(root)
+
+
+def with_archives(root: Path) -> Iterator[Source]:
+    """A folder, and one by one the archives in it and in its folders; hidden ones are passed over."""
+    yield "", contextlib.nullcontext(root)
+    found = (path.relative_to(root) for path in root.rglob("*") if path.is_file() and _is_archive(path.name))
+    for path in sorted(found):
+        if not any(part.startswith(".") for part in path.parts):
+            yield f"{path.as_posix()}/", opened(root / path, _is_music)
+
+
+def _is_music(path: str) -> bool:
+    return path.lower().endswith(SUFFIXES)
+
+
+def _is_archive(path: str) -> bool:
+    return path.lower().endswith(ARCHIVES)
+
+
+def _is_music_or_archive(path: str) -> bool:
+    return _is_music(path) or _is_archive(path)

@@ -1,0 +1,43 @@
+"""Which split a piece belongs to, once and for all: what is read later never moves what was there.
+
+A store remembers the split of every piece by its fingerprint and its name. A new version of a tune goes where the tune
+is; one that has versions on two sides is left out, as it would bring them together.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from melody.corpus.duplicates import draw_split
+from melody.corpus.shards import Entry
+from melody.score import Ints
+
+Home = tuple[str, str, str]  # name, fingerprint, split
+
+
+class Homes:
+    """The splits of earlier pieces."""
+
+    def __init__(self, homes: Iterable[Home] = ()) -> None:
+        self._by_name: dict[str, str] = {}
+        self._by_fingerprint: dict[str, str] = {}
+        for name, fingerprint, split in homes:
+            self._by_name[name] = self._by_fingerprint[fingerprint] = split
+
+    def same(self, piece: Entry) -> str:
+        """The split that the same music had; empty where there was none."""
+        return self._by_fingerprint.get(piece.fingerprint, "")
+
+    def of(self, piece: Entry) -> str:
+        """The split that the same music had, or else another of this name (a file that was changed)."""
+        return self.same(piece) or self._by_name.get(piece.name, "")
+
+
+def settle(pieces: Sequence[Entry], labels: Ints, homes: Homes, seed: int) -> list[str]:
+    """The split of each piece, given the cluster of each; empty for one that stands between two splits."""
+    there: defaultdict[int, set[str]] = defaultdict(set)
+    for piece, label in zip(pieces, labels.tolist(), strict=True):
+        if home := homes.of(piece):
+            there[label].add(home)
+    fixed = {label: next(iter(splits)) if len(splits) == 1 else "" for label, splits in there.items()}
+    drawn = draw_split(labels, seed, fixed=fixed)
+    return [homes.same(piece) or split for piece, split in zip(pieces, drawn, strict=True)]
