@@ -20,11 +20,12 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
         "",
         f"- **Model**: {model['name']}, {settings['parameters'] / 1e6:.2f} M parameters ({options}).",
         "- **Tracks**: " + ", ".join(f"{t['name']} ({t['lowest']}-{t['highest']})" for t in settings["tracks"]) + ".",
+        *_base(settings),
         f"- **Data**: corpus `{store['name']}`; licence: {settings['licence']}.",
         "- **Split**: by piece: "
         + ", ".join(f"{split} {part['pieces']} pieces, {part['notes']:,} notes" for split, part in splits.items())
         + ".",
-        f"- **Training**: `melody train configs/{name}.yaml` (the exact configuration is `config.yaml` here); "
+        f"- **Training**: `{_command(settings)}` (the exact configuration is `config.yaml` here); "
         f"the best of the averaged weights on valid, at pass {settings['passes']}.",
         f"- **This card**: `melody export outputs/runs/{name}`; its figures again: `melody evaluate {name}`.",
         "",
@@ -33,9 +34,11 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
         "-ln p(all tokens, end included | BOS) over the number of notes, on whole held-out pieces, knowing the piece's "
         "length and key; of the 8-bit step graph, within the grammar. (valid fp32: as trained, without the grammar.)",
         "",
-        "| valid | test | valid fp32 |",
-        "|---|---|---|",
-        f"| {scores['valid_nats_per_note']:.4f} | {scores['test_nats_per_note']:.4f} "
+        "| | valid | test | valid fp32 |",
+        "|---|---|---|---|",
+        *_nats_of_counts(settings),
+        *_nats_of_base(settings),
+        f"| {name} | {scores['valid_nats_per_note']:.4f} | {scores['test_nats_per_note']:.4f} "
         f"| {scores['valid_nats_per_note_fp32']:.4f} |",
         "",
     ]
@@ -43,6 +46,38 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
         lines += ["## What it composes, beside the held-out pieces", "", *_statistics(settings["statistics"]), ""]
     lines += ["## Originality", "", *_originality(settings, splits["train"]["pieces"]), ""]
     return "\n".join(lines)
+
+
+def _command(settings: Mapping[str, Any]) -> str:
+    if settings.get("base"):
+        return f"melody train FOLDER --from {settings['base']['name']} name={settings['name']}"
+    return f"melody train configs/{settings['name']}.yaml"
+
+
+def _base(settings: Mapping[str, Any]) -> list[str]:
+    base = settings.get("base")
+    return (
+        [f"- **Base**: `{base['name']}`, weights of SHA-256 `{base['sha256'][:16]}`, trained further."] if base else []
+    )
+
+
+def _nats_of_counts(settings: Mapping[str, Any]) -> list[str]:
+    """The row of a count model of the same training pieces."""
+    counts = settings.get("count_model")
+    if not counts:
+        return []
+    return [
+        f"| back-off {counts['context'] + 1}-grams, told no plan | {counts['valid']:.4f} | {counts['test']:.4f} | |"
+    ]
+
+
+def _nats_of_base(settings: Mapping[str, Any]) -> list[str]:
+    """The row of the model that this one was made from, on the same pieces."""
+    base = settings.get("base")
+    if not base:
+        return []
+    figures = [f"{base[f'{split}_nats_per_note']:.4f}" for split in ("valid", "test")]
+    return [f"| its base, {base['name']} | {' | '.join(figures)} | {base['valid_nats_per_note_fp32']:.4f} |"]
 
 
 def _statistics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -56,6 +91,8 @@ def _statistics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _originality(settings: Mapping[str, Any], pieces: int) -> list[str]:
     """Whether it copies: the n-gram shares of the samples, which the table above has too, in words."""
+    if not settings["originality"]["ngrams"]:
+        return ["Not counted: n-grams are of pitched voices, and drummers share their patterns."]
     rows = [row for row in settings.get("statistics", []) if row["statistic"].endswith(IN_TRAINING)]
     shares = ", ".join(
         f"{track['name']} {row['model']:.1%} ({row['corpus']:.1%})"

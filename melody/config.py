@@ -98,6 +98,7 @@ class TrainConfig(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
     corpus: str  # a name in corpora/ or the folder of a token store
+    base: str | None = None  # a model by name or folder, whose weights training starts from
     description: str = ""
     licence: str = ""
     tempo_qpm: Positive = 120.0  # of a piece that the model writes from nothing
@@ -116,6 +117,7 @@ class TrainConfig(Section):
     threads: Count | None = None  # of each process on a CPU; default: its share of the cores
     compile: bool = False
     tensorboard: bool = True
+    sample_every: Count | None = 5  # evaluations: then TensorBoard gets a composition, as piano roll and as sound
 
     @model_validator(mode="after")
     def _devices_fit(self) -> "TrainConfig":

@@ -22,14 +22,15 @@ from torch import Tensor, nn
 
 from melody.config import TrainConfig, check_config
 from melody.errors import ConfigError, MelodyError, UnreadableFile
+from melody.locks import locked
 from melody.models import build
 from melody.training import evaluate, load_best, train
 from melody.training import step as step_module
 from melody.training.checkpoint import load_newest, save_checkpoint
 from melody.training.lanes import Lanes, Window
 from melody.training.loss import cross_entropy
-from melody.training.run_folder import caught_signals, locked
 from melody.training.schedule import learning_rate
+from melody.training.signals import caught_signals
 from melody.training.state import make_optimizer
 
 VOCABULARY, CHANNELS = 11, [4]
@@ -368,6 +369,12 @@ def test_patience_and_minutes_end_a_run(tmp_path: Path) -> None:
     assert result.best_nats_per_note is not None
 
 
+def test_the_last_weights_are_evaluated_in_any_case(tmp_path: Path) -> None:
+    result = trained(tmp_path, max_passes=3, evaluation={"every": 2})
+    assert [row["pass"] for row in rows_of(tmp_path / "evaluations.csv")] == ["2", "3"]
+    assert result.best_pass == 3
+
+
 def poisoned(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
     """Let the loss of some steps have no finite value."""
     calls = iter(range(10**6))
@@ -397,7 +404,7 @@ def test_three_in_a_row_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_folder_has_one_run_at_a_time(tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(MelodyError, match=f"process {os.getpid()} trains here"):
+    with locked(tmp_path, "trains here"), pytest.raises(MelodyError, match=f"process {os.getpid()} trains here"):
         trained(tmp_path)
     trained(tmp_path, max_passes=1)
 

@@ -1,12 +1,16 @@
 """``melody prepare``, ``train``, ``export`` and ``evaluate``: from a corpus to a model with numbers."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from melody.cli.output import Report, table
+from melody.cli.takes import Interrupted
 from melody.errors import UsageError
+
+if TYPE_CHECKING:
+    from melody.learning import FineTuned
 
 JSON = Annotated[bool, typer.Option("--json", help="A report for programs.")]
 
@@ -35,21 +39,49 @@ def prepare(
     ] = False,
     miditok: Annotated[str | None, typer.Option(help="Tokens of MidiTok: REMI, TSD, MMM ... to compare.")] = None,
     bpe: Annotated[int | None, typer.Option(help="Merge MidiTok's tokens to a vocabulary of this size.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a store that is there.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which the reader of a file is given up.")] = 120,
+    backend: Annotated[
+        str, typer.Option(help="What carries the workers: threads, loky, dask (a cluster, or this machine), ray.")
+    ] = "threads",
+    verify: Annotated[bool, typer.Option("--verify", help="Only compare a store with its checksums.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Read all again, draw a folder's split anew.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Read a corpus into a token store: in parallel, duplicates dropped, split by piece, every drop counted.
+    """Read a corpus into a token store, with a data report: duplicates dropped, split by piece, every drop counted.
 
-    Example: melody prepare folk --from folk_ngram_analysis.tar.gz
+    Run again, it reads what is new or was changed, goes on where it was stopped, and no piece changes its split.
+
+    Example: melody prepare my_music/
     """
     from melody.corpus import prepare as prepare_corpus
+    from melody.corpus.prepare import store_of
+    from melody.corpus.workers import backend as carried_by
 
     report = Report(as_json)
     if bpe and not miditok:
         raise UsageError("--bpe merges the tokens of MidiTok: say which with --miditok REMI")
-    result = prepare_corpus(
-        corpus, out, local=local, workers=workers, seed=seed, styles=styles, miditok=miditok, bpe=bpe, force=force
-    )
+    if verify:
+        store = store_of(corpus, out)
+        store.verify()
+        report.line(f"{store.folder}: all {len(store.info['files'])} files are as they were written")
+        report.done(folder=str(store.folder), files=len(store.info["files"]))
+        return
+    try:
+        with carried_by(backend, workers):
+            result = prepare_corpus(
+                corpus,
+                out,
+                local=local,
+                workers=workers,
+                force=force,
+                seed=seed,
+                styles=styles,
+                miditok=miditok,
+                bpe=bpe,
+                timeout_seconds=timeout,
+            )
+    except KeyboardInterrupt as stop:
+        raise Interrupted("interrupted; what was read is kept: the same command goes on from here") from stop
     rows = [
         {"split": split, "pieces": result.pieces[split], "notes": result.notes[split], "tokens": result.tokens[split]}
         for split in result.pieces
@@ -61,22 +93,63 @@ def prepare(
         report.line(f"differs from the recipe: {difference}")
     if miditok:
         report.line(f"{result.tokenizer} keeps {result.lossless:.1%} of the pieces without loss")
-    report.line(f"{result.folder} in {result.seconds:.1f} s")
+    for warning in result.warnings:
+        report.line(f"warning: {warning}")
+    before = f", {result.items - result.read:,} were read before" if result.read < result.items else ""
+    report.line(f"{result.folder}: read {result.read:,} files in {result.seconds:.1f} s{before}")
+    report.line(f"{result.folder / 'report.html'} tells more")
     report.done(**result.to_dict())
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="A YAML file as in configs/.")],
+    config: Annotated[
+        Path, typer.Argument(help="A YAML file as in configs/, or with --from a folder or archive of your own music.")
+    ],
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes, as model.layers=2.")] = None,
+    base: Annotated[
+        str | None, typer.Option("--from", help="A model, by name or folder, to train further on your own music.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of training, over all sessions; with --from: 20.")] = None,
+    devices: Annotated[int | None, typer.Option(help="GPUs, or processes where there are none.")] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of the run; default: outputs/runs/NAME.")] = None,
 ) -> int:
-    """Train a model; a run that was stopped goes on where it was.
+    """Train a model, or a finished one further on your own music; a run that was stopped goes on where it was.
 
     Example: melody train configs/chorale.yaml data.batch_size=16
-    """
-    from melody.learning import train_from_config
 
-    return train_from_config(config, overrides or [], run)
+    Example: melody train my_folder --from chorale --minutes 20
+    """
+    from melody.learning import fine_tune, train_from_config
+
+    changes = list(overrides or [])
+    changes += [f"devices={devices}"] * (devices is not None)
+    if base is None:
+        return train_from_config(config, changes + [f"max_minutes={minutes}"] * (minutes is not None), run)
+    if config.suffix in (".yaml", ".yml"):
+        raise UsageError(f"{config}: --from wants a folder of music; in a configuration write base={base}")
+    result = fine_tune(config, base, minutes=20.0 if minutes is None else minutes, overrides=changes, run=run)
+    _report(result)
+    return result.training.exit_code
+
+
+def _report(result: "FineTuned") -> None:
+    """What a model has learned from someone's music."""
+    training, pieces = result.training, result.pieces
+    if training.interrupted or not training.is_first:
+        return
+    lost = ", ".join(f"{count} {reason}" for reason, count in result.left_out.items())
+    print(f"learned from {pieces['train']} pieces" + f"; left out: {lost}" * bool(lost))
+    if result.bundle is None:
+        print(f"nothing helped on {pieces['valid']} held-out pieces: {result.base} stays the better model")
+        return
+    before, after = (result.bundle.settings[key]["test_nats_per_note"] for key in ("base", "scores"))
+    print(
+        f"valid ({pieces['valid']} held-out pieces, by which the best was chosen): "
+        f"{training.base_nats_per_note:.4f} nats per note before, {training.best_nats_per_note:.4f} "
+        f"after {training.best_pass} passes\n"
+        f"test ({pieces['test']} held-out pieces that chose nothing): {before:.4f} before, {after:.4f} after\n"
+        f"{result.bundle.folder}: melody compose --model {result.bundle.name}"
+    )
 
 
 def export(
@@ -127,6 +200,10 @@ def evaluate(
     report.line(
         f"{result.model} on {likelihood.pieces} {split} pieces: {likelihood.nats_per_note:.4f} nats per note, "
         f"{likelihood.nats_per_token:.4f} per token ({likelihood.notes:,} notes)"
+    )
+    report.line(
+        f"a count model of the same training pieces, {result.count_model.context + 1}-grams with back-off: "
+        f"{result.count_model.nats_per_note:.4f} nats per note"
     )
     if result.statistics:
         report.line("\n" + table(result.statistics, dict.fromkeys(("model", "corpus", "overlap"), _three_digits)))

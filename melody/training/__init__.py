@@ -3,9 +3,24 @@
 It knows tokens, windows and carries, and no notes but their number (for nats per note).
 """
 
+from melody.training.base import Base
 from melody.training.checkpoint import load_best
 from melody.training.evaluate import Evaluation, evaluate
+from melody.training.job import Sampler, TrainResult
 from melody.training.lanes import Lanes, PieceSource, Window
-from melody.training.loop import TrainResult, train
+from melody.training.log import Sample
+from melody.training.loop import train
 
-__all__ = ["Evaluation", "Lanes", "PieceSource", "TrainResult", "Window", "evaluate", "load_best", "train"]
+__all__ = [
+    "Base",
+    "Evaluation",
+    "Lanes",
+    "PieceSource",
+    "Sample",
+    "Sampler",
+    "TrainResult",
+    "Window",
+    "evaluate",
+    "load_best",
+    "train",
+]

@@ -6,6 +6,7 @@ full disk or a power cut leaves a whole checkpoint, always.
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from melody.errors import MelodyError, UnreadableFile
 from melody.files import write_bytes
 
 SUFFIX = ".safetensors"
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}")  # as `melody.files` calls a file that is not yet written
 
 
 def save_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> Path:
@@ -32,6 +34,13 @@ def save_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], info
     except OSError as error:
         raise MelodyError(f"{path}: cannot write: {error.strerror or error}") from error
     return path
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what a process that was killed while it wrote has left; only who holds the folder's lock may."""
+    for path in folder.iterdir():
+        if UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def previous(path: Path) -> Path:

@@ -1,5 +1,9 @@
-"""Where training runs: the GPUs that there are, or this processor; in bf16 where that works."""
+"""Where training runs: the GPUs that there are, or this processor; in bf16 where that works.
 
+`devices` processes are started here, or by torchrun, here and on other machines; torchrun then says how many.
+"""
+
+import os
 from typing import Literal
 
 import torch
@@ -12,14 +16,33 @@ from melody.errors import ConfigError
 def make_fabric(config: TrainConfig) -> Fabric:
     """Lightning Fabric for a configuration; several devices train as one (DDP). Sets torch's number of threads.
 
-    On a busy machine one thread is faster than two that wait for each other at every step of an LSTM.
+    On a busy machine one thread is faster than two that wait for each other at every step of an LSTM. Raises
+    `ConfigError` where the lanes cannot be shared out evenly, or there are fewer GPUs than `devices`.
     """
+    devices, nodes = _devices_and_nodes(config)
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     if accelerator == "cpu":
-        torch.set_num_threads(config.threads or max(1, torch.get_num_threads() // config.devices))
-    strategy = "auto" if config.devices == 1 else "ddp"
-    precision = _precision(config, accelerator)
-    return Fabric(accelerator=accelerator, devices=config.devices, strategy=strategy, precision=precision)
+        torch.set_num_threads(config.threads or max(1, torch.get_num_threads() // devices))
+    elif devices > torch.cuda.device_count():
+        raise ConfigError(f"devices={devices}: there are {torch.cuda.device_count()} GPUs here")
+    return Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy="auto" if devices * nodes == 1 else "ddp",
+        precision=_precision(config, accelerator),
+    )
+
+
+def _devices_and_nodes(config: TrainConfig) -> tuple[int, int]:
+    """Processes on this machine, and machines: as configured, or as torchrun has started them."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return config.devices, 1
+    devices, processes = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    for section in ("data", "evaluation"):
+        if getattr(config, section).batch_size % processes:
+            raise ConfigError(f"{section}.batch_size must be a multiple of the {processes} processes of torchrun")
+    return devices, processes // devices
 
 
 def _precision(config: TrainConfig, accelerator: str) -> Literal["bf16-mixed", "32-true"]:

@@ -9,18 +9,32 @@ import io
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
 
 from melody.files import write_bytes
+from melody.training.state import Progress
 
 STEP_COLUMNS = ["step", "pass", "nats_per_token", "learning_rate", "gradient_norm", "tokens_per_second"]
 EVALUATION_COLUMNS = ["step", "pass", "nats_per_note", "nats_per_token", "best", "seconds"]
 PLAIN_EVERY_SECONDS = 30.0
 TENSORBOARD_EVERY_STEPS = 10
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A composition of the model, as a picture and as sound."""
+
+    image: NDArray[np.uint8]  # (height, width, 3)
+    sound: NDArray[np.float32]  # (frames,)
+    sample_rate: int  # Hz
 
 
 class Table:
@@ -52,31 +66,34 @@ def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if (row["step"] or "").isdigit() and int(row["step"]) <= step]
+        rows = [row for row in csv.DictReader(file) if row["pass"] is not None]  # else the step itself may be cut
+        return [row for row in rows if row["step"].isdigit() and int(row["step"]) <= step]
 
 
 class RunLog:
     """The log of a run; one that is not `active` (a process beside the first) says nothing."""
 
-    def __init__(self, folder: Path, step: int, *, tensorboard: bool, active: bool = True) -> None:
+    def __init__(self, folder: Path, progress: Progress, *, tensorboard: bool, active: bool = True) -> None:
         self.active = active
         self.console = Console(quiet=not active)
         self._tables: list[Table] = []
         self._board: Any = None
-        self._bar: Progress | None = None
+        self._bar: Bar | None = None
         self._said = time.monotonic()
         if not active:
             return
+        step = progress.step or -1  # where there is no checkpoint, nothing is known
+        evaluated = step if progress.evaluated_step is None else progress.evaluated_step
         self._tables = [
             Table(folder / "steps.csv", STEP_COLUMNS, step),
-            Table(folder / "evaluations.csv", EVALUATION_COLUMNS, step),
+            Table(folder / "evaluations.csv", EVALUATION_COLUMNS, evaluated),
         ]
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(os.fspath(folder / "tensorboard"), purge_step=step + 1)
+            self._board = SummaryWriter(os.fspath(folder / "tensorboard"), purge_step=progress.step + 1)
         if self.console.is_terminal:
-            self._bar = Progress(TextColumn("{task.description}"), BarColumn(), console=self.console, transient=True)
+            self._bar = Bar(TextColumn("{task.description}"), BarColumn(), console=self.console, transient=True)
             self._task = self._bar.add_task("")
             self._bar.start()
 
@@ -99,6 +116,12 @@ class RunLog:
             self._to_board("valid", row, ("nats_per_note", "nats_per_token"))
             self.flush()
             self.say(line)
+
+    def sample(self, sample: Sample, step: int) -> None:
+        """A composition of the model after a step."""
+        if self._board is not None:
+            self._board.add_image("sample", sample.image, step, dataformats="HWC")
+            self._board.add_audio("sample", sample.sound[None], step, sample.sample_rate)
 
     def say(self, line: str) -> None:
         """A line that stays."""

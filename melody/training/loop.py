@@ -5,14 +5,16 @@
 - ``last.safetensors`` every few minutes, at each evaluation and on SIGINT or SIGTERM; a run resumes there, bit for bit
 - stops by patience, passes or minutes, or after three steps in a row without a finite loss
 
-A run's folder holds ``last`` and ``best``, the ``previous`` of each, ``steps.csv``, ``evaluations.csv``,
+A run may start from the weights of a base. Then these are evaluated first, so that the best is never worse than they.
+
+A run's folder holds ``last`` and ``best``, the ``previous`` of each, ``steps.csv``, ``evaluations.csv``, ``curve.png``,
 ``tensorboard`` and a ``lock``.
 """
 
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +24,25 @@ from torch import Tensor
 
 from melody.config import TrainConfig
 from melody.errors import MelodyError
+from melody.locks import locked
 from melody.models import build
 from melody.training import report
-from melody.training.checkpoint import save_checkpoint
+from melody.training.base import Base, take_over
+from melody.training.checkpoint import clear_unfinished, save_checkpoint
+from melody.training.curve import draw_curve
 from melody.training.devices import make_fabric
 from melody.training.evaluate import Evaluation, evaluate
+from melody.training.job import Job, Sampler, TrainResult
 from melody.training.lanes import Lanes, PieceSource
 from melody.training.log import RunLog
 from melody.training.resume import resume_last, save_last
-from melody.training.run_folder import Signals, caught_signals, locked
+from melody.training.signals import Signals, caught_signals
 from melody.training.state import RunState
 from melody.training.step import StepResult, take_step
 
 BAD_STEPS = 3  # in a row, before a run gives up
 SMOOTHING = 0.05  # of the tokens per second that are shown
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """How a session of a run ended."""
-
-    stopped: str  # "max_passes", "max_minutes", "patience", "SIGINT" or "SIGTERM"
-    exit_code: int  # 0, or 128 + the signal's number
-    steps: int
-    passes: int
-    best_nats_per_note: float | None
-    best_pass: int
-    seconds: float  # over all sessions of the run
+SAMPLE_SHARE = 0.03  # of a session's time, after its first sample
 
 
 def train(
@@ -58,72 +52,56 @@ def train(
     vocabulary_size: int,
     channel_sizes: Sequence[int],
     run_folder: Path,
+    *,
+    base: Base | None = None,
+    sampler: Sampler | None = None,
 ) -> TrainResult:
     """Train a model in a run's folder, or go on with the run that is there.
 
-    `valid_source` must not augment. Raises `MelodyError` where another process holds the folder, its run is of another
-    model or data, the disk is full or the loss has no finite value three times in a row.
+    It starts from random weights or from those of a `base`. `valid_source` must not augment. TensorBoard gets what
+    `sampler` composes every few evaluations. Raises `MelodyError` where another process holds the folder, its run is
+    of another model or data, the disk is full or the loss has no finite value three times in a row.
     """
+    job = Job(config, train_source, valid_source, vocabulary_size, list(channel_sizes), run_folder, base, sampler)
     fabric = make_fabric(config)
-    fabric.launch()
-    with caught_signals() as signals:
-        session = (
-            fabric,
-            signals,
-            config,
-            train_source,
-            valid_source,
-            vocabulary_size,
-            list(channel_sizes),
-            run_folder,
-        )
-        if not fabric.is_global_zero:  # one lock serves all ranks
-            return Session(*session).run()
-        with locked(run_folder):
-            return Session(*session).run()
+    # One lock serves all ranks, and before it is held no others are started.
+    with locked(run_folder, "trains here") if fabric.is_global_zero else nullcontext():
+        if fabric.is_global_zero:
+            clear_unfinished(run_folder)
+        fabric.launch()
+        with caught_signals() as signals:
+            return Session(fabric, signals, job).run()
 
 
 class Session:
     """One session of a run: from a fresh or restored state to a reason to stop."""
 
-    def __init__(
-        self,
-        fabric: Fabric,
-        signals: Signals,
-        config: TrainConfig,
-        train_source: PieceSource,
-        valid_source: PieceSource,
-        vocabulary_size: int,
-        channel_sizes: list[int],
-        folder: Path,
-    ) -> None:
-        self.fabric, self.signals, self.config, self.folder = fabric, signals, config, folder
-        self.valid_source = valid_source
+    def __init__(self, fabric: Fabric, signals: Signals, job: Job) -> None:
+        self.fabric, self.signals, self.job, self.config, self.folder = fabric, signals, job, job.config, job.folder
+        config = job.config
         rank, ranks, data = fabric.global_rank, fabric.world_size, config.data
-        self.lanes = Lanes(train_source, data.batch_size, data.window, data.seed, rank, ranks)
+        self.lanes = Lanes(job.train_source, data.batch_size, data.window, data.seed, rank, ranks)
         self.windows_in_pass = self.lanes.windows_in_pass()
         self.total_steps = self.windows_in_pass * (config.optimizer.passes or config.max_passes)
         torch.manual_seed(data.seed)
         with fabric.init_module():
-            model = build(config.model.name, vocabulary_size, channel_sizes, **config.model.options())
+            model = build(config.model.name, job.vocabulary_size, job.channel_sizes, **config.model.options())
+        if job.base:
+            take_over(model, job.base)
         self.state = RunState.fresh(model, config.optimizer, data.batch_size // ranks)
         torch.manual_seed(data.seed + 1 + rank)  # ranks draw different dropout
         self.info: dict[str, Any] = {
             "format": 1,
-            "run": {  # what cannot change on the way
-                "vocabulary_size": vocabulary_size,
-                "channel_sizes": channel_sizes,
-                "model": config.model.model_dump(mode="json"),
-                "data": data.model_dump(mode="json"),
-            },
+            "run": job.identity,
             "config": config.model_dump(mode="json"),
         }
-        resume_last(fabric, self.state, folder, self.info["run"])
+        resume_last(fabric, self.state, self.folder, self.info["run"])
         if config.compile:
             model.compile()
         self.network, self.optimizer = fabric.setup(model, self.state.optimizer)
-        self.log = RunLog(folder, self.state.progress.step, tensorboard=config.tensorboard, active=rank == 0)
+        self.log = RunLog(self.folder, self.state.progress, tensorboard=config.tensorboard, active=rank == 0)
         self._saved = time.monotonic()
+        self._seconds_before, self._sample_seconds = self.state.progress.seconds, 0.0
         self._tokens_per_second = 0.0
         self._train_nats: list[float] = []  # per token, since the last evaluation
 
@@ -136,20 +114,26 @@ class Session:
             self._save()
         finally:
             self.log.close()
+        told_to_stop = stopped.startswith("SIG")
+        if self.fabric.is_global_zero and not told_to_stop:
+            draw_curve(self.folder)
         return TrainResult(
             stopped,
-            128 + signal.Signals[stopped] if stopped.startswith("SIG") else 0,
+            128 + signal.Signals[stopped] if told_to_stop else 0,
             progress.step,
             progress.pass_,
             progress.best_nats_per_note,
             progress.best_pass,
+            progress.base_nats_per_note,
             progress.seconds,
+            self.fabric.is_global_zero,
         )
 
     def _announce(self) -> None:
         progress = self.state.progress
         weights = sum(weight.numel() for weight in self.state.model.parameters())
-        begins = f"resumes at step {progress.step:,}, pass {progress.pass_}" if progress.step else "starts"
+        start = f"starts from {self.job.base.name}" if self.job.base else "starts"
+        begins = f"resumes at step {progress.step:,}, pass {progress.pass_}" if progress.step else start
         self.log.say(
             f"{self.config.name} {begins}: {weights / 1e6:.2f} M weights, {self.windows_in_pass} steps a pass, "
             f"up to {self.config.max_passes} passes, {self.fabric.strategy.precision.precision}"
@@ -158,11 +142,13 @@ class Session:
     def _until_done(self) -> str:
         """Passes and evaluations until there is a reason to stop, which it returns."""
         progress = self.state.progress
+        if self.job.base and progress.base_nats_per_note is None:
+            self._evaluate(due=False)
         while True:
             if progress.pass_ // self.config.evaluation.every > progress.evaluations:
                 self._evaluate(due=True)
             reason = self._reason_to_stop()
-            if reason == "max_minutes" and progress.window:
+            if reason in ("max_minutes", "max_passes") and progress.evaluated_step != progress.step:
                 self._evaluate(due=False)
             if reason:
                 return self._signal() or reason
@@ -238,7 +224,7 @@ class Session:
         with self.fabric.autocast():
             evaluation = evaluate(
                 self.state.averaged,
-                self.valid_source,
+                self.job.valid_source,
                 batch_size=config.batch_size,
                 window=config.window,
                 rank=self.fabric.global_rank,
@@ -249,6 +235,9 @@ class Session:
         if evaluation is None:
             return
         evaluation = self._over_ranks(evaluation)
+        progress.evaluated_step = progress.step
+        if not progress.step:
+            progress.base_nats_per_note = evaluation.nats_per_note
         best = progress.best_nats_per_note
         better = best is None or evaluation.nats_per_note < best
         progress.evaluations += due
@@ -261,6 +250,29 @@ class Session:
         line = report.evaluation_line(progress, evaluation, better, train_nats)
         self.log.evaluation(report.evaluation_row(progress, evaluation, better), line)
         self._save()
+        if due:
+            self._show_sample()
+
+    def _show_sample(self) -> None:
+        """Let TensorBoard have a composition, every few evaluations, but for a small share of the time.
+
+        What goes wrong with it stops no training.
+        """
+        progress, every, started = self.state.progress, self.config.sample_every, time.monotonic()
+        wanted = self.config.tensorboard and every is not None and progress.evaluations % every == 0
+        if not (wanted and self.job.sampler and self.fabric.is_global_zero):
+            return
+        if self._sample_seconds > SAMPLE_SHARE * (progress.seconds - self._seconds_before):
+            return
+        weights = {name: weight.float().cpu().numpy() for name, weight in self.state.averaged.state_dict().items()}
+        try:
+            sample = self.job.sampler(weights, lambda: bool(self.signals.received))
+            if sample is not None:
+                self.log.sample(sample, progress.step)
+        except Exception as error:
+            self.log.say(f"no sample: {error}")
+        took = time.monotonic() - started
+        progress.seconds, self._sample_seconds = progress.seconds + took, self._sample_seconds + took
 
     def _over_ranks(self, evaluation: Evaluation) -> Evaluation:
         if self.fabric.world_size == 1:
@@ -271,12 +283,15 @@ class Session:
         return Evaluation(float(total[0]), int(total[1]), evaluation.notes)
 
     def _save(self) -> None:
+        self.log.flush()  # first: a checkpoint never knows of steps that the tables do not
         save_last(self.fabric, self.state, self.folder, self.info)
-        self.log.flush()
         self._saved = time.monotonic()
 
     def _save_best(self, evaluation: Evaluation) -> None:
         if self.fabric.is_global_zero:
             valid = {"nats_per_note": evaluation.nats_per_note, "nats_per_token": evaluation.nats_per_token}
-            info: dict[str, Any] = {"valid": valid, "pass": self.state.progress.pass_, "step": self.state.progress.step}
+            progress = self.state.progress
+            info: dict[str, Any] = {"valid": valid, "pass": progress.pass_, "step": progress.step}
+            if self.job.base:
+                info["base_nats_per_note"] = progress.base_nats_per_note
             save_checkpoint(self.folder, "best", self.state.averaged.state_dict(), {**self.info, **info})

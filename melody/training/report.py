@@ -44,6 +44,8 @@ def evaluation_row(progress: Progress, evaluation: Evaluation, better: bool) -> 
 
 def evaluation_line(progress: Progress, evaluation: Evaluation, better: bool, train_nats_per_token: float) -> str:
     """An evaluation on the terminal."""
+    if not progress.step:
+        return f"before: valid {evaluation.nats_per_note:.4f} nats per note, {evaluation.nats_per_token:.4f} per token"
     note = "best" if better else f"best {progress.best_nats_per_note:.4f} at pass {progress.best_pass}"
     return (
         f"pass {progress.pass_}: valid {evaluation.nats_per_note:.4f} nats per note ({note}), "

@@ -48,10 +48,11 @@ def resume_last(fabric: Fabric, state: RunState, folder: Path, run: dict[str, An
 def _check_same_run(folder: Path, then: dict[str, Any], now: dict[str, Any]) -> None:
     """Refuse to go on with another model or other data."""
     was, comes = _flat(then), _flat(now)
-    for key in comes:
-        if was.get(key) != comes[key]:
+    for key in {**was, **comes}:
+        if was.get(key) != comes.get(key):
             raise ConfigError(
-                f"{folder}: its run has {key} = {was.get(key)}, the configuration {comes[key]}; choose another --run"
+                f"{folder}: its run has {key} = {was.get(key)}, "
+                f"the configuration {comes.get(key)}; choose another --run"
             )
 
 

@@ -31,6 +31,8 @@ class Progress:
     skipped: int = 0  # steps without a finite loss
     skipped_in_a_row: int = 0
     seconds: float = 0.0  # of training and evaluating, over all sessions
+    evaluated_step: int | None = None  # of the latest evaluation
+    base_nats_per_note: float | None = None  # of the weights that the run started from, where they were a base's
 
 
 @dataclass

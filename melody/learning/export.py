@@ -1,64 +1,25 @@
-"""From a configuration to a run, and from a run to a bundle: where corpus, training and engine meet."""
+"""From a run to a bundle: step graph, weights, vocabulary, index of the training music, figures and card."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.bundle import FORMAT, LOCAL, TrackInfo
-from melody.config import TrainConfig, changed, check_config, load_config
-from melody.corpus import AugmentedSource, Split, TokenStore, open_store, shift_tables
-from melody.corpus.wishes import Wishes, density_limits
+from melody.bundle import FORMAT, LOCAL, Bundle, TrackInfo, open_bundle
+from melody.config import TrainConfig, changed, check_config
+from melody.corpus import Split, TokenStore, open_store, shift_tables
+from melody.corpus.wishes import density_limits
 from melody.errors import MelodyError
 from melody.files import fresh_folder, refuse_overwrite
+from melody.learning.stores import tokenizer_of
 from melody.originality import Index, build, counts
 from melody.score import Score, most_at_once, notes_of
 from melody.tokens import EventTokenizer
-
-if TYPE_CHECKING:
-    from melody.tokens.miditok_adapter import MidiTokTokenizer
-
-RUNS = Path("outputs/runs")
-
-
-def train_from_config(path: Path, overrides: Sequence[str] = (), run: Path | None = None) -> int:
-    """Train as a configuration file says, in `run` (default ``outputs/runs/NAME``); return the exit code.
-
-    A run that was stopped goes on. Raises `ConfigError` for a configuration that does not check.
-    """
-    from melody.training import train
-
-    config = load_config(path, overrides)
-    store = open_store(config.corpus)
-    tokenizer = tokenizer_of(store)
-    train_split, valid_split = store.split("train"), store.split("valid")
-    wishes = Wishes(density_limits(train_split)) if isinstance(tokenizer, EventTokenizer) else None
-    tables = shift_tables(tokenizer, train_split)
-    learnt = AugmentedSource(train_split, tables, config.data.transpose, config.data.plan_dropout, wishes)
-    held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False)
-    sizes = [channel.size for channel in tokenizer.channels]
-    result = train(config, learnt, held_out, len(tokenizer.vocabulary), sizes, run or RUNS / config.name)
-    return result.exit_code
-
-
-def tokenizer_of(store: TokenStore) -> "EventTokenizer | MidiTokTokenizer":
-    """The tokenizer with which a store was made. Raises `MelodyError` where its vocabulary has changed since."""
-    config = store.info["tokenizer"]["config"]
-    tokenizer = EventTokenizer(**config) if config.get("name") == EventTokenizer.name else _miditok(config)
-    if store.vocabulary_hash != tokenizer.vocabulary.hash:
-        raise MelodyError(f"{store.folder}: made with another vocabulary; run melody prepare {store.name} --force")
-    return tokenizer
-
-
-def _miditok(config: dict[str, Any]) -> "MidiTokTokenizer":
-    from melody.tokens.miditok_adapter import MidiTokTokenizer
-
-    return MidiTokTokenizer(**config)
 
 
 def export_run(
@@ -121,7 +82,8 @@ def _fill(
     (folder / "config.yaml").write_text(
         OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json"))), encoding="utf-8"
     )
-    index = build(named_pieces(store.split("train"), tokenizer))
+    known = named_pieces(store.split("train"), tokenizer)
+    index = build(known)
     (folder / "originality.npz").write_bytes(index.to_bytes())
     settings = {
         "format": FORMAT,
@@ -138,13 +100,31 @@ def _fill(
         "passes": info["pass"],
         "tokenizer": tokenizer.config,
         "vocabulary_hash": tokenizer.vocabulary.hash,
-        "tracks": [asdict(track) for track in tracks_of(store.split("train"), tokenizer, config.track_names)],
+        "tracks": [asdict(track) for track in tracks_of([score for _, score in known], config.track_names)],
         "originality": {"ngrams": len(index), "held_out": held_out_counts(store, tokenizer, index)},
         "scores": {"valid_nats_per_note_fp32": info["valid"]["nats_per_note"]},
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())},
     }
+    if config.base:
+        settings["base"] = _base(open_bundle(config.base), store, info)
     _write_settings(folder, settings)
     _evaluate_and_describe(folder, settings, store, samples)
+
+
+def _base(base: Bundle, store: TokenStore, info: dict[str, Any]) -> dict[str, Any]:
+    """Which model this one was made from, and what the held-out pieces cost that one."""
+    from melody.engine import open_engine
+    from melody.evaluation.likelihood import likelihood_of
+
+    if base.settings["files"].get("weights.safetensors") != info["run"]["base"]:
+        raise MelodyError(f"{base.folder}: is another model now than the run started from; put that one back")
+    engine, found = open_engine(base), {}
+    for name in ("valid", "test"):
+        split = store.split(name)
+        pieces = [split.piece(index)[0] for index in range(len(split))]
+        found[f"{name}_nats_per_note"] = likelihood_of(pieces, int(split.notes.sum()), base, engine).nats_per_note
+    fp32 = {"valid_nats_per_note_fp32": info["base_nats_per_note"]}
+    return {"name": base.name, "sha256": info["run"]["base"], **found, **fp32}
 
 
 def _write_settings(folder: Path, settings: dict[str, Any]) -> None:
@@ -158,6 +138,8 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
 
     found = {split: evaluate_model(folder, split=split, samples=n) for split, n in (("valid", 0), ("test", samples))}
     settings["scores"] |= {f"{split}_nats_per_note": one.likelihood.nats_per_note for split, one in found.items()}
+    settings["count_model"] = {split: one.count_model.nats_per_note for split, one in found.items()}
+    settings["count_model"]["context"] = found["test"].count_model.context
     settings["statistics"] = found["test"].statistics
     _write_settings(folder, settings)
     (folder / "README.md").write_text(model_card(settings, store.info), encoding="utf-8")
@@ -193,9 +175,8 @@ def token_counts(split: Split, tokenizer: EventTokenizer) -> NDArray[np.int64]:
     return counts
 
 
-def tracks_of(split: Split, tokenizer: EventTokenizer, names: Sequence[str]) -> list[TrackInfo]:
-    """The tracks of the split's pieces by number: name, program, and the pitches they hold."""
-    scores = [score for _, score in named_pieces(split, tokenizer)]
+def tracks_of(scores: Sequence[Score], names: Sequence[str]) -> list[TrackInfo]:
+    """The tracks of pieces by number: name, program, and the pitches they hold."""
     result = []
     for number in range(max(len(score.tracks) for score in scores)):
         tracks = [score.tracks[number] for score in scores if number < len(score.tracks)]

@@ -1,0 +1,22 @@
+"""From a configuration to a run, from a run to a bundle, from a bundle to one of your own.
+
+Here corpus, training, engine and composing meet; nothing imports torch before something is trained.
+"""
+
+from melody.learning.export import export_run
+from melody.learning.finetune import FineTuned, fine_tune
+from melody.learning.runs import Run, find_runs
+from melody.learning.stores import tokenizer_of
+from melody.learning.train import RUNS, train_from_config, train_run
+
+__all__ = [
+    "RUNS",
+    "FineTuned",
+    "Run",
+    "export_run",
+    "find_runs",
+    "fine_tune",
+    "tokenizer_of",
+    "train_from_config",
+    "train_run",
+]

@@ -1,0 +1,80 @@
+"""From a configuration to a run."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from melody.bundle import open_bundle
+from melody.config import TrainConfig, load_config
+from melody.corpus import AugmentedSource, open_store, shift_tables
+from melody.corpus.wishes import Wishes, density_limits
+from melody.errors import MelodyError
+from melody.learning.sample import Sampling
+from melody.learning.stores import tokenizer_of
+from melody.tokens import EventTokenizer
+
+if TYPE_CHECKING:
+    from melody.training import Base, TrainResult
+
+RUNS = Path("outputs/runs")
+WEIGHTS = "weights.safetensors"
+
+
+def train_from_config(path: Path, overrides: Sequence[str] = (), run: Path | None = None) -> int:
+    """Train as a configuration file says, in `run` (default ``outputs/runs/NAME``); return the exit code.
+
+    A run that was stopped goes on. Raises `ConfigError` for a configuration that does not check.
+    """
+    return train_run(load_config(path, overrides), run).exit_code
+
+
+def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
+    """Train as a configuration says, in `run` (default ``outputs/runs/NAME``).
+
+    Raises `MelodyError` without torch, or where no piece of the corpus is held out.
+    """
+    train = _trainer()
+    store = open_store(config.corpus)
+    tokenizer = tokenizer_of(store)
+    train_split, valid_split = store.split("train"), store.split("valid")
+    if not len(valid_split):
+        raise MelodyError(f"{store.folder}: no piece is held out to validate with; training wants three or more pieces")
+    wishes = Wishes(density_limits(train_split)) if isinstance(tokenizer, EventTokenizer) else None
+    tables = shift_tables(tokenizer, train_split)
+    learnt = AugmentedSource(train_split, tables, config.data.transpose, config.data.plan_dropout, wishes)
+    held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False)
+    sizes = [channel.size for channel in tokenizer.channels]
+    base = base_of(config.base, store.vocabulary_hash) if config.base else None
+    if base:  # a model knows the channels of its time
+        sizes = sizes[: sum(name.startswith("channels.") for name in base.weights)]
+    return train(
+        config,
+        learnt,
+        held_out,
+        len(tokenizer.vocabulary),
+        sizes,
+        run or RUNS / config.name,
+        base=base,
+        sampler=Sampling(config, store, wishes.density_limits) if wishes else None,
+    )
+
+
+def base_of(name: str, vocabulary_hash: str) -> "Base":
+    """The weights of a bundle, to train further. Raises `MelodyError` where it has none or knows other tokens."""
+    from safetensors.numpy import load
+
+    from melody.training import Base
+
+    bundle = open_bundle(name)
+    if bundle.tokenizer.vocabulary.hash != vocabulary_hash:
+        raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without --miditok")
+    return Base(bundle.name, bundle.settings["files"].get(WEIGHTS, ""), load(bundle.read(WEIGHTS)))
+
+
+def _trainer() -> "Callable[..., TrainResult]":
+    """`melody.training.train`. Raises `MelodyError` without torch."""
+    try:
+        from melody.training import train
+    except ImportError as error:
+        raise MelodyError(f"training needs {error.name}: pip install 'melody[train]'") from error
+    return train

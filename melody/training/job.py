@@ -1,0 +1,68 @@
+"""What a run is to do, and how it ended."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.config import TrainConfig
+from melody.training.base import Base
+from melody.training.lanes import PieceSource
+from melody.training.log import Sample
+
+# Composes with weights (by the model's own names), from time to time asking whether to stop; then it gives None.
+Sampler = Callable[[Mapping[str, NDArray[np.float32]], Callable[[], bool]], Sample | None]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a session of a run ended."""
+
+    stopped: str  # "max_passes", "max_minutes", "patience", "SIGINT" or "SIGTERM"
+    exit_code: int  # 0, or 128 + the signal's number
+    steps: int
+    passes: int
+    best_nats_per_note: float | None
+    best_pass: int
+    base_nats_per_note: float | None  # of the weights it started from; None: random ones
+    seconds: float  # over all sessions of the run
+    is_first: bool = True  # of several processes that train together
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was told to stop."""
+        return self.exit_code != 0
+
+    @property
+    def helped(self) -> bool:
+        """Whether some evaluation was better than that of the weights it started from."""
+        before, after = self.base_nats_per_note, self.best_nats_per_note
+        return before is not None and after is not None and after < before
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is to do."""
+
+    config: TrainConfig
+    train_source: PieceSource
+    valid_source: PieceSource
+    vocabulary_size: int
+    channel_sizes: list[int]
+    folder: Path
+    base: Base | None
+    sampler: Sampler | None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What cannot change on the way."""
+        values = {
+            "vocabulary_size": self.vocabulary_size,
+            "channel_sizes": self.channel_sizes,
+            "model": self.config.model.model_dump(mode="json"),
+            "data": self.config.data.model_dump(mode="json"),
+        }
+        return values | ({"base": self.base.sha256} if self.base else {})
