@@ -175,7 +175,7 @@ def followed_by(duration: Ints, pitch: Ints, following: Ints) -> Hashes:
 
 
 def build(pieces: Iterable[tuple[str, Score]]) -> Index:
-    """The index of training pieces, each with the name under which a copy of it is reported."""
+    """The index of training pieces, each with the name under which a copy of it is reported; of drums alone, empty."""
     names: list[str] = []
     rows: list[tuple[NDArray[np.generic], ...]] = []
     for name, score in pieces:
@@ -183,7 +183,8 @@ def build(pieces: Iterable[tuple[str, Score]]) -> Index:
         names.append(name)
     columns = [np.concatenate(column) for column in zip(*rows, strict=True)] or [np.zeros(0)] * 5
     types = (np.uint32, np.uint32, np.uint8, np.uint16, np.uint8)
-    return Index(tuple(names), *(column.astype(type_) for column, type_ in zip(columns, types, strict=True)))
+    known = tuple(names) if rows else ()
+    return Index(known, *(column.astype(type_) for column, type_ in zip(columns, types, strict=True)))
 
 
 def share(score: Score, index: Index) -> list[float]:
