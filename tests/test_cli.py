@@ -15,7 +15,20 @@ from melody.cli import run
 from melody.midi import check, read_midi
 from melody.score import Notes, Score, bars, notes_of, set_notes
 
-COMMANDS = ["compose", "models", "inspect", "check", "render", "prepare", "train", "export", "evaluate", "originality"]
+COMMANDS = [
+    "compose",
+    "models",
+    "inspect",
+    "check",
+    "render",
+    "prepare",
+    "train",
+    "export",
+    "evaluate",
+    "originality",
+    "play",
+    "jam",
+]
 
 
 @pytest.fixture

@@ -38,3 +38,7 @@ def test_recipes_travel_and_music_does_not(names: set[str]):
 def test_nothing_but_the_package(names: set[str]):
     assert {name.split("/")[0] for name in names} <= {"melody", "melody-0.1.0.dist-info"}
     assert "melody/py.typed" in names
+
+
+def test_the_page_that_plays_has_its_script_and_style(names: set[str]):
+    assert {f"melody/render/player.{kind}" for kind in ("js", "css", "html")} <= names

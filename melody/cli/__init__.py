@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from melody.cli import compose, files, learn, models, originality
+from melody.cli import compose, files, learn, live, models, originality, runs
 from melody.cli.takes import Interrupted
 from melody.errors import MelodyError, UsageError
 
@@ -25,7 +25,7 @@ app = typer.Typer(
 # Recent releases of typer carry click inside, older ones use the installed one; BadParameter leads to either's bases.
 CommandLineError: type[Exception] = typer.BadParameter.__bases__[0]  # click's UsageError
 
-for module in (compose, models, files, originality, learn):
+for module in (compose, models, files, originality, live, learn, runs):
     module.register(app)
 
 

@@ -9,6 +9,7 @@ from melody.cli.output import Report, table
 
 if TYPE_CHECKING:
     from melody.midi import Reading
+    from melody.score import Score
 
 JSON = Annotated[bool, typer.Option("--json", help="A report for programs.")]
 
@@ -81,12 +82,14 @@ def check(file: Annotated[Path, typer.Argument(help="A MIDI file.")], as_json: J
 
 def render(
     file: Annotated[Path, typer.Argument(help="MIDI, MusicXML or ABC.")],
-    out: Annotated[Path | None, typer.Option(help="A .wav, .flac, .mp3, .ogg or .png; default: FILE.wav.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A .wav, .flac, .mp3, .ogg, .png or .html; default: FILE.wav.")
+    ] = None,
     soundfont: Annotated[Path | None, typer.Option(help="SoundFont (.sf2, .sf3).")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """FILE as sound, or as a piano roll where --out ends in .png.
+    """FILE as sound, as a piano roll where --out ends in .png, or as a page that plays it where it ends in .html.
 
     Example: melody render take.mid --out take.flac
     """
@@ -100,12 +103,29 @@ def render(
         from melody.render.pianoroll import draw
 
         draw(reading.score, path, title=file.stem, force=force)
+    elif path.suffix.lower() == ".html":
+        for line in _write_page(reading.score, file, path, soundfont, force):
+            report.line(line)
     else:
         melody.render(reading.score, path, soundfont=soundfont, force=force)
     for repair in reading.repairs:
         report.line(f"{file}: repaired: {repair}")
     report.line(str(path))
     report.done(file=str(path), repairs=list(reading.repairs))
+
+
+def _write_page(score: "Score", file: Path, path: Path, soundfont: Path | None, force: bool) -> list[str]:
+    """Write a page that plays the score of `file`; what had to be left out."""
+    from melody.key import estimate_key
+    from melody.midi import dumps
+    from melody.render.player import Figure, Panel, write_page
+    from melody.score import bars, note_count
+
+    notes = note_count(score)
+    key = estimate_key(score).name if notes else "none"
+    figures = [Figure("notes", f"{notes:,}"), Figure("bars", f"{len(bars(score)) - 1:,}"), Figure("key", key)]
+    panel = Panel(file.stem, score, dumps(score, title=file.stem), figures=figures)
+    return write_page([panel], path, file.name, soundfont, force)
 
 
 def _tracks(reading: "Reading") -> list[dict[str, Any]]:

@@ -43,8 +43,8 @@ NAME, LIMITS = "any", Limits()
 def target(data: bytes) -> None:
     """Read the bytes as what they look like; raises where a promise is broken.
 
-    One input in sixteen goes all the way to a score; the others end after the walk over the bytes, where the danger lies
-    and which is ten times as quick.
+    One input in sixteen goes all the way to a score; the others end after the walk over the bytes, where the danger
+    lies and which is ten times as quick.
     """
     is_written = data[:1] in (b"<", b"P") or data[:3] == b"\xef\xbb\xbf" or data[:2] == b"\xff\xfe"
     whole = zlib.crc32(data) % WHOLE_ONE_IN == 0
