@@ -266,7 +266,7 @@ def compose(
         bool, typer.Option("--musicxml", help="Also as MusicXML, for notation programs.", rich_help_panel=OUTPUT)
     ] = False,
     svg: Annotated[
-        bool, typer.Option("--svg", help="Also as engraved pages; needs melody[notation].", rich_help_panel=OUTPUT)
+        bool, typer.Option("--svg", help="Also as engraved pages; needs melody\\[notation].", rich_help_panel=OUTPUT)
     ] = False,
     dawproject: Annotated[
         bool,
@@ -356,7 +356,7 @@ def names_of_takes(out: Path, stem: str, seed: int, takes: int) -> list[Path]:
         return [out] if takes == 1 else [out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(1, takes + 1)]
     if out.suffix and not out.is_dir():
         raise UsageError(
-            f"--out {out}: give a .mid file or a folder; --wav, --png, --musicxml and so on write beside it"
+            f"--out {out}: give a .mid file or a folder; --wav, --png, --musicxml, --html and so on write beside it"
         )
     return [out / f"{stem}-{seed}-{number}.mid" for number in range(1, takes + 1)]
 

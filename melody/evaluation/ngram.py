@@ -41,10 +41,8 @@ class CountModel:
         result = []
         for order, counts in enumerate(self.counts):
             context, pair, known = _hashes(pieces, order)
-            all_, different = (
-                _look_up(context, counts.contexts, counts.all),
-                _look_up(context, counts.contexts, counts.different),
-            )
+            all_ = _look_up(context, counts.contexts, counts.all)
+            different = _look_up(context, counts.contexts, counts.different)
             count = _look_up(pair, counts.pairs, counts.times)
             finer = (count + different * probability) / np.maximum(1, all_ + different)
             probability = np.where(known & (all_ > 0), finer, probability)
