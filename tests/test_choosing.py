@@ -107,9 +107,14 @@ def test_around_a_tune_a_model_writes_as_many_voices_as_there_are():
 
 
 def test_the_only_model_is_taken_and_what_does_not_fit_is_told():
-    assert choose(PRIMERS["drums"], MODELS[:1]) == (MODELS[0], "drums alone, which no model here writes")
-    assert choose(PRIMERS["folk"], MODELS[1:2]) == (MODELS[1], "one melodic line, which no model here writes")
-    assert "which no model here adds to" in choose(PRIMERS["folk"], MODELS[2:3], ["1"]).reason
+    for style, models, around, kind, what in (
+        ("drums", MODELS[:1], [], MelodyError, "drums alone, which no model here writes"),
+        ("folk", MODELS[1:2], [], MelodyError, "one melodic line, which no model here writes"),
+        ("folk", MODELS[2:3], ["1"], UsageError, "one melodic line, which no model here adds to"),
+        ("drums", MODELS, ["Kit"], UsageError, "drums alone, which no model here adds to"),
+    ):
+        with pytest.raises(kind, match=f"^{what}$"):
+            choose(PRIMERS[style], models, around)
     assert (
         choose(primer(*voices()), MODELS[2:3]).reason == "four single lines, for its Melody; three more than it writes"
     )
@@ -130,8 +135,32 @@ def test_the_tracks_asked_for_say_which_models_will_do():
         choose(PRIMERS["pop"], MODELS, mapping={"Lead": ("3",)}).reason
         == "a melody with chords, for its Bridge and Piano"
     )
-    with pytest.raises(UsageError, match="map Fiddle to chorale's Harp: there is no such track"):
-        choose(score, MODELS, mapping={"Fiddle": ("Harp",)})
+
+
+def test_drums_that_are_mapped_are_what_counts():
+    score = primer(tune(), kit())
+    assert choose(score, MODELS, mapping={"Kit": ("Drums",)}).bundle.name == "drums"
+    assert choose(score, MODELS, mapping={"2": ("1",)}).bundle.name == "drums"
+    assert choose(score, MODELS, mapping={"Fiddle": ("1",)}).bundle.name != "drums"
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        (
+            {"Fiddle": ("Harp",)},
+            "map to Harp: no model here has that; there are Soprano, Alto, Tenor and Bass; Drums; Melody; ",
+        ),
+        ({"Fiddle": ("Alto",), "Lead": ("Alto",)}, "map Lead=Alto: Fiddle goes there already; choose one"),
+        ({"Kit": ("Alto",)}, "map Kit=Alto: Kit is drums, Alto pitched; map like to like"),
+        ({"Lute": ("Alto",)}, "map Lute: there is no such track; there are 1 Fiddle, 2 Lead, 3 Kit"),
+    ],
+)
+def test_a_mapping_that_no_model_takes_is_refused_without_blaming_one(mapping: dict[str, tuple[str]], message: str):
+    with pytest.raises(UsageError) as error:
+        choose(primer(tune(), tune("Lead"), kit()), MODELS, mapping=mapping)
+    assert str(error.value).startswith(message)
+    assert not any(name in str(error.value) for name in ("chorale", "folk", "pop"))
 
 
 # ---- on the command line ---------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 import melody
 
 PACKAGE = Path(melody.__file__).parent
-MUSIC = {"errors", "files", "score", "key", "chords", "voice_leading", "originality"}
+MUSIC = {"errors", "files", "score", "drumkit", "key", "chords", "voice_leading", "originality"}
 READING = MUSIC | {"midi", "abc", "musicxml", "reading"}
 # room: what of melody it may import, beside itself. A room is a module or package directly under melody/.
 TABLE = {
@@ -18,6 +18,7 @@ TABLE = {
     "files": {"errors"},
     "locks": {"errors"},
     "score": {"errors"},
+    "drumkit": {"score"},
     "key": {"errors", "score"},
     "chords": {"errors", "score", "key"},
     "voice_leading": {"errors", "score", "key"},

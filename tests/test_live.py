@@ -413,17 +413,45 @@ def test_channels_come_back_or_go_where_they_are_sent():
     assert {m.channel for _, m in wire.of("note_on")} == {11}
 
 
-def test_a_failing_answer_leaves_silence():
-    def refuse(primer: Score, number: int) -> Iterator[NewNote]:
-        yield NewNote(0, 1920, 480, 60, 80, 1)
-        raise MelodyError("no answer")
+class Choosy(Echo):
+    """Answers high calls alone."""
 
-    clock = FakeClock()
-    wire = Wire(clock, played(BAR, START))
-    session = Jam(lambda *heard: at_once(refuse(*heard)), (wire, wire), clock, Rules(bars=1, qpm=120))
-    with pytest.raises(MelodyError, match="no answer"):
-        session.run()
+    def __call__(self, primer: Score, number: int) -> Iterator[NewNote]:
+        if min(note.pitch for note in as_notes(primer.tracks[0])) < 50:
+            raise MelodyError("too low")
+        yield from super().__call__(primer, number)
+
+
+def test_a_call_that_cannot_be_answered_is_said_and_the_next_one_is_heard():
+    incoming = played([(0, 40), (1, 62)], START) + played(BAR, START + 2)
+    session, wire, said = jam(Choosy(), incoming)
+    assert said[0] == "no answer: too low; listening on"
+    assert [(one.bar, one.heard, one.answered) for one in session.rounds] == [(2, 3, 3)]
+    assert [m.note for when, m in wire.of("note_on") if m.channel == 0] == [72, 74, 76]
+    assert [note.pitch for note in as_notes(session.score().tracks[0])] == [40, 62, 60, 62, 64]
+    assert len(session.figures.notes) == 3  # without the clicks
     assert silenced([message for _, message in wire.sent])
+
+
+class Closing(Wire):
+    """The other side goes at a time."""
+
+    at_seconds = START
+
+    @property
+    def closed(self) -> bool:
+        return self.clock.time >= self.at_seconds
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(0.1, [[60]]), (0.7, [[60, 62]]), (2.7, [[60, 62, 64], [72, 74]])])
+def test_what_was_played_is_known_whenever_it_ends(seconds: float, known: list[list[int]]):
+    clock = FakeClock()
+    wire = Closing(clock, played(BAR, START))
+    wire.at_seconds = START + seconds
+    session = Jam(lambda *heard: at_once(Echo()(*heard)), (wire, wire), clock, Rules(bars=1, qpm=120))
+    with pytest.raises(MelodyError, match="closed"):
+        session.run()
+    assert [[note.pitch for note in as_notes(track)] for track in session.score().tracks] == known
 
 
 def test_it_ends_when_the_other_side_closes():

@@ -179,6 +179,22 @@ def test_jam_over_tcp(theme: Path, capsys: pytest.CaptureFixture[str]):
         assert report["wait"]["max_ms"] == pytest.approx(1000 * only["wait_seconds"], abs=0.001)
 
 
+def test_a_jam_whose_port_closes_is_written(theme: Path, capsys: pytest.CaptureFixture[str]):
+    """The player plays one note after the count-in and goes."""
+
+    def player(connection: socket.socket, heard: list[Any]) -> None:
+        quarter, pulse = divmod(sum(message.type == "clock" for message in heard), 24)
+        if heard[-1].type == "clock" and quarter == 4 and pulse in (6, 12):
+            connection.sendall(bytes((off if pulse == 12 else on)(60).bytes()))
+        if quarter == 5:
+            connection.shutdown(socket.SHUT_WR)
+
+    with listening(player) as (port, _):
+        assert run(["jam", "--tempo", "240", "--port", port, "--out", "jam.mid"]) == 1
+    assert "the other side has closed it" in capsys.readouterr().err
+    assert [note.pitch for note in as_notes(melody.read("jam.mid").tracks[0])] == [60]
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGTERM") or sys.platform == "win32", reason="no signals to be sent here")
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 def test_an_end_from_outside_leaves_silence(theme: Path, number: str):

@@ -20,10 +20,11 @@ from symusic import Tempo, TimeSignature, Track
 from melody.corpus import TokenStore, folk, lied, pop, prepare, recipe
 from melody.corpus.archives import opened
 from melody.corpus.beats import snapped, subdivisions
-from melody.corpus.drums import FOLD, HIT, on_grid
+from melody.corpus.drums import FOLD, on_grid
 from melody.corpus.drums import name_of as drum_name
 from melody.corpus.pieces import Dropped, LeftOut, read_item, tunes_of
 from melody.corpus.recipe import READERS, SPLITS, load_pieces, load_recipe
+from melody.drumkit import HIT
 from melody.errors import MelodyError, UsageError
 from melody.midi.reader import Reading
 from melody.midi.writer import dumps

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,27 @@ def test_a_run_that_was_stopped_says_so(root: Path, tmp_path: Path) -> None:
     assert state_of(tmp_path, "told") == "stopped"  # by the checkpoint before
     (tmp_path / "told" / "last.previous.safetensors").write_bytes(b"\xff" * 20)
     assert state_of(tmp_path, "told") == "damaged"
+
+
+def checkpoint(path: Path, header: object) -> None:
+    """A file that begins as safetensors does, with four bytes of tensors."""
+    path.parent.mkdir(parents=True)
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(4))
+
+
+def test_foreign_checkpoints_are_damaged_runs_and_hide_no_others(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "whole", tmp_path / "whole")
+    tensors = {"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
+    older = {"progress": {"pass_": 1}, "config": {"name": "x"}}
+    for name, known in {"older": older, "empty": {}, "list": [1], "parts": {"progress": [1], "config": 2}}.items():
+        checkpoint(tmp_path / name / "last.safetensors", {"__metadata__": {"melody": json.dumps(known)}, **tensors})
+    for name, header in {"foreign": tensors, "numbers": [1, 2, 3]}.items():
+        checkpoint(tmp_path / name / "last.safetensors", header)
+    states = {Path(one.folder).name: one.state for one in find_runs(tmp_path)}
+    assert states.pop("whole") == "finished"
+    assert states == dict.fromkeys(("older", "empty", "list", "parts", "foreign", "numbers"), "damaged")
+    assert run(["runs", str(tmp_path)]) == 0
 
 
 def test_no_runs_are_said_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

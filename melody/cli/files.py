@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from melody.cli.output import Report, table
+from melody.errors import UsageError
 
 if TYPE_CHECKING:
     from melody.midi import Reading
@@ -95,10 +96,13 @@ def render(
     """
     import melody
     from melody.reading import load
+    from melody.render.sound import FORMATS
 
     report = Report(as_json)
-    reading = load(file)
     path = out or file.with_suffix(".wav")
+    if path.suffix.lower() not in (known := [*FORMATS, ".png", ".html"]):
+        raise UsageError(f"{path}: nothing of that suffix can be rendered; end the name in {', '.join(known)}")
+    reading = load(file)
     if path.suffix.lower() == ".png":
         from melody.render.pianoroll import draw
 

@@ -217,9 +217,11 @@ def jam(
         session = Jam(answer, (inlet, outlet), SystemClock(), rules, say=report.line)
         report.line(f"model {composer.name}, seed {first_seed}, port {outlet.name}; Ctrl-C ends it")
         _await_listener(port)
-        with suppress(KeyboardInterrupt):  # the player's way to say that it is enough
-            session.run()
-    _finish(session, report, out, force)
+        try:
+            with suppress(KeyboardInterrupt):  # the player's way to say that it is enough
+                session.run()
+        finally:
+            _finish(session, report, out, force)
     return None
 
 

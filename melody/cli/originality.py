@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from melody.cli.output import Report, table
-from melody.errors import UsageError
+from melody.errors import MelodyError, UsageError
 
 if TYPE_CHECKING:
     from melody.evaluation.originality import Originality
@@ -38,8 +38,10 @@ def originality(
     if not 0 < min_bars <= 1000:
         raise UsageError(f"--min-bars must lie in (0, 1000], got {min_bars:g}")
     report = Report(as_json)
-    reading = load(file)
     bundle = open_bundle(model)
+    if all(track.drums for track in bundle.tracks):
+        raise MelodyError(f"{bundle.name} has learned drums alone, and what is compared is pitch; try another --model")
+    reading = load(file)
     found = originality_of(reading.score, bundle, min_bars)
     for repair in reading.repairs:
         report.line(f"{file}: repaired: {repair}")

@@ -16,14 +16,15 @@ from symusic import Track
 
 from melody.corpus.beats import snapped, subdivisions
 from melody.corpus.pieces import LeftOut, one_piece
+from melody.drumkit import FOLD as SECOND_SOUNDS
+from melody.drumkit import as_hits, folded
 from melody.errors import MelodyError
 from melody.reading import read
-from melody.score import GRID, Notes, Score, notes_of, set_notes, without_overlaps
+from melody.score import GRID, Notes, Score, notes_of, set_notes
 
 _FILE = re.compile(r"(?:^|/)(drummer\d+/[\w-]+/[\w-]+_(beat|fill)_[\w-]+)\.mid$")
-FOLD = {22: 42, 26: 46, 40: 38, 47: 45, 50: 48, 52: 57, 55: 49, 58: 43, 59: 51}
+FOLD = SECOND_SOUNDS | {58: 43}  # the rim of the floor tom; in General MIDI a vibraslap
 LEAST_HITS = 8
-HIT = GRID // 4  # ticks
 
 
 def items(root: Path) -> list[str]:
@@ -56,12 +57,12 @@ def on_grid(score: Score) -> Score:
     tracks = [notes_of(track) for track in score.tracks if track.is_drum]
     notes = Notes(*(np.concatenate([n[column] for n in tracks] or [np.zeros(0, np.int64)]) for column in range(4)))
     ticks = notes.onset * GRID / score.tpq
-    pitch = np.array([FOLD.get(pitch, pitch) for pitch in notes.pitch.tolist()], np.int64)
+    pitch = folded(notes.pitch, FOLD)
     onset = snapped(ticks, subdivisions(ticks, pitch))
     result = score.resample(GRID, 1)
     result.key_signatures = []
     track = Track("Drums", 0, True)
-    set_notes(track, without_overlaps(Notes(onset, np.full(len(onset), HIT), pitch, notes.velocity)))
+    set_notes(track, as_hits(Notes(onset, notes.duration, pitch, notes.velocity)))
     result.tracks = [track]
     return result
 

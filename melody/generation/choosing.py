@@ -12,7 +12,7 @@ from symusic import Track
 
 from melody import bundle as bundles
 from melody.bundle import Bundle, TrackInfo
-from melody.errors import UsageError
+from melody.errors import MelodyError, UsageError
 from melody.generation.lines import CHORDS_FROM, Line, place_lines
 from melody.generation.mapping import Asked, places_asked
 from melody.generation.matching import misfit, shape_of, voices_of
@@ -61,15 +61,20 @@ def choose(
 
     Where all that sounds is in `with_tracks`, others are to be composed around it: the more, the better. `mapping` says
     of some tracks where they go, and so names tracks that the model must have. Raises `MelodyError` for a primer
-    without notes, `UsageError` for tracks that it, or every model, does not have.
+    without notes, or of a kind that no model writes, `UsageError` for tracks that it, or every model, does not have.
     """
-    heard, adds = _what_counts(score, with_tracks)
+    mapping = mapping or {}
+    heard, adds = _what_counts(score, with_tracks, mapping)
     tracks = list(heard.values())
-    asked = [_asked(score, list(heard), model, mapping or {}) for model in models]
+    asked = [_asked(score, list(heard), model, mapping) for model in models]
+    if all(places is None for places in asked):
+        raise _nowhere(mapping, score, models)
     fits = [_fit(tracks, model.tracks, adds, places) for model, places in zip(models, asked, strict=True)]
     best = min(range(len(fits)), key=lambda number: fits[number].cost)
-    if asked[best] is None:
-        places_asked(mapping or {}, score, models[best])  # raises what is wrong
+    if not fits[best].placed:
+        raise (UsageError if adds else MelodyError)(
+            f"{_described(tracks)}, which no model here {'adds to' if adds else 'writes'}"
+        )
     return Choice(models[best], _reason(tracks, models[best], fits[best], adds))
 
 
@@ -82,13 +87,39 @@ def _asked(score: Score, heard: Sequence[int], model: Bundle, mapping: Asked) ->
     return {heard.index(track): places for track, places in found.items() if track in heard}
 
 
-def _what_counts(score: Score, with_tracks: Sequence[str]) -> tuple[dict[int, Track], bool]:
-    """By index the tracks to be continued, on the grid: pitched ones, else drums; and whether to add others."""
+def _nowhere(mapping: Asked, score: Score, models: Sequence[Bundle]) -> UsageError:
+    """What is wrong with a mapping that no model takes: by the model that has the tracks, where there is one."""
+    places = [place for asked in mapping.values() for place in asked]
+    for model in models:
+        if _has(model, places):
+            try:
+                places_asked(mapping, score, model)
+            except UsageError as error:
+                return error
+    there = "; ".join(dict.fromkeys(listed([info.name for info in model.tracks]) for model in models))
+    return UsageError(f"map to {listed(list(dict.fromkeys(places)))}: no model here has that; there are {there}")
+
+
+def _has(model: Bundle, places: Sequence[str]) -> bool:
+    """Whether all of these are tracks of a model."""
+    names = [info.name for info in model.tracks]
+    try:
+        return all(find_track(names, place) >= 0 for place in places)
+    except UsageError:
+        return False
+
+
+def _what_counts(score: Score, with_tracks: Sequence[str], mapping: Asked) -> tuple[dict[int, Track], bool]:
+    """By index the tracks to be continued, on the grid, and whether to add others.
+
+    Pitched ones count; drums where all that sounds, or all that `mapping` names, is drums.
+    """
     sources = sounding(score)
-    drums = all(score.tracks[index].is_drum for index in sources)
+    names = [track.name for track in score.tracks]
+    deciding = [find_track(names, name, "map") for name in mapping] or sources
+    drums = all(score.tracks[index].is_drum for index in deciding)
     tracks = dict(zip(sources, quantize(score).tracks, strict=True))
     counting = {index: track for index, track in tracks.items() if bool(track.is_drum) == drums}
-    names = [track.name for track in score.tracks]
     around = {find_track(names, name, "with") for name in with_tracks}
     return counting, bool(around) and counting.keys() <= around
 
@@ -111,11 +142,8 @@ def _fit(
 
 
 def _reason(tracks: Sequence[Track], model: Bundle, fit: _Fit, adds: bool) -> str:
-    what = _described(tracks)
-    if not fit.placed:
-        return f"{what}, which no model here {'adds to' if adds else 'writes'}"
     used, others = ([i.name for n, i in enumerate(model.tracks) if (n in fit.placed) == here] for here in (True, False))
-    reason = f"{what}, for its {listed(used)}" + (f"; it adds {listed(others)}" if adds else "")
+    reason = f"{_described(tracks)}, for its {listed(used)}" + (f"; it adds {listed(others)}" if adds else "")
     if fit.kept:
         reason += f"; {NUMBERS[fit.kept] if fit.kept < len(NUMBERS) else fit.kept} more than it writes"
     return reason + ("; none here fits well" if fit.poor else "")

@@ -19,7 +19,7 @@ from melody.generation.decode import Prefix, read_prefix
 from melody.generation.density import HoldDensity
 from melody.generation.fixed import keep_fixed
 from melody.generation.frame import Frame, frame_of
-from melody.generation.ranges import allowed_pitches, named, ranges_by_track
+from melody.generation.ranges import allowed_pitches, listed, named, ranges_by_track
 from melody.generation.rules import Free, InOrder, Room, Rule
 from melody.generation.settings import Settings
 from melody.generation.steering import chord_tones, no_repeat
@@ -32,6 +32,7 @@ from melody.tokens.channels import DENSITIES
 from melody.tokens.foresight import Table, foresee, foresee_notes, nothing_foreseen
 from melody.tokens.vocabulary import KEYS
 
+OF_PITCH = {"key": "--key", "strict_key": "--strict-key", "chords": "--chords"}  # what says nothing to drums
 OPEN = 1000  # bars that a piece is said to have left that does not end
 
 
@@ -49,6 +50,7 @@ class Task:
     rooms: Mapping[int, Room]  # of the model's tracks that get new notes
     key: Key | None  # of the new music, where one is asked for or the primer has one
     chords: list[Span]  # asked for, in ticks of the grid
+    idle: tuple[str, ...] = ()  # options that say nothing to drums
 
     @property
     def track_of(self) -> Mapping[int, int]:
@@ -66,7 +68,8 @@ class Task:
         unasked = self.settings.strict_key and not self.settings.key
         scale = (f"new pitches from the scale of {self.key.name}",) if self.key and unasked else ()
         marked = ("chords from the markers of the primer",) if self.chords and not self.settings.chords else ()
-        return (*(self.view.messages if self.view else ()), *scale, *marked)
+        idle = (f"without effect on drums: {listed(self.idle)}",) if self.idle else ()
+        return (*(self.view.messages if self.view else ()), *scale, *marked, *idle)
 
 
 def make_ready(bundle: Bundle, engine: Engine, primer: Score | None, settings: Settings, told: bool = True) -> Task:
@@ -77,9 +80,13 @@ def make_ready(bundle: Bundle, engine: Engine, primer: Score | None, settings: S
     view = None
     if primer is not None:
         primer = resample(primer, TICKS_PER_QUARTER)
-        view = view_of(primer, bundle, settings.mapping)
+        view = view_of(primer, bundle, settings.mapping, own_drums=settings.keep == "pitches")
         settings = _meter_at_end(primer, view, settings)
-    marked = markers_as_chords(primer) if primer is not None and not settings.chords else []
+    drums = _drums_alone(settings, view, bundle)
+    idle = tuple(name for option, name in OF_PITCH.items() if drums and getattr(settings, option))
+    if idle:
+        settings = replace(settings, key=None, strict_key=False, chords=None)
+    marked = markers_as_chords(primer) if primer is not None and not settings.chords and not drums else []
     frame = frame_of(settings, primer, view, bundle, bars_known=bool(settings.chords or marked))
     chords = _chords(settings, marked, frame)
     asked = parse_key(settings.key) if settings.key else None
@@ -99,7 +106,13 @@ def make_ready(bundle: Bundle, engine: Engine, primer: Score | None, settings: S
         given = _given_lines(settings, frame)
         prefix.reader = CopyReader(prefix.reader, bundle.originality, settings.max_copy_bars, given)
     rules = _rules(settings, view, frame, asked, rooms, chords, bundle)
-    return Task(settings, primer, view, frame, prefix, ids, rules, rooms, key, chords)
+    return Task(settings, primer, view, frame, prefix, ids, rules, rooms, key, chords, idle)
+
+
+def _drums_alone(settings: Settings, view: View | None, bundle: Bundle) -> bool:
+    """Whether no pitched track gets new notes, whichever of those that may are free."""
+    places = view.tracks if view and not settings.with_tracks else range(len(bundle.tracks))
+    return all(bundle.tracks[place].drums for place in places)
 
 
 def _given_lines(settings: Settings, frame: Frame) -> frozenset[int]:

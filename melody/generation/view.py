@@ -12,6 +12,7 @@ import numpy as np
 from symusic import KeySignature, Tempo, Track
 
 from melody.bundle import Bundle, TrackInfo
+from melody.drumkit import HIT, as_hits, folded
 from melody.errors import MelodyError
 from melody.generation.lines import place_lines
 from melody.generation.mapping import Asked, places_asked
@@ -57,10 +58,11 @@ class View:
         return len(self.meters)
 
 
-def view_of(primer: Score, bundle: Bundle, mapping: Asked | None = None) -> View:
+def view_of(primer: Score, bundle: Bundle, mapping: Asked | None = None, own_drums: bool = False) -> View:
     """Let the model look at a primer. Raises `MelodyError` where there is nothing it could continue.
 
-    `mapping` says of some tracks where they go; `UsageError` where they cannot.
+    `mapping` says of some tracks where they go; `UsageError` where they cannot. A model that knows drums as hits sees
+    them so; with `own_drums` each keeps the sound it has.
     """
     quantized = quantize(primer)
     sources = sounding(primer)
@@ -76,21 +78,30 @@ def view_of(primer: Score, bundle: Bundle, mapping: Asked | None = None) -> View
     key = keys_of(quantized)[0]
     last_key = keys_of(primer)[-1] if primer.key_signatures else key  # it may stand on the final bar line
     view.key_signatures = quantized.key_signatures or [KeySignature(0, key.signature, int(key.mode == "minor"))]
+    lines = bars(quantized)
     loudness, parts = {}, {}
     for place, info in enumerate(bundle.tracks):
         view.tracks.append(Track("", 0 if info.drums else info.program, info.drums))
         if place in placed:
             notes = placed[place].notes
+            if info.drums and seen.hits_alone:
+                sounds = notes.pitch if own_drums else folded(notes.pitch)
+                notes = _hits_until(int(lines[-1]), notes._replace(pitch=sounds))
             known = seen.velocities(notes.velocity)
             loudness[place] = round(float(np.mean(notes.velocity) - np.mean(known)))
             parts[place] = notes._replace(velocity=known)
             set_notes(view.tracks[-1], parts[place])
-    lines = bars(quantized)
     bar_meters = _meters_of_bars(quantized, lines)
     ids = _ids_of(view, bar_meters, bundle)
     tracks = {place: sources[line.track] for place, line in placed.items()}
     messages = _messages(primer, sources, list(tracks.values()))
     return View(ids, tracks, parts, view, loudness, lines, bar_meters, key, last_key, messages)
+
+
+def _hits_until(end: int, notes: Notes) -> Notes:
+    """Drums as hits, none of which makes the primer longer."""
+    hits = as_hits(notes)
+    return hits._replace(duration=np.minimum(hits.duration, end - hits.onset))
 
 
 def sounding(primer: Score) -> list[int]:
@@ -157,6 +168,11 @@ class Seen:
         """The known values of a type, as places in its range of ids."""
         span = self._ids[kind]
         return np.flatnonzero(self._seen[span.start : span.stop])
+
+    @property
+    def hits_alone(self) -> bool:
+        """Whether no note was longer than a hit on a drum."""
+        return bool((self.indices("Duration") < HIT).all())  # the first is of one tick
 
     def nearest(self, kind: str, index: int) -> int:
         """The known value closest to another."""

@@ -90,10 +90,11 @@ def _header(path: Path) -> dict[str, Any] | None:
             size = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(size)) if size <= MOST_HEADER_BYTES else {}
         end = 8 + size + max(part["data_offsets"][1] for name, part in header.items() if name != "__metadata__")
-        found = json.loads(header["__metadata__"]["melody"]) if path.stat().st_size == end else None
-    except (OSError, ValueError, KeyError, TypeError):
+        found: dict[str, Any] = json.loads(header["__metadata__"]["melody"])
+        _is_over(found["progress"], found["config"])  # which a foreign one does not know
+        return found if path.stat().st_size == end else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return found if isinstance(found, dict) else None
 
 
 def _tokens_per_second(path: Path) -> float | None:

@@ -31,6 +31,7 @@ class Composing:
 
     def __init__(self, receive: Callable[[], Sequence[Item]]) -> None:
         self.take: Take | None = None
+        self.refusal: Exception | None = None  # what composing raised
         self.first_after_seconds: float | None = None  # how long the first note took
         self._receive, self._began = receive, time.perf_counter()
 
@@ -39,6 +40,7 @@ class Composing:
         notes = []
         for kind, item in self._receive():
             if kind == ERROR:
+                self.refusal = item
                 raise item
             if kind == TAKE:
                 self.take = item
@@ -92,7 +94,10 @@ class ComposerProcess:
         """Compose as `Composer.stream` does; what was under way is given up."""
         self._job += 1
         job = self._job
-        self._pipe.send((job, primer, options))
+        try:
+            self._pipe.send((job, primer, options))
+        except ConnectionError:
+            raise _lost() from None
         return Composing(lambda: self._received(job))
 
     def _received(self, job: int) -> list[Item]:
@@ -108,7 +113,7 @@ class ComposerProcess:
         try:
             return self._pipe.recv()
         except (EOFError, ConnectionError):
-            raise MelodyError("the process that composes has ended unexpectedly") from None
+            raise _lost() from None
 
     def close(self) -> None:
         """End the process."""
@@ -118,6 +123,10 @@ class ComposerProcess:
             self._process.terminate()
             self._process.join()
         self._process.close()
+
+
+def _lost() -> MelodyError:
+    return MelodyError("the process that composes has ended unexpectedly")
 
 
 def _serve(pipe: "Connection[Any, Any]", model: str) -> None:

@@ -8,6 +8,8 @@ before as the slowest first note of an answer took, twice, and a little more, at
 is remembered for the next answer. A key held down there is heard up to the line. The answer's later notes are
 composed while the earlier ones sound.
 
+A call that the model cannot answer is said, and the next one is waited for: it is composed from without that one.
+
 The tempo is a given one, with a click and a count-in; or that of another's MIDI clock, whose start makes bar 1.
 """
 
@@ -91,7 +93,9 @@ class Jam:
         self._ear = Ear()
         self._calls: list[Tone] = []
         self._answers: list[Tone] = []
+        self._answered: list[Tone] = []  # of the answer that is under way
         self._line = 0  # where the next call begins, in ticks
+        self._memory_line = 0  # before it nothing is composed from
         self._last_onset_seconds: float | None = None
 
     @property
@@ -111,7 +115,7 @@ class Jam:
         return score
 
     def run(self) -> None:
-        """Play until the rounds are over. Raises `MelodyError` where a port is closed or nothing can be composed."""
+        """Play until the rounds are over. Raises `MelodyError` where a port is closed or the composer has gone."""
         with performing(self._stage):
             while self._goes_on:
                 self._session()
@@ -153,28 +157,44 @@ class Jam:
         self._stage.start()
         self._line = self._bar
         if self._rules.click:
-            self._stage.add(clicks(0, self._bar, self._rules.meter))
+            self._stage.add(clicks(0, self._bar, self._rules.meter), counted=False)
 
     def _round(self) -> None:
         """A call and its answer; after silence, the next call."""
         first, line = self._line, self._line + self._rules.bars * self._bar
         self._line = line
         if self._rules.click:
-            self._stage.add(clicks(first, line, self._rules.meter))
-        self._stage.run_until(self._cutoff(line))
-        heard = self._ear.tones(first, line)
-        if heard:
-            self._compose(heard, line)
-        self._stage.run_until(line)
-        self._calls += self._ear.tones(first, line)
+            self._stage.add(clicks(first, line, self._rules.meter), counted=False)
+        try:
+            self._stage.run_until(self._cutoff(line))
+            heard = self._ear.tones(first, line)
+            if heard:
+                self._compose(heard, line)
+            self._stage.run_until(line)
+        finally:
+            self._calls += self._ear.tones(first, line)
         if not heard:
             self._say(f"bar {self._number(first)}: heard nothing, listening on")
-            return
+        elif not self._is_refused:
+            self._reply(first, len(heard))
+
+    def _reply(self, first: int, heard: int) -> None:
+        """Play the answer to a call that began at `first`."""
         before, last_onset = len(self.figures.notes), self._last_onset_seconds
-        self._line = line + self._rules.bars * self._bar
-        self._stage.run_until(self._line)
-        sent = self.figures.sent_at[before : before + 1]
-        self._tell(first, len(heard), sent[0] - last_onset if sent and last_onset else None)
+        self._line += self._rules.bars * self._bar
+        try:
+            self._stage.run_until(self._line)
+        finally:
+            now_tick = self._stage.transport.tick_at(self._clock.now())
+            self._answers += [tone for tone in self._answered if tone.onset * SCALE < now_tick]
+        if not self._is_refused:
+            sent = self.figures.sent_at[before : before + 1]
+            self._tell(first, heard, sent[0] - last_onset if sent and last_onset else None)
+
+    @property
+    def _is_refused(self) -> bool:
+        """Whether nothing of an answer could be composed."""
+        return self._composing is not None and self._composing.refusal is not None and not self._answered
 
     def _cutoff(self, line: int) -> float:
         """The tick up to which an answer that begins at `line` listens."""
@@ -184,12 +204,13 @@ class Jam:
     def _compose(self, heard: list[Tone], line: int) -> None:
         """Begin an answer to what was heard now and before."""
         memory = max(MEMORY_BARS, 2 * self._rules.bars) * self._bar // SCALE
-        tones = [t for t in (*self._calls, *self._answers) if t.onset >= line // SCALE - memory] + heard
+        since = max(line // SCALE - memory, self._memory_line // SCALE)
+        tones = [tone for tone in (*self._calls, *self._answers) if tone.onset >= since] + heard
         bar = self._bar // SCALE
         start = min(tone.onset for tone in tones) // bar * bar
         primer, self._channels = score_of(tones, start, self._rules.meter, self._qpm)
         self._shift = line - final_line(primer)  # bars of rest at a call's end are not heard
-        self._answered: list[Tone] = []
+        self._answered = []
         self._composing = self._answer(primer, len(self.rounds) + 1)
 
     def _tell(self, first: int, heard: int, wait: float | None) -> None:
@@ -200,7 +221,6 @@ class Jam:
         if after is not None:
             slowest = max([after, *(r.first_after_seconds for r in self.rounds if r.first_after_seconds)])
             self._lead_seconds = 2 * slowest + MARGIN_SECONDS
-        self._answers += self._answered
         self.rounds.append(Round(self._number(first), heard, len(self._answered), wait, after))
         waited = "" if wait is None else f", {wait:.2f} s after your last"
         composed = "" if after is None else f"; its first note was composed in {after * 1000:.0f} ms"
@@ -222,7 +242,18 @@ class Jam:
             self._follower.stop()
             raise ClockStopped
         if self._composing:
-            self._take(self._composing.ready())
+            self._take(self._ready(self._composing))
+
+    def _ready(self, composing: Composing) -> "Sequence[NewNote]":
+        """What has come of the answer; a call that cannot be composed from ends nothing."""
+        try:
+            return composing.ready()
+        except MelodyError as error:
+            if composing.refusal is None:  # nothing more will come
+                raise
+            self._memory_line = self._line
+            self._say(f"no answer: {error}; listening on")
+            return ()
 
     def _hear(self, message: Any, now: float) -> None:
         if self._rules.follows and message.type in _FOLLOW:

@@ -157,7 +157,7 @@ class TcpPort:
         while not self.closed and select.select([self._connection], [], [], 0)[0]:
             try:
                 data = self._connection.recv(4096)
-            except ConnectionError:
+            except OSError:
                 data = b""
             self._parser.feed(data)
             self.closed = not data

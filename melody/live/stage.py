@@ -71,16 +71,16 @@ class Stage:
         self.clock, self.transport, self.figures = clock, transport, Figures()
         self.attend: Callable[[float], None] = lambda now: None  # is given the time in each step
         self._outlet, self._sends_clock, self._step_seconds = outlet, sends_clock, step_seconds
-        self._queue: list[tuple[int, int, int, Any]] = []
+        self._queue: list[tuple[int, int, int, Any, bool]] = []  # at last, whether it counts
         self._count = 0  # keeps what is equal in order
         self._next_pulse = 0
         self._sounding: set[tuple[int, int]] = set()  # channel and pitch
 
-    def add(self, events: Iterable[Event]) -> None:
-        """Messages to be sent at their ticks; at once, where these are past."""
+    def add(self, events: Iterable[Event], *, counted: bool = True) -> None:
+        """Messages to be sent at their ticks; at once, where these are past. The figures are of those `counted`."""
         for event in events:
             self._count += 1
-            heapq.heappush(self._queue, (event.tick, event.order, self._count, event.message))
+            heapq.heappush(self._queue, (event.tick, event.order, self._count, event.message, counted))
 
     def add_note(self, onset: int, duration: int, pitch: int, velocity: int, channel: int) -> bool:
         """A note to be played; at once where it should sound already, not at all where it should have ended."""
@@ -125,12 +125,13 @@ class Stage:
         self._next_pulse += PULSE_TICKS
 
     def _send(self, now: float, deadline: float) -> None:
-        message = heapq.heappop(self._queue)[-1]
+        *_, message, counted = heapq.heappop(self._queue)
         self._put(message)
         if message.type == "note_on":
             self._sounding.add((message.channel, message.note))
-            self.figures.notes.append(now - deadline)
-            self.figures.sent_at.append(now)
+            if counted:
+                self.figures.notes.append(now - deadline)
+                self.figures.sent_at.append(now)
         elif message.type == "note_off":
             self._sounding.discard((message.channel, message.note))
 
