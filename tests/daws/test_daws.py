@@ -9,7 +9,7 @@ import pytest
 
 from daws.desk import Desk, wait_for
 from daws.primers import PRIMERS
-from daws.seen import differences, written
+from daws.seen import Seen, differences, written
 from melody.midi import check
 
 QUICK = ("ensemble",)  # it has most of what the others have; they are slow, as each opening takes a program's start
@@ -52,10 +52,20 @@ def test_what_was_given_comes_through(composed: dict[str, Path], name: str) -> N
     assert len(result.bars) == len(given.bars) + 4
 
 
+def read_in(program: ModuleType, midi: Path, desk: Desk) -> Seen:
+    """What a program shows, started anew where it did not come up: on a busy machine a window may miss its key."""
+    try:
+        return program.read(midi, desk)
+    except AssertionError:
+        again = replace(desk, folder=desk.folder / "again")
+        again.folder.mkdir()
+        return program.read(midi, again)
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in PRIMERS]
 )
 def test_opens_identically(program: ModuleType, desk: Desk, composed: dict[str, Path], name: str) -> None:
     right = program.shows(written(composed[name]))
-    seen = program.read(composed[name], desk)
+    seen = read_in(program, composed[name], desk)
     assert differences(right, seen, program.SLACK) == []
