@@ -322,7 +322,7 @@ def compose(
     task = {"fill": parse_bars(fill), "tracks": tuple(tracks or ()), "with_tracks": tuple(around or ()), "keep": keep}
     theme = reading.score if reading else None
     places = {"mapping": parse_mapping(mapping or [])}
-    name, reason = _chosen(model, theme, around or (), places["mapping"])
+    name, reason = chosen(model, theme, around or (), places["mapping"])
     if reason:
         report.line(f"model {name.name}: {reason}")
     composer = melody.load(name, engine=engine)
@@ -338,8 +338,11 @@ def compose(
     return 0
 
 
-def _chosen(
-    model: str | None, theme: "Score | None", around: Sequence[str], mapping: Mapping[str, tuple[str, ...]]
+def chosen(
+    model: str | None,
+    theme: "Score | None",
+    around: Sequence[str] = (),
+    mapping: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[Path, str]:
     """The model named, or the shipped one that suits a theme, and why that one."""
     from melody.generation.choosing import choose, shipped

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from melody.cli.compose import parse_meter
+from melody.cli.compose import chosen, parse_meter
 from melody.cli.output import Report
 from melody.cli.takes import Output, read_primer, refuse_existing, source_of, with_source, write_take
 from melody.errors import MelodyError, UsageError
@@ -118,7 +118,7 @@ def play(
         _await_listener(port)
         new, score = None, reading.score if reading else None
         if bars is not None:
-            composer = stack.enter_context(closing(ComposerProcess(_chosen(model, score))))
+            composer = stack.enter_context(closing(ComposerProcess(str(chosen(model, score)[0]))))
             seed = secrets.randbelow(2**31) if seed is None else seed
             control = {"key": key, "meter": parse_meter(meter), "ending": ending, "tempo_qpm": tempo}
             new = composer.begin(score, bars=bars, seed=seed, temperature=temperature, **control)
@@ -223,13 +223,6 @@ def jam(
         finally:
             _finish(session, report, out, force)
     return None
-
-
-def _chosen(model: str | None, score: "Score | None") -> str:
-    """The model that is asked for, or the one that suits what is played."""
-    import melody
-
-    return model or (melody.choose_model(score)[0] if score else "chorale")
 
 
 def _finish(session: "Jam", report: Report, out: Path | None, force: bool) -> None:

@@ -80,8 +80,9 @@ def count_figure(store: TokenStore, split: str) -> CountFigure:
     model = learn(pieces["train"], int(store.info["tokenizer"]["vocabulary_size"]))
     if not pieces.get(split):
         return CountFigure(float("nan"), 0)
-    context = int(model.nats(pieces.get("valid", pieces[split])).argmin())
-    return CountFigure(float(model.nats(pieces[split])[context]) / int(store.split(split).notes.sum()), context)
+    nats = {name: model.nats(pieces[name]) for name in pieces.keys() & {split, "valid"}}
+    context = int(nats.get("valid", nats[split]).argmin())
+    return CountFigure(float(nats[split][context]) / int(store.split(split).notes.sum()), context)
 
 
 def compose_samples(

@@ -12,6 +12,7 @@ The published split leaks: two test pieces share most of their bars with train, 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def read_jsb16(path: Path) -> dict[str, list[Grid]]:
     data = read_bytes(path, 10 * BYTES)
     if hashlib.sha256(data).hexdigest() != SHA256:
         raise UnreadableFile(f"{path}: is not the benchmark's file; get it from {SOURCE}")
-    with np.load(path, allow_pickle=True, encoding="latin1") as arrays:  # pickled, and known to the last bit
+    with np.load(BytesIO(data), allow_pickle=True, encoding="latin1") as arrays:  # pickled, known to the last bit
         return {split: [_grid(piece) for piece in arrays[split]] for split in ("train", "valid", "test")}
 
 
