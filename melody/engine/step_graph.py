@@ -1,6 +1,6 @@
 """The step graph: one step of a residual LSTM as ONNX, built by hand from its weights (no exporter, no torch).
 
-Matrices are `MatMulNBits`: 8-bit weights with a scale for each block of 64 to 256, and activations quantised a row at a
+Matrices are `MatMulNBits`: 8-bit weights with a scale for each block of 64, and activations quantised a row at a
 time, so that a row's result does not depend on its neighbours. (`quantize_dynamic` scales activations over the whole
 batch.) Embeddings are 16-bit floats, looked up and summed in 32. In fp32 the same graph is the exact reference.
 
@@ -12,7 +12,6 @@ batch.) Embeddings are 16-bit floats, looked up and summed in 32. In fp32 the sa
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import gcd
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 Floats = NDArray[np.float32]
-BLOCKS = 64, 256  # weights of a row that share a scale, at least and at most: larger ones are a twentieth faster
+# Weights of a row that share a scale. With 128 or more a step is a twentieth faster, but on AVX-512 ONNX Runtime then
+# sums the last row of an odd batch in another order, and a take would depend on its neighbours.
+BLOCK = 64
 OPSET = 17
 
 
@@ -121,13 +122,9 @@ class _Graph:
 
 
 def quantize_blocks(weight: Floats) -> tuple[NDArray[np.uint8], Floats]:
-    """8-bit values (N, K / block, block) around 128 and their scales (N * K / block,).
-
-    The block is the largest that divides K; where none does, K is padded with zeros to full ones of the smallest.
-    """
+    """8-bit values (N, K / block, block) around 128 and their scales (N * K / block,); K is padded with zeros."""
     rows, columns = weight.shape
-    block = max(BLOCKS[0], gcd(columns, BLOCKS[1]))
-    padded = np.pad(weight, ((0, 0), (0, -columns % block))).reshape(rows, -1, block)
+    padded = np.pad(weight, ((0, 0), (0, -columns % BLOCK))).reshape(rows, -1, BLOCK)
     scale = np.abs(padded).max(axis=2, keepdims=True) / 127
     values = np.round(padded / np.where(scale == 0, 1, scale)) + 128
     return values.astype(np.uint8), scale.astype(np.float32).ravel()

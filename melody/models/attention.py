@@ -43,16 +43,25 @@ class MemoryAttention(nn.Module):
 
     def forward(self, x: Tensor, carry: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """States x (B, T, D) to what they recall (B, T, D)."""
-        keys = torch.cat([carry["keys"], self.key(x).float()], dim=1)  # (B, M + T, D)
-        values = torch.cat([carry["values"], self.value(x).float()], dim=1)
+        query, key, value = self.query(x), self.key(x), self.value(x)
+        dtype = key.dtype  # bf16 under autocast: what follows is bound by memory, not by arithmetic
+        keys = torch.cat([carry["keys"].to(dtype), key], dim=1)  # (B, M + T, D)
+        values = torch.cat([carry["values"].to(dtype), value], dim=1)
         filled = torch.cat([carry["filled"], torch.ones_like(x[:, :, 0], dtype=torch.float32)], dim=1)  # (B, M + T)
-        query, key, value = (self._by_head(part) for part in (self.query(x), keys, values))
-        scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5  # (B, heads, T, M + T)
-        scores = scores + self._bias(x.shape[1]) + (filled[:, None, None, :] - 1) * 1e9
-        recalled = torch.softmax(scores.float(), dim=-1).to(value.dtype) @ value  # (B, heads, T, D / heads)
+        with torch.autocast(x.device.type, enabled=False):  # it would softmax in fp32
+            recalled = self._recall(query, keys, values, filled)
         last = slice(-self.memory, None)
-        new = {"keys": keys[:, last], "values": values[:, last], "filled": filled[:, last]}
-        return self.out(recalled.transpose(1, 2).flatten(2)), new
+        new = {"keys": keys[:, last].float(), "values": values[:, last].float(), "filled": filled[:, last]}
+        return self.out(recalled), new
+
+    def _recall(self, query: Tensor, keys: Tensor, values: Tensor, filled: Tensor) -> Tensor:
+        """What queries (B, T, D) find in keys and values (B, M + T, D): (B, T, D)."""
+        q, k, v = (self._by_head(part) for part in (query * (query.shape[2] // self.heads) ** -0.5, keys, values))
+        bias = self._bias(query.shape[1]).to(q.dtype)  # (heads, T, M + T)
+        if not filled.all():
+            bias = bias + ((filled - 1) * 1e9).to(q.dtype)[:, None, None, :]
+        scores = (q @ k.transpose(2, 3)).add_(bias)  # (B, heads, T, M + T)
+        return (torch.softmax(scores, dim=-1) @ v).transpose(1, 2).flatten(2)
 
     def _by_head(self, states: Tensor) -> Tensor:
         return states.view(*states.shape[:2], self.heads, -1).transpose(1, 2)  # (B, heads, *, D / heads)
