@@ -48,7 +48,9 @@ class ResidualLSTMConfig(Section):
     input_dropout: Rate = 0.0
     embedding_dropout: Rate = 0.0  # of whole tokens
     weight_dropout: Rate = 0.0  # of recurrent connections
+    channel_dropout: Rate = 0.0  # of whole context channels
     attention: AttentionConfig | None = None
+    intervals: Count | None = None  # semitones: intervals up to so wide have scores of their own in the head
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "ResidualLSTMConfig":
@@ -57,8 +59,8 @@ class ResidualLSTMConfig(Section):
         return self
 
     def options(self) -> dict[str, Any]:
-        """The keyword arguments of the model."""
-        return self.model_dump(exclude={"name"})
+        """The keyword arguments of the model, but for what the tokenizer makes of `intervals`."""
+        return self.model_dump(exclude={"name", "intervals"})
 
 
 class DataConfig(Section):

@@ -1,6 +1,7 @@
 """The step graph against the model it was made from, step by step; and rows that do not know their neighbours."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,16 +14,28 @@ from melody.engine.step_graph import build_step_graph, operators, quantize_block
 from melody.engine.torch import TorchEngine  # noqa: E402
 from melody.errors import UnreadableFile  # noqa: E402
 from melody.models import build  # noqa: E402
+from melody.tokens.intervals import IntervalView  # noqa: E402
 
 SIZE, CHANNELS = 50, (7, 5)
-VARIANTS = {"plain": (96, None), "wide": (128, None), "attention": (96, {"heads": 4, "memory": 9})}
+INTERVALS = IntervalView(  # two kinds of three pitches, seven scores each, the eighth is 0
+    tokens=np.array([[10, 11, 12], [40, 41, 42]]),
+    columns=(1, 0),
+    places=(np.arange(15).reshape(5, 3) % 8, np.arange(21).reshape(7, 3) % 5),
+    scores=7,
+)
+VARIANTS: dict[str, tuple[int, dict[str, Any]]] = {
+    "plain": (96, {}),
+    "wide": (128, {}),
+    "attention": (96, {"attention": {"heads": 4, "memory": 9}}),
+    "intervals": (96, {"intervals": INTERVALS}),
+}
 
 
 @pytest.fixture(params=VARIANTS, scope="module")
 def model(request: pytest.FixtureRequest) -> torch.nn.Module:
     torch.manual_seed(1)
-    width, attention = VARIANTS[request.param]
-    result = build("residual_lstm", SIZE, CHANNELS, hidden_size=width, layers=2, attention=attention)
+    width, options = VARIANTS[request.param]
+    result = build("residual_lstm", SIZE, CHANNELS, hidden_size=width, layers=2, **options)
     with torch.no_grad():
         for name, weight in result.named_parameters():
             if "bias" in name:
@@ -32,7 +45,8 @@ def model(request: pytest.FixtureRequest) -> torch.nn.Module:
 
 def graph_of(model: torch.nn.Module, eight_bit: bool) -> bytes:
     heads = model.attention.heads if model.attention is not None else 0
-    return build_step_graph(step_weights({k: v.numpy() for k, v in model.state_dict().items()}, heads), eight_bit)
+    view = INTERVALS if model.intervals is not None else None
+    return build_step_graph(step_weights({k: v.numpy() for k, v in model.state_dict().items()}, heads, view), eight_bit)
 
 
 def walk(engine: Engine, rows: list[int], steps: int = 24) -> np.ndarray:
@@ -59,7 +73,7 @@ def test_eight_bits_come_close(model):
 
 def test_all_matrices_are_eight_bit(model):
     found = operators(graph_of(model, eight_bit=True))
-    assert found["MatMulNBits"] == 2 + 1 + (4 if model.attention is not None else 0)
+    assert found["MatMulNBits"] == 2 + 1 + 4 * (model.attention is not None) + (model.intervals is not None)
     assert found.get("MatMul", 0) == (2 if model.attention is not None else 0)  # scores and mixing hold no weights
 
 

@@ -85,14 +85,15 @@ def test_it_composes_in_the_tracks_of_its_corpus(workshop: Path):
 def test_both_engines_tell_the_same_story(workshop: Path):
     bundle = open_bundle(workshop / "bundle")
     context = np.zeros((1, len(bundle.tokenizer.channels)), np.int64)
-    differences = []
+    differences, sizes = [], []
     engines = [open_engine(bundle, kind) for kind in ("onnx", "torch")]
     carries = [engine.initial_carry(1) for engine in engines]
     for token in bundle.tokenizer.encode(tune(1))[:60]:
         results = [e.step(np.array([token]), context, c) for e, c in zip(engines, carries, strict=True)]
         carries = [carry for _, carry in results]
         differences.append(np.abs(results[0][0] - results[1][0]).max())
-    assert max(differences) < 0.1  # one has 8-bit weights, the other 16-bit ones
+        sizes.append(np.abs(results[1][0]).max())
+    assert max(differences) < 0.03 * max(sizes)  # one has 8-bit weights, the other 16-bit ones
 
 
 def test_evaluation_finds_what_the_card_says(workshop: Path, capsys):

@@ -11,18 +11,25 @@ from melody.errors import ConfigError
 from melody.models import MODELS, ResidualLSTM, build
 from melody.models import carry as carries
 from melody.models.lstm_cell import lstm_cell
+from melody.tokens import Channel
+from melody.tokens.intervals import interval_view
 from melody.training.loss import cross_entropy
 
 VOCABULARY, CHANNELS = 13, (5, 3)
 SMALL = {"hidden_size": 16, "layers": 2}
+INTERVALS = interval_view([range(2, 6), range(8, 12)], 0, [Channel("voice", 5, moves="pitch")], ["voice"], widest=2)
 VARIANTS = {
     **{name: (name, SMALL) for name in MODELS},
     "attention": ("residual_lstm", {**SMALL, "attention": {"heads": 2, "memory": 7}}),
     "attention over one state": ("residual_lstm", {**SMALL, "attention": {"heads": 4, "memory": 1}}),
     "all dropouts": (
         "residual_lstm",
-        {**SMALL, "dropout": 0.3, "input_dropout": 0.2, "embedding_dropout": 0.2, "weight_dropout": 0.3},
+        {
+            **SMALL,
+            **dict.fromkeys(["dropout", *(f"{k}_dropout" for k in ("input", "embedding", "weight", "channel"))], 0.3),
+        },
     ),
+    "intervals": ("residual_lstm", {**SMALL, "intervals": INTERVALS}),
 }
 
 
@@ -264,4 +271,5 @@ def test_unknown_models_and_options_are_refused_by_name() -> None:
 
 def test_the_configuration_offers_the_options_of_the_model_with_its_defaults() -> None:
     parameters = list(inspect.signature(ResidualLSTM).parameters.values())[2:]
-    assert {parameter.name: parameter.default for parameter in parameters} == ResidualLSTMConfig().options()
+    offered = {parameter.name: parameter.default for parameter in parameters if parameter.name != "intervals"}
+    assert offered == ResidualLSTMConfig().options()

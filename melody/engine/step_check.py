@@ -206,6 +206,20 @@ def _gather(node: _Node) -> list[Shape]:
     return [(*table[:axis], *rows, *table[axis + 1 :])]
 
 
+def _gather_elements(node: _Node) -> list[Shape]:
+    (table, places), axis = node.shapes, node.axis()
+    if len(table) != len(places) or any(m > n for i, (m, n) in enumerate(zip(places, table, strict=True)) if i != axis):
+        raise ValueError(f"picks {places} out of {table}")
+    return [places]
+
+
+def _pad(node: _Node) -> list[Shape]:
+    shape, around = node.shapes[0], node.ints(1)
+    if len(node.shapes) != 2 or len(around) != 2 * len(shape) or min(around, default=0) < 0:
+        raise ValueError(f"pads {shape} by {around}")
+    return [tuple(a + n + b for a, n, b in zip(around[: len(shape)], shape, around[len(shape) :], strict=True))]
+
+
 def _reduce_sum(node: _Node) -> list[Shape]:
     (shape, _), gone = node.shapes, {_axis(axis, len(node.shapes[0])) for axis in node.ints(1)}
     keep = node.attributes.get("keepdims", 1)
@@ -248,8 +262,10 @@ SHAPES: dict[str, Callable[[_Node], list[Shape]]] = {
     "Cast": _cast,
     "Concat": _concat,
     "Gather": _gather,
+    "GatherElements": _gather_elements,
     "MatMul": _matmul,
     "MatMulNBits": _matmul_n_bits,
+    "Pad": _pad,
     "ReduceSum": _reduce_sum,
     "Reshape": _reshape,
     "Slice": _slice,

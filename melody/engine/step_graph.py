@@ -8,6 +8,7 @@ batch.) Embeddings are 16-bit floats, looked up and summed in 32. In fp32 the sa
     for each layer: gates = [x, h] W + b;  c, h = cell(gates, c);  x = x + h
     optionally: x = x + attention over the last M states
     logits (B, V) = x E^T + b
+    optionally: logits of pitches + scores of their intervals to what the context tells of
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from melody.tokens.intervals import IntervalView
 
 Floats = NDArray[np.float32]
 # Weights of a row that share a scale. With 128 or more a step is a twentieth faster, but on AVX-512 ONNX Runtime then
@@ -40,6 +43,14 @@ class Attention:
 
 
 @dataclass(frozen=True)
+class Intervals:
+    """Weights of the interval head (G F, D) and (G F,), and where its scores belong."""
+
+    scores: tuple[Floats, Floats]
+    view: IntervalView
+
+
+@dataclass(frozen=True)
 class StepWeights:
     """The weights of a residual LSTM: what `build_step_graph` needs."""
 
@@ -48,10 +59,13 @@ class StepWeights:
     layers: Sequence[tuple[Floats, Floats]]  # ([W_ih, W_hh] (4D, 2D), b (4D,)) each; gates i, f, g, o
     head_bias: Floats  # (V,)
     attention: Attention | None = None
+    intervals: Intervals | None = None
 
 
-def step_weights(state: Mapping[str, NDArray[Any]], heads: int = 0) -> StepWeights:
-    """The weights in a `ResidualLSTM`'s state dict, with the number of attention heads (0: none)."""
+def step_weights(
+    state: Mapping[str, NDArray[Any]], heads: int = 0, intervals: IntervalView | None = None
+) -> StepWeights:
+    """The weights in a `ResidualLSTM`'s state dict, with the number of attention heads (0: none) and its view."""
     arrays = {name: np.asarray(value, np.float32) for name, value in state.items()}
     channels = [arrays[f"channels.{index}.weight"] for index in range(_count(arrays, "channels"))]
     layers = [_layer(arrays, f"lstms.{index}.") for index in range(_count(arrays, "lstms"))]
@@ -60,7 +74,10 @@ def step_weights(state: Mapping[str, NDArray[Any]], heads: int = 0) -> StepWeigh
         linear = {n: (arrays[f"attention.{n}.weight"], arrays[f"attention.{n}.bias"]) for n in _PROJECTIONS}
         bias = arrays["attention.distance_bias"]
         attention = Attention(heads, bias.shape[1], **linear, bias=bias)
-    return StepWeights(arrays["embedding.weight"], channels, layers, arrays["head_bias"], attention)
+    scored = None
+    if intervals:
+        scored = Intervals((arrays["intervals.scores.weight"], arrays["intervals.scores.bias"]), intervals)
+    return StepWeights(arrays["embedding.weight"], channels, layers, arrays["head_bias"], attention, scored)
 
 
 _PROJECTIONS = ("query", "key", "value", "out")
@@ -154,6 +171,8 @@ def build_step_graph(weights: StepWeights, eight_bit: bool = True) -> bytes:
         keys, values = carry("keys", memory, width), carry("values", memory, width)
         x = graph.node("Add", x, _attend(graph, x, keys, values, carry("filled", memory), weights.attention))
     head = graph.linear(x, weights.embedding, weights.head_bias)
+    if weights.intervals is not None:
+        head = _score_intervals(graph, head, x, weights.intervals, size)
     graph.node("Identity", head, name="logits")
     proto = helper.make_graph(graph.nodes, "step", inputs, outputs, graph.constants)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
@@ -178,6 +197,27 @@ def _embed(graph: _Graph, weights: StepWeights) -> str:
     found = graph.node("Gather", table, rows)  # (B, 1 + C, D)
     found = graph.node("Cast", found, to=TensorProto.FLOAT)
     return graph.node("ReduceSum", found, graph.constant(np.array([1], np.int64)), keepdims=0)
+
+
+def _score_intervals(graph: _Graph, logits: str, x: str, intervals: Intervals, size: int) -> str:
+    """Logits (B, V) with the scores of the intervals at which each pitch stands in the context."""
+    view, (weight, bias) = intervals.view, intervals.scores
+    weight, bias = np.pad(weight, ((0, 1), (0, 0))), np.pad(bias, (0, 1))  # a last score that is 0
+    scores = graph.linear(x, weight, bias)  # (B, G F + 1)
+    first = np.cumsum([0, *(len(table) for table in view.places)])[:-1]
+    columns = graph.node("Gather", "context", graph.constant(np.array(view.columns, np.int64)), axis=1)
+    rows = graph.node("Add", columns, graph.constant(first))  # (B, R)
+    places, references = np.concatenate(view.places), len(view.columns)
+    for kind, tokens in enumerate(view.tokens):
+        own = np.where(places == view.scores, len(bias) - 1, places + kind * view.scores).astype(np.int16)
+        found = graph.node("Gather", graph.constant(own), rows)  # (B, R, P)
+        flat = graph.node("Reshape", found, graph.constant(np.array([0, references * len(tokens)], np.int64)))
+        picked = graph.node("GatherElements", scores, graph.node("Cast", flat, to=TensorProto.INT64), axis=1)
+        picked = graph.node("Reshape", picked, graph.constant(np.array([0, references, len(tokens)], np.int64)))
+        summed = graph.node("ReduceSum", picked, graph.constant(np.array([1], np.int64)), keepdims=0)  # (B, P)
+        around = [0, tokens[0], 0, size - 1 - tokens[-1]]  # a kind's tokens stand side by side
+        logits = graph.node("Add", logits, graph.node("Pad", summed, graph.constant(np.array(around, np.int64))))
+    return logits
 
 
 def _cell(graph: _Graph, x: str, h: str, c: str, matrix: Floats, bias: Floats) -> str:

@@ -56,12 +56,13 @@ def use_onednn(enabled: bool) -> Iterator[None]:
 
 def _model_of(bundle: Bundle) -> torch.nn.Module:
     options: dict[str, Any] = dict(bundle.settings["model"])
-    name = options.pop("name")
+    name, widest = options.pop("name"), options.pop("intervals", None)
     path = bundle.folder / "weights.safetensors"
     weights = {name: tensor.float() for name, tensor in load(bundle.read(path.name)).items()}
     known = sum(name.startswith("channels.") for name in weights)  # a bundle knows the channels of its time
     sizes = [channel.size for channel in bundle.tokenizer.channels[:known]]
-    make = partial(build, name, vocabulary_size=len(bundle.tokenizer.vocabulary), channel_sizes=sizes, **options)
+    options |= {"channel_sizes": sizes, "intervals": bundle.tokenizer.intervals(widest)}
+    make = partial(build, name, vocabulary_size=len(bundle.tokenizer.vocabulary), **options)
     with torch.device("meta"):  # shapes without memory: nothing is built that the weights do not fill
         shapes = {name: part.shape for name, part in make().state_dict().items()}
     if shapes != {name: part.shape for name, part in weights.items()}:

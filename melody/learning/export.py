@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from melody.learning.stores import tokenizer_of
 from melody.originality import Index, build, counts
 from melody.score import Score, most_at_once, notes_of
 from melody.tokens import EventTokenizer
+
+if TYPE_CHECKING:
+    from melody.engine.step_graph import StepWeights
 
 
 def export_run(
@@ -60,7 +63,7 @@ def _fill(
     from omegaconf import OmegaConf
     from safetensors.numpy import save
 
-    from melody.engine.step_graph import build_step_graph, step_weights
+    from melody.engine.step_graph import build_step_graph
     from melody.generation.styles import style_rules
 
     store = open_store(config.corpus)
@@ -70,7 +73,7 @@ def _fill(
             f"{tokenizer.name}: its grammar is not melody's; such a model is for comparison, not a bundle"
         )
     style_rules(config.style_rules, tokenizer.vocabulary, [0])  # refuses unknown ones
-    step = step_weights(weights, heads=config.model.attention.heads if config.model.attention else 0)
+    step = step_of(weights, config)
     (folder / "step.onnx").write_bytes(build_step_graph(step))
     if fp32:
         (folder / "step-fp32.onnx").write_bytes(build_step_graph(step, eight_bit=False))
@@ -109,6 +112,14 @@ def _fill(
         settings["base"] = _base(open_bundle(config.base), store, info)
     _write_settings(folder, settings)
     _evaluate_and_describe(folder, settings, store, samples)
+
+
+def step_of(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig) -> "StepWeights":
+    """The weights of a model of events as the step graph wants them."""
+    from melody.engine.step_graph import step_weights
+
+    heads = config.model.attention.heads if config.model.attention else 0
+    return step_weights(weights, heads, EventTokenizer().intervals(config.model.intervals))
 
 
 def _base(base: Bundle, store: TokenStore, info: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from melody.bundle import Bundle
 from melody.config import TrainConfig
 from melody.corpus import TokenStore
-from melody.learning.export import tracks_of
+from melody.learning.export import step_of, tracks_of
 from melody.score import Score
 from melody.tokens import EventTokenizer
 
@@ -66,12 +66,11 @@ class Sampling:
 
 def compose(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig, known: Mapping[str, Any]) -> Score:
     """Eight bars from nothing, with a bundle that lives as long as it takes."""
-    from melody.engine.step_graph import build_step_graph, step_weights
+    from melody.engine.step_graph import build_step_graph
     from melody.generation import Composer
 
-    heads = config.model.attention.heads if config.model.attention else 0
     files = {
-        "step.onnx": build_step_graph(step_weights(weights, heads=heads)),
+        "step.onnx": build_step_graph(step_of(weights, config)),
         "vocabulary.json": json.dumps(known["vocabulary"]).encode(),
     }
     settings = {

@@ -3,8 +3,10 @@
 - x = token embedding + one embedding for each context channel; x = x + dropout(LSTM(x)) for each layer
 - head tied to the token embedding (Press & Wolf 2016, arXiv:1608.05859), with a bias of its own
 - locked dropout: one mask for each sequence and window (Gal & Ghahramani 2015, arXiv:1512.05287); embedding dropout
-  takes away whole tokens, weight dropout recurrent connections (Merity et al. 2017, arXiv:1708.02182)
+  takes away whole tokens, weight dropout recurrent connections (Merity et al. 2017, arXiv:1708.02182), channel
+  dropout a whole channel of a sequence and window
 - optional attention over a bounded memory of past states after the last layer
+- optional scores for intervals in the head, beside those for tokens
 - batch first outside; time-major inside, as `nn.LSTM` and cuDNN like it
 - Xavier input weights, orthogonal recurrent ones, forget bias 1 (Jozefowicz et al. 2015)
 """
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from melody.models.attention import MemoryAttention
+from melody.models.intervals import IntervalHead, IntervalView
 
 
 class ResidualLSTM(nn.Module):
@@ -37,18 +40,22 @@ class ResidualLSTM(nn.Module):
         input_dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         weight_dropout: float = 0.0,
+        channel_dropout: float = 0.0,
         attention: Mapping[str, int] | None = None,
+        intervals: IntervalView | None = None,
     ) -> None:
-        """`attention` is None or ``{"heads": 8, "memory": 512}``."""
+        """`attention` is None or ``{"heads": 8, "memory": 512}``; `intervals` is how pitches relate to channels."""
         super().__init__()
         self.hidden_size = hidden_size
         self.dropout, self.input_dropout = dropout, input_dropout
         self.embedding_dropout, self.weight_dropout = embedding_dropout, weight_dropout
+        self.channel_dropout = channel_dropout
         self.embedding = nn.Embedding(vocabulary_size, hidden_size)
         self.channels = nn.ModuleList(nn.Embedding(size, hidden_size) for size in channel_sizes)
         self.lstms = nn.ModuleList(nn.LSTM(hidden_size, hidden_size) for _ in range(layers))
         self.attention = MemoryAttention(hidden_size, **attention) if attention else None
         self.head_bias = nn.Parameter(torch.zeros(vocabulary_size))
+        self.intervals = IntervalHead(hidden_size, intervals) if intervals else None
         self._initialise()
 
     def _initialise(self) -> None:
@@ -84,7 +91,8 @@ class ResidualLSTM(nn.Module):
             recalled, memory = self.attention(x, carry)
             x = x + self._locked(recalled, self.dropout, time=1)
             new |= memory
-        return functional.linear(x, self.embedding.weight, self.head_bias), new
+        logits = functional.linear(x, self.embedding.weight, self.head_bias)
+        return logits if self.intervals is None else self.intervals(logits, x, context), new
 
     def _embed(self, tokens: Tensor, context: Tensor) -> Tensor:
         """The sum (T, B, D) of the embeddings of tokens (T, B) and channels (T, B, C)."""
@@ -94,7 +102,7 @@ class ResidualLSTM(nn.Module):
             weight = weight * kept
         x = functional.embedding(tokens, weight)
         for index, channel in enumerate(self.channels):
-            x = x + channel(context[:, :, index])
+            x = x + self._locked(channel(context[:, :, index]), self.channel_dropout, whole=True)
         return x
 
     def _run(self, lstm: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -107,8 +115,9 @@ class ResidualLSTM(nn.Module):
             y, (h, c) = lstm(x, (h[None], c[None]))
         return y, h[0].float(), c[0].float()  # the carry stays in fp32 under autocast
 
-    def _locked(self, x: Tensor, rate: float, time: int = 0) -> Tensor:
-        """Dropout with one mask for all times (dimension `time` of x)."""
+    def _locked(self, x: Tensor, rate: float, time: int = 0, whole: bool = False) -> Tensor:
+        """Dropout with one mask for all times (dimension `time` of x), of single numbers or of `whole` vectors."""
         if not (self.training and rate):
             return x
-        return x * functional.dropout(torch.ones_like(x.narrow(time, 0, 1)), rate)
+        alike = x.narrow(time, 0, 1)
+        return x * functional.dropout(torch.ones_like(alike[:, :, :1] if whole else alike), rate)

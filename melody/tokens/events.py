@@ -37,8 +37,9 @@ from melody.score import (
     set_notes,
     tempo_bin,
 )
-from melody.tokens.channels import CHANNELS
+from melody.tokens.channels import CHANNELS, VOICES
 from melody.tokens.grammar import Plan, Reader
+from melody.tokens.intervals import IntervalView, interval_view
 from melody.tokens.vocabulary import DRUMS, KEYS, MAX_DURATION, MAX_TRACKS, METERS, TEMPOS, VELOCITIES, event_vocabulary
 
 Ids = NDArray[np.int32]
@@ -105,6 +106,11 @@ class EventTokenizer:
         """The lowest and highest number of semitones by which all pitches stay within 0..127."""
         pitches = ids[_is(ids, "Pitch")] - _RANGES["Pitch"].start
         return (-int(pitches.min()), 127 - int(pitches.max())) if len(pitches) else (0, 0)
+
+    def intervals(self, widest: int | None) -> IntervalView | None:
+        """How pitches relate to the voices, bass, key and chord told, up to so many semitones (None: not asked)."""
+        names = [*(f"voice_{voice}" for voice in range(VOICES)), "bass", "key", "chord"]
+        return interval_view([_RANGES["Pitch"]], 0, CHANNELS, names, widest) if widest else None
 
     def shift_tables(self, shifts: list[int]) -> tuple[NDArray[np.int32], list[NDArray[np.int16]]]:
         """Lookup tables that transpose: ids (S, V) and, per channel, values (S, size), one row a shift in semitones.

@@ -100,6 +100,11 @@ class MidiTokTokenizer:
         """The kind in lower case, with ``+bpe`` where its tokens are merged."""
         return f"miditok-{self.kind.lower()}" + ("+bpe" if self.bpe_vocabulary_size else "")
 
+    def intervals(self, widest: int | None) -> None:
+        """Its tokens come without channels, so that there is nothing to relate a pitch to: raises `ConfigError`."""
+        if widest:
+            raise ConfigError(f"model.intervals: {self.name} has no context channels; leave it out, or use events")
+
     @property
     def config(self) -> dict[str, object]:
         """What rebuilds this tokenizer, as JSON can hold it: ``MidiTokTokenizer(**config)``."""

@@ -20,6 +20,7 @@ from symusic import Track
 from melody.errors import LimitExceeded
 from melody.score import GRID, Notes, Score, end_tick, notes_of, quantize, set_notes
 from melody.tokens.channels import Channel
+from melody.tokens.intervals import IntervalView, interval_view
 from melody.tokens.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]
@@ -113,6 +114,14 @@ class VoicesTokenizer:
             rows += [list(walk.pitches)] * (walk.step - len(rows))
         return score_of(np.array(rows, np.int64).reshape(-1, VOICES))
 
+    def is_lossless(self, score: Score) -> bool:
+        """Whether these tokens keep all of a score that `quantize` keeps."""
+        return bool(self.decode(self.encode(score)) == quantize(score))
+
+    def voice_steps(self, ids: Ids) -> int:
+        """What the benchmark counts of a piece: its voices times its steps, which its length tells."""
+        return VOICES * QUARTER * (1 + int(ids[1]) - self.vocabulary.ids["Length"].start)
+
     def context(self, ids: Ids) -> NDArray[np.int16]:
         """The context channels (T, C) after each token."""
         walk = Walk()
@@ -126,6 +135,12 @@ class VoicesTokenizer:
         """The lowest and highest number of semitones by which all pitches have a token."""
         pitches = [int(p) for voice in NAMES for p in ids[_is(ids, voice)] - self.vocabulary.ids[voice].start if p]
         return (1 - min(pitches), HIGHEST - LOWEST + 1 - max(pitches)) if pitches else (0, 0)
+
+    def intervals(self, widest: int | None) -> IntervalView | None:
+        """How each voice's pitches relate to what all voices sing, up to so many semitones (None: not asked)."""
+        tokens = [self.vocabulary.ids[voice][1:] for voice in NAMES]
+        names = [f"voice_{voice}" for voice in NAMES]
+        return interval_view(tokens, LOWEST, CHANNELS, names, widest) if widest else None
 
     def shift_tables(self, shifts: list[int]) -> tuple[NDArray[np.int32], list[NDArray[np.int16]]]:
         """Lookup tables that transpose: ids (S, V) and, per channel, values (S, size), one row a shift in semitones.

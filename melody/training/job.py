@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.config import TrainConfig
+from melody.models.intervals import IntervalView
 from melody.training.base import Base
 from melody.training.lanes import PieceSource
 from melody.training.log import Sample
@@ -52,6 +53,7 @@ class Job:
     valid_source: PieceSource
     vocabulary_size: int
     channel_sizes: list[int]
+    intervals: IntervalView | None
     folder: Path
     base: Base | None
     sampler: Sampler | None

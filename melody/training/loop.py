@@ -26,6 +26,7 @@ from melody.config import TrainConfig
 from melody.errors import MelodyError
 from melody.locks import locked
 from melody.models import build
+from melody.models.intervals import IntervalView
 from melody.training import report
 from melody.training.base import Base, take_over
 from melody.training.checkpoint import clear_unfinished, save_checkpoint
@@ -53,16 +54,20 @@ def train(
     channel_sizes: Sequence[int],
     run_folder: Path,
     *,
+    intervals: IntervalView | None = None,
     base: Base | None = None,
     sampler: Sampler | None = None,
 ) -> TrainResult:
     """Train a model in a run's folder, or go on with the run that is there.
 
-    It starts from random weights or from those of a `base`. `valid_source` must not augment. TensorBoard gets what
+    It starts from random weights or from those of a `base`. `valid_source` must not augment. `intervals` is how the
+    tokenizer's pitches relate to its channels, where the configuration wants scores for them. TensorBoard gets what
     `sampler` composes every few evaluations. Raises `MelodyError` where another process holds the folder, its run is
     of another model or data, the disk is full or the loss has no finite value three times in a row.
     """
-    job = Job(config, train_source, valid_source, vocabulary_size, list(channel_sizes), run_folder, base, sampler)
+    job = Job(
+        config, train_source, valid_source, vocabulary_size, list(channel_sizes), intervals, run_folder, base, sampler
+    )
     fabric = make_fabric(config)
     # One lock serves all ranks, and before it is held no others are started.
     with locked(run_folder, "trains here") if fabric.is_global_zero else nullcontext():
@@ -85,7 +90,13 @@ class Session:
         self.total_steps = self.windows_in_pass * (config.optimizer.passes or config.max_passes)
         torch.manual_seed(data.seed)
         with fabric.init_module():
-            model = build(config.model.name, job.vocabulary_size, job.channel_sizes, **config.model.options())
+            model = build(
+                config.model.name,
+                job.vocabulary_size,
+                job.channel_sizes,
+                intervals=job.intervals,
+                **config.model.options(),
+            )
         if job.base:
             take_over(model, job.base)
         self.state = RunState.fresh(model, config.optimizer, data.batch_size // ranks)
