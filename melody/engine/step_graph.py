@@ -169,7 +169,8 @@ def build_step_graph(weights: StepWeights, eight_bit: bool = True) -> bytes:
     if weights.attention is not None:
         memory = weights.attention.memory
         keys, values = carry("keys", memory, width), carry("values", memory, width)
-        x = graph.node("Add", x, _attend(graph, x, keys, values, carry("filled", memory), weights.attention))
+        filled, pending = carry("filled", memory), carry("pending", 1, width)
+        x = graph.node("Add", x, _attend(graph, x, keys, values, filled, pending, weights.attention))
     head = graph.linear(x, weights.embedding, weights.head_bias)
     if weights.intervals is not None:
         head = _score_intervals(graph, head, x, weights.intervals, size)
@@ -230,7 +231,7 @@ def _cell(graph: _Graph, x: str, h: str, c: str, matrix: Floats, bias: Floats) -
     return graph.node("Mul", graph.node("Sigmoid", o), graph.node("Tanh", state), name=f"{h}_next")
 
 
-def _attend(graph: _Graph, x: str, keys: str, values: str, filled: str, attention: Attention) -> str:
+def _attend(graph: _Graph, x: str, keys: str, values: str, filled: str, pending: str, attention: Attention) -> str:
     """Attention (B, D) of the present state over the last M, itself included; the oldest state falls out."""
     heads, memory = attention.heads, attention.memory
     width = len(attention.query[1])
@@ -245,14 +246,15 @@ def _attend(graph: _Graph, x: str, keys: str, values: str, filled: str, attentio
         )
         return graph.node("Concat", rest, new, axis=1, name=f"{memory_name}_next")
 
-    def row(new: str) -> str:
-        return graph.node("Unsqueeze", new, graph.constant(np.array([1], np.int64)))
+    def row(new: str, name: str | None = None) -> str:
+        return graph.node("Unsqueeze", new, graph.constant(np.array([1], np.int64)), name=name)
 
     def by_head(states: str, length: int, permutation: list[int]) -> str:
         shape = graph.constant(np.array([0, length, heads, width // heads], np.int64))
         return graph.node("Transpose", graph.node("Reshape", states, shape), perm=permutation)
 
-    all_keys = shifted(keys, row(graph.linear(x, *attention.key)))
+    row(graph.linear(x, *attention.key), name=f"{pending}_next")  # for the state to come
+    all_keys = shifted(keys, pending)
     all_values = shifted(values, row(graph.linear(x, *attention.value)))
     first = graph.node("Slice", x, *(graph.constant(np.array([i], np.int64)) for i in (0, 1, 1)))  # (B, 1)
     ones = graph.node("Add", graph.node("Sub", first, first), graph.constant(np.ones(1, np.float32)))

@@ -1,5 +1,9 @@
 """Causal attention over exactly the last `memory` states of the piece, the present one included.
 
+The key of each state is made from the state before it: a query finds the places where the piece stood as it does now,
+and their values tell how it went on there. So one layer brings a phrase back, for which others need two (induction
+heads, arXiv:2209.11895); the cache of Grave et al. 2016 (arXiv:1612.04426) has its keys so.
+
 The memory is bounded, so that a token costs the same at any length, and it lives in the carry: windows glued by the
 carry equal one pass whatever their length. Vaswani et al. 2017 (arXiv:1706.03762), with a learned bias for each head
 and distance in place of positions (as in T5, arXiv:1910.10683, but one bias for each distance).
@@ -17,8 +21,8 @@ from torch import Tensor, nn
 class MemoryAttention(nn.Module):
     """Multi-head attention from each state to the last `memory` states.
 
-    The carry is ``keys`` and ``values`` (B, memory, D), the newest last, and ``filled`` (B, memory): 1 where a state
-    of this piece stands, 0 where there was none yet.
+    The carry is ``keys`` and ``values`` (B, memory, D), the newest last, ``filled`` (B, memory): 1 where a state of
+    this piece stands, 0 where there was none yet; and ``pending`` (B, 1, D), the key for the state to come.
     """
 
     def __init__(self, width: int, heads: int, memory: int) -> None:
@@ -31,6 +35,8 @@ class MemoryAttention(nn.Module):
         for linear in (self.query, self.key, self.value, self.out):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
+        with torch.no_grad():  # from the start, what is alike is found
+            self.key.weight.copy_(self.query.weight)
 
     def initial_carry(self, batch_size: int, device: torch.device | str | None = None) -> dict[str, Tensor]:
         """An empty memory."""
@@ -39,19 +45,22 @@ class MemoryAttention(nn.Module):
             "keys": torch.zeros(batch_size, self.memory, width, device=device),
             "values": torch.zeros(batch_size, self.memory, width, device=device),
             "filled": torch.zeros(batch_size, self.memory, device=device),
+            "pending": torch.zeros(batch_size, 1, width, device=device),
         }
 
     def forward(self, x: Tensor, carry: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """States x (B, T, D) to what they recall (B, T, D)."""
         query, key, value = self.query(x), self.key(x), self.value(x)
         dtype = key.dtype  # bf16 under autocast: what follows is bound by memory, not by arithmetic
-        keys = torch.cat([carry["keys"].to(dtype), key], dim=1)  # (B, M + T, D)
+        # each state is found by the one before it
+        keys = torch.cat([carry["keys"].to(dtype), carry["pending"].to(dtype), key[:, :-1]], dim=1)  # (B, M + T, D)
         values = torch.cat([carry["values"].to(dtype), value], dim=1)
         filled = torch.cat([carry["filled"], torch.ones_like(x[:, :, 0], dtype=torch.float32)], dim=1)  # (B, M + T)
         with torch.autocast(x.device.type, enabled=False):  # it would softmax in fp32
             recalled = self._recall(query, keys, values, filled)
         last = slice(-self.memory, None)
         new = {"keys": keys[:, last].float(), "values": values[:, last].float(), "filled": filled[:, last]}
+        new["pending"] = key[:, -1:].float()
         return self.out(recalled), new
 
     def _recall(self, query: Tensor, keys: Tensor, values: Tensor, filled: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class ResidualLSTM(nn.Module):
     """`model(tokens (B, T), carry, context (B, T, C)) -> (logits (B, T, V), carry)`.
 
     The carry is a dict: ``h_0``, ``c_0``, ``h_1`` ... (B, D) in fp32, and with attention ``keys``, ``values``
-    (B, memory, D) and ``filled`` (B, memory).
+    (B, memory, D), ``filled`` (B, memory) and ``pending`` (B, 1, D).
     """
 
     causal = True
