@@ -53,6 +53,17 @@ def test_decoding_gives_the_notes_of_the_grid(grid: Grid):
     assert TOKENIZER.decode(TOKENIZER.spell(grid)) == score_of(grid)
 
 
+@given(grids())
+def test_voice_steps_are_what_the_grid_holds(grid: Grid):
+    assert TOKENIZER.voice_steps(TOKENIZER.spell(grid)) == grid.size
+
+
+def test_only_what_stands_on_the_grid_is_kept_without_loss():
+    chorale = quantize(read_chorale("bach/bwv269.mxl"))
+    assert TOKENIZER.is_lossless(score_of(grid_of(chorale)))
+    assert not TOKENIZER.is_lossless(chorale)  # its key, its meter, its repeated notes
+
+
 @given(st.randoms(use_true_random=False), st.integers(1, 12))
 def test_what_the_mask_lets_through_is_the_one_spelling_of_a_grid(random, quarters: int):
     walk, ids = Walk(), []

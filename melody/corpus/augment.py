@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from melody.corpus.store import Split
 from melody.corpus.wishes import Wishes
 from melody.tokens import Channel
+from melody.tokens.channels import RECALLED
+from melody.tokens.recall import recalls
 
 
 class ShiftingTokenizer(Protocol):
@@ -32,6 +34,7 @@ class Tables(NamedTuple):
     ids: NDArray[np.int32]  # (S, V)
     channels: list[NDArray[np.int16]]  # C of (S, size of the channel)
     plans: list[NDArray[np.bool_]]  # for each plan which channels (C,) tell of it
+    recalls: bool  # the last two are those of `melody.tokens.recall`
 
 
 def shift_tables(tokenizer: ShiftingTokenizer, split: Split) -> Tables:
@@ -40,7 +43,8 @@ def shift_tables(tokenizer: ShiftingTokenizer, split: Split) -> Tables:
     highest = int(split.shifts[:, 1].max(initial=0))
     ids, channels = tokenizer.shift_tables(list(range(lowest, highest + 1)))
     plan = np.array([channel.plan for channel in tokenizer.channels], str)
-    return Tables(lowest, ids, channels, [plan == name for name in ("length", "key")])
+    is_recalled = any(channel.name == RECALLED for channel in tokenizer.channels)
+    return Tables(lowest, ids, channels, [plan == name for name in ("length", "key")], is_recalled)
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,11 @@ class AugmentedSource:
         context = np.zeros((len(ids), len(self.tables.channels)), np.int16)
         context[:, : read.shape[1]] = read
         if foreseen is not None:
-            context[:, read.shape[1] :] = foreseen
+            context[:, read.shape[1] : read.shape[1] + foreseen.shape[1]] = foreseen
         for column, table in enumerate(self.tables.channels):
             context[:, column] = table[row][context[:, column]]
         context[:, hidden] = 0
-        return self.tables.ids[row][ids], context
+        moved = self.tables.ids[row][ids]
+        if self.tables.recalls:  # as quick as to keep it, and a store holds half as many channels
+            context[:, -2:] = recalls(moved)
+        return moved, context

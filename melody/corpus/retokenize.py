@@ -10,8 +10,10 @@ import numpy as np
 
 from melody.corpus.pieces import Piece
 from melody.corpus.shards import Entry, Shards
+from melody.corpus.store import read_channels
 from melody.score import Score, note_count
 from melody.tokens import EventTokenizer
+from melody.tokens.voices import VoicesTokenizer
 
 if TYPE_CHECKING:
     from melody.tokens.miditok_adapter import MidiTokTokenizer
@@ -28,7 +30,7 @@ def learn_miditok(
 
 
 def retokenized(
-    splits: Mapping[str, Sequence[Entry]], shards: Shards, said: Shards, tokenizer: "MidiTokTokenizer"
+    splits: Mapping[str, Sequence[Entry]], shards: Shards, said: Shards, tokenizer: "VoicesTokenizer | MidiTokTokenizer"
 ) -> tuple[dict[str, list[Entry]], float]:
     """The same splits in a tokenizer's tokens, written to the shards `said`; how many pieces it keeps without loss."""
     result: dict[str, list[Entry]] = {}
@@ -47,12 +49,12 @@ def _scores(entries: Iterable[Entry], shards: Shards) -> Iterable[Score]:
     return (EventTokenizer().decode(shards.ids(entry.place)) for entry in entries)
 
 
-def _say(entry: Entry, score: Score, tokenizer: "MidiTokTokenizer") -> Piece:
+def _say(entry: Entry, score: Score, tokenizer: "VoicesTokenizer | MidiTokTokenizer") -> Piece:
     ids = tokenizer.encode(score)
     return Piece(
         name=entry.name,
         ids=ids.astype(np.uint16),
-        context=tokenizer.context(ids),
+        context=tokenizer.context(ids)[:, : len(read_channels(tokenizer))],
         notes=note_count(score),
         ranges=entry.ranges,
         shifts=tokenizer.transposition(ids),

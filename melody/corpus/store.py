@@ -29,7 +29,7 @@ from melody.corpus.pieces import Piece
 from melody.corpus.shards import FOLDER, Place, Shards, path_of, remove_all_but
 from melody.errors import MelodyError
 from melody.files import fresh_folder, write_bytes
-from melody.tokens.channels import READ
+from melody.tokens.channels import FORESEEN, recalling
 
 FORMAT = 3
 READABLE = (2, FORMAT)
@@ -271,8 +271,9 @@ def publish(
 
 
 def read_channels(tokenizer: Any) -> Sequence[Any]:
-    """The channels of a tokenizer that a store holds: those that follow from reading."""
-    return tokenizer.channels[: len(READ)]  # type: ignore[no-any-return]
+    """The channels of a tokenizer that a store holds: those that follow from reading, but for what is recalled."""
+    without = {channel.name for channel in (*FORESEEN, *recalling(0))}
+    return [channel for channel in tokenizer.channels if channel.name not in without]
 
 
 def check_place(folder: Path, options: Mapping[str, Any], force: bool) -> TokenStore | None:

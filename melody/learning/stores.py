@@ -5,21 +5,25 @@ from typing import TYPE_CHECKING, Any
 from melody.corpus import TokenStore
 from melody.errors import MelodyError
 from melody.tokens import EventTokenizer
+from melody.tokens.voices import VoicesTokenizer
 
 if TYPE_CHECKING:
     from melody.tokens.miditok_adapter import MidiTokTokenizer
 
 
-def tokenizer_of(store: TokenStore) -> "EventTokenizer | MidiTokTokenizer":
+def tokenizer_of(store: TokenStore) -> "EventTokenizer | VoicesTokenizer | MidiTokTokenizer":
     """The tokenizer with which a store was made. Raises `MelodyError` where its vocabulary has changed since."""
-    config = store.info["tokenizer"]["config"]
-    tokenizer = EventTokenizer(**config) if config.get("name") == EventTokenizer.name else _miditok(config)
+    tokenizer = _made_of(store.info["tokenizer"]["config"])
     if store.vocabulary_hash != tokenizer.vocabulary.hash:
         raise MelodyError(f"{store.folder}: made with another vocabulary; run melody prepare {store.name} --force")
     return tokenizer
 
 
-def _miditok(config: dict[str, Any]) -> "MidiTokTokenizer":
+def _made_of(config: dict[str, Any]) -> "EventTokenizer | VoicesTokenizer | MidiTokTokenizer":
+    if config.get("name") == EventTokenizer.name:
+        return EventTokenizer(**config)
+    if config == VoicesTokenizer().config:
+        return VoicesTokenizer()
     from melody.tokens.miditok_adapter import MidiTokTokenizer
 
     return MidiTokTokenizer(**config)

@@ -12,6 +12,7 @@ from melody.errors import MelodyError
 from melody.learning.sample import Sampling
 from melody.learning.stores import tokenizer_of
 from melody.tokens import EventTokenizer
+from melody.tokens.voices import VoicesTokenizer
 
 if TYPE_CHECKING:
     from melody.training import Base, TrainResult
@@ -47,16 +48,22 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     base = base_of(config.base, store.vocabulary_hash) if config.base else None
     if base:  # a model knows the channels of its time
         sizes = sizes[: sum(name.startswith("channels.") for name in base.weights)]
-    return train(
+    result = train(
         config,
         learnt,
         held_out,
         len(tokenizer.vocabulary),
         sizes,
         run or RUNS / config.name,
+        intervals=tokenizer.intervals(config.model.intervals),
         base=base,
         sampler=Sampling(config, store, wishes.density_limits) if wishes else None,
     )
+    if isinstance(tokenizer, VoicesTokenizer) and result.is_first and result.best_nats_per_note is not None:
+        steps = [tokenizer.voice_steps(valid_split.piece(index)[0]) for index in range(len(valid_split))]
+        found = result.best_nats_per_note * int(valid_split.notes.sum()) / sum(steps)
+        print(f"{config.name}: best valid {found:.4f} nats per voice-step, without the mask of what may follow")
+    return result
 
 
 def base_of(name: str, vocabulary_hash: str) -> "Base":

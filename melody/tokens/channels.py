@@ -3,6 +3,7 @@
 The first ones follow from what has been read and from a plan of two numbers, the length and the key; `Reader` keeps
 them. The `FORESEEN` ones say what the musician wants of the music to come, tick by tick: chords, density, style, and
 notes that are already fixed (a melody to be harmonised, the bars after a gap); `melody.tokens.foresight` writes them.
+The last two say how the piece went on the last time that it stood as it does now (`melody.tokens.recall`).
 
 New channels are added at the end, so that a bundle made before them reads those that it knows.
 """
@@ -11,7 +12,8 @@ from typing import Literal, NamedTuple
 
 from melody import chords
 from melody.score import GRID
-from melody.tokens.vocabulary import MAX_TRACKS, METERS
+from melody.tokens.recall import LENGTHS
+from melody.tokens.vocabulary import MAX_TRACKS, METERS, event_vocabulary
 
 VOICES = 4  # tracks of whose pitches the model is told
 FAR = 17  # bars left from which on the end is simply far away
@@ -20,6 +22,7 @@ FAR_TIME = 33  # such units from which on the end is simply far away
 DENSITIES = ("low", "medium", "high")
 STYLES = 15
 REST = 129  # of a given channel: the track is given, and is silent here
+RECALLED = "recalled"
 WAITS = (6, 12, 18, 24, 36, 48, 72, 96, 144, 192, 288, 384)  # ticks: upper bounds of what a wait channel tells apart
 
 
@@ -52,5 +55,12 @@ FORESEEN = (
     *(Channel(f"next_{voice}", 1 + 128, plan="given", moves="pitch") for voice in range(VOICES)),  # the next one fixed
     *(Channel(f"wait_{voice}", 2 + len(WAITS), plan="given") for voice in range(VOICES)),  # until then
 )
-CHANNELS = READ + FORESEEN
+
+
+def recalling(vocabulary_size: int) -> tuple[Channel, Channel]:
+    """The channels of `melody.tokens.recall`, which follow from the tokens alone."""
+    return Channel(RECALLED, 1 + vocabulary_size), Channel("recall", 1 + len(LENGTHS))
+
+
+CHANNELS = READ + FORESEEN + recalling(len(event_vocabulary()))
 PLACE = {channel.name: place for place, channel in enumerate(CHANNELS)}  # the column of each

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.score import GRID, bar_length
-from melody.tokens.channels import CHANNELS, FAR, FAR_TIME, PLACE, READ, TIME_UNIT, VOICES
+from melody.tokens.channels import CHANNELS, FAR, FAR_TIME, FORESEEN, PLACE, READ, TIME_UNIT, VOICES
 from melody.tokens.foresight import Table
+from melody.tokens.recall import Recall
 from melody.tokens.vocabulary import DRUMS, KEYS, MAX_DURATION, MAX_TRACKS, METERS, Vocabulary
 
 _PLACES = ("bars_left", "key", "position", "meter", "track", "sounding", "voice_0", "bass", "time_left")
 _BARS_LEFT, _KEY, _POSITION, _METER, _TRACK, _SOUNDING, _VOICE, _BASS, _TIME_LEFT = (PLACE[name] for name in _PLACES)
-
+_FORESEEN, _RECALL = slice(len(READ), len(READ) + len(FORESEEN)), slice(len(READ) + len(FORESEEN), None)
 
 MEMORY = 128  # notes of a track that are remembered, at least
 
@@ -98,6 +99,7 @@ class Reader:
         "plan",
         "position",
         "programs",
+        "recall",
         "sound_end",
         "tempo",
         "tick",
@@ -131,6 +133,7 @@ class Reader:
         self.before: tuple[tuple[int, int], ...] = ()  # (track, pitch) of what sounded right before this position
         self.now: tuple[tuple[int, int], ...] = ()  # (track, pitch) of what has been written at this position
         self.sound_end = 0  # tick at which the last sound ends
+        self.recall = Recall()
         self.context: NDArray[np.int16] = np.zeros(len(CHANNELS), np.int16)
         self.context[_KEY] = key_value(*plan.key) if plan.key is not None else 0
         self._tell_what_is_left()
@@ -139,7 +142,7 @@ class Reader:
     def copy(self) -> "Reader":
         """An independent reader at the same place."""
         result = copy(self)
-        result.context = self.context.copy()
+        result.context, result.recall = self.context.copy(), self.recall.copy()
         return result
 
     # ---- reading ----------------------------------------------------------------------------------------------------
@@ -149,6 +152,8 @@ class Reader:
         kind = self.vocabulary.kind_of[token]
         getattr(self, "_read_" + kind)(token - self.ids[kind].start)
         self.kind = kind
+        self.recall.read(token)
+        self.context[_RECALL] = self.recall.context
 
     def read_all(self, tokens: Sequence[int]) -> "Reader":
         """Take several tokens; return self."""
@@ -266,7 +271,7 @@ class Reader:
     def _tell_foreseen(self) -> None:
         table = self.plan.foreseen
         if table is not None:
-            self.context[len(READ) :] = table[min(self.tick, len(table) - 1)]
+            self.context[_FORESEEN] = table[min(self.tick, len(table) - 1)]
 
     def written(self, track: int) -> int:
         """How many notes of a track have been read, the one under way not counted."""

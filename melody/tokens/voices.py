@@ -19,8 +19,9 @@ from symusic import Track
 
 from melody.errors import LimitExceeded
 from melody.score import GRID, Notes, Score, end_tick, notes_of, quantize, set_notes
-from melody.tokens.channels import Channel
+from melody.tokens.channels import Channel, recalling
 from melody.tokens.intervals import IntervalView, interval_view
+from melody.tokens.recall import Recall
 from melody.tokens.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]
@@ -33,14 +34,15 @@ QUARTER, BAR = 4, 16  # steps
 LOWEST, HIGHEST = 36, 84  # pitches of a choir, C2 to C6
 LONGEST_WAIT = BAR
 MOST_QUARTERS = 255
+FAR_QUARTERS = 16  # left, from which on the end is simply far away
 NEW = VOICES + 1  # of the channel "written": a wait; before it 1 to 4: a voice
 OLDEST, WIDEST = BAR + 1, 12  # an age in steps, and a melodic interval in semitones, beyond which all is one
 REST = 129  # of a pitch channel
 CHOIR = 52  # the program "Choir Aahs"
 
-CHANNELS = (
+READ = (
     Channel("position", 1 + BAR),  # step in a bar that began with the piece
-    Channel("quarters_left", 2 + MOST_QUARTERS, plan="length"),
+    Channel("quarters_left", 2 + FAR_QUARTERS, plan="length"),  # a piece could be known by its exact length
     Channel("steps_left_in_bar", 1 + BAR, plan="length"),  # of the bars that end with the piece
     Channel("written", 1 + NEW),  # what was written last
     Channel("waited", 1 + LONGEST_WAIT),
@@ -68,6 +70,9 @@ def vocabulary() -> Vocabulary:
         start = sum(map(len, ids.values()))
         ids[name] = range(start, start + len(group))
     return Vocabulary(tuple(token for group in groups.values() for token in group), ids)
+
+
+CHANNELS = READ + recalling(len(vocabulary()))
 
 
 class VoicesTokenizer:
@@ -118,7 +123,7 @@ class VoicesTokenizer:
         """Whether these tokens keep all of a score that `quantize` keeps."""
         return bool(self.decode(self.encode(score)) == quantize(score))
 
-    def voice_steps(self, ids: Ids) -> int:
+    def voice_steps(self, ids: NDArray[np.integer]) -> int:
         """What the benchmark counts of a piece: its voices times its steps, which its length tells."""
         return VOICES * QUARTER * (1 + int(ids[1]) - self.vocabulary.ids["Length"].start)
 
@@ -171,9 +176,11 @@ class Walk:
         self._last = 0  # 0: nothing yet, 1 to 4: a voice, NEW: a wait
         self._waited = 0
         self._begun = self._ended = False
+        self._recall = Recall()
 
     def read(self, token: int) -> None:
         """Read one token."""
+        self._recall.read(token)
         kind = vocabulary().kind_of[token]
         value = token - vocabulary().ids[kind].start
         if kind == "Length":
@@ -197,15 +204,15 @@ class Walk:
 
     @property
     def context(self) -> list[int]:
-        """The values of `CHANNELS`; all 0 before the length and after the end."""
+        """The values of `CHANNELS`; those of `READ` are 0 before the length and after the end."""
         if not self.steps or self._ended:
-            return [0] * len(CHANNELS)
+            return [0] * len(READ) + [*self._recall.context]
         left = self.steps - self.step
         begun = self.step or self._last  # before the first pitch nothing sounds, and nothing rests
         *upper, bass = self.pitches
         return [
             1 + self.step % BAR,
-            1 + left // QUARTER,
+            1 + min(FAR_QUARTERS, left // QUARTER),
             1 + left % BAR,
             self._last,
             self._waited,
@@ -213,6 +220,7 @@ class Walk:
             *(1 + age if begun else 0 for age in self._ages),
             *self._moves,
             *(1 + (pitch - bass) % 12 if pitch and bass else 0 for pitch in upper),
+            *self._recall.context,
         ]
 
     def allow(self) -> NDArray[np.bool_]:

@@ -1,0 +1,83 @@
+"""What can be asked about music: a bundle, or the best checkpoint of a run, or several of them as an ensemble.
+
+A run may have learned other tokens than a bundle's events; its sizes tell which, so its store need not be there.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from melody.bundle import open_bundle
+from melody.config import check_config
+from melody.engine import Engine, open_engine
+from melody.engine.ensemble import Ensemble
+from melody.errors import MelodyError, UnreadableFile, UsageError
+from melody.tokens import EventTokenizer
+from melody.tokens.voices import VoicesTokenizer
+
+
+class Trained(NamedTuple):
+    """A model, and the tokens that it has learned."""
+
+    name: str
+    engine: Engine
+    tokenizer: EventTokenizer | VoicesTokenizer
+
+
+def open_trained(models: Sequence[str], engine: str = "onnx") -> Trained:
+    """A bundle by name or folder, by the engine of that name, or a run by its folder, in torch; several are averaged.
+
+    Raises `MelodyError` for what is neither, or has learned tokens that are not melody's, and `UsageError` for models
+    of different tokens.
+    """
+    members = [_run(Path(name)) if _is_run(Path(name)) else _bundle(name, engine) for name in models]
+    first = members[0]
+    for other in members[1:]:
+        if other.tokenizer.name != first.tokenizer.name:
+            raise UsageError(
+                f"{other.name}: has learned {other.tokenizer.name}, {first.name} {first.tokenizer.name}; "
+                "only models of the same tokens can be averaged"
+            )
+    if len(members) == 1:
+        return first
+    name = f"ensemble of {len(members)} ({', '.join(member.name for member in members)})"
+    return Trained(name, Ensemble([member.engine for member in members]), first.tokenizer)
+
+
+def _bundle(name: str, engine: str) -> Trained:
+    bundle = open_bundle(name)
+    return Trained(bundle.name, open_engine(bundle, engine), bundle.tokenizer)
+
+
+def _is_run(folder: Path) -> bool:
+    files = ("lock", "best.safetensors", "last.safetensors")
+    return not (folder / "bundle.json").exists() and any((folder / file).is_file() for file in files)
+
+
+def _run(folder: Path) -> Trained:
+    try:
+        from melody.engine.torch import TorchEngine
+        from melody.models import build
+        from melody.training.checkpoint import load_best
+    except ImportError as error:
+        raise MelodyError(f"{folder}: to ask a run needs {error.name}: pip install 'melody[train]'") from error
+    weights, info = load_best(folder)
+    model, run = check_config(info["config"], folder).model, info["run"]
+    tokenizer = _tokenizer(folder, run)
+    intervals = tokenizer.intervals(model.intervals)
+    net = build(model.name, run["vocabulary_size"], run["channel_sizes"], intervals=intervals, **model.options())
+    try:
+        net.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    except RuntimeError as error:
+        raise UnreadableFile(f"{folder}: its weights do not fit its configuration; train it again") from error
+    return Trained(str(folder), TorchEngine(net), tokenizer)
+
+
+def _tokenizer(folder: Path, run: dict[str, Any]) -> EventTokenizer | VoicesTokenizer:
+    """The tokenizer of these sizes; a model knows the channels of its time."""
+    sizes = run["channel_sizes"]
+    for tokenizer in (EventTokenizer(), VoicesTokenizer()):
+        known = [channel.size for channel in tokenizer.channels[: len(sizes)]]
+        if sizes and (len(tokenizer.vocabulary), known) == (run["vocabulary_size"], sizes):
+            return tokenizer
+    raise MelodyError(f"{folder}: has learned other tokens than melody's events or voices, such as MidiTok's")

@@ -1,0 +1,85 @@
+"""What the piece did the last time it stood as it does now: two channels by which a model can bring a phrase back.
+
+Where the last `LEAST` tokens have stood before in this piece, `recalled` is 1 + the token that followed then, and
+`recall` tells how long the two passages have agreed. The longest match continues as long as it is followed; a broken
+one is looked up anew, the latest passage first. Music repeats itself more exactly and over longer spans than a state
+can hold: of the bars of folk tunes, played with their repeats, nearly half have stood before.
+
+The idea is that of longest-match prediction in text compression (PPM*, Cleary, Teahan & Witten 1995), given to the
+model as something to know rather than as a prediction.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST = 8  # tokens that agree
+LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128)  # of a passage: lower bounds of what the channel tells apart
+MEMORY = 4096  # tokens that are remembered, at least: a piece without end shall not grow
+
+
+class Recall:
+    """The tokens read so far, and where the passage that agrees with the last ones goes on."""
+
+    __slots__ = ("_at", "_length", "_places", "_tokens")
+
+    def __init__(self) -> None:
+        self._tokens: list[int] = []
+        self._places: dict[tuple[int, ...], int] = {}  # the place after the latest passage of these tokens
+        self._at = -1  # place of the token recalled; -1: none
+        self._length = 0  # tokens that agree
+
+    def copy(self) -> "Recall":
+        """An independent memory of the same tokens."""
+        result = Recall()
+        result._tokens, result._places = self._tokens.copy(), self._places.copy()
+        result._at, result._length = self._at, self._length
+        return result
+
+    def read(self, token: int) -> None:
+        """Take the next token."""
+        tokens = self._tokens
+        if self._at >= 0 and tokens[self._at] == token:
+            self._at, self._length = self._at + 1, self._length + 1
+        else:
+            self._at = -1
+        tokens.append(token)
+        if len(tokens) >= LEAST:
+            passage = tuple(tokens[-LEAST:])
+            if self._at < 0:
+                self._at = self._places.get(passage, -1)
+                self._length = self._agreeing() if self._at >= 0 else 0
+            self._places[passage] = len(tokens)
+        if len(tokens) >= 2 * MEMORY:
+            self._forget()
+
+    def _agreeing(self) -> int:
+        """How many tokens before the place recalled agree with the last ones."""
+        tokens, most = self._tokens, min(self._at, LENGTHS[-1])
+        length = LEAST
+        while length < most and tokens[self._at - 1 - length] == tokens[-1 - length]:
+            length += 1
+        return length
+
+    def _forget(self) -> None:
+        tokens, gone = self._tokens[-MEMORY:], len(self._tokens) - MEMORY
+        self._tokens, self._at = tokens, max(-1, self._at - gone)
+        self._places = {passage: place - gone for passage, place in self._places.items() if place - gone >= LEAST}
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """The values of the channels `recalled` and `recall`; 0 where nothing agrees."""
+        if self._at < 0:
+            return 0, 0
+        return 1 + self._tokens[self._at], bisect_right(LENGTHS, self._length)
+
+
+def recalls(ids: Iterable[int]) -> NDArray[np.int16]:
+    """The two channels (T, 2) after each of the ids (T,)."""
+    memory, rows = Recall(), []
+    for token in ids:
+        memory.read(int(token))
+        rows.append(memory.context)
+    return np.array(rows, np.int16).reshape(-1, 2)
