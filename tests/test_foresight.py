@@ -72,7 +72,7 @@ def test_a_reader_tells_at_each_token_the_row_of_its_tick(score: Score, seed: in
     ids = TOKENIZER.encode(score)
     table = np.random.default_rng(seed).integers(0, 4, (int(TOKENIZER.ticks(ids).max()) + 1, len(FORESEEN)))
     context = TOKENIZER.context(ids, Plan(foreseen=table.astype(np.int16)))
-    assert (context[:, len(READ) :] == table[TOKENIZER.ticks(ids)]).all()
+    assert (context[:, len(READ) : len(READ) + len(FORESEEN)] == table[TOKENIZER.ticks(ids)]).all()
 
 
 def test_past_the_end_of_a_table_its_last_row_holds() -> None:
@@ -89,7 +89,7 @@ def test_wishes_of_a_transposed_piece_are_the_transposed_wishes(name: str, shift
     moved = TOKENIZER.encode(transpose(chorale(name), shift))
     drawn, expected = (WISHES.draw(one, np.random.default_rng(seed), 3) for one in (ids, moved))
     _, tables = TOKENIZER.shift_tables([shift])
-    for place, table in enumerate(tables[len(READ) :]):
+    for place, table in enumerate(tables[len(READ) : len(READ) + len(FORESEEN)]):
         assert table[0][drawn[:, place]].tolist() == expected[:, place].tolist(), FORESEEN[place].name
 
 

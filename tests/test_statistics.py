@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from symusic import Note, TimeSignature, Track
 
-from melody.evaluation.compare import overlapped_area, table
+from melody.evaluation.compare import overlap, overlapped_area
 from melody.evaluation.statistics import (
-    STATISTICS,
     empty_beat_rate,
     groove_consistency,
     longest_empty_run,
@@ -88,7 +87,7 @@ def test_resolution_does_not_matter():
 
 def test_without_notes_nothing_is_invented():
     values = statistics(Score(GRID))
-    assert values.pop("longest pitch run") == values.pop("longest empty run") == 0
+    assert values.pop("longest empty run") == 0
     assert all(math.isnan(value) for value in values.values())
 
 
@@ -138,21 +137,29 @@ def test_overlap_equals_scipys_kernel_estimate():
     assert overlapped_area(a, b) == pytest.approx(area, abs=1e-4)
 
 
-def test_table_has_a_row_for_each_statistic():
+def test_drums_have_nothing_that_is_of_pitches():
+    values = statistics(make([(0, 1, 36), (16, 1, 38)], drums=0))
+    assert {name for name, value in values.items() if math.isnan(value)} == {
+        *("pitch-class entropy", "scale consistency", "polyphony", "pitch range", "longest pitch run"),
+    }
+
+
+def test_overlap_is_of_distances():
     rng = np.random.default_rng(3)
+    reference, generated = rng.normal(size=(20, 1)), rng.normal(scale=3, size=(15, 1))
+    within = [abs(a - b) for (a,), (b,) in combinations(reference, 2)]
+    across = [abs(a - b) for (a,) in generated for (b,) in reference]
+    assert overlap(generated, reference) == pytest.approx(overlapped_area(within, across))
+    assert overlap(np.ones((4, 1)), np.ones((5, 1))) == pytest.approx(1, abs=1e-3)
+    assert overlap(reference[:3] * 0, reference + 20) < 1e-3
+    assert math.isnan(overlap(generated, np.ones((5, 1))))  # nothing says how far apart is far
 
-    def tune(low: int, high: int) -> Score:
-        return make([(4 * beat, 4, int(rng.integers(low, high))) for beat in range(16)])
 
-    reference, generated = [tune(60, 72) for _ in range(20)], [tune(30, 100) for _ in range(15)]
-    rows = {row.statistic: row for row in table(generated, reference)}
-    assert list(rows) == list(STATISTICS)
-    spread_out, like = rows["pitch range"], rows["polyphony"]
-    assert spread_out.mean > spread_out.reference_mean
-    assert spread_out.overlap < 0.2
-    own = [pitch_range(score) for score in reference]
-    within = [abs(a - b) for a, b in combinations(own, 2)]
-    across = [abs(pitch_range(score) - a) for score in generated for a in own]
-    assert spread_out.overlap == pytest.approx(overlapped_area(within, across))
-    assert (like.mean, like.spread, like.reference_mean) == (1, 0, 1)
-    assert like.overlap == pytest.approx(1, abs=1e-3)
+def test_overlap_of_histograms_is_of_their_euclidean_distances():
+    rng = np.random.default_rng(4)
+    reference, generated = rng.dirichlet(np.ones(12), 20), rng.dirichlet(np.ones(12), 15)
+    within = [np.linalg.norm(a - b) for a, b in combinations(reference, 2)]
+    across = [np.linalg.norm(a - b) for a in generated for b in reference]
+    assert overlap(generated, reference) == pytest.approx(overlapped_area(within, across))
+    assert math.isnan(overlap(generated[:0], reference))
+    assert math.isnan(overlap(generated, reference[:0]))

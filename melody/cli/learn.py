@@ -8,6 +8,7 @@ import typer
 from melody.cli.output import Report, table
 from melody.cli.takes import Interrupted
 from melody.errors import UsageError
+from melody.files import refuse_overwrite
 
 if TYPE_CHECKING:
     from melody.learning import FineTuned
@@ -26,7 +27,9 @@ def register(app: typer.Typer) -> None:
 def prepare(
     corpus: Annotated[
         str,
-        typer.Argument(help="A recipe's name (chorale, folk, pop, drums, lied), or a folder or archive of your own."),
+        typer.Argument(
+            help="A recipe's name (chorale, folk, pop, drums, lied, jsb16), or a folder or archive of your own."
+        ),
     ],
     local: Annotated[
         Path | None, typer.Option("--from", help="A recipe's music at hand, folder or archive; default: fetched.")
@@ -93,6 +96,8 @@ def prepare(
         report.line(f"differs from the recipe: {difference}")
     if miditok:
         report.line(f"{result.tokenizer} keeps {result.lossless:.1%} of the pieces without loss")
+    if result.remark:
+        report.line(result.remark)
     for warning in result.warnings:
         report.line(f"warning: {warning}")
     before = f", {result.items - result.read:,} were read before" if result.read < result.items else ""
@@ -175,7 +180,10 @@ def export(
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A model's name or folder.")] = "chorale",
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]", help="A model's name or folder; for a benchmark also runs, averaged."),
+    ] = None,
     split: Annotated[str, typer.Option(help="valid or test.")] = "test",
     samples: Annotated[int, typer.Option(help="Pieces to compose for the statistics; 0: none.")] = 100,
     bars: Annotated[int, typer.Option(help="Bars of each.")] = 16,
@@ -184,17 +192,44 @@ def evaluate(
         bool, typer.Option("--style-rules/--no-style-rules", help="Hold the samples to the rules of the style.")
     ] = True,
     engine: Annotated[str, typer.Option(help="onnx or torch.")] = "onnx",
+    html: Annotated[
+        Path | None, typer.Option(help="Also a page with plots, for which the model without its rules is sampled too.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a page that is there.")] = False,
+    benchmark: Annotated[str | None, typer.Option(help="Instead: figures on a published benchmark, jsb16.")] = None,
+    data: Annotated[Path | None, typer.Option(help="File of the benchmark.")] = None,
     as_json: JSON = False,
 ) -> None:
     """Nats per note on held-out pieces, and musical statistics of unfiltered samples beside the corpus's own.
 
-    Example: melody evaluate chorale
+    Example: melody evaluate chorale --html chorale.html
+
+    Example: melody evaluate outputs/runs/jsb16 --benchmark jsb16 --data Jsb16thSeparated.npz
     """
+    from melody.bundle import open_bundle
+    from melody.cli.benchmark import run_benchmark
     from melody.evaluation.evaluate import evaluate_model
 
     report = Report(as_json)
+    model, *others = models or ["chorale"]
+    if benchmark is not None:
+        if html is not None:
+            raise UsageError("--html is a page of samples, which a benchmark has none of; leave one of the two away")
+        run_benchmark(benchmark, [model, *others], data, engine, report)
+        return
+    if others or data is not None:
+        raise UsageError("several models, and --data, are for a benchmark: pass --benchmark jsb16 too")
+    if html is not None:
+        _check_page(html, samples, force)
     result = evaluate_model(
-        model, split=split, samples=samples, bars=bars, seed=seed, style_rules=style_rules, engine=engine
+        model,
+        split=split,
+        samples=samples,
+        bars=bars,
+        seed=seed,
+        style_rules=style_rules,
+        alone=html is not None,
+        engine=engine,
     )
     likelihood = result.likelihood
     report.line(
@@ -206,8 +241,19 @@ def evaluate(
         f"{result.count_model.nats_per_note:.4f} nats per note"
     )
     if result.statistics:
-        report.line("\n" + table(result.statistics, dict.fromkeys(("model", "corpus", "overlap"), _three_digits)))
-    report.done(**result.to_dict())
+        report.line("\n" + table(result.statistics, dict.fromkeys(list(result.statistics[0])[1:], _three_digits)))
+    if html is not None:
+        from melody.evaluation.page import write_page
+
+        report.line(f"\n{write_page(result, open_bundle(model), model, html, force)}")
+    report.done(**result.to_dict(), **({} if html is None else {"html": str(html)}))
+
+
+def _check_page(path: Path, samples: int, force: bool) -> None:
+    """Refuse what cannot become a page before anything is composed for it."""
+    if samples < 2:
+        raise UsageError(f"--html shows how samples are distributed: --samples must be 2 or more, got {samples}")
+    refuse_overwrite(path, force)
 
 
 def _three_digits(value: float) -> str:

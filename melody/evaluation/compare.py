@@ -1,37 +1,20 @@
-"""Comparison of generated with reference scores: every statistic of both, and how far their distributions overlap.
+"""Comparison of generated with reference scores: how far the distributions of a statistic overlap.
 
 After Yang & Lerch (On the Evaluation of Generative Models in Music, Neural Computing and Applications 32, 2020): take
 the distances of a statistic between all pairs of reference scores, and between each generated and each reference score;
 smooth both by a Gaussian kernel; the overlapped area of the two densities, from 0 to 1, says how much the generated
-scores look like more of the same. It punishes too little variety as it does too much.
+scores look like more of the same. It punishes too little variety as it does too much. A statistic may be a number or a
+histogram; the distance is Euclidean, as theirs.
 """
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from melody.evaluation.statistics import STATISTICS
-from melody.score import Score
 
 POINTS = 512  # at which densities are compared
 MARGIN = 4.0  # bandwidths beyond the outermost sample
 NARROWEST = 1e-3  # bandwidth over the range of all samples where a sample has no spread
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One statistic of generated and reference scores: means, standard deviations, and the overlapped area."""
-
-    statistic: str
-    mean: float
-    spread: float
-    reference_mean: float
-    reference_spread: float
-    overlap: float
 
 
 def overlapped_area(a: ArrayLike, b: ArrayLike) -> float:
@@ -54,23 +37,19 @@ def overlapped_area(a: ArrayLike, b: ArrayLike) -> float:
     return min(1.0, float(np.minimum(*densities).sum() * (x[1] - x[0])))
 
 
-def table(generated: Sequence[Score], reference: Sequence[Score]) -> list[Row]:
-    """A row for each statistic of `STATISTICS`, in its order."""
-    return [
-        _row(name, np.array([f(s) for s in generated], float), np.array([f(s) for s in reference], float))
-        for name, f in STATISTICS.items()
-    ]
+def overlap(generated: Floats, reference: Floats) -> float:
+    """The overlapped area of distances (see the module) of values or histograms, shape (scores, bins).
+
+    NaN where the references are all alike and the generated are not: there is no telling how far apart is far.
+    """
+    within = _distances(reference, reference)[np.triu_indices(len(reference), k=1)]
+    across = _distances(generated, reference)
+    return overlapped_area(within, across) if within.any() or not across.any() else float("nan")
 
 
-def _row(name: str, generated: Floats, reference: Floats) -> Row:
-    generated, reference = _finite(generated), _finite(reference)
-    within = np.abs(reference[:, None] - reference)[np.triu_indices(len(reference), k=1)]
-    across = np.abs(generated[:, None] - reference).ravel()
-    return Row(name, *_moments(generated), *_moments(reference), overlapped_area(within, across))
-
-
-def _moments(samples: Floats) -> tuple[float, float]:
-    return (float(samples.mean()), float(samples.std())) if len(samples) else (float("nan"), float("nan"))
+def _distances(a: Floats, b: Floats) -> Floats:
+    """Between all rows of a (N, bins) and b (M, bins): (N, M)."""
+    return np.stack([np.sqrt(((a - row) ** 2).sum(axis=1)) for row in b], axis=1) if len(b) else np.zeros((len(a), 0))
 
 
 def _finite(samples: ArrayLike) -> Floats:

@@ -3,22 +3,26 @@
 The samples are unfiltered: seeds 0, 1, 2 ... of the default settings, none left out.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from melody.bundle import Bundle, open_bundle
 from melody.corpus import TokenStore, open_store
 from melody.engine import open_engine
 from melody.errors import UsageError
-from melody.evaluation.compare import table
+from melody.evaluation.compare import overlap
 from melody.evaluation.likelihood import Likelihood, likelihood_of
+from melody.evaluation.measured import RATES, SHARES, Measured
 from melody.evaluation.ngram import learn
+from melody.evaluation.statistics import STATISTICS
 from melody.generation import Composer
-from melody.originality import build, mean_share
+from melody.originality import build
 from melody.score import Score
-from melody.voice_leading import report
+
+IN_TRAINING = "8-note n-grams in training"  # as `melody.card` finds them
 
 
 class CountFigure(NamedTuple):
@@ -29,20 +33,48 @@ class CountFigure(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Music:
+    """What the statistics are of. `alone` is what the model composes without the rules of its style."""
+
+    samples: Measured
+    held_out: Measured
+    alone: Measured | None  # where it was asked for, and `samples` were held to rules
+
+    def overlap(self, name: str) -> float:
+        """The overlapped area of samples and held-out pieces in a statistic; NaN where pieces have no value of it."""
+        ours, theirs = (one.values.get(name, np.zeros(0)) for one in (self.samples, self.held_out))
+        return overlap(*(side[np.isfinite(side)][:, None] for side in (ours, theirs)))
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """What `melody evaluate` found."""
+    """What `melody evaluate` found. `rules` are those of the style that the samples were held to."""
 
     model: str
     split: str
+    samples: int
+    bars: int  # of each sample
+    seed: int
     likelihood: Likelihood
     count_model: CountFigure  # what any network has to beat
+    rules: list[str]
     statistics: list[dict[str, Any]]
+    music: Music | None  # None where no samples were asked for
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         figures = {"nats_per_note": self.likelihood.nats_per_note, "nats_per_token": self.likelihood.nats_per_token}
-        likelihood = asdict(self.likelihood) | figures
-        return asdict(self) | {"likelihood": likelihood, "count_model": self.count_model._asdict()}
+        return {
+            "model": self.model,
+            "split": self.split,
+            "samples": self.samples,
+            "bars": self.bars,
+            "seed": self.seed,
+            "likelihood": asdict(self.likelihood) | figures,
+            "count_model": self.count_model._asdict(),
+            "rules": self.rules,
+            "statistics": self.statistics,
+        }
 
 
 def evaluate_model(
@@ -53,9 +85,13 @@ def evaluate_model(
     bars: int = 16,
     seed: int = 0,
     style_rules: bool = True,
+    alone: bool = False,
     engine: str = "onnx",
 ) -> Evaluation:
-    """Evaluate a bundle on its own corpus's held-out pieces. Raises `UsageError` for another split."""
+    """Evaluate a bundle on its own corpus's held-out pieces; `alone` composes once more without the style's rules.
+
+    Raises `UsageError` for another split.
+    """
     if split not in ("valid", "test"):
         raise UsageError(f"split must be valid or test, got {split}")
     bundle = open_bundle(model)
@@ -63,13 +99,21 @@ def evaluate_model(
     held_out = store.split(split)
     pieces = [held_out.piece(index)[0] for index in range(len(held_out))]
     likelihood = likelihood_of(pieces, int(held_out.notes.sum()), bundle, open_engine(bundle, engine))
-    rows: list[dict[str, Any]] = []
+    rules = list(bundle.style_rules) if style_rules else []
+    music = None
     if samples:
-        reference = [bundle.tokenizer.decode(ids) for ids in pieces]
         training = store.split("train")
         known = [(name, bundle.tokenizer.decode(training.piece(i)[0])) for i, name in enumerate(training.names)]
-        rows = compare_samples(compose_samples(bundle, engine, samples, bars, seed, style_rules), reference, known)
-    return Evaluation(bundle.name, split, likelihood, count_figure(store, split), rows)
+        index = build(known)
+
+        def composed(style_rules: bool) -> Measured:
+            return Measured(compose_samples(bundle, engine, samples, bars, seed, style_rules), index)
+
+        reference = Measured([bundle.tokenizer.decode(ids) for ids in pieces], index)
+        music = Music(composed(style_rules), reference, composed(False) if alone and rules else None)
+    rows = compare_samples(music) if music else []
+    counted = count_figure(store, split)
+    return Evaluation(bundle.name, split, samples, bars, seed, likelihood, counted, rules, rows, music)
 
 
 def count_figure(store: TokenStore, split: str) -> CountFigure:
@@ -93,38 +137,28 @@ def compose_samples(
     return [take.score for take in takes]
 
 
-def compare_samples(
-    samples: Sequence[Score], reference: Sequence[Score], training: Sequence[tuple[str, Score]]
-) -> list[dict[str, Any]]:
-    """Rows of (statistic, model, corpus, overlap): voice leading, statistics, originality.
+def compare_samples(music: Music) -> list[dict[str, Any]]:
+    """Rows of (statistic, model, without rules, corpus, overlap): voice leading, statistics, originality.
 
-    What has no sense for a corpus is left out: pitch for drums, and what stands between voices for a single line.
+    The third is there where the model alone was asked too. What has no sense for a corpus is left out: pitch for drums,
+    and what stands between voices for a single line, or where a track holds chords.
     """
-    nothing = float("nan")
-    voices = max(sum(not track.is_drum for track in score.tracks) for score in reference)
+    sides = {"model": music.samples} | ({"without rules": music.alone} if music.alone else {})
+    sides["corpus"] = music.held_out
     rows = [
-        {"statistic": _voice_leading_name(name), "model": value, "corpus": theirs, "overlap": nothing}
-        for (name, value), theirs in zip(report(samples).items(), report(reference).values(), strict=True)
-        if voices > 1 or (voices and name == "tonic_cadence")
+        {"statistic": name, **{side: one.means[name] for side, one in sides.items()}, "overlap": music.overlap(name)}
+        for name in _sensible(music)
     ]
-    rows += [
-        {"statistic": row.statistic, "model": row.mean, "corpus": row.reference_mean, "overlap": row.overlap}
-        for row in table(samples, reference)
-        if row.reference_mean == row.reference_mean
-    ]
-    index = build(training)
-    shares = zip(mean_share(samples, index), mean_share(reference, index), strict=False)
+    shares = zip(*(one.in_training for one in sides.values()), strict=False)
     return rows + [
-        {
-            "statistic": f"track {number}: 8-note n-grams in training",
-            "model": ours,
-            "corpus": theirs,
-            "overlap": nothing,
-        }
-        for number, (ours, theirs) in enumerate(shares, 1)
+        {"statistic": f"track {number}: {IN_TRAINING}", **dict(zip(sides, row, strict=True)), "overlap": float("nan")}
+        for number, row in enumerate(shares, 1)
     ]
 
 
-def _voice_leading_name(name: str) -> str:
-    label = name.replace("_", " ")
-    return f"{label}, share of pieces" if name in ("clean", "tonic_cadence") else f"{label} per 1,000 notes"
+def _sensible(music: Music) -> list[str]:
+    """The names of what can be said of the corpus."""
+    voices, means = music.held_out.voices, music.held_out.means
+    between = [*RATES.values(), *SHARES.values()] if voices > 1 else [SHARES["tonic_cadence"]] if voices else []
+    lone = {"polyphony"} if voices == 1 and music.samples.means["polyphony"] == 1 else set()
+    return between + [name for name in STATISTICS if name not in lone and means[name] == means[name]]

@@ -89,8 +89,8 @@ def repetition(score: Score) -> float:
 
 def longest_pitch_run(score: Score) -> float:
     """The most notes in a row that repeat one pitch, over all tracks but drums; of a chord the highest note counts."""
-    runs = [_longest_run(np.diff(_top_line(notes).pitch) == 0) + 1 for notes in _notes(score)]
-    return float(max(runs, default=0))
+    runs = [_longest_run(np.diff(top_line(notes).pitch) == 0) + 1 for notes in _notes(score)]
+    return float(max(runs, default=NAN))
 
 
 def longest_empty_run(score: Score) -> float:
@@ -170,7 +170,8 @@ def _bar_contents(score: Score) -> list[bytes]:
     return [part.tobytes() for part in np.split(table[1:].T, cuts)]
 
 
-def _top_line(notes: Notes) -> Notes:
+def top_line(notes: Notes) -> Notes:
+    """The notes of a track in order of onset, of those that begin together the highest alone."""
     notes = notes.take(np.lexsort((-notes.pitch, notes.onset)))
     return notes.take(np.diff(notes.onset, prepend=notes.onset[:1] - 1) != 0)
 

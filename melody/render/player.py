@@ -90,7 +90,8 @@ def page(
         if reason:
             silent.setdefault(reason, []).append(panel.name)
         cards.append(_card(number, panel, sound))
-    text = _filled(title=escape(title), subtitle=escape(subtitle), takes="\n".join(cards), footer=_footer(panels))
+    parts = (escape(title), escape(subtitle), "\n".join(cards), _footer(panels))
+    text = document(*parts, look=style(), script=_asset("player.js"))
     return text, [f"{_first_to_last(names)} without sound: {reason}" for reason, names in silent.items()]
 
 
@@ -124,14 +125,19 @@ def _sound(panel: Panel, soundfont: str | os.PathLike[str] | None, room: float) 
 # ---- the file --------------------------------------------------------------------------------------------------------
 
 
-def _filled(**parts: str) -> str:
-    """The template with script, style and policy in place."""
-    script, style = _asset("player.js"), _hues() + _asset("player.css")
-    policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        "base-uri 'none'; form-action 'none'"
+def document(title: str, subtitle: str, main: str, footer: str, *, look: str, script: str = "") -> str:
+    """A page of these parts, all HTML, with a style and a script in it; its policy lets in nothing else."""
+    sources = {"script-src": script, "style-src": look}
+    allowed = "".join(f"{kind} '{_hash(text)}'; " for kind, text in sources.items() if text)
+    return Template(_asset("player.html")).substitute(
+        policy=f"default-src 'none'; {allowed}base-uri 'none'; form-action 'none'",
+        title=title,
+        subtitle=subtitle,
+        style=look,
+        main=main,
+        footer=footer,
+        script=f"<script>{script}</script>" if script else "",
     )
-    return Template(_asset("player.html")).substitute(parts, policy=policy, script=script, style=style)
 
 
 @cache
@@ -139,8 +145,10 @@ def _asset(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-def _hues() -> str:
-    return "".join(f".c{index} {{ --hue: {colour}; }}\n" for index, colour in enumerate(PALETTE))
+def style() -> str:
+    """The style of pages with piano rolls: in light, in dark and on paper."""
+    hues = "".join(f".c{index} {{ --hue: {colour}; }}\n" for index, colour in enumerate(PALETTE))
+    return hues + _asset("player.css")
 
 
 def _hash(text: str) -> str:
