@@ -89,9 +89,12 @@ class Bundle:
         return float(limits[0]), float(limits[1])
 
     def style_value(self, style: str | None) -> int:
-        """The value of the style channel for one of the bundle's styles; 0 for none. Raises `UsageError`."""
+        """The value of the style channel for one of the bundle's styles; 0 for none. Raises `UsageError`.
+
+        Where none is asked for, it is the bundle's own choice, if it has one.
+        """
         styles: list[str] = self.settings.get("styles", [])
-        if style is None:
+        if style is None and (style := self.settings.get("default_style")) is None:
             return 0
         if style not in styles:
             raise UsageError(f"style {style!r}: {self.name} knows {', '.join(styles) or 'one style alone, its own'}")

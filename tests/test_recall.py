@@ -24,7 +24,7 @@ def test_a_phrase_that_comes_back_is_recalled() -> None:
     found = recalls([*PHRASE, 0, *PHRASE])
     assert not found[: len(PHRASE) + LEAST].any()
     assert found[len(PHRASE) + LEAST : -1, 0].tolist() == [1 + token for token in PHRASE[LEAST:]]
-    assert found[-1].tolist() == [1 + 0, 2]  # then came the 0; twelve tokens agree
+    assert found[-1, :3].tolist() == [1 + 0, 2, 2]  # then came the 0; twelve tokens agree, for the second time
 
 
 def test_where_nothing_was_followed_yet_the_latest_passage_counts() -> None:
@@ -48,16 +48,24 @@ def test_longer_passages_are_told_apart() -> None:
     assert lengths[-1] == len(LENGTHS)
 
 
+def test_a_loop_is_known_by_how_often_it_came_and_how_short_it_is() -> None:
+    short, long = recalls(PHRASE * 6), recalls(list(range(20, 116)) * 2)
+    assert short[len(PHRASE) :: len(PHRASE)][1:, 2].tolist() == [2, 3, 4, 5]
+    assert long[-1, 2] == 2
+    assert set(short[-20:, 3].tolist()) == {1 + int(2 * np.log2(12))}
+    assert set(long[-20:, 3].tolist()) == {1 + int(2 * np.log2(96))}
+
+
 def test_a_copy_goes_its_own_way() -> None:
     one = Recall()
     for token in [*PHRASE, 0, *PHRASE[:9]]:
         one.read(token)
     other = one.copy()
     other.read(99)
-    assert other.context == (0, 0)
-    assert one.context == (1 + PHRASE[9], 1)
+    assert other.context == (0, 0, 0, 0)
+    assert one.context[:3] == (1 + PHRASE[9], 1, 2)
     one.read(PHRASE[9])
-    assert one.context == (1 + PHRASE[10], 1)
+    assert one.context[:3] == (1 + PHRASE[10], 1, 2)
 
 
 def test_a_piece_without_end_does_not_grow() -> None:
@@ -87,7 +95,7 @@ def test_the_reader_tells_what_a_whole_piece_is_told(splits: tuple[int, ...]) ->
         if place in splits:
             reader = reader.copy()
         reader.read(token)
-        rows.append(reader.context[-2:].tolist())
+        rows.append(reader.context[-4:].tolist())
     assert rows == recalls(ids).tolist()
-    assert PLACE[RECALLED] == len(CHANNELS) - 2
+    assert PLACE[RECALLED] == len(CHANNELS) - 4
     assert sum(row[0] > 0 for row in rows) > len(bar)

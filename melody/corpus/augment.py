@@ -34,7 +34,7 @@ class Tables(NamedTuple):
     ids: NDArray[np.int32]  # (S, V)
     channels: list[NDArray[np.int16]]  # C of (S, size of the channel)
     plans: list[NDArray[np.bool_]]  # for each plan which channels (C,) tell of it
-    recalls: bool  # the last two are those of `melody.tokens.recall`
+    recalls: bool  # the last ones are those of `melody.tokens.recall`
 
 
 def shift_tables(tokenizer: ShiftingTokenizer, split: Split) -> Tables:
@@ -98,5 +98,6 @@ class AugmentedSource:
         context[:, hidden] = 0
         moved = self.tables.ids[row][ids]
         if self.tables.recalls:  # as quick as to keep it, and a store holds half as many channels
-            context[:, -2:] = recalls(moved)
+            past = recalls(moved)
+            context[:, -past.shape[1] :] = past
         return moved, context

@@ -95,6 +95,7 @@ def _fill(
         "licence": config.licence,
         "corpus": config.corpus,
         "tempo_qpm": config.tempo_qpm,
+        "default_style": _known_style(config.default_style, store),
         "style_rules": list(config.style_rules),
         "density_limits": density_limits(store.split("train")),
         "styles": store.styles,
@@ -112,6 +113,12 @@ def _fill(
         settings["base"] = _base(open_bundle(config.base), store, info)
     _write_settings(folder, settings)
     _evaluate_and_describe(folder, settings, store, samples)
+
+
+def _known_style(style: str | None, store: TokenStore) -> str | None:
+    if style is not None and style not in store.styles:
+        raise MelodyError(f"default_style {style}: {store.name} has {', '.join(store.styles) or 'no styles'}")
+    return style
 
 
 def step_of(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig) -> "StepWeights":
