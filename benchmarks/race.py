@@ -65,17 +65,21 @@ def one_thread() -> None:
 
 def report(title: str, facts: Sequence[str], results: Sequence[Result], as_json: bool) -> str:
     """The results as a table, or as JSON."""
-    machine = f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     if as_json:
         rows = [asdict(result) | {"verdict": result.verdict} for result in results]
-        return json.dumps({"title": title, "machine": machine, "facts": list(facts), "results": rows}, indent=1)
+        return json.dumps({"title": title, "machine": machine(), "facts": list(facts), "results": rows}, indent=1)
     width = max(len(result.name) for result in results)
-    lines = [title, machine, "", *facts, "", f"{'':{width}}   median  of minimums     goal"]
+    lines = [title, machine(), "", *facts, "", f"{'':{width}}   median  of minimums     goal"]
     for result in results:
         goal = f"{'<=' if result.at_most else '>='} {result.goal:g}"
         numbers = f"{_number(result.median):>8} {_number(result.of_minimums):>12} {goal:>8}"
         lines.append(f"{result.name:{width}} {numbers}  {result.verdict}")
     return "\n".join(lines)
+
+
+def machine() -> str:
+    """The machine in words."""
+    return f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def _number(value: float) -> str:

@@ -115,6 +115,8 @@ def _read_tune(tune: str, name: str) -> Reading:
         notes = notes_of(track)
         late = (notes.onset > 0).astype(np.int64)
         set_notes(track, notes._replace(onset=notes.onset - late, duration=notes.duration + late))
+    for change in (*score.time_signatures, *score.key_signatures, *score.tempos):
+        change.time -= change.time == 1  # the first ones too, where there are several voices
     score.markers = []
     score.tracks[0].name = score.tracks[0].name or title
     _set_pickup(score, tune)

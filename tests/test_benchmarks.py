@@ -3,11 +3,18 @@
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from short_scores import line, score_of, track
+
+from melody.corpus.store import StoredPiece, write_store
+from melody.score import Score, note_count, transpose
+from melody.tokens import EventTokenizer
+from melody.tokens.channels import READ
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -63,10 +70,10 @@ def test_a_verdict_knows_on_which_side_the_goal_lies(result, verdict):
 # ---- the decoder -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def decoder():
+@pytest.fixture(params=[False, True], ids=["learned", "rotary"])
+def decoder(request):
     torch.manual_seed(0)
-    return Transformer(vocabulary_size=30, width=32, layers=2, heads=4, positions=24).eval()
+    return Transformer(30, width=32, layers=2, heads=4, positions=24, rotary=request.param).eval()
 
 
 @torch.inference_mode()
@@ -118,6 +125,32 @@ def test_the_shape_has_as_many_parameters_as_asked(parameters):
     assert parameters != 85_000_000 or (width, layers, heads) == (768, 12, 12)  # GPT-2 itself
 
 
+@torch.inference_mode()
+def test_rotary_positions_know_distances_alone():
+    torch.manual_seed(0)
+    model = Transformer(30, 32, layers=1, heads=4, positions=40, rotary=True).eval()
+    block, x = model.blocks[0], torch.randn(2, 10, 32)
+    here, there = (block(x, None, 0, model._angles(start, 10)) for start in (0, 25))
+    torch.testing.assert_close(here, there)
+    assert not torch.allclose(here, block(x, None, 0), atol=1e-4)
+
+
+@torch.inference_mode()
+def test_a_decoder_is_told_the_context():
+    model = Transformer(30, 32, layers=1, heads=4, positions=8, rotary=True, channel_sizes=[3, 5]).eval()
+    tokens, context = torch.zeros(1, 8, dtype=torch.long), torch.zeros(1, 8, 2, dtype=torch.long)
+    told = context.clone()
+    told[0, 4, 1] = 4
+    before, after = model(tokens, None, context), model(tokens, None, told)
+    assert torch.equal(before[:, :4], after[:, :4])
+    assert not torch.allclose(before[:, 4:], after[:, 4:])
+
+
+def test_rotary_heads_are_of_even_width():
+    with pytest.raises(ValueError, match="odd"):
+        Transformer(30, 36, layers=1, heads=4, positions=8, rotary=True)
+
+
 # ---- whole runs, as small as can be ----------------------------------------------------------------------------------
 
 
@@ -153,3 +186,183 @@ def test_startup_says_when_a_command_fails():
 
     with pytest.raises(SystemExit, match="exit code 3"):
         startup.python("-c", "raise SystemExit(3)")
+
+
+# ---- quality and speed of training -----------------------------------------------------------------------------------
+
+
+SCALE = (0, 2, 4, 5, 7, 9, 11, 12)
+TOKENIZER = EventTokenizer()
+
+
+def duet(start: int) -> Score:
+    """Two voices of one program, up and down a scale in octaves."""
+    tune = [start + step for step in (*SCALE, *SCALE[::-1])] * 2
+    return score_of(line(*(pitch + 12 for pitch in tune)), line(*tune), key=(0, 0))
+
+
+def stored(folder: Path, **splits: list[Score]):
+    """A store of scores that may move by two semitones."""
+    pieces = {}
+    for split, scores in splits.items():
+        ids = [TOKENIZER.encode(score) for score in scores]
+        pieces[split] = [
+            StoredPiece(f"{split} {number}", i.astype(np.uint16), TOKENIZER.context(i)[:, : len(READ)], notes, (-2, 2))
+            for number, (i, notes) in enumerate(zip(ids, map(note_count, scores), strict=True))
+        ]
+    return write_store(folder, "duets", TOKENIZER, pieces, {"dropped": []})
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A corpus that can be learned in seconds."""
+    train = [duet(start) for start in range(48, 60)]
+    return stored(tmp_path / "store", train=train, valid=[duet(60), duet(61)], test=[duet(62)])
+
+
+def some_pieces(*lengths, vocabulary=30):
+    import budget
+
+    rng = np.random.default_rng(0)
+    pieces = [(rng.integers(0, vocabulary, n), rng.integers(0, 3, (n, 2))) for n in lengths]
+    return budget.Pieces(pieces, np.ones(len(lengths)))
+
+
+@pytest.mark.parametrize("learner", ["LSTM", "Transformer"])
+def test_every_token_of_a_held_out_piece_is_counted_once(learner):
+    import budget
+    import quality
+
+    pieces = some_pieces(3, 150, 63, 64, 65, 97, 200)
+    rival = quality.RIVALS[learner]
+    options = {"context": 64} if learner == "Transformer" else {}
+    made = rival.learner(30, [3, 3], budget.Shape(16, 1, 2), rival.recipe(""), **options)
+    for windows in (made.held_out(pieces), made.windows(pieces, 0, 0)):
+        targets = torch.cat([window.targets[window.mask] for window in windows])
+        expected = np.concatenate([ids[1:] for ids, _ in pieces.pieces])
+        assert sorted(targets.tolist()) == sorted(expected.tolist())
+
+
+def test_a_late_token_is_predicted_from_half_a_context_at_least():
+    import budget
+    import quality
+
+    made = budget.TransformerLearner(30, [3, 3], budget.Shape(16, 1, 2), quality.RIVALS["Transformer"].recipe(""), 64)
+    for window in made.held_out(some_pieces(150, 97, 200)):
+        assert window.tokens.shape[1] <= 64
+        counted_from = window.mask.int().argmax(dim=1)
+        assert all(first == 0 or first >= 32 for first in counted_from.tolist())
+        assert (counted_from == 0).sum() <= 3
+
+
+def test_nats_do_not_depend_on_how_pieces_are_batched():
+    import budget
+    import quality
+
+    torch.manual_seed(0)
+    made = budget.TransformerLearner(30, [3, 3], budget.Shape(16, 2, 2), quality.RIVALS["Transformer"].recipe(""))
+    pieces = some_pieces(40, 7, 300, 12)
+    alone = [budget.Pieces([piece], np.ones(1)) for piece in pieces.pieces]
+    model = made.model.eval()
+    together = budget.nats_of(made, model, pieces)
+    assert together == pytest.approx(sum(budget.nats_of(made, model, one) for one in alone), rel=1e-5)
+    assert together == pytest.approx(359 * math.log(30) - 4 * math.log(30), rel=0.1)  # untrained: all alike
+
+
+def test_quality_compares_equals_and_both_learn(store):
+    import quality
+
+    said = []
+    tables = quality.run(store, "models", quality.Sizes(seconds=1, seeds=1).small(), said.append)
+    assert [json.loads(text) for text in said] == tables["models"]
+    rows = {row["model"]: row for row in tables["models"]}
+    assert list(rows) == [
+        "back-off n-grams",
+        "LSTM, events and channels",
+        "Transformer, events and channels",
+        "LSTM, events",
+        "Transformer, events",
+    ]
+    untrained = quality.events(store, channels=False).tokens_per_note() * math.log(len(TOKENIZER.vocabulary))
+    for name, row in rows.items():
+        assert 0 < row["test"] < 0.98 * untrained, name
+        assert row["passes"] > 0
+
+
+@pytest.mark.parametrize("channels", [True, False])
+def test_the_shipped_shapes_have_equal_weights(channels):
+    import quality
+
+    sizes = [channel.size for channel in READ] if channels else []
+    counts = {}
+    for name, rival in quality.RIVALS.items():
+        learner = rival.learner(1118, sizes, rival.shape, rival.recipe(""))
+        counts[name] = sum(weight.numel() for weight in learner.model.parameters())
+    assert counts["LSTM"] == pytest.approx(counts["Transformer"], rel=0.1)
+
+
+def test_tokenizers_say_the_same_notes_in_the_same_transpositions(store):
+    pytest.importorskip("miditok", reason="MidiTok is not installed")
+    import quality
+
+    ours, merged = quality.events(store, channels=False), quality.miditok(store, "REMI", merges=64)
+    assert merged.lost == 0  # two voices of one program got programs of their own
+    assert merged.tokens_per_note() < 0.7 * quality.miditok(store, "REMI").tokens_per_note()
+    pairs = zip(ours.draw(5, 0).pieces, merged.draw(5, 0).pieces, strict=True)
+    heard = [(pitches(TOKENIZER.decode(left[0])), pitches(_miditok(merged, right[0]))) for left, right in pairs]
+    assert all(left == right for left, right in heard)
+    moved = {left[0][0] - pitches(duet(48 + number))[0][0] for number, (left, _) in enumerate(heard)}
+    assert len(moved) > 1
+    assert moved <= {-2, -1, 0, 1, 2}
+
+
+def pitches(score: Score) -> list[list[int]]:
+    return [track.notes.numpy()["pitch"].tolist() for track in score.tracks]
+
+
+def _miditok(tokens, ids) -> Score:
+    return tokens.training.tokenizer.decode(ids)
+
+
+def test_what_does_not_come_back_is_counted(tmp_path):
+    pytest.importorskip("miditok", reason="MidiTok is not installed")
+    import quality
+
+    long = score_of(track((0, 13 * 24, 60)), key=(0, 0))  # MidiTok's durations end at 12 quarters
+    store = stored(tmp_path / "store", train=[duet(50)], valid=[duet(51)], test=[long, transpose(long, 2), duet(52)])
+    assert quality.miditok(store, "TSD").lost == 0.5
+
+
+def test_a_budget_is_spent_and_not_more(store):
+    import budget
+    import quality
+
+    tokens, rival = quality.events(store, channels=False), quality.RIVALS["LSTM"]
+    learner = rival.learner(tokens.vocabulary_size, [], budget.Shape(16, 1), rival.recipe(""))
+    trained = budget.train(learner, lambda pass_: tokens.draw(0, pass_), rival.recipe(""), 0.5, 0)
+    assert 0.5 <= trained.seconds < 5
+    assert trained.passes == pytest.approx(trained.tokens / sum(len(ids) - 1 for ids, _ in tokens.draw(0, 0).pieces))
+
+
+def test_training_is_timed_against_a_plain_loop_and_the_machine(store, tmp_path):
+    import train
+
+    facts, results = train.run(store, replace(train.QUICK, lanes=2, window=16, sweep=((2,), (8,)), pieces=4), tmp_path)
+    assert all(math.isfinite(result.median) and result.median > 0 for result in results)
+    names = "\n".join(result.name for result in results)
+    for expected in ("plain nn.LSTM, fp32", "waiting for data, fp32", "two processes over one"):
+        assert expected in names
+    assert all(0 < result.median < 1 for result in results if "waiting" in result.name)
+    text = "\n".join(facts)
+    assert "GFLOP/s" in text
+    assert "fp32, 2 lanes x 8" in text
+    assert "2 processes" in text
+
+
+def test_operations_are_counted_by_weights():
+    import train
+
+    from melody.models import build
+
+    model = build("residual_lstm", 10, [3], hidden_size=4, layers=2)
+    assert train.operations_a_token(model) == 6 * (2 * (16 * 4 + 16 * 4) + 10 * 4)

@@ -1,5 +1,6 @@
 """A drummer's file to a model of drums: heard as hits, whatever lengths and sounds it has, and left as it came."""
 
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ from symusic import Track
 import melody
 from melody.bundle import open_bundle
 from melody.drumkit import FOLD, HIT, as_hits, folded
+from melody.errors import UsageError
 from melody.evaluation.likelihood import nats_per_bar
 from melody.generation import Composer
+from melody.generation.choosing import choose
+from melody.generation.kit import as_one_track, kit_of
 from melody.generation.view import view_of
 from melody.score import GRID, Notes, Score, notes_of, set_notes
 
@@ -112,3 +116,97 @@ def test_options_of_pitch_say_nothing_to_drums(drummer: Composer):
         assert told.messages == (*plain.messages, "without effect on drums: --key, --strict-key and --chords")
     strict = drummer.compose(beat(), seed=1, bars=2, strict_key=True)[0]
     assert strict.messages == ("without effect on drums: --strict-key",)
+
+
+# ---- a kit on several tracks ----------------------------------------------------------------------------------------
+
+
+def on_tracks(score: Score, **drums: tuple[int, ...]) -> Score:
+    """A score of one track of drums with a track for each group of them."""
+    notes = notes_of(score.tracks[0])
+    tracks = [Track(name, 0, True) for name in drums]
+    for track, wanted in zip(tracks, drums.values(), strict=True):
+        set_notes(track, notes.take(np.isin(notes.pitch, wanted)))
+    return primer(*tracks)
+
+
+def divided() -> Score:
+    """The beat, as many programs write it."""
+    return on_tracks(beat(), Kick=(KICK,), Snare=(SNARE,), Hats=(HAT,))
+
+
+def hits_by_track(score: Score, first: int = 0, stop: int = 2**31) -> list[list[int]]:
+    """The drums that each track strikes between two ticks, one for each hit."""
+    notes = [notes_of(track) for track in score.tracks]
+    return [n.pitch[(n.onset >= first) & (n.onset < stop)].tolist() for n in notes]
+
+
+def test_a_kit_on_several_tracks_surprises_the_model_no_more_than_on_one(drummer: Composer):
+    assert nats_per_bar(divided(), drummer.bundle, drummer.engine) == nats_per_bar(
+        beat(), drummer.bundle, drummer.engine
+    )
+
+
+def test_a_kit_on_several_tracks_goes_on_as_one_with_each_drum_on_its_track(drummer: Composer):
+    whole = drummer.compose(beat(), seed=3, bars=2)[0]
+    take = drummer.compose(divided(), seed=3, bars=2)[0]
+    assert take.messages == ("Kick, Snare and Hats: read and continued as one kit",)
+    kick, snare, hats = hits_by_track(take.score, 1920 * BARS)
+    assert sorted(kick + snare + hats) == sorted(hits_by_track(whole.score, 1920 * BARS)[0])
+    assert {KICK} == set(kick)
+    assert {SNARE} == set(snare)
+    assert HAT in hats
+    assert not {KICK, SNARE} & set(hats)  # other drums go to the fullest
+    assert hits_by_track(take.score, 0, 1920 * BARS) == hits_by_track(divided())
+    streamed = list(drummer.stream(divided(), seed=3, bars=2))
+    told = [sorted(note.pitch for note in streamed if note.track == track) for track in range(3)]
+    assert told == [sorted(kick), sorted(snare), sorted(hats)]
+
+
+def test_bars_of_a_kit_are_filled_on_all_its_tracks(drummer: Composer):
+    take = drummer.compose(divided(), seed=1, fill=(2, 3))[0]
+    lines = [0, 1920, 3 * 1920, 2**31]
+    before, new, after = (hits_by_track(take.score, *span) for span in pairwise(lines))
+    assert before == hits_by_track(divided(), *lines[:2])
+    assert after == hits_by_track(divided(), *lines[2:])
+    whole = drummer.compose(beat(), seed=1, fill=(2, 3))[0]
+    assert sorted(chain(*new)) == sorted(hits_by_track(whole.score, 1920, 3 * 1920)[0])
+
+
+def test_a_part_of_a_kit_is_not_composed_alone(drummer: Composer):
+    with pytest.raises(UsageError, match="Kick, Snare and Hats are one kit to the model; name all of them, or none"):
+        drummer.compose(divided(), seed=1, fill=(2, 3), tracks=["Hats"])
+    take = drummer.compose(divided(), seed=1, fill=(2, 3), tracks=["Hats", "Kick", "Snare"])[0]
+    assert take.score == drummer.compose(divided(), seed=1, fill=(2, 3))[0].score
+
+
+def test_who_maps_a_track_of_drums_gets_that_track_continued(drummer: Composer):
+    take = drummer.compose(divided(), seed=1, bars=2, mapping={"Kick": ("Drums",)})[0]
+    kick, snare, hats = hits_by_track(take.score, 1920 * BARS)
+    assert kick
+    assert not snare + hats
+
+
+def test_second_sounds_of_a_drum_go_where_the_drum_is():
+    kit = kit_of(on_tracks(beat(snare=40), Low=(KICK,), High=(40, HAT)))
+    assert kit is not None
+    assert (kit.main, kit.track_of(35), kit.track_of(38), kit.track_of(57)) == (1, 0, 1, 1)
+    assert kit_of(beat()) is None
+
+
+def test_a_kit_on_several_tracks_is_drums_alone_to_the_choice_of_a_model():
+    models = [open_bundle(name) for name in ("chorale", "drums")]
+    choice = choose(divided(), models)
+    assert (choice.bundle.name, choice.reason) == ("drums", choose(beat(), models).reason)
+
+
+def test_a_model_of_several_tracks_of_drums_gets_them_one_by_one(tmp_path: Path):
+    view = view_of(divided(), fake_bundle(tmp_path, drums=True))
+    assert sorted(view.tracks.values()) == [0, 1, 2]
+
+
+def test_hits_of_a_kit_are_all_kept_on_one_track():
+    score = divided()
+    joined = as_one_track(score, kit_of(score))
+    assert [len(track.notes) for track in joined.tracks] == [0, 0, len(beat().tracks[0].notes)]
+    assert len(score.tracks[0].notes)

@@ -1,6 +1,7 @@
 """Learn mine: weights that start from a base, a run that keeps the best, and what a musician gets to read."""
 
 import csv
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ import melody
 from melody.bundle import TrackInfo, open_bundle
 from melody.cli import run
 from melody.corpus import TokenStore
+from melody.drumkit import HIT
 from melody.learning import fine_tune
 from melody.learning.finetune import on_tracks_of, prepare_store
 from melody.learning.train import base_of
@@ -231,6 +233,44 @@ def test_pieces_go_to_the_tracks_of_the_base(inside: Path) -> None:
     crowd = two_tracks(low_first=False)
     crowd.tracks = [*crowd.tracks, crowd.tracks[0].copy()]
     assert on_tracks_of(crowd, WANTED) is None
+
+
+def groove(seed: int) -> Score:
+    """A kit on three tracks, with lengths and second sounds of its own."""
+    generator = np.random.default_rng(seed)
+    score = Score(480)
+    for name, drum in (("Kick", 35), ("Snare", 40), ("Hats", 42)):
+        onset = np.sort(generator.choice(32, 16, replace=False)) * 240
+        columns = (onset, np.full(16, 200 + drum), np.full(16, drum), np.full(16, 90))
+        score.tracks.append(Track(name, 0, True))
+        set_notes(score.tracks[-1], Notes(*(column.astype(np.int64) for column in columns)))
+    return score
+
+
+def test_a_folder_of_drums_becomes_hits_for_a_model_of_hits(tmp_path: Path) -> None:
+    for seed in range(12):
+        melody.write(groove(seed), tmp_path / "mine" / f"{seed}.mid")
+    store = prepare_store(tmp_path / "mine", open_bundle("drums"), tmp_path / "store")
+    split = store.split("train")
+    for number in range(len(split)):
+        score = EventTokenizer().decode(split.piece(number)[0])
+        notes = notes_of(score.tracks[0])
+        assert len(score.tracks) == 1
+        assert len(notes.onset) == 48
+        assert set(notes.duration.tolist()) == {HIT}
+        assert set(notes.pitch.tolist()) == {36, 38, 42}
+    counts = np.array(json.loads((open_bundle("drums").folder / "vocabulary.json").read_text())["counts"])
+    assert (counts[np.unique(split.ids)] > 0).all()  # nothing that the base never saw
+
+
+def test_drums_keep_their_lengths_for_a_model_that_knows_lengths() -> None:
+    wanted = open_bundle("drums").tracks
+    as_they_are, as_hits = (on_tracks_of(quantize(groove(0)), wanted, hits) for hits in (False, True))
+    assert as_they_are is not None
+    assert as_hits is not None
+    assert 40 in notes_of(as_they_are.tracks[0]).pitch
+    assert notes_of(as_they_are.tracks[0]).duration.max() > HIT
+    assert set(notes_of(as_hits.tracks[0]).duration.tolist()) == {HIT}
 
 
 def test_the_store_holds_out_whole_pieces(inside: Path) -> None:

@@ -102,9 +102,17 @@ def test_without_a_network_the_message_says_where_to_get_it(tmp_path: Path, monk
         prepare("lied", tmp_path / "store", local=tmp_path / "nowhere")
 
 
-def test_from_is_for_recipes_with_an_origin(tmp_path: Path) -> None:
+def test_from_is_for_recipes_with_an_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "corpora" / "installed"
+    folder.mkdir(parents=True)
+    lines = (CORPORA / "chorale" / "recipe.yaml").read_text().splitlines()
+    (folder / "recipe.yaml").write_text("\n".join(line for line in lines if re.match("reader|source|licence", line)))
+    with (folder / "recipe.yaml").open("a") as file:
+        file.write("\nname: installed\n")
+    (folder / "split.json").write_text(json.dumps({"train": [], "valid": [], "test": [], "left_out": {}}))
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="comes with music21"):
-        prepare("chorale", tmp_path / "store", local=tmp_path)
+        prepare("installed", tmp_path / "store", local=tmp_path)
     with pytest.raises(UsageError, match="music of your own"):
         prepare(tmp_path, tmp_path / "store", local=tmp_path)
 

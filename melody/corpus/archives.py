@@ -9,9 +9,9 @@ Formats: PKWARE APPNOTE (ZIP), POSIX.1-2001 (pax), RFC 1952, the .xz file format
 
 import bz2
 import contextlib
+import http.client
 import io
 import lzma
-import os
 import re
 import tarfile
 import tempfile
@@ -21,7 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
 
@@ -35,6 +35,7 @@ _BLOCK = 1 << 18
 _MAX_HEADER_BYTES = 1 << 20  # a longer name or comment in a tar is an attack
 _XZ_MEMORY = 256 << 20
 _TIMEOUT_SECONDS = 30
+_SCHEME = "https://"
 
 Wanted = Callable[[str], bool]  # of a path with slashes
 
@@ -233,28 +234,50 @@ def _inflate(file: IO[bytes], output: IO[bytes], unpacker: _Unpacker, target: _T
 
 class _OnlyHttps(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
-        if not newurl.startswith("https://"):
+        if not newurl.startswith(_SCHEME):
             raise urllib.error.URLError(f"redirected to {newurl[:60]}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def fetch(url: str, target: Path) -> Path:
-    """Download an archive into a file. Raises `MelodyError` with the reason: no network, not there, too large."""
-    if not url.startswith("https://"):
+    """Download an archive into a file, whole or not at all.
+
+    Raises `MelodyError` with the reason: no network, not there, cut off, too large.
+    """
+    if not url.startswith(_SCHEME):
         raise MelodyError(f"{url}: only https is fetched")
-    size = 0
     try:
         opener = urllib.request.build_opener(_OnlyHttps)
         with opener.open(url, timeout=_TIMEOUT_SECONDS) as answer, target.open("xb") as output:
-            while block := answer.read(_BLOCK):
-                size += len(block)
-                if size > MAX_ARCHIVE_BYTES:
-                    raise LimitExceeded(f"{url}: more than {MAX_ARCHIVE_BYTES:,} bytes")
-                output.write(block)
-            announced = answer.headers.get("Content-Length")
-    except OSError as error:  # urllib's errors are among them
-        reason = getattr(error, "reason", None) or error
-        raise MelodyError(f"{url}: cannot fetch ({os.fspath(str(reason))})") from error
-    if announced is not None and announced.isdigit() and int(announced) != size:
-        raise MelodyError(f"{url}: cannot fetch (only {size:,} of {int(announced):,} bytes came)")
+            _download(answer, output, url)
+    except BaseException as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, OSError | http.client.HTTPException):  # urllib's errors are among them
+            raise MelodyError(f"{url}: cannot fetch ({_reason(error)})") from error
+        raise
     return target
+
+
+def _download(answer: Any, output: IO[bytes], url: str) -> None:
+    size = 0
+    while block := answer.read(_BLOCK):
+        size += len(block)
+        if size > MAX_ARCHIVE_BYTES:
+            raise LimitExceeded(f"{url}: more than {MAX_ARCHIVE_BYTES:,} bytes")
+        output.write(block)
+    announced = answer.headers.get("Content-Length", "")
+    if announced.isdigit() and int(announced) != size:
+        raise MelodyError(f"{url}: cannot fetch (only {size:,} of {int(announced):,} bytes came)")
+
+
+def _reason(error: OSError | http.client.HTTPException) -> str:
+    """What went wrong, on one line."""
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
+        return "redirected in a circle" if error.code < 400 else f"{error.code} {error.reason}"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the connection broke off"
+    if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
+        return "the answer is no HTTP"
+    inner = getattr(error, "reason", error)  # of a URLError
+    return " ".join(str(getattr(inner, "strerror", None) or inner or type(error).__name__).split())

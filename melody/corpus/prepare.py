@@ -36,6 +36,7 @@ from melody.locks import locked
 from melody.score import Ints
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import STYLES
+from melody.tokens.voices import VoicesTokenizer
 
 if TYPE_CHECKING:
     from melody.tokens.miditok_adapter import MidiTokTokenizer
@@ -58,6 +59,7 @@ class Report:
     shared_clusters: int  # with pieces in more than one split; 0 for a folder
     overlaps: dict[str, str]  # held-out piece -> train piece with which it shares music
     differences: list[str]  # from what the recipe expects
+    remark: str  # of what is not in it, and how to get it; mostly empty
     warnings: list[str]  # where there is too little to learn from
     tokenizer: str
     lossless: float  # share of the pieces that the tokenizer keeps whole
@@ -112,8 +114,9 @@ def prepare(
 
     With `styles` each folder within a folder of music is a style of its own, which a model learns to be asked for.
 
-    The tokens are melody's events, or with `miditok` (REMI, TSD, MMM ...) those of MidiTok, merged to a vocabulary of
-    `bpe` by byte pair encoding where that is given; such a store is for training and comparing.
+    The tokens are melody's events, or those that a recipe names, or with `miditok` (REMI, TSD, MMM ...) those of
+    MidiTok, merged to a vocabulary of `bpe` by byte pair encoding where that is given; such a store is for training and
+    comparing.
 
     `out` is by default ``corpora/NAME/prepared`` for a recipe and ``outputs/stores/NAME`` for a folder; report.html
     and report.json lie there too. `workers` are processes (default: all cores), which joblib carries:
@@ -137,8 +140,8 @@ def prepare(
         if not any(pieces.splits.values()):
             raise MelodyError(f"{source}: no piece could be read{_first_reason(pieces.dropped)}")
         by_folder = styles or (corpus.recipe is not None and corpus.recipe.styles)
-        names = _styles(pieces.splits, source) if by_folder else []
-        tokens, tokenizer, lossless, said = _said(pieces.splits, shards, folder, miditok, bpe)
+        names = _styles(pieces.splits, source, least=2 if styles else 1) if by_folder else []
+        tokens, tokenizer, lossless, said = _said(corpus, pieces.splits, shards, folder, miditok, bpe)
         shards.close()
         report = _report(corpus, folder, found, pieces, tokens, tokenizer.name, lossless, began)
         limits = pitch_limits(pieces.splits["train"], corpus.ranges)
@@ -236,12 +239,21 @@ def _listed(pieces: list[Entry], dropped: list[Dropped], known: PieceList) -> tu
 
 
 def _said(
-    splits: dict[str, list[Entry]], shards: Shards, folder: Path, miditok: str | None, bpe: int | None
-) -> "tuple[Mapping[str, list[Entry]], EventTokenizer | MidiTokTokenizer, float, list[int]]":
+    corpus: Corpus,
+    splits: dict[str, list[Entry]],
+    shards: Shards,
+    folder: Path,
+    miditok: str | None,
+    bpe: int | None,
+) -> "tuple[Mapping[str, list[Entry]], EventTokenizer | VoicesTokenizer | MidiTokTokenizer, float, list[int]]":
     """The splits in the tokens that were asked for, their tokenizer, what share it keeps whole, and further shards."""
-    if miditok is None:
+    tokenizer: VoicesTokenizer | MidiTokTokenizer
+    if miditok is not None:
+        tokenizer = learn_miditok(splits["train"], shards, miditok, bpe)
+    elif corpus.recipe is not None and corpus.recipe.tokens == VoicesTokenizer.name:
+        tokenizer = VoicesTokenizer()
+    else:
         return splits, EventTokenizer(), 1.0, []
-    tokenizer = learn_miditok(splits["train"], shards, miditok, bpe)
     with Shards(folder, _key(tokenizer, "", 0), forgotten=numbers_in(folder)) as said:
         tokens, lossless = retokenized(splits, shards, said, tokenizer)
     return tokens, tokenizer, lossless, said.numbers
@@ -271,6 +283,7 @@ def _report(
         shared_clusters=pieces.shared_clusters,
         overlaps=corpus.pieces.overlaps if corpus.pieces else {},
         differences=found.differences + _differences(counts, notes, expected),
+        remark=corpus.remark,
         warnings=warnings_of(counts, notes, pieces.clusters, [] if corpus.pieces else pieces.dropped),
         tokenizer=tokenizer,
         lossless=lossless,
@@ -339,10 +352,10 @@ def _differences(pieces: dict[str, int], notes: dict[str, int], expected: dict[s
     ]
 
 
-def _styles(splits: Mapping[str, Sequence[Entry]], source: str | os.PathLike[str]) -> list[str]:
+def _styles(splits: Mapping[str, Sequence[Entry]], source: str | os.PathLike[str], least: int) -> list[str]:
     """The folders in which the pieces are. Raises `MelodyError` where they are no styles."""
     names = sorted({style_of(entry.name) for entries in splits.values() for entry in entries})
-    if "" in names or not 2 <= len(names) <= STYLES:
+    if "" in names or not least <= len(names) <= STYLES:
         raise MelodyError(
             f"{source}: --styles wants 2 to {STYLES} folders in it, a style each, and all pieces in these"
         )

@@ -10,8 +10,8 @@ import contextlib
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import melody.errors
-from melody.corpus import drums, folk, lied, pop
+from melody.corpus import drums, folk, hymns, jsb16, lied, pop
 from melody.corpus.archives import fetch, opened
 from melody.corpus.chorale import read_chorale
 from melody.corpus.pieces import ItemReader
@@ -37,9 +37,13 @@ class RecipeReader:
     items: Callable[[Path], list[str]] | None = None  # the items in a folder; None: the pieces of split.json
     wanted: Callable[[str], bool] = lambda _: True  # the files that it needs of an archive, by path
     split: Callable[[Path], dict[str, str]] | None = None  # a published one; None: drawn by cluster
+    name_of: Callable[[str], str] | None = None  # of the piece in an item, where only pieces of split.json are read
+    opened: Callable[[Path], contextlib.AbstractContextManager[Path]] | None = None  # None: a folder or an archive
 
 
-def _read_chorale(item: str, root: Path) -> dict[str, Score | MelodyError]:
+def _read_chorale(item: str, root: Path) -> Mapping[str, Score | MelodyError]:
+    if hymns.is_wanted(item):
+        return hymns.read_hymn(item, root)
     return {item: read_chorale(item)}  # wherever: music21 knows where it is
 
 
@@ -48,12 +52,30 @@ def _ending(*suffixes: str) -> Callable[[str], bool]:
 
 
 READERS = {
-    "chorale": RecipeReader(_read_chorale),
+    "chorale": RecipeReader(_read_chorale, hymns.items, hymns.is_wanted, name_of=hymns.name_of),
     "drums": RecipeReader(drums.read_drums, drums.items, _ending(".mid", ".csv"), drums.official_split),
     "folk": RecipeReader(folk.read_folk, folk.items, folk.is_wanted),
+    "jsb16": RecipeReader(jsb16.read_piece, opened=jsb16.as_folder),
     "lied": RecipeReader(lied.read_lied, lied.items, _ending(".mid", ".mxl")),
     "pop": RecipeReader(pop.read_pop, pop.items, _ending(".mid", ".txt")),
 }
+
+
+class Counts(BaseModel):
+    """How many pieces and notes a split has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    pieces: int
+    notes: int
+
+
+class Addition(BaseModel):
+    """Pieces that a corpus has only where their music is given; without them it is what comes with music21."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    what: str
+    names: str  # how their names begin
+    expected: dict[str, Counts]  # of the whole corpus, with them
 
 
 class Origin(BaseModel):
@@ -64,14 +86,7 @@ class Origin(BaseModel):
     commit: str  # or version
     archive: str  # an https address, fetched where nothing is at hand
     sha256: str = ""  # of the files that are read, as `contents_hash` has it
-
-
-class Counts(BaseModel):
-    """How many pieces and notes a split has."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    pieces: int
-    notes: int
+    addition: Addition | None = None  # None: it holds the whole corpus
 
 
 class Recipe(BaseModel):
@@ -86,6 +101,7 @@ class Recipe(BaseModel):
     ranges: Literal["tracks", "corpus"] = "corpus"  # within which transposition keeps each track, or all of them
     max_shift: int = 6  # semitones
     origin: Origin | None = None  # None: comes with music21
+    tokens: Literal["events", "voices"] = "events"  # in which its store says it
     styles: bool = False  # the first folder in a piece's name is a style that a model may be asked for
     expected: dict[str, Counts] = {}
 
@@ -101,6 +117,14 @@ class PieceList:
     split_of: dict[str, str]
     left_out: dict[str, str]  # name -> reason
     overlaps: dict[str, str]  # held-out piece -> train piece
+
+    def without(self, prefix: str) -> "PieceList":
+        """The list without pieces whose names begin like this."""
+        split_of, left_out = (
+            {name: value for name, value in pieces.items() if not name.startswith(prefix)}
+            for pieces in (self.split_of, self.left_out)
+        )
+        return replace(self, split_of=split_of, left_out=left_out)
 
 
 def recipe_folders() -> dict[str, Path]:
@@ -150,33 +174,45 @@ def source_folder(recipe: Recipe, local: Path | None) -> Iterator[Path]:
     Raises `MelodyError` where it cannot be had, with the line that says where to get it.
     """
     origin = recipe.origin
-    if origin is None:
-        if local is not None:
-            raise UsageError(f"{recipe.name}: comes with music21 (pip install music21); leave --from away")
+    if origin is None and local is not None:
+        raise UsageError(f"{recipe.name}: comes with music21 (pip install music21); leave --from away")
+    if origin is None or (origin.addition is not None and local is None):
         yield Path()
         return
     with contextlib.ExitStack() as stack:
         if local is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="melody-fetch-"))
-            local = _fetched(recipe.name, origin, Path(folder))
+            yield stack.enter_context(_fetched(recipe, origin))
         elif not local.exists():
-            raise MelodyError(f"{local}: not there; {_where(recipe.name, origin)}")
-        yield stack.enter_context(opened(local, READERS[recipe.reader].wanted))
+            raise MelodyError(f"{local}: not there; {where_to_get(recipe.name, origin)}")
+        else:
+            yield stack.enter_context(_opened(recipe, local))
 
 
-def _fetched(name: str, origin: Origin, folder: Path) -> Path:
-    try:
-        return fetch(origin.archive, folder / "archive")
-    except MelodyError as error:
-        raise MelodyError(f"{error}; {_where(name, origin)}") from error
+def _opened(recipe: Recipe, local: Path) -> contextlib.AbstractContextManager[Path]:
+    reader = READERS[recipe.reader]
+    return reader.opened(local) if reader.opened else opened(local, reader.wanted)
 
 
-def _where(name: str, origin: Origin) -> str:
+@contextlib.contextmanager
+def _fetched(recipe: Recipe, origin: Origin) -> Iterator[Path]:
+    with contextlib.ExitStack() as stack:
+        archive = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="melody-fetch-"))) / "archive"
+        try:
+            fetch(origin.archive, archive)
+            folder = stack.enter_context(_opened(recipe, archive))
+        except MelodyError as error:
+            reason = str(error).replace(str(archive), origin.archive)
+            raise MelodyError(f"{reason}; {where_to_get(recipe.name, origin)}") from error
+        yield folder
+
+
+def where_to_get(name: str, origin: Origin) -> str:
+    """What to do for the music of a recipe, as half a sentence."""
     return f"get {origin.repository} ({origin.commit}) and run: melody prepare {name} --from FOLDER_OR_ARCHIVE"
 
 
 def contents_hash(root: Path, items: Sequence[str]) -> str:
     """SHA-256 over names and hashes of files, whatever the folders they lie in; what comes with music21 is left out."""
-    paths = [root / item for item in items if not item.startswith("music21:")]
+    paths = [root / item for item in items if (root / item).is_file()]
     lines = sorted(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in paths)
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -10,7 +10,17 @@ from typing import Literal
 
 from melody.corpus.archives import opened
 from melody.corpus.pieces import SUFFIXES, ItemReader, music_files, read_file
-from melody.corpus.recipe import READERS, PieceList, Recipe, load_pieces, load_recipe, recipe_folders, source_folder
+from melody.corpus.recipe import (
+    READERS,
+    PieceList,
+    Recipe,
+    RecipeReader,
+    load_pieces,
+    load_recipe,
+    recipe_folders,
+    source_folder,
+    where_to_get,
+)
 from melody.errors import MelodyError, UsageError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -35,6 +45,7 @@ class Corpus:
     ngram: int = 6
     ranges: Literal["tracks", "corpus"] = "corpus"
     max_shift: int = 6
+    remark: str = ""  # what a user should know of it before anything is read
 
     @property
     def reader(self) -> str:
@@ -69,12 +80,20 @@ def _from_recipe(folder: Path, local: Path | None) -> Corpus:
     recipe = load_recipe(folder)
     pieces = load_pieces(folder)
     reader = READERS[recipe.reader]
+    root, items, remark = source_folder(recipe, local), reader.items, ""
+    addition = recipe.origin.addition if recipe.origin else None
+    if recipe.origin and addition and local is None:
+        remark = f"without {addition.what}; for them {where_to_get(recipe.name, recipe.origin)}"
+        recipe, pieces, items = recipe.model_copy(update={"origin": None}), pieces.without(addition.names), None
+    elif addition:
+        recipe = recipe.model_copy(update={"expected": addition.expected})
+        items = partial(_listed_and_found, reader=reader, pieces=pieces, prefix=addition.names)
     return Corpus(
         name=recipe.name,
         origin=recipe.name,
-        root=source_folder(recipe, local),
+        root=root,
         sources=_only,
-        items=reader.items or partial(_listed, names=list(pieces.split_of)),
+        items=items or partial(_listed, names=list(pieces.split_of)),
         read=reader.read,
         out=Path("corpora") / recipe.name / "prepared",
         recipe=recipe,
@@ -82,6 +101,7 @@ def _from_recipe(folder: Path, local: Path | None) -> Corpus:
         ngram=recipe.ngram,
         ranges=recipe.ranges,
         max_shift=recipe.max_shift,
+        remark=remark,
     )
 
 
@@ -100,6 +120,14 @@ def _from_folder(path: Path) -> Corpus:
 
 def _listed(_: Path, names: list[str]) -> list[str]:
     return names
+
+
+def _listed_and_found(root: Path, *, reader: RecipeReader, pieces: PieceList, prefix: str) -> list[str]:
+    """What comes with music21, by name, and what of the addition lies in `root`, by path; both as far as listed."""
+    assert reader.items
+    assert reader.name_of
+    found = [item for item in reader.items(root) if reader.name_of(item) in pieces.split_of]
+    return [*(name for name in pieces.split_of if not name.startswith(prefix)), *found]
 
 
 def _only(root: Path) -> Iterator[Source]:

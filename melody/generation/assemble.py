@@ -50,8 +50,16 @@ def placed_notes(task: Task, ids: Sequence[int], bundle: Bundle) -> list[NewNote
     for track, voices in by_track.items():  # voices that meet on one note are one note
         merged = without_overlaps(Notes(*map(np.concatenate, zip(*voices, strict=True))))
         bar = np.searchsorted(lines, merged.onset, side="right")
-        result += [NewNote(track, *map(int, row)) for row in zip(*merged, bar, strict=True)]
+        result += [
+            NewNote(own_track(task, track, int(row[2])), *map(int, row)) for row in zip(*merged, bar, strict=True)
+        ]
     return result
+
+
+def own_track(task: Task, track: int, pitch: int) -> int:
+    """The musician's track of a new note: that of its drum, where a kit lies on several."""
+    kit = task.view.kit if task.view else None
+    return kit.track_of(pitch) if kit and track == kit.main else track
 
 
 def _bar_lines(ids: Sequence[int], bundle: Bundle) -> Ints:
@@ -153,7 +161,9 @@ def _clear(score: Score, task: Task) -> None:
     """Take away what the musician had in the bars that are filled, by where the model saw it begin."""
     lines = task.frame.lines
     start, stop = lines[task.frame.first], lines[task.frame.stop]
-    for index in set(task.frame.tracks.values()):
+    tracks = set(task.frame.tracks.values())
+    kit = task.view.kit if task.view else None
+    for index in tracks.union(kit.tracks if kit and kit.main in tracks else ()):
         notes = notes_of(score.tracks[index])
         onset = rescale(notes.onset, TICKS_PER_QUARTER, GRID)  # as the view has it
         set_notes(score.tracks[index], notes.take((onset < start) | (onset >= stop)))

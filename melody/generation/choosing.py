@@ -13,6 +13,7 @@ from symusic import Track
 from melody import bundle as bundles
 from melody.bundle import Bundle, TrackInfo
 from melody.errors import MelodyError, UsageError
+from melody.generation.kit import as_one_track, kit_of
 from melody.generation.lines import CHORDS_FROM, Line, place_lines
 from melody.generation.mapping import Asked, places_asked
 from melody.generation.matching import misfit, shape_of, voices_of
@@ -118,7 +119,9 @@ def _what_counts(score: Score, with_tracks: Sequence[str], mapping: Asked) -> tu
     names = [track.name for track in score.tracks]
     deciding = [find_track(names, name, "map") for name in mapping] or sources
     drums = all(score.tracks[index].is_drum for index in deciding)
-    tracks = dict(zip(sources, quantize(score).tracks, strict=True))
+    if drums and not mapping:  # several tracks are one kit
+        score = as_one_track(score, kit_of(score))
+    tracks = dict(zip(sounding(score), quantize(score).tracks, strict=True))
     counting = {index: track for index, track in tracks.items() if bool(track.is_drum) == drums}
     around = {find_track(names, name, "with") for name in with_tracks}
     return counting, bool(around) and counting.keys() <= around

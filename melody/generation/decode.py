@@ -31,6 +31,7 @@ from melody.tokens import Reader
 MAX_TOKENS = 1_000_000  # of one take: a bound on run-away pieces, not on music
 TRIES = 9  # attempts to get past a bar in which the veto spoke
 REACH = 4  # bars that a row can go back
+_BLOCK = 256  # tokens of a prefix whose logits are at hand together
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Prefix:
     reader: Reader
     carry: Carry
     logits: NDArray[np.float32]
+    nats: float = 0.0  # of what was read, after the first token, without the grammar
 
 
 @dataclass
@@ -53,11 +55,23 @@ class Continuation:
 def read_prefix(engine: Engine, reader: Reader, ids: Sequence[int]) -> Prefix:
     """Let a fresh reader and the engine read `ids` (at least BOS)."""
     carry = engine.initial_carry(1)
-    logits = np.empty((1, 0), np.float32)
-    for token in ids:
-        reader.read(int(token))
-        logits, carry = engine.step(np.array([token]), reader.context[None], carry)
-    return Prefix(reader, carry, logits[0])
+    nats = 0.0
+    for start in range(0, len(ids), _BLOCK):
+        block = []
+        for token in ids[start : start + _BLOCK]:
+            reader.read(int(token))
+            logits, carry = engine.step(np.array([token]), reader.context[None], carry)
+            block.append(logits[0].copy())
+        nats += _nats(np.stack(block), ids[start + 1 : start + 1 + len(block)])
+    return Prefix(reader, carry, block[-1], nats)
+
+
+def _nats(logits: NDArray[np.float32], targets: Sequence[int]) -> float:
+    """-ln p of the targets (N,) under the first N rows of logits (M, V), all at once: that costs next to nothing."""
+    rows = logits[: len(targets)]
+    top = rows.max(axis=1)
+    chosen = rows[np.arange(len(rows)), targets]
+    return float((np.log(np.exp(rows - top[:, None]).sum(axis=1)) + top - chosen).sum())
 
 
 @dataclass(frozen=True)

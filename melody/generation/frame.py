@@ -17,7 +17,7 @@ import numpy as np
 from melody.bundle import Bundle
 from melody.errors import UsageError
 from melody.generation.fixed import FixedNotes
-from melody.generation.ranges import find_track, named
+from melody.generation.ranges import find_track, listed, named
 from melody.generation.settings import Settings
 from melody.generation.view import View
 from melody.score import GRID, Ints, Notes, Score, bar_length
@@ -111,7 +111,8 @@ def _filled(settings: Settings, primer: Score, view: View) -> Frame:
     if stop > view.bars:
         raise UsageError(f"fill {first + 1}-{stop}: the file ends with bar {view.bars}")
     names = [track.name for track in primer.tracks]
-    wanted = {find_track(names, name, "track") for name in settings.tracks} or set(view.tracks.values())
+    wanted = _kit_as_one({find_track(names, name, "track") for name in settings.tracks}, view, names, "track")
+    wanted = wanted or set(view.tracks.values())
     for track in wanted - set(view.tracks.values()):
         raise UsageError(f"track {named(names, track)}: the model has no place for it; name one of those it continues")
     free = {place: track for place, track in view.tracks.items() if track in wanted}
@@ -128,7 +129,7 @@ def _filled(settings: Settings, primer: Score, view: View) -> Frame:
 def _accompanied(settings: Settings, primer: Score, view: View, bundle: Bundle) -> Frame:
     """The other tracks around those that go on."""
     names = [track.name for track in primer.tracks]
-    wanted = {find_track(names, name, "with") for name in settings.with_tracks}
+    wanted = _kit_as_one({find_track(names, name, "with") for name in settings.with_tracks}, view, names, "with")
     for track in wanted - set(view.tracks.values()):
         raise UsageError(f"with {named(names, track)}: the model has no place for it, or it is empty")
     guides = {place for place, track in view.tracks.items() if track in wanted}
@@ -156,6 +157,16 @@ def _accompanied(settings: Settings, primer: Score, view: View, bundle: Bundle) 
     given = {place: (view.notes[place], 0) for place in guides}
     closes = settings.ending and stop == last
     return Frame(first, stop, closes, others, view.lines, view.meters, fixed, tuple(added), given)
+
+
+def _kit_as_one(wanted: set[int], view: View, names: Sequence[str], option: str) -> set[int]:
+    """The tracks with the main one of a kit for all of it. Raises `UsageError` where a part of the kit is wanted."""
+    if view.kit is None or not wanted.intersection(view.kit.tracks):
+        return wanted
+    if not wanted.issuperset(view.kit.tracks):
+        kit = listed([named(names, track) for track in view.kit.tracks])
+        raise UsageError(f"{option}: {kit} are one kit to the model; name all of them, or none")
+    return wanted.difference(view.kit.tracks) | {view.kit.main}
 
 
 def _bars_until(view: View, places: Collection[int]) -> int:

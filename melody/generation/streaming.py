@@ -9,7 +9,7 @@ for its end; and so do those after it, as notes come in order of onset.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from melody.generation.assemble import NewNote, first_new_grid_tick, junction, loudness
+from melody.generation.assemble import NewNote, first_new_grid_tick, junction, loudness, own_track
 from melody.generation.task import Task
 from melody.generation.view import SCALE
 from melody.tokens import Reader
@@ -26,7 +26,7 @@ def as_they_come(task: Task, tokens: Iterable[int]) -> Iterator[NewNote]:
         if reader.kind == "Duration" and reader.track in task.frame.tracks:  # fixed notes stand there already
             waiting = _together(waiting, _latest(task, reader, offset))
         now = reader.tick * SCALE + offset
-        while waiting and (voices[waiting[0].track] == 1 or waiting[0].onset + waiting[0].duration <= now):
+        while waiting and (voices[waiting[0].track] < 2 or waiting[0].onset + waiting[0].duration <= now):
             yield waiting.pop(0)
     yield from waiting
 
@@ -37,7 +37,8 @@ def _latest(task: Task, reader: Reader, offset: int) -> NewNote:
     assert note is not None
     velocity = int(loudness(task, track, VELOCITIES[reader.velocity[track]]))
     onset = note.onset * SCALE + offset
-    return NewNote(task.frame.tracks[track], onset, note.duration * SCALE, note.pitch, velocity, reader.bar + 1)
+    own = own_track(task, task.frame.tracks[track], note.pitch)
+    return NewNote(own, onset, note.duration * SCALE, note.pitch, velocity, reader.bar + 1)
 
 
 def _together(waiting: Sequence[NewNote], new: NewNote) -> list[NewNote]:

@@ -24,6 +24,7 @@ from melody.generation.rules import Free, InOrder, Room, Rule
 from melody.generation.settings import Settings
 from melody.generation.steering import chord_tones, no_repeat
 from melody.generation.styles import style_rules
+from melody.generation.surprise import strangeness
 from melody.generation.view import Seen, View, empty_start, own_line, view_of
 from melody.key import Key, estimate_key, parse_key
 from melody.score import GRID, TICKS_PER_QUARTER, Notes, Score, most_at_once, resample, tempo_bin
@@ -51,6 +52,7 @@ class Task:
     key: Key | None  # of the new music, where one is asked for or the primer has one
     chords: list[Span]  # asked for, in ticks of the grid
     idle: tuple[str, ...] = ()  # options that say nothing to drums
+    strange: str = ""  # what to say where the model does not know such music
 
     @property
     def track_of(self) -> Mapping[int, int]:
@@ -69,7 +71,8 @@ class Task:
         scale = (f"new pitches from the scale of {self.key.name}",) if self.key and unasked else ()
         marked = ("chords from the markers of the primer",) if self.chords and not self.settings.chords else ()
         idle = (f"without effect on drums: {listed(self.idle)}",) if self.idle else ()
-        return (*(self.view.messages if self.view else ()), *scale, *marked, *idle)
+        strange = (self.strange,) if self.strange else ()
+        return (*(self.view.messages if self.view else ()), *scale, *marked, *idle, *strange)
 
 
 def make_ready(bundle: Bundle, engine: Engine, primer: Score | None, settings: Settings, told: bool = True) -> Task:
@@ -106,7 +109,9 @@ def make_ready(bundle: Bundle, engine: Engine, primer: Score | None, settings: S
         given = _given_lines(settings, frame)
         prefix.reader = CopyReader(prefix.reader, bundle.originality, settings.max_copy_bars, given)
     rules = _rules(settings, view, frame, asked, rooms, chords, bundle)
-    return Task(settings, primer, view, frame, prefix, ids, rules, rooms, key, chords, idle)
+    names = [track.name for track in primer.tracks] if primer is not None else []
+    strange = strangeness(prefix.nats, ids, view, bundle, names) if view else ""
+    return Task(settings, primer, view, frame, prefix, ids, rules, rooms, key, chords, idle, strange)
 
 
 def _drums_alone(settings: Settings, view: View | None, bundle: Bundle) -> bool:

@@ -14,8 +14,10 @@ from symusic import KeySignature, Tempo, Track
 from melody.bundle import Bundle, TrackInfo
 from melody.drumkit import HIT, as_hits, folded
 from melody.errors import MelodyError
+from melody.generation.kit import Kit, as_one_track, kit_for
 from melody.generation.lines import place_lines
 from melody.generation.mapping import Asked, places_asked
+from melody.generation.ranges import listed, named
 from melody.key import Key, estimate_key, key_of_signature
 from melody.score import (
     GRID,
@@ -51,6 +53,7 @@ class View:
     key: Key
     last_key: Key  # in force at the end
     messages: list[str]
+    kit: Kit | None = None  # where drums of several tracks go to one of the model's
 
     @property
     def bars(self) -> int:
@@ -64,6 +67,8 @@ def view_of(primer: Score, bundle: Bundle, mapping: Asked | None = None, own_dru
     `mapping` says of some tracks where they go; `UsageError` where they cannot. A model that knows drums as hits sees
     them so; with `own_drums` each keeps the sound it has.
     """
+    kit = None if mapping else kit_for(primer, bundle.tracks)
+    primer = as_one_track(primer, kit)
     quantized = quantize(primer)
     sources = sounding(primer)
     asked = {sources.index(track): places for track, places in places_asked(mapping or {}, primer, bundle).items()}
@@ -94,8 +99,8 @@ def view_of(primer: Score, bundle: Bundle, mapping: Asked | None = None, own_dru
     bar_meters = _meters_of_bars(quantized, lines)
     ids = _ids_of(view, bar_meters, bundle)
     tracks = {place: sources[line.track] for place, line in placed.items()}
-    messages = _messages(primer, sources, list(tracks.values()))
-    return View(ids, tracks, parts, view, loudness, lines, bar_meters, key, last_key, messages)
+    messages = _messages(primer, sources, list(tracks.values()), kit)
+    return View(ids, tracks, parts, view, loudness, lines, bar_meters, key, last_key, messages, kit)
 
 
 def _hits_until(end: int, notes: Notes) -> Notes:
@@ -140,9 +145,12 @@ def _meters_of_bars(score: Score, lines: Ints) -> list[tuple[int, int]]:
     return [changes[place][1:] for place in at.tolist()]
 
 
-def _messages(primer: Score, sources: Sequence[int], used: Sequence[int]) -> list[str]:
+def _messages(primer: Score, sources: Sequence[int], used: Sequence[int], kit: Kit | None) -> list[str]:
     """What becomes of tracks that are not continued one for one."""
     messages = []
+    if kit:
+        names = listed([named([track.name for track in primer.tracks], track) for track in kit.tracks])
+        messages.append(f"{names}: read and continued as one kit")
     for index in sources:
         name = primer.tracks[index].name or f"track {index + 1}"
         if index not in used:

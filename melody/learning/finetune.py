@@ -20,9 +20,12 @@ from melody.config import TrainConfig, changed, check_config
 from melody.corpus import TokenStore, prepare
 from melody.corpus.duplicates import clusters, draw_split, interval_grams
 from melody.corpus.store import StoredPiece, write_store
+from melody.drumkit import as_hits, folded
 from melody.errors import MelodyError
 from melody.files import refuse_overwrite
+from melody.generation.kit import as_one_track, kit_for
 from melody.generation.lines import place_lines
+from melody.generation.view import Seen, sounding
 from melody.learning.export import export_run
 from melody.learning.train import RUNS, WEIGHTS, train_run
 from melody.score import GRID, Score, note_count, set_notes
@@ -133,7 +136,8 @@ def prepare_store(music: Path, base: Bundle, out: Path) -> TokenStore:
         report = prepare(music, Path(folder) / "store")
         store = TokenStore.open(report.folder)
         read = [piece for split in store.splits for piece in _pieces(store, split)]
-    fitted = {name: (on_tracks_of(score, base.tracks), shifts) for name, score, shifts in read}
+    hits = Seen(base).hits_alone
+    fitted = {name: (on_tracks_of(score, base.tracks, hits), shifts) for name, score, shifts in read}
     scores = {name: (score, shifts) for name, (score, shifts) in fitted.items() if score is not None}
     misfits = {f"other tracks than those of {base.name}": len(read) - len(scores)}
     if len(scores) < LEAST_PIECES:
@@ -156,10 +160,14 @@ def _pieces(store: TokenStore, name: str) -> list[tuple[str, Score, tuple[int, i
     return [(own, tokenizer.decode(split.piece(i)[0]), shifts[i]) for i, own in enumerate(split.names)]
 
 
-def on_tracks_of(score: Score, wanted: Sequence[TrackInfo]) -> Score | None:
-    """A quantised score on a model's tracks; None where the model has no place for one of its tracks."""
+def on_tracks_of(score: Score, wanted: Sequence[TrackInfo], hits: bool = False) -> Score | None:
+    """A quantised score on a model's tracks; None where the model has no place for one of its tracks.
+
+    A kit on several tracks is one; with `hits` its notes are hits, as a base has them that learned hits alone.
+    """
+    score = as_one_track(score, kit_for(score, wanted))
     placed = place_lines(score.tracks, wanted)
-    if {line.track for line in placed.values()} != set(range(len(score.tracks))):
+    if {line.track for line in placed.values()} != set(sounding(score)):
         return None
     result = Score(GRID)
     for events in ("time_signatures", "key_signatures", "tempos"):
@@ -167,7 +175,10 @@ def on_tracks_of(score: Score, wanted: Sequence[TrackInfo]) -> Score | None:
     for place, info in enumerate(wanted):
         result.tracks.append(Track("", 0 if info.drums else info.program, info.drums))
         if place in placed:
-            set_notes(result.tracks[-1], placed[place].notes)
+            notes = placed[place].notes
+            if info.drums and hits:
+                notes = as_hits(notes._replace(pitch=folded(notes.pitch)))
+            set_notes(result.tracks[-1], notes)
     return result
 
 
