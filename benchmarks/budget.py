@@ -28,6 +28,7 @@ from transformer import Transformer
 from melody.config import OptimizerConfig
 from melody.models import build
 from melody.models import carry as carries
+from melody.models.intervals import IntervalView
 from melody.training.devices import bf16_works
 from melody.training.lanes import Lanes, Piece, Window
 from melody.training.loss import cross_entropy
@@ -84,11 +85,19 @@ class Learner(Protocol):
 class LSTMLearner:
     """The residual LSTM, as it is trained in melody."""
 
-    def __init__(self, vocabulary_size: int, channel_sizes: Sequence[int], shape: "Shape", recipe: Recipe) -> None:
+    def __init__(
+        self,
+        vocabulary_size: int,
+        channel_sizes: Sequence[int],
+        shape: "Shape",
+        recipe: Recipe,
+        intervals: IntervalView | None = None,
+    ) -> None:
         self.model = build(
             "residual_lstm",
             vocabulary_size,
             channel_sizes,
+            intervals=intervals,
             hidden_size=shape.width,
             layers=shape.layers,
             dropout=recipe.dropout,

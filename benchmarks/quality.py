@@ -9,7 +9,8 @@ the end included and the beginning given, over the notes of the quantised scores
 no model is told the plan (length, key) that melody's own evaluation gives: all it is told follows from the tokens so
 far.
 
-- models: the LSTM and the Transformer, each with the context channels and with tokens alone, and back-off n-grams;
+- models: the LSTM and the Transformer, each with all context channels, without what is recalled, and with tokens alone;
+  the LSTM with intervals too, as the shipped models are; and back-off n-grams;
 - tokenizers: the LSTM on tokens alone, in melody's events and in MidiTok's REMI and TSD, each also merged by byte pairs
   (BPE) that it learned from transposed training pieces. Where tracks share a program, MidiTok would make them one: so
   they get programs of their own before. What still does not come back is counted as lost;
@@ -170,9 +171,15 @@ class Said:
         return Pieces([self.shifted(piece, 0) for piece in range(len(self.scores))], self.notes)
 
 
-def events(store: TokenStore, channels: bool) -> Tokens:
-    """A store in melody's events, with the channels that follow from what has been read, or with tokens alone."""
-    tokenizer, told = EventTokenizer(), len(READ) if channels else 0
+# What beside the tokens is told, as the first of melody's channels.
+ALONE, WITH_CHANNELS, WITH_RECALL = 0, len(READ), len(CHANNELS)
+NAMES = {ALONE: "events", WITH_CHANNELS: "events and channels", WITH_RECALL: "events, channels and recall"}
+WIDEST = 36  # semitones of the shipped models' intervals
+
+
+def events(store: TokenStore, told: int) -> Tokens:
+    """A store in melody's events, with so many of the channels that follow from what has been read."""
+    tokenizer = EventTokenizer()
 
     def source(split: str, moves: bool) -> Told:
         pieces = store.split(split)
@@ -183,9 +190,8 @@ def events(store: TokenStore, channels: bool) -> Tokens:
     for split in ("train", *HELD_OUT):
         still, chance = source(split, moves=False), np.random.default_rng(0)
         plain[split] = Pieces([still.fetch(piece, chance) for piece in range(len(still.notes))], still.notes)
-    name = "events and channels" if channels else "events"
     sizes = [channel.size for channel in CHANNELS[:told]]
-    return Tokens(name, len(tokenizer.vocabulary), sizes, source("train", moves=True), plain)
+    return Tokens(NAMES[told], len(tokenizer.vocabulary), sizes, source("train", moves=True), plain)
 
 
 def miditok(store: TokenStore, kind: str, merges: int = 0) -> Tokens:
@@ -229,17 +235,22 @@ Row = dict[str, Any]
 
 
 def models(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
-    """Rows of both models, with channels and without, and of the n-grams."""
-    told, alone = events(store, channels=True), events(store, channels=False)
-    yield _count_row("back-off n-grams", alone)
-    for tokens in (told, alone):
+    """Rows of both models, with channels and without, of the LSTM with intervals, and of the n-grams."""
+    yield _count_row("back-off n-grams", events(store, ALONE))
+    for told in (WITH_RECALL, WITH_CHANNELS, ALONE):
+        tokens = events(store, told)
         for name, rival in sizes.rivals.items():
             yield _row(f"{name}, {tokens.name}", tokens, rival, rival.recipe(store.name), sizes)
+        if told == WITH_RECALL:
+            rival = sizes.rivals["LSTM"]
+            shipped = replace(rival, learner=partial(LSTMLearner, intervals=EventTokenizer().intervals(WIDEST)))
+            name = f"LSTM with intervals, {tokens.name}"
+            yield _row(name, tokens, shipped, rival.recipe(store.name), sizes)
 
 
 def tokenizers(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
     """Rows of the LSTM on tokens alone, for each tokenizer."""
-    said = [partial(events, store, channels=False)]
+    said = [partial(events, store, ALONE)]
     said += [partial(miditok, store, kind, merges) for merges in (0, sizes.merges) for kind in ("REMI", "TSD")]
     for make in said:
         tokens, rival = make(), sizes.rivals["LSTM"]
@@ -251,7 +262,7 @@ def tokenizers(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
 
 def tuning(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
     """Rows of what was tried for either model."""
-    tokens = events(store, channels=True)
+    tokens = events(store, WITH_CHANNELS)
     for name, rival in sizes.rivals.items():
         for values in product(*rival.tried.values()):
             changes = dict(zip(rival.tried, values, strict=True))

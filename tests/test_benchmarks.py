@@ -278,12 +278,15 @@ def test_quality_compares_equals_and_both_learn(store):
     rows = {row["model"]: row for row in tables["models"]}
     assert list(rows) == [
         "back-off n-grams",
+        "LSTM, events, channels and recall",
+        "Transformer, events, channels and recall",
+        "LSTM with intervals, events, channels and recall",
         "LSTM, events and channels",
         "Transformer, events and channels",
         "LSTM, events",
         "Transformer, events",
     ]
-    untrained = quality.events(store, channels=False).tokens_per_note() * math.log(len(TOKENIZER.vocabulary))
+    untrained = quality.events(store, quality.ALONE).tokens_per_note() * math.log(len(TOKENIZER.vocabulary))
     for name, row in rows.items():
         assert 0 < row["test"] < 0.98 * untrained, name
         assert row["passes"] > 0
@@ -305,7 +308,7 @@ def test_tokenizers_say_the_same_notes_in_the_same_transpositions(store):
     pytest.importorskip("miditok", reason="MidiTok is not installed")
     import quality
 
-    ours, merged = quality.events(store, channels=False), quality.miditok(store, "REMI", merges=64)
+    ours, merged = quality.events(store, quality.ALONE), quality.miditok(store, "REMI", merges=64)
     assert merged.lost == 0  # two voices of one program got programs of their own
     assert merged.tokens_per_note() < 0.7 * quality.miditok(store, "REMI").tokens_per_note()
     pairs = zip(ours.draw(5, 0).pieces, merged.draw(5, 0).pieces, strict=True)
@@ -337,7 +340,7 @@ def test_a_budget_is_spent_and_not_more(store):
     import budget
     import quality
 
-    tokens, rival = quality.events(store, channels=False), quality.RIVALS["LSTM"]
+    tokens, rival = quality.events(store, quality.ALONE), quality.RIVALS["LSTM"]
     learner = rival.learner(tokens.vocabulary_size, [], budget.Shape(16, 1), rival.recipe(""))
     trained = budget.train(learner, lambda pass_: tokens.draw(0, pass_), rival.recipe(""), 0.5, 0)
     assert 0.5 <= trained.seconds < 5

@@ -32,7 +32,14 @@ from tests.test_learning import tune
 from tests.tiny_bundle import VOICES, tiny_files, tiny_weights, write_bundle
 
 WANTED = [TrackInfo(*voice) for voice in VOICES]
-QUICK = ["threads=1", "tensorboard=false", "max_passes=3", "optimizer.learning_rate=0.02", "evaluation.every=1"]
+QUICK = [
+    "precision=32-true",
+    "threads=1",
+    "tensorboard=false",
+    "max_passes=3",
+    "optimizer.learning_rate=0.02",
+    "evaluation.every=1",
+]
 
 
 @pytest.fixture(scope="module")

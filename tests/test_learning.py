@@ -168,14 +168,17 @@ def test_a_style_that_was_learned_can_be_asked_for(tmp_path: Path):
     ]
     steps += ["optimizer.learning_rate=0.02", "model.attention=null", "model.hidden_size=32"]
     assert run(["train", str(tmp_path / "tunes.yaml"), *steps, "--run", str(tmp_path / "run")]) == 0
-    assert run(["export", str(tmp_path / "run"), "--out", str(tmp_path / "bundle"), "--samples", "1"]) == 0
+    export = ["export", str(tmp_path / "run"), "--out", str(tmp_path / "bundle"), "--samples", "1"]
+    assert run([*export, "default_style=middle"]) == 1
+    assert run([*export, "default_style=low"]) == 0
     composer = melody.load(tmp_path / "bundle")
     height = {
         style: np.mean(
             [notes_of(t.score.tracks[0]).pitch.mean() for t in composer.compose(seed=1, takes=4, style=style)]
         )
-        for style in ("high", "low")
+        for style in ("high", "low", None)
     }
     assert height["high"] > height["low"] + 12
+    assert height[None] == height["low"]
     with pytest.raises(UsageError, match="tunes knows high, low"):
         composer.compose(style="middle")
