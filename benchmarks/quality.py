@@ -69,14 +69,14 @@ RIVALS = {
     "LSTM": Rival(
         LSTMLearner,
         Shape(256, 3),
-        {"": Recipe(3e-3, 0.1, 0.1)},
-        {"learning_rate": (2e-3, 4e-3, 8e-3), "dropout": (0.1, 0.25)},
+        {"": Recipe(6e-3, 0.1, 0.1)},
+        {"learning_rate": (3e-3, 6e-3, 9e-3), "dropout": (0.1, 0.25)},
     ),
     "Transformer": Rival(
         TransformerLearner,
         Shape(256, 2, 4),
-        {"": Recipe(2e-3, 0.1)},
-        {"learning_rate": (1e-3, 2e-3, 4e-3), "dropout": (0.1, 0.25)},
+        {"": Recipe(1e-3, 0.1)},
+        {"learning_rate": (5e-4, 1e-3, 2e-3), "dropout": (0.1, 0.25)},
     ),
 }
 

@@ -32,7 +32,8 @@ from melody.foreign import SETTINGS, check_index, check_settings, check_weights,
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from melody.engine.step_graph import StepWeights, build_step_graph  # noqa: E402
+from melody.engine.step_graph import Intervals, StepWeights, build_step_graph  # noqa: E402
+from melody.tokens.intervals import IntervalView  # noqa: E402
 
 SLACK_BYTES = 6 * 2**20  # what Python's allocator and the tokenizer's tables take anyway
 FILES = tiny_files()
@@ -371,7 +372,10 @@ def small_graph() -> bytes:
     """A step graph of eight tokens: little but structure, for a fuzzer to find."""
     generator = np.random.default_rng(0)
     floats = [generator.normal(size=shape).astype(np.float32) for shape in ((8, 16), (3, 16), (64, 32), (64,), (8,))]
-    return build_step_graph(StepWeights(floats[0], [floats[1]], [(floats[2], floats[3])], floats[4]))
+    view = IntervalView(np.array([[2, 3, 4]]), (0,), (np.arange(9).reshape(3, 3) % 8,), 7)
+    intervals = Intervals((generator.normal(size=(7, 16)).astype(np.float32), np.zeros(7, np.float32)), view)
+    layers = [(floats[2], floats[3])]
+    return build_step_graph(StepWeights(floats[0], [floats[1]], layers, floats[4], intervals=intervals))
 
 
 GRAPH = small_graph()
