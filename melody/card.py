@@ -49,7 +49,7 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
 
 
 def _command(settings: Mapping[str, Any]) -> str:
-    if settings.get("base"):
+    if settings.get("base") and "/" in settings["corpus"]:  # a folder of the user's own, and no recipe
         return f"melody train FOLDER --from {settings['base']['name']} name={settings['name']}"
     return f"melody train configs/{settings['name']}.yaml"
 

@@ -105,6 +105,8 @@ def check_settings(settings: Any, format_: int, tokenizer: Mapping[str, Any]) ->
     for name, fits in SETTINGS.items():
         if name in settings and not fits(settings[name]):
             raise ValueError(f"{name} is {_shortened(settings[name])}, which melody cannot take")
+    if (style := settings.get("default_style")) is not None and style not in settings.get("styles", []):
+        raise ValueError(f"default_style is {_shortened(style)}, which is none of its styles")
     if settings["tokenizer"] != tokenizer:
         raise ValueError(f"its tokenizer is {_shortened(settings['tokenizer'])}, not melody's own")
 
@@ -177,7 +179,7 @@ def _is_model(model: Any) -> bool:
 
 def _is_option(key: str, value: Any) -> bool:
     if key in MOST_OF:
-        return _is_count(value, MOST_OF[key], 1)
+        return _is_count(value, MOST_OF[key], 1) or (value is None and key == "intervals")
     if isinstance(value, dict):
         return all(not isinstance(v, dict) and _is_option(k, v) for k, v in value.items())
     return value is None or isinstance(value, bool) or _is_text(value) or _is_number(value, 0, MOST_OF_ANY)
@@ -197,7 +199,7 @@ def _is_originality(value: Any) -> bool:
     return _is_list(rows, lambda row: _is_text(row, r"(\d{1,9}/\d{1,9}( |$))*"), MOST_VALUES)
 
 
-MOST_OF = {"hidden_size": 8192, "layers": 64}
+MOST_OF = {"hidden_size": 8192, "layers": 64, "intervals": 127}
 MOST_OF_ANY = 65_536  # of whatever else a model counts: heads, states of memory
 NAME, HASH = r"[A-Za-z0-9][\w.-]{0,99}", r"[0-9a-f]{64}"
 TRACK: dict[str, Callable[[Any], bool]] = {
@@ -219,6 +221,7 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
     "tempo_qpm": lambda value: _is_number(value, 4, 1000),
     "style_rules": lambda value: _is_list(value, _is_text, 100),
     "styles": lambda value: _is_list(value, _is_text, 15),
+    "default_style": lambda value: value is None or _is_text(value),
     "density_limits": lambda value: _is_list(value, lambda limit: _is_number(limit, 0, 1e9), 2) and len(value) == 2,
     "originality": _is_originality,
     "description": _is_text,

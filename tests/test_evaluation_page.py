@@ -144,13 +144,13 @@ def test_histograms_count_notes() -> None:
 )
 def test_last_chords_are_told_apart(monkeypatch: pytest.MonkeyPatch, pitches: tuple[int, ...], kind: str) -> None:
     monkeypatch.setattr("melody.evaluation.endings.estimate_key", lambda score: melody.key.Key(0, "major"))
-    found = endings_of([chord(*pitches), Score(480)])
+    found = endings_of([chord(*pitches), Score(480)], single=False)
     assert {name for name, share in found.items() if share} == {kind, ON_A_STRONG_BEAT}
-    assert endings_of([chord(*pitches, quarters=3)])[ON_A_STRONG_BEAT] == 0
+    assert endings_of([chord(*pitches, quarters=3)], single=False)[ON_A_STRONG_BEAT] == 0
 
 
 def test_last_notes_of_single_lines_are_told_apart() -> None:
-    assert list(endings_of([piece(1, "folk")])) == [
+    assert list(endings_of([piece(1, "folk")], single=True)) == [
         *("the tonic", "its third", "its fifth", "another note"),
         ON_A_STRONG_BEAT,
     ]

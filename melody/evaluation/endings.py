@@ -20,27 +20,27 @@ DOMINANT = {2, 5, 7, 11}  # semitones above the tonic: V, V7 and vii
 TONIC = tuple(Key(0, mode).triad for mode in ("major", "minor"))
 
 
-def endings_of(scores: Sequence[Score]) -> dict[str, float]:
-    """The share of scores with each kind of last chord, or of last note where a score is a single line.
+def endings_of(scores: Sequence[Score], single: bool) -> dict[str, float]:
+    """The share of scores with each kind of last chord, or of last note where the music is of single lines.
 
     The last entry is the share of those whose bass gets to its last note on a strong beat. Scores without notes are
     left out.
     """
-    ends = [end for score in scores if (end := _ending(score))]
-    kinds = NOTES if any(kind in NOTES for kind, _ in ends) else CHORDS
+    ends = [end for score in scores if (end := _ending(score, single))]
+    kinds = NOTES if single else CHORDS
     count = max(1, len(ends))
     shares = {kind: sum(kind == one for one, _ in ends) / count for kind in kinds}
     return shares | {ON_A_STRONG_BEAT: sum(strong for _, strong in ends) / count}
 
 
-def _ending(score: Score) -> tuple[str, bool] | None:
+def _ending(score: Score, single: bool) -> tuple[str, bool] | None:
     lines = voices(score)
     if not lines:
         return None
     tonic = estimate_key(score).tonic
     last = [int(pitch - tonic) % 12 for pitch in slices(lines).pitch[-1] if pitch != REST]  # from the highest voice
     strong = is_strong_beat(score, int(lines[-1].onset[-1]))
-    return (_note(last[0]) if len(lines) == 1 else _chord(last)), strong
+    return (_note(last[0]) if single and last else _chord(last)), strong
 
 
 def _note(degree: int) -> str:

@@ -179,7 +179,8 @@ def _three_digits(value: float) -> str:
 def _endings(found: Evaluation, sides: Sequence[Side]) -> str:
     if SHARES["tonic_cadence"] not in {row["statistic"] for row in found.statistics}:
         return ""
-    ends = [endings_of(side.pieces.scores) for side in sides]
+    single = sides[-1].pieces.voices == 1  # as the held-out pieces, though one voice alone may sound in a sample
+    ends = [endings_of(side.pieces.scores, single) for side in sides]
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("last", *(side.name for side in sides)))
     lines = "".join(
         f'<tr><th scope="row">{escape(kind)}</th>' + "".join(f"<td>{one[kind]:.0%}</td>" for one in ends) + "</tr>"

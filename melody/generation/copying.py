@@ -54,7 +54,7 @@ class CopyReader(Reader):
         """`given` are tracks whose new notes are the musician's: they are not watched."""
         for name in Reader.__slots__:
             setattr(self, name, getattr(reader, name))
-        self.context = reader.context.copy()
+        self.context, self.recall = reader.context.copy(), reader.recall.copy()
         self.index = index
         self.max_bars = max_bars
         self.given = given

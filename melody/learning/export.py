@@ -16,7 +16,7 @@ from melody.corpus import Split, TokenStore, open_store, shift_tables
 from melody.corpus.wishes import density_limits
 from melody.errors import MelodyError
 from melody.files import fresh_folder, refuse_overwrite
-from melody.learning.stores import tokenizer_of
+from melody.learning.stores import check_style, tokenizer_of
 from melody.originality import Index, build, counts
 from melody.score import Score, most_at_once, notes_of
 from melody.tokens import EventTokenizer
@@ -73,6 +73,7 @@ def _fill(
             f"{tokenizer.name}: its grammar is not melody's; such a model is for comparison, not a bundle"
         )
     style_rules(config.style_rules, tokenizer.vocabulary, [0])  # refuses unknown ones
+    check_style(config.default_style, store)
     step = step_of(weights, config)
     (folder / "step.onnx").write_bytes(build_step_graph(step))
     if fp32:
@@ -95,7 +96,7 @@ def _fill(
         "licence": config.licence,
         "corpus": config.corpus,
         "tempo_qpm": config.tempo_qpm,
-        "default_style": _known_style(config.default_style, store),
+        "default_style": config.default_style,
         "style_rules": list(config.style_rules),
         "density_limits": density_limits(store.split("train")),
         "styles": store.styles,
@@ -113,12 +114,6 @@ def _fill(
         settings["base"] = _base(open_bundle(config.base), store, info)
     _write_settings(folder, settings)
     _evaluate_and_describe(folder, settings, store, samples)
-
-
-def _known_style(style: str | None, store: TokenStore) -> str | None:
-    if style is not None and style not in store.styles:
-        raise MelodyError(f"default_style {style}: {store.name} has {', '.join(store.styles) or 'no styles'}")
-    return style
 
 
 def step_of(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig) -> "StepWeights":

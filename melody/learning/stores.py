@@ -19,6 +19,15 @@ def tokenizer_of(store: TokenStore) -> "EventTokenizer | VoicesTokenizer | MidiT
     return tokenizer
 
 
+def check_style(style: str | None, store: TokenStore) -> None:
+    """Raise `MelodyError` where a model's default style is none of its corpus."""
+    if style is not None and style not in store.styles:
+        raise MelodyError(
+            f"default_style {style}: {store.folder} has {', '.join(store.styles) or 'no styles'}; "
+            "prepare it again with --force, or leave default_style out"
+        )
+
+
 def _made_of(config: dict[str, Any]) -> "EventTokenizer | VoicesTokenizer | MidiTokTokenizer":
     if config.get("name") == EventTokenizer.name:
         return EventTokenizer(**config)

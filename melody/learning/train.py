@@ -10,7 +10,7 @@ from melody.corpus import AugmentedSource, open_store, shift_tables
 from melody.corpus.wishes import Wishes, density_limits
 from melody.errors import MelodyError
 from melody.learning.sample import Sampling
-from melody.learning.stores import tokenizer_of
+from melody.learning.stores import check_style, tokenizer_of
 from melody.tokens import EventTokenizer
 from melody.tokens.voices import VoicesTokenizer
 
@@ -37,6 +37,7 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     train = _trainer()
     store = open_store(config.corpus)
     tokenizer = tokenizer_of(store)
+    check_style(config.default_style, store)
     train_split, valid_split = store.split("train"), store.split("valid")
     if not len(valid_split):
         raise MelodyError(f"{store.folder}: no piece is held out to validate with; training wants three or more pieces")

@@ -62,8 +62,11 @@ def _run(folder: Path) -> Trained:
     except ImportError as error:
         raise MelodyError(f"{folder}: to ask a run needs {error.name}: pip install 'melody[train]'") from error
     weights, info = load_best(folder)
-    model, run = check_config(info["config"], folder).model, info["run"]
-    tokenizer = _tokenizer(folder, run)
+    try:
+        model, run = check_config(info["config"], folder).model, info["run"]
+        tokenizer = _tokenizer(folder, run)
+    except (KeyError, TypeError) as error:
+        raise UnreadableFile(f"{folder}: its best checkpoint does not say what it was trained on") from error
     intervals = tokenizer.intervals(model.intervals)
     net = build(model.name, run["vocabulary_size"], run["channel_sizes"], intervals=intervals, **model.options())
     try:
@@ -80,4 +83,7 @@ def _tokenizer(folder: Path, run: dict[str, Any]) -> EventTokenizer | VoicesToke
         known = [channel.size for channel in tokenizer.channels[: len(sizes)]]
         if sizes and (len(tokenizer.vocabulary), known) == (run["vocabulary_size"], sizes):
             return tokenizer
-    raise MelodyError(f"{folder}: has learned other tokens than melody's events or voices, such as MidiTok's")
+    raise MelodyError(
+        f"{folder}: has learned other tokens than melody's events or voices, such as MidiTok's, or those of an earlier "
+        "version; train it again"
+    )

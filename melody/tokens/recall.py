@@ -4,8 +4,10 @@ Where the last `LEAST` tokens have stood before in this piece, `recalled` is 1 +
 tells how long the two passages have agreed, `times` how often these tokens have stood in all, `ago` how long ago: a
 phrase of eight bars comes back once or twice, and a model that did not know the difference would turn in a loop of two
 for ever. The longest match continues as long as it is followed; a broken one is looked up anew, the latest passage
-first. Music repeats itself more exactly and over longer spans than a state
-can hold: of the bars of folk tunes, played with their repeats, nearly half have stood before.
+first.
+
+Music repeats itself more exactly and over longer spans than a state can hold: of the bars of folk tunes, played with
+their repeats, nearly half have stood before.
 
 The idea is that of longest-match prediction in text compression (PPM*, Cleary, Teahan & Witten 1995), given to the
 model as something to know rather than as a prediction.
