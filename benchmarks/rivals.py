@@ -50,6 +50,7 @@ def shipped(composer: Composer) -> Subject:
     """A bundle's model."""
     state = load_file(composer.bundle.file("weights.safetensors"))
     options = {name: value for name, value in composer.bundle.settings["model"].items() if name != "name"}
+    options["intervals"] = composer.bundle.tokenizer.intervals(options.get("intervals"))
     count = sum(name.startswith("channels.") for name in state)
     sizes = [len(state[f"channels.{index}.weight"]) for index in range(count)]
     model = _module(len(state["embedding.weight"]), sizes, options)
