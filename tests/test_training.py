@@ -463,7 +463,7 @@ from tests.test_training import trained
 if __name__ == "__main__":
     folder, devices, passes = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     model = {"hidden_size": 16, "layers": 2, "dropout": 0.0}  # ranks would draw different masks
-    trained(folder, model=model, devices=devices, max_passes=passes)
+    trained(folder, model=model, devices=devices, max_passes=passes, precision="32-true")
 """
 
 
@@ -478,5 +478,5 @@ def test_two_processes_train_as_one_and_go_on(tmp_path: Path) -> None:
         subprocess.run(command, cwd=root, env=environment, check=True, timeout=100)
     one, two = (rows_of(tmp_path / folder / "steps.csv") for folder in ("one", "two"))
     costs = [[float(row["nats_per_token"]) for row in rows] for rows in (one, two)]
-    assert costs[0] == pytest.approx(costs[1], rel=1e-3)
+    assert costs[0] == pytest.approx(costs[1], rel=1e-4)
     assert_same_run(tmp_path / "two", tmp_path / "parts")
