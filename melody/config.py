@@ -71,6 +71,8 @@ class DataConfig(Section):
     batch_size: Count = 32  # lanes, over all devices together
     window: Count = 128  # tokens of truncated back-propagation
     transpose: bool = True  # each piece in a new transposition every pass
+    velocity_steps: Natural = 0  # bins of 4 by which a piece may be louder or softer, drawn every pass
+    tempo_steps: Natural = 0  # bins by which it may be faster or slower
     plan_dropout: Share = 0.0  # how often a plan channel is hidden for a piece
     seed: Natural = 0
 

@@ -14,7 +14,7 @@ from melody.corpus.pieces import Dropped, Piece
 from melody.corpus.shards import Shards
 from melody.corpus.store import Row, StoredPiece, check_place, publish, write_store
 from melody.errors import MelodyError
-from melody.score import Notes, Score, note_count, quantize, set_notes, transpose
+from melody.score import Notes, Score, note_count, notes_of, quantize, set_notes, transpose
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import READ
 
@@ -294,6 +294,29 @@ def test_every_allowed_transposition_is_drawn_and_no_other(train: Split) -> None
     drawn = {source.fetch(0, generator)[0].tobytes() for _ in range(200)}
     assert drawn == {source.shifted(0, n, NOTHING_HIDDEN)[0].tobytes() for n in range(-3, 5)}
     assert len({source.fetch(2, generator)[0].tobytes() for _ in range(20)}) == 1  # shifts (0, 0)
+
+
+@pytest.mark.parametrize("steps", [-40, -2, 0, 3, 40])
+def test_a_louder_piece_is_the_same_piece_louder(tmp_path: Path, steps: int) -> None:
+    """By as many bins as leave each note one; its context is that of such a score."""
+    quiet = score(0)
+    for track in quiet.tracks:
+        notes = notes_of(track)
+        set_notes(track, notes._replace(velocity=40 + notes.velocity % 32))
+    ids = TOKENIZER.encode(quantize(quiet))
+    context = TOKENIZER.context(ids)[:, : len(READ)]
+    piece = Piece("quiet", ids.astype(np.uint16), context, note_count(quiet), ((40, 80),), (0, 0), "x", np.arange(3))
+    split = sharded(tmp_path / "store", {"train": [piece]}).split("train")
+    source = AugmentedSource(split, shift_tables(TOKENIZER, split), levels=[(TOKENIZER.vocabulary.ids["Velocity"], 2)])
+    ids, context = source.shifted(0, 0, NOTHING_HIDDEN, steps=[steps])
+    plain, moved = TOKENIZER.decode(split.piece(0)[0]), TOKENIZER.decode(ids)
+    before, after = (np.concatenate([notes_of(track).velocity for track in one.tracks]) for one in (plain, moved))
+    expected = 4 * min(max(steps, -(int(before.min()) // 4)), 31 - int(before.max()) // 4)
+    assert set((after - before).tolist()) == {expected}
+    np.testing.assert_array_equal(context, TOKENIZER.context(TOKENIZER.encode(moved)))
+    generator = np.random.default_rng(0)
+    drawn = {source.fetch(0, generator)[0].tobytes() for _ in range(100)}
+    assert drawn == {source.shifted(0, 0, NOTHING_HIDDEN, steps=[n])[0].tobytes() for n in range(-2, 3)}
 
 
 def test_without_augmentation_the_stored_piece_comes(train: Split) -> None:

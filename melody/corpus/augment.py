@@ -1,10 +1,12 @@
 """Augmentation while training: each fetch of a piece is a new transposition, with less of a plan and other wishes.
 
+Louder or faster music is the same music too: all velocities of a piece may move by some bins, and all its tempos.
 Nothing is copied: a transposition is a table lookup on the stored ids and channels, drawn evenly from the shifts that
 the store allows the piece. What is known of the piece as a whole (its length, its key) is hidden (0 = unknown) now and
 then, so that a model learns to compose with and without being told. The foreseen channels are drawn by `Wishes`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -56,6 +58,7 @@ class AugmentedSource:
     transpose: bool = True
     plan_dropout: float = 0.0  # probability that the length is hidden, and that the key is
     wishes: Wishes | None = None  # None: nothing is foreseen
+    levels: Sequence[tuple[range, int]] = ()  # tokens in order (velocities, tempos), and by how many a piece may move
 
     def __len__(self) -> int:
         return len(self.split)
@@ -78,15 +81,24 @@ class AugmentedSource:
         for plan in self.tables.plans:
             if generator.random() < self.plan_dropout:
                 hidden |= plan
-        if self.wishes is None:
-            return self.shifted(piece, shift, hidden)
-        foreseen = self.wishes.draw(self.split.piece(piece)[0], generator, int(self.split.styles[piece]))
-        return self.shifted(piece, shift, hidden, foreseen)
+        foreseen = None
+        if self.wishes is not None:
+            foreseen = self.wishes.draw(self.split.piece(piece)[0], generator, int(self.split.styles[piece]))
+        steps = [int(generator.integers(-most, most + 1)) if most else 0 for _, most in self.levels]
+        return self.shifted(piece, shift, hidden, foreseen, steps)
 
     def shifted(
-        self, piece: int, semitones: int, hidden: NDArray[np.bool_], foreseen: NDArray[np.int16] | None = None
+        self,
+        piece: int,
+        semitones: int,
+        hidden: NDArray[np.bool_],
+        foreseen: NDArray[np.int16] | None = None,
+        steps: Sequence[int] = (),
     ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
-        """A piece in a given transposition, with the channels `hidden` (C,) set to 0 and others `foreseen` (T, F)."""
+        """A piece in a given transposition, with the channels `hidden` (C,) set to 0 and others `foreseen` (T, F).
+
+        `steps` say by how many places the tokens of each of `levels` move.
+        """
         ids, read = self.split.piece(piece)
         row = semitones - self.tables.lowest
         context = np.zeros((len(ids), len(self.tables.channels)), np.int16)
@@ -97,7 +109,17 @@ class AugmentedSource:
             context[:, column] = table[row][context[:, column]]
         context[:, hidden] = 0
         moved = self.tables.ids[row][ids]
+        for (span, _), count in zip(self.levels, steps, strict=False):
+            move_levels(moved, span, count)
         if self.tables.recalls:  # as quick as to keep it, and a store holds half as many channels
             past = recalls(moved)
             context[:, -past.shape[1] :] = past
         return moved, context
+
+
+def move_levels(ids: NDArray[np.int32], span: range, steps: int) -> None:
+    """Move all tokens of a kind in order by so many places, or as many as leave each of them a place; in place."""
+    here = (ids >= span.start) & (ids < span.stop)
+    if here.any():
+        least, greatest = span.start - int(ids[here].min()), span.stop - 1 - int(ids[here].max())
+        ids[here] += min(max(steps, least), greatest)

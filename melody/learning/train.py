@@ -43,7 +43,9 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
         raise MelodyError(f"{store.folder}: no piece is held out to validate with; training wants three or more pieces")
     wishes = Wishes(density_limits(train_split)) if isinstance(tokenizer, EventTokenizer) else None
     tables = shift_tables(tokenizer, train_split)
-    learnt = AugmentedSource(train_split, tables, config.data.transpose, config.data.plan_dropout, wishes)
+    moves = {"Velocity": config.data.velocity_steps, "Tempo": config.data.tempo_steps}
+    levels = [(tokenizer.vocabulary.ids[kind], most) for kind, most in moves.items()] if wishes else []
+    learnt = AugmentedSource(train_split, tables, config.data.transpose, config.data.plan_dropout, wishes, levels)
     held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False)
     sizes = [channel.size for channel in tokenizer.channels]
     base = base_of(config.base, store.vocabulary_hash) if config.base else None
