@@ -50,9 +50,8 @@ class ResidualLSTMConfig(Section):
     weight_dropout: Rate = 0.0  # of recurrent connections
     channel_dropout: Rate = 0.0  # of whole context channels
     attention: AttentionConfig | None = None
-    intervals: Annotated[int, Field(ge=1, le=127)] | None = (
-        None  # semitones: intervals up to so wide have scores of their own in the head
-    )
+    # Semitones: intervals up to so wide have scores of their own in the head.
+    intervals: Annotated[int, Field(ge=1, le=127)] | None = None
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "ResidualLSTMConfig":

@@ -372,7 +372,7 @@ def small_graph() -> bytes:
     """A step graph of eight tokens: little but structure, for a fuzzer to find."""
     generator = np.random.default_rng(0)
     floats = [generator.normal(size=shape).astype(np.float32) for shape in ((8, 16), (3, 16), (64, 32), (64,), (8,))]
-    view = IntervalView(np.array([[2, 3, 4]]), (0,), (np.arange(9).reshape(3, 3) % 8,), 7)
+    view = IntervalView(np.array([[2, 3, 4]]), np.array([0]), np.array([0]), np.arange(9).reshape(3, 3) % 8, 7)
     intervals = Intervals((generator.normal(size=(7, 16)).astype(np.float32), np.zeros(7, np.float32)), view)
     layers = [(floats[2], floats[3])]
     return build_step_graph(StepWeights(floats[0], [floats[1]], layers, floats[4], intervals=intervals))

@@ -19,8 +19,9 @@ from melody.tokens.intervals import IntervalView  # noqa: E402
 SIZE, CHANNELS = 50, (7, 5)
 INTERVALS = IntervalView(  # two kinds of three pitches, seven scores each, the eighth is 0
     tokens=np.array([[10, 11, 12], [40, 41, 42]]),
-    columns=(1, 0),
-    places=(np.arange(15).reshape(5, 3) % 8, np.arange(21).reshape(7, 3) % 5),
+    columns=np.array([1, 0]),
+    first=np.array([0, 5]),
+    places=np.concatenate([np.arange(15).reshape(5, 3) % 8, np.arange(21).reshape(7, 3) % 5]),
     scores=7,
 )
 VARIANTS: dict[str, tuple[int, dict[str, Any]]] = {

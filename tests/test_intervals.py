@@ -64,5 +64,5 @@ def test_the_view_names_the_channels_that_tell_of_pitches() -> None:
     assert view.columns[-1] == PLACE["chord"]
     assert [CHANNELS[column].name for column in VOICES.intervals(12).columns] == [f"voice_{v}" for v in "SATB"]
     assert VOICES.intervals(None) is None
-    assert view.places[0][1 + 60, 60] == 12 == view.places[0][1 + 60, 61] - 1
+    assert view.places[1 + 60, 60] == 12 == view.places[1 + 60, 61] - 1
     assert LOWEST == 36

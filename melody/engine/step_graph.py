@@ -205,12 +205,11 @@ def _score_intervals(graph: _Graph, logits: str, x: str, intervals: Intervals, s
     view, (weight, bias) = intervals.view, intervals.scores
     weight, bias = np.pad(weight, ((0, 1), (0, 0))), np.pad(bias, (0, 1))  # a last score that is 0
     scores = graph.linear(x, weight, bias)  # (B, G F + 1)
-    first = np.cumsum([0, *(len(table) for table in view.places)])[:-1]
-    columns = graph.node("Gather", "context", graph.constant(np.array(view.columns, np.int64)), axis=1)
-    rows = graph.node("Add", columns, graph.constant(first))  # (B, R)
-    places, references = np.concatenate(view.places), len(view.columns)
+    columns = graph.node("Gather", "context", graph.constant(view.columns), axis=1)
+    rows = graph.node("Add", columns, graph.constant(view.first))  # (B, R)
+    references = len(view.columns)
     for kind, tokens in enumerate(view.tokens):
-        own = np.where(places == view.scores, len(bias) - 1, places + kind * view.scores).astype(np.int16)
+        own = np.where(view.places == view.scores, len(bias) - 1, view.places + kind * view.scores).astype(np.int16)
         found = graph.node("Gather", graph.constant(own), rows)  # (B, R, P)
         flat = graph.node("Reshape", found, graph.constant(np.array([0, references * len(tokens)], np.int64)))
         picked = graph.node("GatherElements", scores, graph.node("Cast", flat, to=TensorProto.INT64), axis=1)

@@ -4,7 +4,6 @@ With them a model learns what is alike in every key and range once, and not for 
 which token is decided elsewhere (`melody.tokens.intervals`): here are only numbers and places.
 """
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,10 +19,13 @@ class IntervalView(Protocol):
     def tokens(self) -> NDArray[Any]: ...
 
     @property
-    def columns(self) -> Sequence[int]: ...
+    def columns(self) -> NDArray[Any]: ...
 
     @property
-    def places(self) -> Sequence[NDArray[Any]]: ...
+    def first(self) -> NDArray[Any]: ...
+
+    @property
+    def places(self) -> NDArray[Any]: ...
 
     @property
     def scores(self) -> int: ...
@@ -43,13 +45,8 @@ class IntervalHead(nn.Module):
         self.scores = nn.Linear(width, self.kinds * view.scores)
         nn.init.normal_(self.scores.weight, std=0.02)
         nn.init.zeros_(self.scores.bias)
-        sizes = [len(table) for table in view.places]
-        for name, values in {
-            "tokens": view.tokens.ravel(),  # (G P,)
-            "places": np.concatenate(view.places),  # (sizes of all channels, P)
-            "first": np.cumsum([0, *sizes])[:-1],  # (R,): where the rows of each reference begin
-            "columns": np.array(view.columns),  # (R,)
-        }.items():
+        numbers = {"tokens": view.tokens.ravel(), "columns": view.columns, "first": view.first, "places": view.places}
+        for name, values in numbers.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(values, np.int64)), persistent=False)
 
     def forward(self, logits: Tensor, x: Tensor, context: Tensor) -> Tensor:

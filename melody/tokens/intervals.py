@@ -27,8 +27,9 @@ class IntervalView:
     """What a model must know of pitches, as plain numbers."""
 
     tokens: NDArray[np.int64]  # (G, P): the token of each pitch, in G kinds that have scores of their own
-    columns: tuple[int, ...]  # the context channels of the R references
-    places: tuple[NDArray[np.int64], ...]  # R of (size of the channel, P): which score a value of it gives each pitch
+    columns: NDArray[np.int64]  # (R,): the context channels of the references
+    first: NDArray[np.int64]  # (R,): the row of `places` of a reference's value 0
+    places: NDArray[np.int64]  # (values of all references, P): which score such a value gives each pitch
     scores: int  # F: how many there are, without the last, which is 0
 
 
@@ -43,12 +44,11 @@ def interval_view(
     pitches = np.arange(lowest, lowest + len(tokens[0]))
     columns = [next(i for i, channel in enumerate(channels) if channel.name == name) for name in names]
     found = [_intervals(channels[column], pitches, widest) for column in columns]
-    offsets = np.cumsum([0, *(count for _, count in found)])
-    total = int(offsets[-1])
-    places = [
-        np.where(table < 0, total, table + offset) for (table, _), offset in zip(found, offsets[:-1], strict=True)
-    ]
-    return IntervalView(np.array([list(kind) for kind in tokens]), tuple(columns), tuple(places), total)
+    *offsets, total = np.cumsum([0, *(count for _, count in found)]).tolist()
+    places = [np.where(table < 0, total, table + offset) for (table, _), offset in zip(found, offsets, strict=True)]
+    first = np.cumsum([0, *map(len, places)])[:-1]
+    ids = np.array([list(kind) for kind in tokens])
+    return IntervalView(ids, np.array(columns), first, np.concatenate(places), total)
 
 
 def _intervals(channel: Channel, pitches: NDArray[np.int_], widest: int) -> tuple[NDArray[np.int64], int]:
