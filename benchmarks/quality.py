@@ -1,7 +1,7 @@
 """Nats per note of equals: our LSTM, a Transformer and a count model; and our tokens beside MidiTok's.
 
     python benchmarks/quality.py [--corpus chorale|folk] [--what models|tokenizers|all|tuning] [--seconds 240]
-                                 [--seeds 3] [--quick] [--json]
+                                 [--seeds 3] [--only NAME] [--quick] [--json]
 
 All see the same pieces in the same transpositions, and are trained for the same processor seconds on one thread, with
 weights within 10 % of each other (`budget.py` says how). Nats per note are those of all tokens of the held-out pieces,
@@ -89,6 +89,11 @@ class Sizes:
     seeds: int = 3
     rivals: Mapping[str, Rival] = field(default_factory=lambda: RIVALS)
     merges: int = MERGES
+    only: tuple[str, ...] = ()  # beginnings of models' names; none: all
+
+    def wants(self, name: str) -> bool:
+        """Whether a model is asked for."""
+        return name.startswith(self.only or "")
 
     def small(self) -> "Sizes":
         """Enough to see that it works."""
@@ -236,16 +241,16 @@ Row = dict[str, Any]
 
 def models(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
     """Rows of both models, with channels and without, of the LSTM with intervals, and of the n-grams."""
-    yield _count_row("back-off n-grams", events(store, ALONE))
+    if sizes.wants("back-off n-grams"):
+        yield _count_row("back-off n-grams", events(store, ALONE))
+    lstm = sizes.rivals["LSTM"]
+    shipped = replace(lstm, learner=partial(LSTMLearner, intervals=EventTokenizer().intervals(WIDEST)))
     for told in (WITH_RECALL, WITH_CHANNELS, ALONE):
-        tokens = events(store, told)
-        for name, rival in sizes.rivals.items():
-            yield _row(f"{name}, {tokens.name}", tokens, rival, rival.recipe(store.name), sizes)
-        if told == WITH_RECALL:
-            rival = sizes.rivals["LSTM"]
-            shipped = replace(rival, learner=partial(LSTMLearner, intervals=EventTokenizer().intervals(WIDEST)))
-            name = f"LSTM with intervals, {tokens.name}"
-            yield _row(name, tokens, shipped, rival.recipe(store.name), sizes)
+        rivals = {**sizes.rivals, **({"LSTM with intervals": shipped} if told == WITH_RECALL else {})}
+        for kind, rival in rivals.items():
+            name = f"{kind}, {NAMES[told]}"
+            if sizes.wants(name):
+                yield _row(name, events(store, told), rival, rival.recipe(store.name), sizes)
 
 
 def tokenizers(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
@@ -337,11 +342,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--what", choices=["all", *TABLES], default="all")
     parser.add_argument("--seconds", type=float, default=Sizes.seconds, help="of processor, for each model and seed")
     parser.add_argument("--seeds", type=int, default=Sizes.seeds)
+    parser.add_argument("--only", action="append", help="of the models, those whose name begins so; may be repeated")
     parser.add_argument("--quick", action="store_true", help="tiny models, 3 seconds, one seed: to see that it works")
     parser.add_argument("--json", action="store_true", help="a report for programs")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    sizes = Sizes(options.seconds, options.seeds)
+    sizes = Sizes(options.seconds, options.seeds, only=tuple(options.only or ()))
     sizes = sizes.small() if options.quick else sizes
     store = open_store(options.corpus)
     facts = {"corpus": store.name, "splits": store.info["splits"], "seconds": sizes.seconds, "seeds": sizes.seeds}

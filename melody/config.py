@@ -89,6 +89,14 @@ class OptimizerConfig(Section):
     label_smoothing: Rate = 0.0
 
 
+class DistillationConfig(Section):
+    """Finished runs from which a model learns besides the music; see `melody.training.distillation`."""
+
+    teachers: Annotated[tuple[str, ...], Field(min_length=1)]  # folders of runs with the same tokens
+    weight: Share = 0.5  # of what they think, in the loss
+    temperature: Positive = 1.0  # by which their logits are divided
+
+
 class EvaluationConfig(Section):
     """When to look at the valid split, and when to stop."""
 
@@ -113,6 +121,7 @@ class TrainConfig(Section):
     model: ResidualLSTMConfig = ResidualLSTMConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    distillation: DistillationConfig | None = None
     evaluation: EvaluationConfig = EvaluationConfig()
     ema_decay: Rate = 0.998  # of the averaged weights that are evaluated and exported; 0: the last weights
     max_passes: Count = 100

@@ -68,7 +68,7 @@ class Uniform(TorchEngine):
 
 def test_the_unit_is_nats_over_voices_times_steps():
     grids = [grid(0), grid(1, quarters=9), grid(2)]
-    found = evaluate_jsb16(TorchEngine(model_of(VOICES)), VOICES, grids, "valid")
+    (found,) = evaluate_jsb16(TorchEngine(model_of(VOICES)), VOICES, grids, "valid")
     assert found.voice_steps == [96, 144, 96]
     assert found.nats_per_voice_step == pytest.approx(sum(found.nats) / 336)
     assert found.raw == pytest.approx(sum(found.raw_nats) / 336)
@@ -81,7 +81,7 @@ def test_a_clean_figure_leaves_out_what_leaks():
 
 
 def test_a_uniform_model_pays_the_logarithm_of_what_may_follow():
-    found = evaluate_jsb16(Uniform(model_of(VOICES)), VOICES, [np.full((4, 4), 60)], "test")
+    (found,) = evaluate_jsb16(Uniform(model_of(VOICES)), VOICES, [np.full((4, 4), 60)], "test")
     # a length, four voices of 49 pitches and a rest, and one wait of 1 to 4; the end follows from the length
     assert found.nats == pytest.approx([np.log(255) + 4 * np.log(50) + np.log(4)])
     assert found.raw_nats == pytest.approx([7 * np.log(len(VOICES.vocabulary))])
@@ -108,9 +108,61 @@ def test_every_token_is_paid_for_its_length_and_its_end_included(tokenizer: Voic
     ids = spell(tokenizer, one)
     for place in range(1, len(ids)):
         engine: Engine = DearAt(ids, place)
-        assert evaluate_jsb16(engine, tokenizer, [one], "test").raw == pytest.approx(
+        assert evaluate_jsb16(engine, tokenizer, [one], "test")[0].raw == pytest.approx(
             np.log(len(tokenizer.vocabulary)) / one.size
         )
+
+
+class Sure(TorchEngine):
+    """A model whose logits are so many times what they should be."""
+
+    factor = 1.0
+
+    def step(self, ids, context, carry):
+        logits, carry = super().step(ids, context, carry)
+        return logits * self.factor, carry
+
+
+def test_a_temperature_undoes_how_sure_a_model_is():
+    modest, sure = Sure(model_of(VOICES)), Sure(model_of(VOICES))
+    sure.factor = 1.5
+    (expected,) = evaluate_jsb16(modest, VOICES, [grid(0)], "valid")
+    plain, warm = evaluate_jsb16(sure, VOICES, [grid(0)], "valid", temperatures=(1.0, 1.5))
+    assert (plain.temperature, warm.temperature) == (1.0, 1.5)
+    assert warm.nats == pytest.approx(expected.nats, rel=1e-5)
+    assert warm.raw_nats == pytest.approx(expected.raw_nats, rel=1e-5)
+    assert plain.nats != pytest.approx(expected.nats, rel=1e-3)
+
+
+def test_the_temperature_is_chosen_on_valid(monkeypatch: pytest.MonkeyPatch):
+    seen = {"train": [], "valid": [grid(0)], "test": [grid(1)]}
+    monkeypatch.setattr(jsb16, "read_jsb16", lambda path: seen)
+    sure = Sure(model_of(VOICES, seed=3))
+    sure.factor = 8.0  # of what a model knows that has learned nothing, nothing is worth so much trust
+    *plain, valid, test = jsb16.benchmark_jsb16(sure, VOICES, Path("file"))
+    assert [one.split for one in plain] == ["valid", "test"]
+    assert [one.temperature for one in plain] == [1.0, 1.0]
+    assert valid.temperature == test.temperature > 1.0
+    assert valid.nats_per_voice_step < plain[0].nats_per_voice_step
+    at_each = evaluate_jsb16(sure, VOICES, seen["valid"], "valid", VOICES.tune_book([]), jsb16.TEMPERATURES)
+    assert valid.nats_per_voice_step == min(one.nats_per_voice_step for one in at_each)
+
+
+def test_the_pieces_of_train_are_told_of():
+    class Seeing(Uniform):
+        """Notes what it is told."""
+
+        told = 0
+
+        def step(self, ids, context, carry):
+            self.told += int((np.asarray(context)[:, len(READ) : -4] > 0).sum())
+            return super().step(ids, context, carry)
+
+    one = np.stack([np.repeat([67, 69, 71, 72, 74, 71], 4)] * 4, axis=1).astype(np.int64)
+    for book, expected in ((None, False), (VOICES.tune_book([one]), True)):
+        engine = Seeing(model_of(VOICES))
+        evaluate_jsb16(engine, VOICES, [one - 2], "test", book)
+        assert (engine.told > 0) == expected
 
 
 def test_the_splits_have_the_published_sizes(real: dict[str, list[Grid]]):
@@ -138,7 +190,7 @@ def assert_no_leak(one: Grid, other: Grid, step: int, tokenizer: VoicesTokenizer
     engine = TorchEngine(model_of(tokenizer, seed=1))
     first, second = nats_read_by(pieces, [reader_for(tokenizer) for _ in pieces], engine)
     assert same > step  # many tokens, of which there is one a step or more
-    for ours, theirs in zip(first, second, strict=True):
+    for (ours,), (theirs,) in zip(first, second, strict=True):
         assert np.array_equal(ours[: same - 1], theirs[: same - 1])
         assert not np.array_equal(ours, theirs)
 
@@ -175,7 +227,7 @@ def stepped_and_batched(one: Grid, tokenizer: VoicesTokenizer | EventTokenizer) 
         channels = torch.from_numpy(np.stack(context)[None].astype(np.int64))
         logits, _ = model(tokens, model.initial_carry(1), channels)
         targets = torch.from_numpy(ids[1:].astype(np.int64))
-    return stepped, torch.nn.functional.cross_entropy(logits[0], targets, reduction="none").numpy()
+    return stepped[0], torch.nn.functional.cross_entropy(logits[0], targets, reduction="none").numpy()
 
 
 @both
@@ -192,8 +244,8 @@ def test_stepwise_equals_batched_on_a_chorale(real: dict[str, list[Grid]], token
 
 def test_a_piece_costs_the_same_alone_and_among_others():
     engine, grids = TorchEngine(model_of(VOICES)), [grid(seed, quarters=4 + seed) for seed in range(5)]
-    together = evaluate_jsb16(engine, VOICES, grids, "test").nats
-    alone = [evaluate_jsb16(engine, VOICES, [one], "test").nats[0] for one in grids]
+    together = evaluate_jsb16(engine, VOICES, grids, "test")[0].nats
+    alone = [evaluate_jsb16(engine, VOICES, [one], "test")[0].nats[0] for one in grids]
     assert together == pytest.approx(alone, abs=1e-4)
 
 
@@ -227,8 +279,8 @@ def test_an_ensemble_gives_the_mean_probability():
 
 def test_an_ensemble_of_one_model_twice_is_that_model():
     engine = TorchEngine(model_of(VOICES))
-    alone = evaluate_jsb16(engine, VOICES, [grid(6)], "test")
-    twice = evaluate_jsb16(Ensemble([engine, engine]), VOICES, [grid(6)], "test")
+    (alone,) = evaluate_jsb16(engine, VOICES, [grid(6)], "test")
+    (twice,) = evaluate_jsb16(Ensemble([engine, engine]), VOICES, [grid(6)], "test")
     assert twice.nats == pytest.approx(alone.nats, abs=1e-4)
 
 
@@ -317,7 +369,10 @@ def test_the_command_gives_the_figures_of_a_run(
     assert run([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["tokens"], found["unit"]) == ("voices", "nats per voice-step")
-    valid, test = found["splits"]
+    valid, test, warm, other = found["splits"]
+    assert (valid["temperature"], test["temperature"]) == (1.0, 1.0)
+    assert warm["temperature"] == other["temperature"] >= 1.0
+    assert warm["canonical"] <= valid["canonical"]
     assert (valid["split"], valid["voice_steps"], test["voice_steps"]) == ("valid", 48, 64)
     assert 0 < valid["canonical"] < valid["canonical_unmasked"]
     assert {one["model"] for one in found["published"]} >= {"Music Transformer", "Coconet, chronological"}

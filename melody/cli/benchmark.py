@@ -24,7 +24,7 @@ def run_benchmark(name: str, models: Sequence[str], data: Path | None, engine: s
     found = [split.to_row() for split in benchmark_jsb16(trained.engine, trained.tokenizer, data)]
     figures = ("canonical", "clean", "canonical_unmasked", "clean_unmasked")
     report.line(f"{trained.name} on {name}, told as {trained.tokenizer.name}: nats per voice-step\n")
-    report.line(table(found, dict.fromkeys(figures, _figure)))
+    report.line(table(found, {**dict.fromkeys(figures, _figure), "temperature": "{:.2f}".format}))
     if trained.tokenizer.name == EventTokenizer.name:
         report.line(
             "\nthis model has learned scores, with meter, key and repeated notes, none of which the grid knows: "
@@ -32,7 +32,8 @@ def run_benchmark(name: str, models: Sequence[str], data: Path | None, engine: s
         )
     report.line(
         "\ncanonical: all pieces; clean: without those that share bars with train\n"
-        "unmasked: without the mask of what may follow, which past tokens tell and which is free\n\n"
+        "unmasked: without the mask of what may follow, which past tokens tell and which is free\n"
+        "temperature: what all logits are divided by; the second one is the best for valid, canonical\n\n"
         "published and measured before, canonical:\n"
     )
     published = [one._asdict() for one in PUBLISHED]

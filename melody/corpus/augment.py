@@ -3,7 +3,8 @@
 Louder or faster music is the same music too: all velocities of a piece may move by some bins, and all its tempos.
 Nothing is copied: a transposition is a table lookup on the stored ids and channels, drawn evenly from the shifts that
 the store allows the piece. What is known of the piece as a whole (its length, its key) is hidden (0 = unknown) now and
-then, so that a model learns to compose with and without being told. The foreseen channels are drawn by `Wishes`.
+then, so that a model learns to compose with and without being told. The channels between those that are read and those
+that are recalled are drawn: by `Wishes` what a musician may want, by `Tunes` what other pieces did.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.store import Split
+from melody.corpus.tunes import Tunes
 from melody.corpus.wishes import Wishes
 from melody.tokens import Channel
 from melody.tokens.channels import RECALLED
@@ -58,6 +60,7 @@ class AugmentedSource:
     transpose: bool = True
     plan_dropout: float = 0.0  # probability that the length is hidden, and that the key is
     wishes: Wishes | None = None  # None: nothing is foreseen
+    tunes: Tunes | None = None  # None: nothing is told of other pieces
     levels: Sequence[tuple[range, int]] = ()  # tokens in order (velocities, tempos), and by how many a piece may move
 
     def __len__(self) -> int:
@@ -84,6 +87,8 @@ class AugmentedSource:
         foreseen = None
         if self.wishes is not None:
             foreseen = self.wishes.draw(self.split.piece(piece)[0], generator, int(self.split.styles[piece]))
+        elif self.tunes is not None:
+            foreseen = self.tunes.draw(piece, generator)
         steps = [int(generator.integers(-most, most + 1)) if most else 0 for _, most in self.levels]
         return self.shifted(piece, shift, hidden, foreseen, steps)
 

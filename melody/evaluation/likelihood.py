@@ -63,7 +63,8 @@ def token_nats(
     """
     tokenizer = bundle.tokenizer
     plans = [plan if isinstance(plan, Plan) else tokenizer.plan_of(ids) if plan else Plan() for ids in pieces]
-    return nats_read_by(pieces, [Reader(tokenizer.vocabulary, one) for one in plans], engine)
+    readers = [Reader(tokenizer.vocabulary, one) for one in plans]
+    return [(within[0], without[0]) for within, without in nats_read_by(pieces, readers, engine)]
 
 
 class TokenReader(Protocol):
@@ -78,10 +79,14 @@ class TokenReader(Protocol):
 
 
 def nats_read_by(
-    pieces: Sequence[NDArray[np.integer]], readers: Sequence[TokenReader], engine: Engine
+    pieces: Sequence[NDArray[np.integer]],
+    readers: Sequence[TokenReader],
+    engine: Engine,
+    temperatures: Sequence[float] = (1.0,),
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """As `token_nats`, each piece with a fresh reader of its own."""
-    result = [(np.zeros(len(ids) - 1), np.zeros(len(ids) - 1)) for ids in pieces]
+    """As `token_nats`, each piece with a fresh reader of its own; the nats (K, T - 1) at each of K temperatures."""
+    result = [tuple(np.zeros((2, len(temperatures), len(ids) - 1))) for ids in pieces]
+    scale = 1 / np.array(temperatures)[:, None]
     carry = engine.initial_carry(len(pieces))
     for time in range(max(len(ids) for ids in pieces) - 1):
         going = [row for row, ids in enumerate(pieces) if time + 1 < len(ids)]
@@ -91,15 +96,10 @@ def nats_read_by(
         logits, carry = engine.step(tokens, np.stack([np.asarray(reader.context) for reader in readers]), carry)
         for row in going:
             target = int(pieces[row][time + 1])
-            result[row][0][time] = _nats(logits[row], target, readers[row].allow())
-            result[row][1][time] = _nats(logits[row], target)
-    return result
-
-
-def _nats(logits: NDArray[np.float32], target: int, mask: NDArray[np.bool_] | None = None) -> float:
-    chosen = (logits if mask is None else logits[mask]).astype(np.float64)
-    top = chosen.max()
-    return float(np.log(np.exp(chosen - top).sum()) + top - logits[target])
+            above = (logits[row].astype(np.float64) - logits[row][target]) * scale  # (K, V)
+            result[row][0][:, time] = np.logaddexp.reduce(above[:, readers[row].allow()], axis=1)
+            result[row][1][:, time] = np.logaddexp.reduce(above, axis=1)
+    return [(within, without) for within, without in result]
 
 
 def nats_per_bar(score: Score, bundle: Bundle, engine: Engine) -> list[dict[str, Any]]:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 from melody.bundle import open_bundle
 from melody.config import TrainConfig, load_config
 from melody.corpus import AugmentedSource, open_store, shift_tables
+from melody.corpus.tunes import Tunes
 from melody.corpus.wishes import Wishes, density_limits
 from melody.errors import MelodyError
 from melody.learning.sample import Sampling
 from melody.learning.stores import check_style, tokenizer_of
+from melody.learning.trained import net_of
 from melody.tokens import EventTokenizer
 from melody.tokens.voices import VoicesTokenizer
 
 if TYPE_CHECKING:
     from melody.training import Base, TrainResult
+    from melody.training.distillation import Teachers
 
 RUNS = Path("outputs/runs")
 WEIGHTS = "weights.safetensors"
@@ -45,8 +48,13 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     tables = shift_tables(tokenizer, train_split)
     moves = {"Velocity": config.data.velocity_steps, "Tempo": config.data.tempo_steps}
     levels = [(tokenizer.vocabulary.ids[kind], most) for kind, most in moves.items()] if wishes else []
-    learnt = AugmentedSource(train_split, tables, config.data.transpose, config.data.plan_dropout, wishes, levels)
-    held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False)
+    tunes = known_tunes = None
+    if isinstance(tokenizer, VoicesTokenizer):
+        tunes, known_tunes = Tunes(tokenizer, train_split), Tunes(tokenizer, train_split, valid_split)
+    learnt = AugmentedSource(
+        train_split, tables, config.data.transpose, config.data.plan_dropout, wishes, tunes, levels
+    )
+    held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False, tunes=known_tunes)
     sizes = [channel.size for channel in tokenizer.channels]
     base = base_of(config.base, store.vocabulary_hash) if config.base else None
     if base:  # a model knows the channels of its time
@@ -60,6 +68,7 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
         run or RUNS / config.name,
         intervals=tokenizer.intervals(config.model.intervals),
         base=base,
+        teachers=teachers_of(config, tokenizer.name),
         sampler=Sampling(config, store, wishes.density_limits) if wishes else None,
     )
     if isinstance(tokenizer, VoicesTokenizer) and result.is_first and result.best_nats_per_note is not None:
@@ -79,6 +88,23 @@ def base_of(name: str, vocabulary_hash: str) -> "Base":
     if bundle.tokenizer.vocabulary.hash != vocabulary_hash:
         raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without --miditok")
     return Base(bundle.name, bundle.settings["files"].get(WEIGHTS, ""), load(bundle.read(WEIGHTS)))
+
+
+def teachers_of(config: TrainConfig, tokens: str) -> "Teachers | None":
+    """The runs that a configuration learns from. Raises `MelodyError` for what is none, or has learned other tokens."""
+    if config.distillation is None:
+        return None
+    from melody.training.distillation import Teachers
+
+    nets = []
+    for folder in config.distillation.teachers:
+        net, tokenizer = net_of(Path(folder))
+        if tokenizer.name != tokens:
+            raise MelodyError(
+                f"{folder}: has learned {tokenizer.name}, the corpus is told as {tokens}; it cannot teach it"
+            )
+        nets.append(net)
+    return Teachers(nets, config.distillation.weight, config.distillation.temperature)
 
 
 def _trainer() -> "Callable[..., TrainResult]":

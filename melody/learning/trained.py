@@ -5,7 +5,7 @@ A run may have learned other tokens than a bundle's events; its sizes tell which
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from melody.bundle import open_bundle
 from melody.config import check_config
@@ -14,6 +14,9 @@ from melody.engine.ensemble import Ensemble
 from melody.errors import MelodyError, UnreadableFile, UsageError
 from melody.tokens import EventTokenizer
 from melody.tokens.voices import VoicesTokenizer
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Trained(NamedTuple):
@@ -57,10 +60,17 @@ def _is_run(folder: Path) -> bool:
 def _run(folder: Path) -> Trained:
     try:
         from melody.engine.torch import TorchEngine
-        from melody.models import build
-        from melody.training.checkpoint import load_best
     except ImportError as error:
         raise MelodyError(f"{folder}: to ask a run needs {error.name}: pip install 'melody[train]'") from error
+    net, tokenizer = net_of(folder)
+    return Trained(str(folder), TorchEngine(net), tokenizer)
+
+
+def net_of(folder: Path) -> "tuple[nn.Module, EventTokenizer | VoicesTokenizer]":
+    """The best model of a run, in torch, and its tokens. Raises `MelodyError` for what is none."""
+    from melody.models import build
+    from melody.training.checkpoint import load_best
+
     weights, info = load_best(folder)
     try:
         model, run = check_config(info["config"], folder).model, info["run"]
@@ -73,7 +83,7 @@ def _run(folder: Path) -> Trained:
         net.load_state_dict({name: weight.float() for name, weight in weights.items()})
     except RuntimeError as error:
         raise UnreadableFile(f"{folder}: its weights do not fit its configuration; train it again") from error
-    return Trained(str(folder), TorchEngine(net), tokenizer)
+    return net, tokenizer
 
 
 def _tokenizer(folder: Path, run: dict[str, Any]) -> EventTokenizer | VoicesTokenizer:

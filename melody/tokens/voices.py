@@ -2,12 +2,13 @@
 
 A piece reads::
 
-    BOS Length_61  S_67 A_62 T_59 B_55 Wait_4  S_69 B_54 Wait_2  A_64 Wait_2 ... EOS
+    BOS Length_61  S_67 B_55 T_59 A_62 Wait_4  S_69 B_54 Wait_2  A_64 Wait_2 ... EOS
 
-First its length in quarters, then at each step where a voice changes the new pitch (or rest) of those that do, from
-the soprano down, then the steps until the next change. So a chorale costs a third of the tokens that one pitch for each
-voice and step would, and every grid has exactly one spelling. A voice that repeats its pitch is one held note, as the
-benchmark's grid has it. `Walk` is the parsed form of such tokens: what may follow (a mask), and the context channels.
+First its length in quarters, then at each step where a voice changes the new pitch (or rest) of those that do, then the
+steps until the next change. The outer voices come first, as the inner ones follow from them. So a chorale costs a third
+of the tokens that one pitch for each voice and step would, and every grid has exactly one spelling. A voice that
+repeats its pitch is one held note, as the benchmark's grid has it. `Walk` is the parsed form of such tokens: what may
+follow (a mask), and the context channels.
 """
 
 from collections.abc import Sequence
@@ -22,13 +23,17 @@ from melody.score import GRID, Notes, Score, end_tick, notes_of, quantize, set_n
 from melody.tokens.channels import Channel, recalling
 from melody.tokens.intervals import IntervalView, interval_view
 from melody.tokens.recall import Recall
+from melody.tokens.tunes import TuneBook, TuneReader, telling
 from melody.tokens.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]
-Grid = NDArray[np.int64]  # (steps, 4): the pitch of each voice, 0 where it rests
+Grid = NDArray[np.int64]  # (steps, 4): the pitch of each voice from the soprano down, 0 where it rests
 
-NAMES = "SATB"
+SCORE_ORDER = "SATB"  # of tracks, and of the columns of a grid
+NAMES = "SBTA"  # of tokens and channels
 VOICES = len(NAMES)
+ORDER = [SCORE_ORDER.index(voice) for voice in NAMES]  # of the columns; back again it is the same
+BASS = NAMES.index("B")
 STEP = GRID // 4  # ticks
 QUARTER, BAR = 4, 16  # steps
 LOWEST, HIGHEST = 36, 84  # pitches of a choir, C2 to C6
@@ -49,7 +54,7 @@ READ = (
     *(Channel(f"voice_{voice}", 1 + REST, moves="pitch") for voice in NAMES),
     *(Channel(f"age_{voice}", 2 + OLDEST) for voice in NAMES),  # steps since its pitch began
     *(Channel(f"move_{voice}", 2 + 2 * WIDEST) for voice in NAMES),  # the interval by which it came there
-    *(Channel(f"over_bass_{voice}", 1 + 12) for voice in NAMES[:-1]),  # pitch class above the bass
+    *(Channel(f"over_bass_{voice}", 1 + 12) for voice in NAMES if voice != "B"),  # pitch class above it
 )
 
 
@@ -72,7 +77,8 @@ def vocabulary() -> Vocabulary:
     return Vocabulary(tuple(token for group in groups.values() for token in group), ids)
 
 
-CHANNELS = READ + recalling(len(vocabulary()))
+TOLD = telling()  # of other pieces
+CHANNELS = READ + TOLD + recalling(len(vocabulary()))
 
 
 class VoicesTokenizer:
@@ -98,6 +104,7 @@ class VoicesTokenizer:
     def spell(self, grid: Grid) -> Ids:
         """The ids (T,) of a grid (steps, 4). Raises `LimitExceeded` for what has no token."""
         check_grid(grid)
+        grid = grid[:, ORDER]
         ranges = self.vocabulary.ids
         ids = [ranges["Begin"][0], ranges["Length"][len(grid) // QUARTER - 1]]
         changed = np.ones(grid.shape, bool)
@@ -112,12 +119,16 @@ class VoicesTokenizer:
 
     def decode(self, ids: Ids | Sequence[int]) -> Score:
         """The score of ids that obey the grammar; EOS may be missing."""
+        return score_of(self.grid(ids))
+
+    def grid(self, ids: Ids | Sequence[int]) -> Grid:
+        """The grid (steps, 4) of ids that obey the grammar."""
         walk = Walk()
         rows: list[list[int]] = []
         for token in ids:
             walk.read(int(token))
             rows += [list(walk.pitches)] * (walk.step - len(rows))
-        return score_of(np.array(rows, np.int64).reshape(-1, VOICES))
+        return np.array(rows, np.int64).reshape(-1, VOICES)[:, ORDER]
 
     def is_lossless(self, score: Score) -> bool:
         """Whether these tokens keep all of a score that `quantize` keeps."""
@@ -127,9 +138,18 @@ class VoicesTokenizer:
         """What the benchmark counts of a piece: its voices times its steps, which its length tells."""
         return VOICES * QUARTER * (1 + int(ids[1]) - self.vocabulary.ids["Length"].start)
 
-    def context(self, ids: Ids) -> NDArray[np.int16]:
-        """The context channels (T, C) after each token."""
-        walk = Walk()
+    def tune_book(self, grids: Sequence[Grid]) -> TuneBook:
+        """Grids as a book of tunes, by which `Walk` tells what other pieces did."""
+        return TuneBook([grid[:, ORDER] for grid in grids])
+
+    def tunes(self, ids: Ids, reader: TuneReader) -> NDArray[np.int16]:
+        """Of the context channels those that tell of other pieces (T, F), as a fresh reader finds them."""
+        first = len(READ)
+        return self.context(ids, reader)[:, first : first + len(TOLD)]
+
+    def context(self, ids: Ids, tunes: TuneReader | None = None) -> NDArray[np.int16]:
+        """The context channels (T, C) after each token; without `tunes` nothing is told of other pieces."""
+        walk = Walk(tunes)
         result = np.empty((len(ids), len(CHANNELS)), np.int16)
         for row, token in zip(result, ids.tolist(), strict=True):
             walk.read(token)
@@ -167,7 +187,7 @@ class VoicesTokenizer:
 class Walk:
     """What the tokens read so far say: where the piece is, what sounds, and what may follow."""
 
-    def __init__(self) -> None:
+    def __init__(self, tunes: TuneReader | None = None) -> None:
         self.step = 0
         self.steps = 0  # of the whole piece; 0 before its length is told
         self.pitches = [0] * VOICES
@@ -177,6 +197,7 @@ class Walk:
         self._waited = 0
         self._begun = self._ended = False
         self._recall = Recall()
+        self._tunes = tunes
 
     def read(self, token: int) -> None:
         """Read one token."""
@@ -196,20 +217,26 @@ class Walk:
         self.step += steps
         self._ages = [min(OLDEST, age + steps) for age in self._ages]
         self._last, self._waited = NEW, steps
+        if self._tunes:
+            self._tunes.wait(steps)
 
     def _sing(self, voice: int, pitch: int) -> None:
         before = self.pitches[voice]
         self._moves[voice] = 1 + WIDEST + int(np.clip(pitch - before, -WIDEST, WIDEST)) if before and pitch else 0
         self.pitches[voice], self._ages[voice], self._last = pitch, 0, 1 + voice
+        if self._tunes:
+            self._tunes.sing(voice, pitch)
 
     @property
     def context(self) -> list[int]:
         """The values of `CHANNELS`; those of `READ` are 0 before the length and after the end."""
+        past = [*(self._tunes.context if self._tunes else [0] * len(TOLD)), *self._recall.context]
         if not self.steps or self._ended:
-            return [0] * len(READ) + [*self._recall.context]
+            return [0] * len(READ) + past
         left = self.steps - self.step
         begun = self.step or self._last  # before the first pitch nothing sounds, and nothing rests
-        *upper, bass = self.pitches
+        bass = self.pitches[BASS]
+        upper = [pitch for voice, pitch in enumerate(self.pitches) if voice != BASS]
         return [
             1 + self.step % BAR,
             1 + min(FAR_QUARTERS, left // QUARTER),
@@ -220,7 +247,7 @@ class Walk:
             *(1 + age if begun else 0 for age in self._ages),
             *self._moves,
             *(1 + (pitch - bass) % 12 if pitch and bass else 0 for pitch in upper),
-            *self._recall.context,
+            *past,
         ]
 
     def allow(self) -> NDArray[np.bool_]:
@@ -279,7 +306,7 @@ def grid_of(score: Score) -> Grid:
     for voice, notes in enumerate(map(notes_of, score.tracks)):
         first, last = notes.onset, notes.onset + notes.duration
         if (first % STEP).any() or (last % STEP).any() or (first[1:] < last[:-1]).any():
-            raise LimitExceeded(f"{NAMES[voice]}: a grid has one note a voice at a time, on sixteenths")
+            raise LimitExceeded(f"{SCORE_ORDER[voice]}: a grid has one note a voice at a time, on sixteenths")
         for start, stop, pitch in zip(first // STEP, last // STEP, notes.pitch, strict=True):
             grid[start:stop, voice] = pitch
     return grid
@@ -291,7 +318,7 @@ def score_of(grid: Grid) -> Score:
     for voice in range(grid.shape[1]):
         edges = np.flatnonzero(np.diff(grid[:, voice], prepend=-1, append=-1))
         pitch = grid[edges[:-1], voice]
-        track = Track(NAMES[voice], CHOIR)
+        track = Track(SCORE_ORDER[voice], CHOIR)
         notes = Notes(edges[:-1] * STEP, np.diff(edges) * STEP, pitch, np.full(len(pitch), 82))
         set_notes(track, notes.take(pitch > 0))
         score.tracks.append(track)

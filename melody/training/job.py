@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from melody.config import TrainConfig
 from melody.models.intervals import IntervalView
 from melody.training.base import Base
+from melody.training.distillation import Teachers
 from melody.training.lanes import PieceSource
 from melody.training.log import Sample
 
@@ -56,6 +57,7 @@ class Job:
     intervals: IntervalView | None
     folder: Path
     base: Base | None
+    teachers: Teachers | None
     sampler: Sampler | None
 
     @property
@@ -67,4 +69,6 @@ class Job:
             "model": self.config.model.model_dump(mode="json"),
             "data": self.config.data.model_dump(mode="json"),
         }
+        if self.config.distillation:
+            values["distillation"] = self.config.distillation.model_dump(mode="json")
         return values | ({"base": self.base.sha256} if self.base else {})

@@ -32,6 +32,7 @@ from melody.training.base import Base, take_over
 from melody.training.checkpoint import clear_unfinished, save_checkpoint
 from melody.training.curve import draw_curve
 from melody.training.devices import make_fabric
+from melody.training.distillation import Teachers
 from melody.training.evaluate import Evaluation, evaluate
 from melody.training.job import Job, Sampler, TrainResult
 from melody.training.lanes import Lanes, PieceSource
@@ -56,17 +57,28 @@ def train(
     *,
     intervals: IntervalView | None = None,
     base: Base | None = None,
+    teachers: Teachers | None = None,
     sampler: Sampler | None = None,
 ) -> TrainResult:
     """Train a model in a run's folder, or go on with the run that is there.
 
     It starts from random weights or from those of a `base`. `valid_source` must not augment. `intervals` is how the
-    tokenizer's pitches relate to its channels, where the configuration wants scores for them. TensorBoard gets what
-    `sampler` composes every few evaluations. Raises `MelodyError` where another process holds the folder, its run is
-    of another model or data, the disk is full or the loss has no finite value three times in a row.
+    tokenizer's pitches relate to its channels, where the configuration wants scores for them. `teachers` are what it
+    learns from besides the music. TensorBoard gets what `sampler` composes every few evaluations. Raises `MelodyError`
+    where another process holds the folder, its run is of another model or data, the disk is full or the loss has no
+    finite value three times in a row.
     """
     job = Job(
-        config, train_source, valid_source, vocabulary_size, list(channel_sizes), intervals, run_folder, base, sampler
+        config,
+        train_source,
+        valid_source,
+        vocabulary_size,
+        list(channel_sizes),
+        intervals,
+        run_folder,
+        base,
+        teachers,
+        sampler,
     )
     fabric = make_fabric(config)
     # One lock serves all ranks, and before it is held no others are started.
@@ -99,7 +111,7 @@ class Session:
             )
         if job.base:
             take_over(model, job.base)
-        self.state = RunState.fresh(model, config.optimizer, data.batch_size // ranks)
+        self.state = RunState.fresh(model, config.optimizer, data.batch_size // ranks, job.teachers)
         torch.manual_seed(data.seed + 1 + rank)  # ranks draw different dropout
         self.info: dict[str, Any] = {
             "format": 1,

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from melody.config import OptimizerConfig
 from melody.models import carry as carries
 from melody.models.carry import Carry
+from melody.training.distillation import Teachers
 
 
 @dataclass
@@ -37,7 +38,10 @@ class Progress:
 
 @dataclass
 class RunState:
-    """What a step changes. `averaged` is a copy of the model that holds the moving average of its weights."""
+    """What a step changes. `averaged` is a copy of the model that holds the moving average of its weights.
+
+    Where there are teachers, the carry is a pair: the model's, and theirs.
+    """
 
     model: nn.Module
     averaged: nn.Module
@@ -45,14 +49,19 @@ class RunState:
     initial: Carry
     carry: Carry
     progress: Progress = field(default_factory=Progress)
+    teachers: Teachers | None = None
 
     @classmethod
-    def fresh(cls, model: nn.Module, config: OptimizerConfig, lanes: int) -> "RunState":
+    def fresh(
+        cls, model: nn.Module, config: OptimizerConfig, lanes: int, teachers: Teachers | None = None
+    ) -> "RunState":
         """The state before the first step, with `lanes` lanes in this process."""
         device = next(model.parameters()).device
         initial = model.initial_carry(lanes, device)  # type: ignore[operator]
+        if teachers:
+            initial = (initial, teachers.initial_carry(lanes, device))
         averaged = copy.deepcopy(model).requires_grad_(False).eval()
-        return cls(model, averaged, make_optimizer(model, config), initial, initial)
+        return cls(model, averaged, make_optimizer(model, config), initial, initial, teachers=teachers)
 
     @torch.no_grad()
     def average(self, decay: float) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from melody.config import TrainConfig
 from melody.models import carry as carries
 from melody.models.carry import Carry
+from melody.training.distillation import soft_cross_entropy
 from melody.training.lanes import Window
 from melody.training.loss import cross_entropy
 from melody.training.schedule import learning_rate
@@ -35,9 +36,9 @@ def take_step(
 ) -> StepResult:
     """Read a window and learn from it. `network` and `optimizer` are Fabric's views of the state's own."""
     rate = _set_learning_rate(state, config, total_steps)
-    nats, count, carry = _read(network, state, window, config.optimizer.label_smoothing)
+    loss, nats, count, carry = _read(network, state, window, config.optimizer.label_smoothing)
     tokens = _over_ranks(fabric, count)
-    fabric.backward(nats * (fabric.world_size / tokens))  # gradients are averaged over ranks
+    fabric.backward(loss * (fabric.world_size / tokens))  # gradients are averaged over ranks
     norm = fabric.clip_gradients(network, optimizer, max_norm=config.optimizer.clip_norm, error_if_nonfinite=False)
     nats_per_token = float(_over_ranks(fabric, nats.detach())) / int(tokens)
     assert norm is not None  # as it is for DeepSpeed alone
@@ -51,11 +52,20 @@ def take_step(
     return StepResult(nats_per_token, float(norm), rate, int(tokens), finite)
 
 
-def _read(network: Any, state: RunState, window: Window, smoothing: float) -> tuple[Tensor, Tensor, Carry]:
-    """Nats, their number and the new carry. The logits, the largest tensor of all, end here."""
+def _read(network: Any, state: RunState, window: Window, smoothing: float) -> tuple[Tensor, Tensor, Tensor, Carry]:
+    """The loss, the nats of what followed, their number and the new carry. The logits, the largest tensor, end here."""
     carry = carries.reset(state.carry, state.initial, window.reset)
-    logits, carry = network(window.tokens, carry, window.context)
-    return *cross_entropy(logits, window.targets, window.mask, smoothing), carry
+    if state.teachers is None:
+        logits, carry = network(window.tokens, carry, window.context)
+        nats, count = cross_entropy(logits, window.targets, window.mask, smoothing)
+        return nats, nats, count, carry
+    assert isinstance(carry, tuple)
+    own, theirs = carry
+    wanted, theirs = state.teachers.read(window, theirs)
+    logits, own = network(window.tokens, own, window.context)
+    nats, count = cross_entropy(logits, window.targets, window.mask, smoothing)
+    loss = torch.lerp(nats, soft_cross_entropy(logits, wanted, window.mask), state.teachers.weight)
+    return loss, nats, count, (own, theirs)
 
 
 def _set_learning_rate(state: RunState, config: TrainConfig, total_steps: int) -> float:
