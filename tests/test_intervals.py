@@ -62,7 +62,7 @@ def test_the_view_names_the_channels_that_tell_of_pitches() -> None:
     view = EVENTS.intervals(12)
     assert [EVENTS.channels[column].name for column in view.columns][:2] == ["voice_0", "voice_1"]
     assert view.columns[-1] == PLACE["chord"]
-    assert [CHANNELS[column].name for column in VOICES.intervals(12).columns] == [f"voice_{v}" for v in "SATB"]
+    assert [CHANNELS[column].name for column in VOICES.intervals(12).columns] == [f"voice_{v}" for v in "SBTA"]
     assert VOICES.intervals(None) is None
     assert view.places[1 + 60, 60] == 12 == view.places[1 + 60, 61] - 1
     assert LOWEST == 36

@@ -54,6 +54,16 @@ def test_decoding_gives_the_notes_of_the_grid(grid: Grid):
 
 
 @given(grids())
+def test_a_grid_comes_back(grid: Grid):
+    assert np.array_equal(TOKENIZER.grid(TOKENIZER.spell(grid)), grid)
+
+
+def test_the_outer_voices_come_first():
+    ids = TOKENIZER.spell(np.tile([67, 62, 59, 55], (4, 1)).astype(np.int64))
+    assert [VOCABULARY.tokens[token] for token in ids] == "BOS Length_1 S_67 B_55 T_59 A_62 Wait_4 EOS".split()
+
+
+@given(grids())
 def test_voice_steps_are_what_the_grid_holds(grid: Grid):
     assert TOKENIZER.voice_steps(TOKENIZER.spell(grid)) == grid.size
 
@@ -67,14 +77,12 @@ def test_only_what_stands_on_the_grid_is_kept_without_loss():
 @given(st.randoms(use_true_random=False), st.integers(1, 12))
 def test_what_the_mask_lets_through_is_the_one_spelling_of_a_grid(random, quarters: int):
     walk, ids = Walk(), []
-    rows: list[list[int]] = []
     while not ids or ids[-1] != VOCABULARY.ids["End"][0]:
         allowed = np.flatnonzero(walk.allow()).tolist()
         wanted = VOCABULARY.ids["Length"][quarters - 1]
         ids.append(wanted if wanted in allowed else random.choice(allowed))
         walk.read(ids[-1])
-        rows += [list(walk.pitches)] * (walk.step - len(rows))
-    assert TOKENIZER.spell(np.array(rows)).tolist() == ids
+    assert TOKENIZER.spell(TOKENIZER.grid(ids)).tolist() == ids
 
 
 @given(grids(), st.data())
