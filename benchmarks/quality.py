@@ -23,7 +23,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
@@ -245,12 +245,13 @@ def models(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
         yield _count_row("back-off n-grams", events(store, ALONE))
     lstm = sizes.rivals["LSTM"]
     shipped = replace(lstm, learner=partial(LSTMLearner, intervals=EventTokenizer().intervals(WIDEST)))
+    read = cache(partial(events, store))
     for told in (WITH_RECALL, WITH_CHANNELS, ALONE):
         rivals = {**sizes.rivals, **({"LSTM with intervals": shipped} if told == WITH_RECALL else {})}
         for kind, rival in rivals.items():
             name = f"{kind}, {NAMES[told]}"
             if sizes.wants(name):
-                yield _row(name, events(store, told), rival, rival.recipe(store.name), sizes)
+                yield _row(name, read(told), rival, rival.recipe(store.name), sizes)
 
 
 def tokenizers(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
@@ -347,6 +348,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="a report for programs")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    if options.only and options.what != "models":
+        parser.error("--only chooses among --what models")
     sizes = Sizes(options.seconds, options.seeds, only=tuple(options.only or ()))
     sizes = sizes.small() if options.quick else sizes
     store = open_store(options.corpus)
@@ -359,7 +362,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     print(machine(), *(f"{name}: {value}" for name, value in facts.items()), sep="\n")
     for title, rows in tables.items():
-        print(f"\n{title}: nats a note\n{table(rows, dict.fromkeys(rows[0], shown))}")
+        names = dict.fromkeys(name for row in rows[:1] for name in row)
+        print(f"\n{title}: nats a note\n{table(rows, dict.fromkeys(names, shown))}")
 
 
 def recipes(sizes: Sizes, corpus: str) -> dict[str, Any]:

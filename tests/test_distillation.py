@@ -26,9 +26,11 @@ def model(seed: int, **options: Any) -> nn.Module:
     return build("residual_lstm", VOCABULARY, CHANNELS, hidden_size=8, layers=1, **options)
 
 
-def with_teachers(folder: Path, source: Counting | None = None, weight: float = 0.5, **changes: Any) -> Any:
+def with_teachers(
+    folder: Path, source: Counting | None = None, weight: float = 0.5, hashes: Any = ("a", "b"), **changes: Any
+) -> Any:
     config = configuration(distillation={"teachers": ["a", "b"], "weight": weight}, **changes)
-    teachers = Teachers([model(1), model(2, attention={"heads": 2, "memory": 5})], weight, 1.2)
+    teachers = Teachers([model(1), model(2, attention={"heads": 2, "memory": 5})], weight, 1.2, hashes)
     source = source or Counting(LENGTHS)
     return train(config, source, VALID, VOCABULARY, CHANNELS, folder, teachers=teachers)
 
@@ -111,6 +113,8 @@ def test_a_run_keeps_its_teachers(tmp_path: Path):
     with_teachers(tmp_path, max_passes=1)
     with pytest.raises(ConfigError, match=r"distillation\.weight"):
         with_teachers(tmp_path, weight=0.3)
+    with pytest.raises(ConfigError, match=r"distillation\.teachers"):
+        with_teachers(tmp_path, hashes=("a", "c"))  # one of them has been trained anew
 
 
 def test_teachers_are_runs_of_the_same_tokens(trained: Path, tmp_path: Path):  # noqa: F811
@@ -121,7 +125,7 @@ def test_teachers_are_runs_of_the_same_tokens(trained: Path, tmp_path: Path):  #
     config = configuration(distillation={"teachers": [str(trained)]})
     with pytest.raises(MelodyError, match="has learned voices, the corpus is told as events"):
         teachers_of(config, "events")
-    with pytest.raises(MelodyError, match="nowhere"):
+    with pytest.raises(MelodyError, match="nowhere: there is no such run"):
         teachers_of(configuration(distillation={"teachers": [str(tmp_path / "nowhere")]}), "voices")
     with pytest.raises(ConfigError, match="teachers"):
         configuration(distillation={"teachers": []})

@@ -60,8 +60,8 @@ class AugmentedSource:
     transpose: bool = True
     plan_dropout: float = 0.0  # probability that the length is hidden, and that the key is
     wishes: Wishes | None = None  # None: nothing is foreseen
-    tunes: Tunes | None = None  # None: nothing is told of other pieces
     levels: Sequence[tuple[range, int]] = ()  # tokens in order (velocities, tempos), and by how many a piece may move
+    tunes: Tunes | None = None  # None: nothing is told of other pieces
 
     def __len__(self) -> int:
         return len(self.split)

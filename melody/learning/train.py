@@ -1,6 +1,7 @@
 """From a configuration to a run."""
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     if isinstance(tokenizer, VoicesTokenizer):
         tunes, known_tunes = Tunes(tokenizer, train_split), Tunes(tokenizer, train_split, valid_split)
     learnt = AugmentedSource(
-        train_split, tables, config.data.transpose, config.data.plan_dropout, wishes, tunes, levels
+        train_split, tables, config.data.transpose, config.data.plan_dropout, wishes, levels, tunes
     )
     held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False, tunes=known_tunes)
     sizes = [channel.size for channel in tokenizer.channels]
@@ -96,15 +97,16 @@ def teachers_of(config: TrainConfig, tokens: str) -> "Teachers | None":
         return None
     from melody.training.distillation import Teachers
 
-    nets = []
+    nets, hashes = [], []
     for folder in config.distillation.teachers:
         net, tokenizer = net_of(Path(folder))
+        hashes.append(sha256((Path(folder) / "best.safetensors").read_bytes()).hexdigest())
         if tokenizer.name != tokens:
             raise MelodyError(
                 f"{folder}: has learned {tokenizer.name}, the corpus is told as {tokens}; it cannot teach it"
             )
         nets.append(net)
-    return Teachers(nets, config.distillation.weight, config.distillation.temperature)
+    return Teachers(nets, config.distillation.weight, config.distillation.temperature, hashes)
 
 
 def _trainer() -> "Callable[..., TrainResult]":

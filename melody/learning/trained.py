@@ -58,19 +58,21 @@ def _is_run(folder: Path) -> bool:
 
 
 def _run(folder: Path) -> Trained:
-    try:
-        from melody.engine.torch import TorchEngine
-    except ImportError as error:
-        raise MelodyError(f"{folder}: to ask a run needs {error.name}: pip install 'melody[train]'") from error
     net, tokenizer = net_of(folder)
+    from melody.engine.torch import TorchEngine
+
     return Trained(str(folder), TorchEngine(net), tokenizer)
 
 
 def net_of(folder: Path) -> "tuple[nn.Module, EventTokenizer | VoicesTokenizer]":
     """The best model of a run, in torch, and its tokens. Raises `MelodyError` for what is none."""
-    from melody.models import build
-    from melody.training.checkpoint import load_best
-
+    try:
+        from melody.models import build
+        from melody.training.checkpoint import load_best
+    except ImportError as error:
+        raise MelodyError(f"{folder}: to ask a run needs {error.name}: pip install 'melody[train]'") from error
+    if not folder.is_dir():
+        raise MelodyError(f"{folder}: there is no such run; give the folder that melody train has left")
     weights, info = load_best(folder)
     try:
         model, run = check_config(info["config"], folder).model, info["run"]

@@ -15,9 +15,13 @@ from melody.training.lanes import Window
 
 
 class Teachers:
-    """Finished models of the student's tokens, which read along with it."""
+    """Finished models of the student's tokens, which read along with it, in fp32."""
 
-    def __init__(self, models: Sequence[nn.Module], weight: float, temperature: float) -> None:
+    def __init__(
+        self, models: Sequence[nn.Module], weight: float, temperature: float, hashes: Sequence[str] = ()
+    ) -> None:
+        """`hashes` say of which weights the models are: a run goes on with the same teachers alone."""
+        self.hashes = list(hashes)
         self.models = [model.eval().requires_grad_(False) for model in models]
         self.weight, self.temperature = weight, temperature
 

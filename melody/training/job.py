@@ -69,6 +69,7 @@ class Job:
             "model": self.config.model.model_dump(mode="json"),
             "data": self.config.data.model_dump(mode="json"),
         }
-        if self.config.distillation:
-            values["distillation"] = self.config.distillation.model_dump(mode="json")
+        if self.teachers:
+            told = {"weight": self.teachers.weight, "temperature": self.teachers.temperature}
+            values["distillation"] = {"teachers": self.teachers.hashes, **told}
         return values | ({"base": self.base.sha256} if self.base else {})
