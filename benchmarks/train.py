@@ -1,6 +1,6 @@
 """Training speed: melody's trainer against a plain `nn.LSTM` loop of the same shape, and against the machine.
 
-    python benchmarks/train.py [--corpus chorale] [--quick] [--json]
+    python benchmarks/train.py [--corpus chorale] [--rounds N] [--quick] [--json]
 
 What is compared takes turns on one thread, in fp32 and in bf16 where the processor has it. The trainer is melody's own:
 lanes, transposed pieces with wishes and context channels, dropout, clipping, AdamW, averaged weights. The plain loop
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, product
 from pathlib import Path
 from time import process_time
@@ -295,10 +295,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", default="chorale", help="a name in corpora/, or the folder of a store of events")
+    parser.add_argument(
+        "--rounds", type=int, help=f"turns of what races (default {Sizes.rounds}); the rest takes one each"
+    )
     parser.add_argument("--quick", action="store_true", help="a tiny model, few steps: to see that it works")
     parser.add_argument("--json", action="store_true", help="a report for programs")
     options = parser.parse_args(arguments)
     sizes = QUICK if options.quick else Sizes()
+    if options.rounds:
+        sizes = replace(sizes, rounds=options.rounds, sweep_rounds=1, runs=1)
     with tempfile.TemporaryDirectory() as folder:
         facts, results = run(open_store(options.corpus), sizes, Path(folder))
     title = f"Training {sizes.layers}x{sizes.width}, {sizes.lanes} lanes, windows of {sizes.window}"
