@@ -362,8 +362,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     print(machine(), *(f"{name}: {value}" for name, value in facts.items()), sep="\n")
     for title, rows in tables.items():
-        names = dict.fromkeys(name for row in rows[:1] for name in row)
-        print(f"\n{title}: nats a note\n{table(rows, dict.fromkeys(names, shown))}")
+        print(f"\n{title}: nats a note\n{table(rows, dict.fromkeys(rows[0] if rows else (), shown))}")
 
 
 def recipes(sizes: Sizes, corpus: str) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from test_voices import grids
 from melody.corpus import AugmentedSource, TokenStore, shift_tables
 from melody.corpus.store import StoredPiece, write_store
 from melody.corpus.tunes import DRAWS, NONE, Tunes
-from melody.tokens.tunes import BEATS, NOTES, RESTS, WIDEST, TuneBook, TuneReader, telling
+from melody.tokens.tunes import BEATS, NOTES, RESTS, TOLD, WIDEST, TuneBook, TuneReader
 from melody.tokens.voices import READ, Grid, VoicesTokenizer
 
 TOKENIZER = VoicesTokenizer()
-NAMES = [channel.name.removeprefix("tune_") for channel in telling()]
+NAMES = [channel.name.removeprefix("tune_") for channel in TOLD]
 TUNE = [67, 69, 71, 72, 74, 71, 67, 66, 67, 71, 69, 67, 62, 64, 66, 67]  # a note a beat
 
 NOTE = st.tuples(st.sampled_from([60, 62, 64]), st.integers(1, 2))  # pitch and steps
@@ -107,7 +107,7 @@ def test_in_another_key_the_same_is_told(piece: Grid, book: list[Grid], semitone
 def test_channels_stay_below_their_sizes(piece: Grid, book: list[Grid]):
     found = TOKENIZER.tunes(TOKENIZER.spell(piece), TuneReader(TOKENIZER.tune_book([*book, piece])))
     assert found.min(initial=0) >= 0
-    assert (found.max(axis=0) < [channel.size for channel in telling()]).all()
+    assert (found.max(axis=0) < [channel.size for channel in TOLD]).all()
 
 
 def longest(tune: np.ndarray, others: list[np.ndarray]) -> int:
@@ -185,7 +185,7 @@ def test_a_training_piece_finds_others_by_chance_and_never_itself(store: TokenSt
 
 def test_a_held_out_piece_finds_all_training_pieces_always(store: TokenStore):
     train, valid = store.split("train"), store.split("valid")
-    tunes, generator = Tunes(TOKENIZER, train, valid), np.random.default_rng(0)
+    tunes, generator = Tunes(TOKENIZER, train).of_held_out(valid), np.random.default_rng(0)
     book = TOKENIZER.tune_book([TOKENIZER.grid(train.piece(place)[0].astype(np.int32)) for place in range(3)])
     expected = TOKENIZER.tunes(valid.piece(0)[0].astype(np.int32), TuneReader(book))
     assert expected.any()
@@ -194,7 +194,7 @@ def test_a_held_out_piece_finds_all_training_pieces_always(store: TokenStore):
 
 def test_what_is_told_stands_beside_the_tokens_it_belongs_to(store: TokenStore):
     train, valid = store.split("train"), store.split("valid")
-    tunes = Tunes(TOKENIZER, train, valid)
+    tunes = Tunes(TOKENIZER, train).of_held_out(valid)
     source = AugmentedSource(valid, shift_tables(TOKENIZER, valid), transpose=False, tunes=tunes)
     ids, context = source.fetch(0, np.random.default_rng(0))
     book = TOKENIZER.tune_book([TOKENIZER.grid(train.piece(place)[0].astype(np.int32)) for place in range(3)])

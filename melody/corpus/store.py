@@ -30,7 +30,7 @@ from melody.corpus.shards import FOLDER, Place, Shards, path_of, remove_all_but
 from melody.errors import MelodyError
 from melody.files import fresh_folder, write_bytes
 from melody.tokens.channels import FORESEEN, recalling
-from melody.tokens.tunes import telling
+from melody.tokens.tunes import TOLD
 
 FORMAT = 3
 READABLE = (2, FORMAT)
@@ -274,7 +274,7 @@ def publish(
 def read_channels(tokenizer: Any) -> Sequence[Any]:
     """The channels of a tokenizer that a store holds: those that follow from reading the piece, but for what is
     recalled."""
-    without = {channel.name for channel in (*FORESEEN, *telling(), *recalling(0))}
+    without = {channel.name for channel in (*FORESEEN, *TOLD, *recalling(0))}
     return [channel for channel in tokenizer.channels if channel.name not in without]
 
 

@@ -5,6 +5,8 @@ another part of the book, and now and then into none. A held-out piece looks int
 in training too, JSB-16 is learned by heart: 0.359 nats per voice-step on valid instead of 0.348.)
 """
 
+from copy import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,14 +20,18 @@ NONE = 0.2  # of the times
 
 
 class Tunes:
-    """Draws what the pieces of a split are told of those of the train split."""
+    """Draws what the pieces of the train split are told of each other."""
 
-    def __init__(self, tokenizer: VoicesTokenizer, train: Split, split: Split | None = None) -> None:
-        """Without `split` it is the train split itself."""
-        self._tokenizer, self._split = tokenizer, split or train
+    def __init__(self, tokenizer: VoicesTokenizer, train: Split) -> None:
+        self._tokenizer, self._split, self._learns = tokenizer, train, True
         self._book = tokenizer.tune_book([tokenizer.grid(_ids(train, piece)) for piece in range(len(train))])
-        self._learns = split is None
         self._drawn: dict[tuple[int, int], NDArray[np.int16]] = {}
+
+    def of_held_out(self, split: Split) -> "Tunes":
+        """What the pieces of another split are told, of the same book."""
+        other = copy(self)
+        other._split, other._learns, other._drawn = split, False, {}
+        return other
 
     def draw(self, piece: int, generator: np.random.Generator) -> NDArray[np.int16]:
         """The channels (T, F) of `melody.tokens.tunes` beside the ids (T,) of a piece."""

@@ -51,7 +51,8 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     levels = [(tokenizer.vocabulary.ids[kind], most) for kind, most in moves.items()] if wishes else []
     tunes = known_tunes = None
     if isinstance(tokenizer, VoicesTokenizer):
-        tunes, known_tunes = Tunes(tokenizer, train_split), Tunes(tokenizer, train_split, valid_split)
+        tunes = Tunes(tokenizer, train_split)
+        known_tunes = tunes.of_held_out(valid_split)
     learnt = AugmentedSource(
         train_split, tables, config.data.transpose, config.data.plan_dropout, wishes, levels, tunes
     )

@@ -39,13 +39,15 @@ MOST = 24  # places of one rank that are compared
 VOICES = 4
 
 
-def telling() -> tuple[Channel, ...]:
-    """The channels, in the order of `TuneReader.context`; 0 where nothing is found."""
-    move = 1 + RESTS
-    sizes = {"rank": 1 + len(NOTES), "share": 1 + SHARES}
-    sizes |= {f"move_{voice}": move for voice in range(VOICES)}
-    sizes |= {"begin": 1 + 2**VOICES, "wait": 2 + SOON, "next_move": move, "next_wait": 2 + SOON}
-    return tuple(Channel(f"tune_{name}", size) for name, size in sizes.items())
+TOLD = (  # in the order of `TuneReader.context`; 0 where nothing is found
+    Channel("tune_rank", 1 + len(NOTES)),
+    Channel("tune_share", 1 + SHARES),
+    *(Channel(f"tune_move_{voice}", 1 + RESTS) for voice in range(VOICES)),
+    Channel("tune_begin", 1 + 2**VOICES),
+    Channel("tune_wait", 2 + SOON),
+    Channel("tune_next_move", 1 + RESTS),
+    Channel("tune_next_wait", 2 + SOON),
+)
 
 
 class Places(NamedTuple):
@@ -229,9 +231,9 @@ class TuneReader:
 
     @property
     def context(self) -> list[int]:
-        """The values of the channels that `telling` gives."""
+        """The values of the channels `TOLD`."""
         if self._found is None:
-            return [0] * len(telling())
+            return [0] * len(TOLD)
         rank, share, piece, offset, up = self._found
         book, place = self._book, offset + self._step
         change, note = int(book.next_change[place]), int(book.next_note[place])

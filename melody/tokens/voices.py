@@ -23,7 +23,7 @@ from melody.score import GRID, Notes, Score, end_tick, notes_of, quantize, set_n
 from melody.tokens.channels import Channel, recalling
 from melody.tokens.intervals import IntervalView, interval_view
 from melody.tokens.recall import Recall
-from melody.tokens.tunes import TuneBook, TuneReader, telling
+from melody.tokens.tunes import TOLD, TuneBook, TuneReader
 from melody.tokens.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]
@@ -77,7 +77,6 @@ def vocabulary() -> Vocabulary:
     return Vocabulary(tuple(token for group in groups.values() for token in group), ids)
 
 
-TOLD = telling()  # of other pieces
 CHANNELS = READ + TOLD + recalling(len(vocabulary()))
 
 
