@@ -6,5 +6,5 @@ Each program's module has
 - `read(midi, desk)`: start the program, let it open the file and save in its own format, and return what that says;
 - `shows(written)`: what a right reading of the file is in this program, where every limit of its own stands with its
   reason; all that `shows` leaves alone must come back as it was written;
-- `SLACK`: how many ticks (480 a quarter) an onset may move, and an end.
+- `SLACK`: how far it may move what it reads.
 """

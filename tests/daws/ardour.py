@@ -8,11 +8,11 @@ from xml.etree import ElementTree as ET
 import mido
 
 from daws.desk import Desk, wait_for
-from daws.seen import Control, Part, Seen, absolute, changes, controls_of, notes_of
+from daws.seen import Control, Part, Seen, Slack, absolute, changes, controls_of, notes_of
 
 NAME = "Ardour 7"
 NEEDS = ("ardour7-lua", "Xvfb", "xdotool")
-SLACK = (0, 0)
+SLACK = Slack()
 SCALE = 4  # Ardour counts 1,920 ticks a quarter
 
 SETUP, ANSWERS = "Audio/MIDI Setup", 3  # a question at the start, and how often its answer may get lost

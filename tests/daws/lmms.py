@@ -7,11 +7,11 @@ from xml.etree import ElementTree as ET
 import pretty_midi
 
 from daws.desk import Desk, wait_for
-from daws.seen import Part, Seen, changes
+from daws.seen import Part, Seen, Slack, changes
 
 NAME = "LMMS"
 NEEDS = ("lmms", "Xvfb", "xdotool")
-SLACK = (10, 20)  # onset and length are each cut down to whole ticks of 48 a quarter
+SLACK = Slack(10, 10, 20)  # onset and length are each cut down to whole ticks of 48 a quarter
 SCALE = 10
 LOWEST = 12  # LMMS calls MIDI's note 12 its note 0
 

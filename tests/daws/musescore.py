@@ -1,7 +1,8 @@
 """MuseScore 3: converts without a screen; read from the MusicXML it saves.
 
 It is a notation program: it rounds what it reads to the note values of a page, each note to a sixteenth or a triplet
-unless the piece is full of shorter ones, and its tempo marks to whole numbers.
+unless the piece is full of shorter ones, and its tempo marks to whole numbers. Where rhythms mix, it makes one of them
+wait for the other. A short rest after a note it gives to the note, as a copyist would.
 """
 
 from dataclasses import replace
@@ -10,11 +11,11 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from daws.desk import Desk
-from daws.seen import Note, Part, Seen, changes
+from daws.seen import Note, Part, Seen, Slack, changes
 
 NAME = "MuseScore 3"
 NEEDS = ("mscore3",)
-SLACK = (30, 360)  # for how people play; short rests after a note are given to the note, as a copyist would
+SLACK = Slack(60, 200, 750)  # the most in 600 pieces, and a little
 
 
 def read(midi: Path, desk: Desk) -> Seen:
@@ -25,12 +26,12 @@ def read(midi: Path, desk: Desk) -> Seen:
 
 
 def shows(right: Seen) -> Seen:
-    """It names a part "instrument, track"; a pickup is a short bar of the meter after it; no key is C; no markers."""
+    """It names a part "instrument, track"; a pickup is a short bar of the meter after it; a key not told is guessed."""
     parts = tuple(replace(part, program=None if part.is_drum else part.program, controls=()) for part in right.parts)
     meters = right.meters
     if len(meters) > 1 and meters[0][1] * 1920 // meters[0][2] == meters[1][0] < 1920 * meters[1][1] // meters[1][2]:
         meters = changes([(0, *meters[1][1:]), *meters[1:]])
-    keys = changes([(tick, sharps, None) for tick, sharps, _ in right.keys or ((0, 0, False),)])
+    keys = changes([(tick, sharps, None) for tick, sharps, _ in right.keys]) if right.keys else None
     tempos = changes([(tick, float(round(qpm))) for tick, qpm in right.tempos])
     return replace(right, parts=parts, tempos=tempos, meters=meters, keys=keys, markers=())
 
@@ -65,7 +66,7 @@ def _timeline(part: ET.Element) -> tuple[list[tuple[int, int, ET.Element]], list
                 onset, now = now, now + length
             found.append((onset, onset + length, element))
             end = max(end, now)
-        lines.append(end)
+        lines.append(round(end / 30) * 30)  # the whole ticks that it writes for septuplets do not sum up to a bar
     return found, lines
 
 
@@ -81,15 +82,15 @@ def _part(described: ET.Element, measures: ET.Element) -> Part:
 
 
 def _tied(notes: list[tuple[int, int, ET.Element]], drums: dict[str | None, int]) -> tuple[Note, ...]:
-    """Notes with those tied to them."""
-    sounding: dict[int, int] = {}  # pitch to onset
+    """Notes with those tied to them, whichever voices they stand in."""
+    waiting: dict[tuple[int, int], int] = {}  # pitch and end of what is tied on, to where it began
     found = []
-    for onset, end, note in notes:
+    for onset, end, note in sorted(notes, key=lambda event: event[:2]):
         pitch = _pitch(note, drums)
         ties = {tie.get("type") for tie in note.iterfind("tie")}
-        onset = sounding.pop(pitch) if "stop" in ties else onset
+        onset = waiting.pop((pitch, onset)) if "stop" in ties else onset
         if "start" in ties:
-            sounding[pitch] = onset
+            waiting[pitch, end] = onset
         else:
             found.append((pitch, onset, end))
     return tuple(sorted(found))

@@ -6,11 +6,11 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from daws.desk import Desk, wait_for
-from daws.seen import BEND, Control, Part, Seen, changes, key
+from daws.seen import BEND, Control, Part, Seen, Slack, changes, key
 
 NAME = "Rosegarden"
 NEEDS = ("rosegarden", "Xvfb", "xdotool")
-SLACK = (0, 0)
+SLACK = Slack()
 SCALE = 2
 
 

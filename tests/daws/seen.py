@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import mido
 
@@ -18,6 +19,14 @@ Note = tuple[int, int, int]  # pitch, onset, end
 Mark = tuple[int, str]  # tick, text
 Control = tuple[int, int, int]  # tick, number, value
 BEND = 128  # stands as the number of a control for pitch bends, -8192 to 8191
+
+
+class Slack(NamedTuple):
+    """How many ticks a program may move the onsets that lie on a sixteenth, the other onsets, and the ends."""
+
+    sixteenths: int = 0
+    others: int = 0
+    ends: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,8 +140,8 @@ def bar_lines(meters: list[tuple[int, int, int]], end: int) -> tuple[int, ...]:
     return (*lines, end)
 
 
-def differences(right: Seen, seen: Seen, slack: tuple[int, int]) -> list[str]:
-    """What a program shows otherwise than it should, in sentences; `slack` is how far onsets and ends may move."""
+def differences(right: Seen, seen: Seen, slack: Slack) -> list[str]:
+    """What a program shows otherwise than it should, in sentences."""
     found = []
     for name in ("tempos", "meters", "keys", "markers", "bars"):
         if getattr(right, name) not in (None, getattr(seen, name)):
@@ -144,13 +153,14 @@ def differences(right: Seen, seen: Seen, slack: tuple[int, int]) -> list[str]:
     return found
 
 
-def _part_differences(right: Part, seen: Part, slack: tuple[int, int]) -> list[str]:
+def _part_differences(right: Part, seen: Part, slack: Slack) -> list[str]:
     found = []
     if replace(right, notes=()) != replace(seen, notes=()):
         found.append(f"{replace(seen, notes=())}, not {replace(right, notes=())}")
     if [note[0] for note in right.notes] != [note[0] for note in seen.notes]:
         return [*found, f"pitches {[note[0] for note in seen.notes]}, not {[note[0] for note in right.notes]}"]
     for should, is_ in zip(right.notes, seen.notes, strict=True):
-        if abs(should[1] - is_[1]) > slack[0] or abs(should[2] - is_[2]) > slack[1]:
+        onset = slack.others if should[1] % 120 else slack.sixteenths
+        if abs(should[1] - is_[1]) > onset or abs(should[2] - is_[2]) > slack.ends:
             found.append(f"note {is_}, not {should}")
     return found
