@@ -10,18 +10,22 @@ import multiprocessing
 import resource
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from multiprocessing.connection import Connection
 from pathlib import Path
+from xml.etree import ElementTree
 
 import hostile_extremes
 import hostile_midi
 import hostile_text
 from hostile_midi import Case, NoteKey
 
-MOST_SECONDS, MOST_MEGABYTES = 5.0, 500.0
+MOST_SECONDS, MOST_MEGABYTES = 5.0, 500.0  # seconds of a machine that does `pace`'s work in PACE_SECONDS
+PACE_SECONDS = 0.15
 _PEER_MEGABYTES, _PEER_SECONDS = 3000, 30.0
 
 
@@ -45,6 +49,7 @@ class Outcome:
     detail: str
     seconds: float
     megabytes: float
+    pace: float = 1.0  # how many times longer than elsewhere anything took meanwhile
 
 
 def judge(case: Case, read: Read) -> tuple[str, str]:
@@ -154,17 +159,29 @@ PEERS = {"symusic": symusic_reads, "pretty_midi": pretty_midi_reads, "mido": mid
 # ---- running ---------------------------------------------------------------------------------------------------------
 
 
+def pace() -> float:
+    """How many times longer than a good machine this one takes for anything, as busy as it is now."""
+    start = time.process_time()
+    root = ElementTree.fromstring("<a>" + "<b><c>1</c></b>" * 30_000 + "</a>")
+    assert sum(Fraction(child.findtext("c", "0")) for child in root) == 30_000
+    return (time.process_time() - start) / PACE_SECONDS
+
+
 def _child(reader: Callable[[Case], Read], case: Case, limit: int, pipe: Connection) -> None:
     if limit:
         resource.setrlimit(resource.RLIMIT_AS, (limit << 20, limit << 20))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of the process that we were forked from
+    paces = [pace()]
+    begun = time.process_time()
     try:
         verdict = judge(case, reader(case))
     except Exception as error:
         verdict = ("raised", f"{type(error).__name__}: {error}"[:200])
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    seconds = sum(usage.ru_utime + usage.ru_stime for usage in used)  # of work: other processes do not count
-    pipe.send((*verdict, seconds, max(0, *(usage.ru_maxrss - before for usage in used)) / 1024))
+    seconds = sum(usage.ru_utime + usage.ru_stime for usage in used) - begun  # of work: other processes do not count
+    megabytes = max(0, *(usage.ru_maxrss - before for usage in used)) / 1024
+    paces.append(pace())
+    pipe.send((*verdict, seconds, megabytes, max(paces)))
 
 
 def run_case(reader: Callable[[Case], Read], case: Case, memory_limit: int = 0, patience: float = 60.0) -> Outcome:
@@ -232,9 +249,9 @@ def main() -> int:
 
 
 def is_bad(outcome: Outcome) -> bool:
-    """Whether a reader misled, failed or cost too much."""
+    """Whether a reader misled, failed or cost too much, whatever the machine."""
     failed = outcome.verdict in ("misleading", "raised", "crashed", "hung")
-    return failed or outcome.seconds > MOST_SECONDS or outcome.megabytes > MOST_MEGABYTES
+    return failed or outcome.seconds > MOST_SECONDS * max(1.0, outcome.pace) or outcome.megabytes > MOST_MEGABYTES
 
 
 def is_expected(name: str, outcome: Outcome) -> bool:
