@@ -9,6 +9,8 @@ IN_TRAINING = "8-note n-grams in training"  # how `evaluation.evaluate` calls th
 def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
     """The card as Markdown, from a bundle's settings and its corpus's store.json."""
     name, model, scores = settings["name"], settings["model"], settings["scores"]
+    temperature = settings.get("valid_temperature", 1)
+    at_temperature = f", at a temperature of {temperature:g}" if temperature != 1 else ""
     splits = store["splits"]
     options = ", ".join(
         f"{key} {value}" for key, value in model.items() if key != "name" and value not in (None, 0, 0.0)
@@ -32,7 +34,8 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
         "## Nats per note",
         "",
         "-ln p(all tokens, end included | BOS) over the number of notes, on whole held-out pieces, knowing the piece's "
-        "length and key; of the 8-bit step graph, within the grammar. (valid fp32: as trained, without the grammar.)",
+        "length and key; of the 8-bit step graph, within the grammar. "
+        f"(valid fp32: as trained, without the grammar{at_temperature}.)",
         "",
         "| | valid | test | valid fp32 |",
         "|---|---|---|---|",

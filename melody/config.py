@@ -104,6 +104,7 @@ class EvaluationConfig(Section):
     patience: Count | None = 10  # evaluations without a better one; null: never stop early
     batch_size: Count = 16
     window: Count = 128
+    temperature: Positive = 1.0  # by which logits are divided, so that who is too sure is judged by what it knows
 
 
 class TrainConfig(Section):

@@ -250,6 +250,32 @@ def test_a_model_that_knows_nothing_costs_the_logarithm_of_the_vocabulary() -> N
     assert result.nats_per_note == pytest.approx(math.log(VOCABULARY) * result.tokens / result.notes)
 
 
+class TooSure(nn.Module):
+    """A model whose logits are nine times what they should be."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.initial_carry = model.initial_carry
+
+    def forward(self, tokens: Tensor, carry: Any, context: Tensor) -> tuple[Tensor, Any]:
+        logits, carry = self.model(tokens, carry, context)
+        return 9 * logits, carry
+
+
+def test_who_is_too_sure_is_judged_at_a_temperature() -> None:
+    torch.manual_seed(0)
+    model = build("residual_lstm", VOCABULARY, CHANNELS, **configuration().model.options())
+    sure = TooSure(model)
+    one, other, doubtful = evaluate(model, VALID), evaluate(sure, VALID, temperature=9), evaluate(sure, VALID)
+    assert one is not None
+    assert other is not None
+    assert doubtful is not None
+    assert other.nats == pytest.approx(one.nats, rel=1e-5)
+    assert doubtful.nats > 1.01 * one.nats
+    assert (one.temperature, other.temperature) == (1.0, 9.0)
+
+
 @pytest.mark.parametrize(("batch_size", "window"), [(1, 3), (2, 8), (5, 100)])
 def test_evaluation_depends_on_neither_batch_nor_window(batch_size: int, window: int) -> None:
     torch.manual_seed(0)

@@ -108,6 +108,7 @@ def _fill(
         "tracks": [asdict(track) for track in tracks_of([score for _, score in known], config.track_names)],
         "originality": {"ngrams": len(index), "held_out": held_out_counts(store, tokenizer, index)},
         "scores": {"valid_nats_per_note_fp32": info["valid"]["nats_per_note"]},
+        "valid_temperature": config.evaluation.temperature,
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())},
     }
     if config.base:

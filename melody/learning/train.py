@@ -76,7 +76,8 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     if isinstance(tokenizer, VoicesTokenizer) and result.is_first and result.best_nats_per_note is not None:
         steps = [tokenizer.voice_steps(valid_split.piece(index)[0]) for index in range(len(valid_split))]
         found = result.best_nats_per_note * int(valid_split.notes.sum()) / sum(steps)
-        print(f"{config.name}: best valid {found:.4f} nats per voice-step, without the mask of what may follow")
+        at = f" at a temperature of {config.evaluation.temperature:g}" if config.evaluation.temperature != 1 else ""
+        print(f"{config.name}: best valid {found:.4f} nats per voice-step{at}, without the mask of what may follow")
     return result
 
 

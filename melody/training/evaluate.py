@@ -21,6 +21,7 @@ class Evaluation:
     nats: float
     tokens: int
     notes: int
+    temperature: float = 1.0  # by which logits were divided
 
     @property
     def nats_per_token(self) -> float:
@@ -39,12 +40,14 @@ def evaluate(
     *,
     batch_size: int = 16,
     window: int = 128,
+    temperature: float = 1.0,
     rank: int = 0,
     ranks: int = 1,
     stop: Callable[[], bool] = lambda: False,
 ) -> Evaluation | None:
     """The nats of a model over all pieces of a source that does not augment; None where `stop` cut it short.
 
+    Logits are divided by `temperature` (Guo et al. 2017, arXiv:1706.04599).
     With several ranks each counts the pieces of its own lanes; the notes are those of the whole source.
     """
     device = next(model.parameters()).device
@@ -61,8 +64,8 @@ def evaluate(
                 here = item.to(device)
                 carry = carries.reset(carry, initial, here.reset)
                 logits, carry = model(here.tokens, carry, here.context)
-                total, count = cross_entropy(logits, here.targets, here.mask)
+                total, count = cross_entropy(logits / temperature, here.targets, here.mask)
                 nats, tokens = nats + total.item(), tokens + int(count)
     finally:
         model.train(was_training)
-    return Evaluation(nats, tokens, int(source.notes.sum()))
+    return Evaluation(nats, tokens, int(source.notes.sum()), temperature)

@@ -15,6 +15,7 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,7 @@ class Session:
                 self.job.valid_source,
                 batch_size=config.batch_size,
                 window=config.window,
+                temperature=config.temperature,
                 rank=self.fabric.global_rank,
                 ranks=self.fabric.world_size,
                 stop=lambda: bool(self._signal()),
@@ -303,7 +305,7 @@ class Session:
         counts = torch.tensor([evaluation.nats, evaluation.tokens], device=self.fabric.device)
         total = self.fabric.all_reduce(counts, reduce_op="sum")
         assert isinstance(total, Tensor)
-        return Evaluation(float(total[0]), int(total[1]), evaluation.notes)
+        return replace(evaluation, nats=float(total[0]), tokens=int(total[1]))
 
     def _save(self) -> None:
         self.log.flush()  # first: a checkpoint never knows of steps that the tables do not

@@ -46,9 +46,10 @@ def evaluation_line(progress: Progress, evaluation: Evaluation, better: bool, tr
     """An evaluation on the terminal."""
     if not progress.step:
         return f"before: valid {evaluation.nats_per_note:.4f} nats per note, {evaluation.nats_per_token:.4f} per token"
+    at = f" at a temperature of {evaluation.temperature:g}" if evaluation.temperature != 1 else ""
     note = "best" if better else f"best {progress.best_nats_per_note:.4f} at pass {progress.best_pass}"
     return (
-        f"pass {progress.pass_}: valid {evaluation.nats_per_note:.4f} nats per note ({note}), "
+        f"pass {progress.pass_}: valid {evaluation.nats_per_note:.4f} nats per note{at} ({note}), "
         f"{evaluation.nats_per_token:.4f} per token, train {train_nats_per_token:.4f}; {clock(progress.seconds)}"
     )
 
