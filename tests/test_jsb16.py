@@ -25,7 +25,7 @@ from melody.learning import tokenizer_of, train_from_config
 from melody.learning.trained import open_trained
 from melody.models import build
 from melody.tokens import EventTokenizer
-from melody.tokens.voices import READ, Grid, VoicesTokenizer
+from melody.tokens.voices import ORDERS, READ, Grid, VoicesTokenizer
 
 VOICES, EVENTS = VoicesTokenizer(), EventTokenizer()
 RECIPE = Path(__file__).parents[1] / "corpora" / "jsb16"
@@ -139,13 +139,46 @@ def test_the_temperature_is_chosen_on_valid(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jsb16, "read_jsb16", lambda path: seen)
     sure = Sure(model_of(VOICES, seed=3))
     sure.factor = 8.0  # of what a model knows that has learned nothing, nothing is worth so much trust
-    *plain, valid, test = jsb16.benchmark_jsb16(sure, VOICES, Path("file"))
-    assert [one.split for one in plain] == ["valid", "test"]
-    assert [one.temperature for one in plain] == [1.0, 1.0]
-    assert valid.temperature == test.temperature > 1.0
-    assert valid.nats_per_voice_step < plain[0].nats_per_voice_step
-    at_each = evaluate_jsb16(sure, VOICES, seen["valid"], "valid", VOICES.tune_book([]), jsb16.TEMPERATURES)
-    assert valid.nats_per_voice_step == min(one.nats_per_voice_step for one in at_each)
+    found = jsb16.benchmark_jsb16(sure, VOICES, Path("file"))
+    assert [one.split for one in found] == ["valid", "test"] * 4
+    assert [one.orders for one in found] == [1] * 4 + [len(ORDERS)] * 4
+    for plain, _, valid, test in (found[:4], found[4:]):
+        assert plain.temperature == 1.0
+        assert valid.temperature == test.temperature > 1.0
+        assert valid.nats_per_voice_step < plain.nats_per_voice_step
+        at_each = evaluate_jsb16(
+            sure, VOICES, seen["valid"], "valid", VOICES.tune_book([]), jsb16.TEMPERATURES, valid.orders
+        )
+        assert valid.nats_per_voice_step == min(one.nats_per_voice_step for one in at_each)
+
+
+def test_each_step_has_the_mean_of_what_the_orders_give_it():
+    one, engine = grid(3), TorchEngine(model_of(VOICES))
+    steps: list[dict[int, float]] = []  # for each order the log-probability of each step
+    for order in range(len(ORDERS)):
+        ids = spell(VOICES, one, order)
+        ((nats, _),) = nats_read_by([ids], [reader_for(VOICES, None, order)], engine)
+        costs: dict[int, float] = {}
+        waits = 0
+        for token, cost in zip(ids[1:].tolist(), nats[0].tolist(), strict=True):
+            costs[waits] = costs.get(waits, 0) - cost
+            waits += token in VOICES.vocabulary.ids["Wait"]
+        steps.append(costs)
+    expected = -sum(np.log(np.mean([np.exp(costs[step]) for costs in steps])) for step in steps[0])
+    (mean,) = evaluate_jsb16(engine, VOICES, [one, grid(5)], "test", orders=len(ORDERS))
+    assert mean.nats[0] == pytest.approx(expected, rel=1e-5)
+    assert (mean.orders, mean.to_row()["orders"]) == (len(ORDERS), len(ORDERS))
+    alone = [-sum(costs.values()) for costs in steps]
+    assert min(alone) < mean.nats[0] + len(steps[0]) * np.log(len(ORDERS))
+    assert mean.nats[0] < max(alone)
+
+
+def test_the_mean_over_one_order_is_that_order():
+    engine, grids = TorchEngine(model_of(VOICES)), [grid(0), grid(1, quarters=9)]
+    (found,) = evaluate_jsb16(engine, VOICES, grids, "valid")
+    for one, nats in zip(grids, found.nats, strict=True):
+        ((within, _),) = nats_read_by([spell(VOICES, one)], [reader_for(VOICES)], engine)
+        assert nats == pytest.approx(within.sum(), rel=1e-5)
 
 
 def test_the_pieces_of_train_are_told_of():
@@ -182,14 +215,16 @@ def test_tokens_say_the_whole_benchmark_and_nothing_else(
 # ---- leaks ----------------------------------------------------------------------------------------------------------
 
 
-def assert_no_leak(one: Grid, other: Grid, step: int, tokenizer: VoicesTokenizer | EventTokenizer) -> None:
+def assert_no_leak(
+    one: Grid, other: Grid, step: int, tokenizer: VoicesTokenizer | EventTokenizer, order: int = 0
+) -> None:
     """Where two pieces are the same up to a step, so are the costs until there."""
-    pieces = [spell(tokenizer, one), spell(tokenizer, other)]
+    pieces = [spell(tokenizer, one, order), spell(tokenizer, other, order)]
     shorter = min(map(len, pieces))
     same = int(np.argmin(np.append(pieces[0][:shorter] == pieces[1][:shorter], False)))
     engine = TorchEngine(model_of(tokenizer, seed=1))
     book = VOICES.tune_book([one, other]) if tokenizer is VOICES else None  # in which both futures can be found
-    first, second = nats_read_by(pieces, [reader_for(tokenizer, book) for _ in pieces], engine)
+    first, second = nats_read_by(pieces, [reader_for(tokenizer, book, order) for _ in pieces], engine)
     assert same > step  # many tokens, of which there is one a step or more
     for (ours,), (theirs,) in zip(first, second, strict=True):
         assert np.array_equal(ours[: same - 1], theirs[: same - 1])
@@ -202,6 +237,14 @@ def test_another_future_leaves_earlier_costs_alone(tokenizer: VoicesTokenizer | 
     other = one.copy()
     other[12:] = grid(5)[12:]
     assert_no_leak(one, other, 12, tokenizer)
+
+
+@pytest.mark.parametrize("order", range(1, len(ORDERS)))
+def test_another_future_leaves_earlier_costs_alone_in_every_order(order: int):
+    one = grid(4)
+    other = one.copy()
+    other[12:] = grid(5)[12:]
+    assert_no_leak(one, other, 12, VOICES, order)
 
 
 @both
@@ -370,7 +413,8 @@ def test_the_command_gives_the_figures_of_a_run(
     assert run([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["tokens"], found["unit"]) == ("voices", "nats per voice-step")
-    valid, test, warm, other = found["splits"]
+    assert [one["orders"] for one in found["splits"]] == [1] * 4 + [len(ORDERS)] * 4
+    valid, test, warm, other = found["splits"][:4]
     assert (valid["temperature"], test["temperature"]) == (1.0, 1.0)
     assert warm["temperature"] == other["temperature"] >= 1.0
     assert warm["canonical"] <= valid["canonical"]

@@ -10,7 +10,7 @@ from melody.corpus import AugmentedSource, TokenStore, shift_tables
 from melody.corpus.store import StoredPiece, write_store
 from melody.corpus.tunes import DRAWS, NONE, Tunes
 from melody.tokens.tunes import BEATS, NOTES, RESTS, TOLD, WIDEST, TuneBook, TuneReader
-from melody.tokens.voices import READ, Grid, VoicesTokenizer
+from melody.tokens.voices import ORDERS, READ, Grid, VoicesTokenizer
 
 TOKENIZER = VoicesTokenizer()
 NAMES = [channel.name.removeprefix("tune_") for channel in TOLD]
@@ -25,9 +25,14 @@ def four_voices(tune: list[int], below: tuple[int, int, int] = (5, 9, 12), steps
     return np.stack([soprano, *(soprano - distance for distance in below)], axis=1).astype(np.int64)
 
 
+def found_by(ids: np.ndarray, reader: TuneReader) -> np.ndarray:
+    """Of the channels those that tell of other pieces (T, F)."""
+    return TOKENIZER.context(ids, reader)[:, len(READ) : len(READ) + len(TOLD)]
+
+
 def told(piece: Grid, book: list[Grid], without: tuple[int, ...] = ()) -> dict[str, np.ndarray]:
     """The channels by name, each (T,)."""
-    found = TOKENIZER.tunes(TOKENIZER.spell(piece), TuneReader(TOKENIZER.tune_book(book), without))
+    found = found_by(TOKENIZER.spell(piece), TuneReader(TOKENIZER.tune_book(book), without))
     return dict(zip(NAMES, found.T, strict=True))
 
 
@@ -88,7 +93,7 @@ def test_another_future_changes_nothing_told_of_the_past(piece: Grid, book: list
     ids, others = TOKENIZER.spell(piece), TOKENIZER.spell(other)
     same = int(np.argmin(np.append(ids[: len(others)] == others[: len(ids)], False)))
     index = TOKENIZER.tune_book([*book, piece, other])
-    one, two = (TOKENIZER.tunes(which, TuneReader(index)) for which in (ids, others))
+    one, two = (found_by(which, TuneReader(index)) for which in (ids, others))
     assert np.array_equal(one[:same], two[:same])
 
 
@@ -98,14 +103,14 @@ def test_in_another_key_the_same_is_told(piece: Grid, book: list[Grid], semitone
     moved = np.where(piece > 0, piece + semitones, 0)
     index = TOKENIZER.tune_book([*book, piece])
     if (piece[:, 0] > 0).all():  # an interval from a rest is none
-        one, two = (TOKENIZER.tunes(TOKENIZER.spell(which), TuneReader(index)) for which in (piece, moved))
+        one, two = (found_by(TOKENIZER.spell(which), TuneReader(index)) for which in (piece, moved))
         assert np.array_equal(one, two)
 
 
 @settings(max_examples=40)
 @given(grids(), st.lists(grids(), max_size=3))
 def test_channels_stay_below_their_sizes(piece: Grid, book: list[Grid]):
-    found = TOKENIZER.tunes(TOKENIZER.spell(piece), TuneReader(TOKENIZER.tune_book([*book, piece])))
+    found = found_by(TOKENIZER.spell(piece), TuneReader(TOKENIZER.tune_book([*book, piece])))
     assert found.min(initial=0) >= 0
     assert (found.max(axis=0) < [channel.size for channel in TOLD]).all()
 
@@ -174,22 +179,42 @@ def stored(name: str, grid: Grid) -> StoredPiece:
 def test_a_training_piece_finds_others_by_chance_and_never_itself(store: TokenStore):
     train = store.split("train")
     tunes, generator = Tunes(TOKENIZER, train), np.random.default_rng(0)
-    alone = [tunes.draw(2, generator) for _ in range(50)]  # no other piece sings its tune
-    assert not any(found.any() for found in alone)
-    shared = [tunes.draw(0, generator) for _ in range(400)]
-    found = np.mean([drawn.any() for drawn in shared])
-    halves = np.mean([tunes._find(0, number).any() for number in range(DRAWS)])
-    assert 0 < halves < 1
-    assert found == pytest.approx((1 - NONE) * halves, abs=0.1)
+
+    def finds(piece: int) -> bool:
+        return bool(tunes.draw(piece, generator)[1][:, len(READ) :].any())
+
+    assert not any(finds(2) for _ in range(50))  # no other piece sings its tune
+    found = np.mean([finds(0) for _ in range(400)])
+    parts = np.mean([tunes._find(0, number)[1][:, len(READ) :].any() for number in range(DRAWS)])
+    assert 0 < parts < 1
+    assert found == pytest.approx((1 - NONE) * parts, abs=0.1)
+
+
+def test_a_training_piece_comes_in_every_order_of_the_voices(store: TokenStore):
+    train = store.split("train")
+    tunes, generator, spelled = Tunes(TOKENIZER, train), np.random.default_rng(0), {}
+    for _ in range(200):
+        ids, context = tunes.draw(0, generator)
+        order = int(context[1, 0]) - 1
+        spelled[order] = ids
+        assert np.array_equal(context[:, : len(READ)], TOKENIZER.context(ids, order=order)[:, : len(READ)])
+    grid = TOKENIZER.grid(train.piece(0)[0].astype(np.int32))
+    assert {order: ids.tolist() for order, ids in spelled.items()} == {
+        order: TOKENIZER.spell(grid, order).tolist() for order in range(len(ORDERS))
+    }
 
 
 def test_a_held_out_piece_finds_all_training_pieces_always(store: TokenStore):
     train, valid = store.split("train"), store.split("valid")
     tunes, generator = Tunes(TOKENIZER, train).of_held_out(valid), np.random.default_rng(0)
     book = TOKENIZER.tune_book([TOKENIZER.grid(train.piece(place)[0].astype(np.int32)) for place in range(3)])
-    expected = TOKENIZER.tunes(valid.piece(0)[0].astype(np.int32), TuneReader(book))
+    ids = valid.piece(0)[0].astype(np.int32)
+    expected = found_by(ids, TuneReader(book))
     assert expected.any()
-    assert all(np.array_equal(tunes.draw(0, generator), expected) for _ in range(20))
+    for _ in range(20):
+        drawn, context = tunes.draw(0, generator)
+        assert np.array_equal(drawn, ids)
+        assert np.array_equal(context[:, len(READ) :], expected)
 
 
 def test_what_is_told_stands_beside_the_tokens_it_belongs_to(store: TokenStore):
@@ -206,4 +231,5 @@ def test_the_same_generator_draws_the_same(store: TokenStore):
     one, two = Tunes(TOKENIZER, train), Tunes(TOKENIZER, train)
     two.draw(1, np.random.default_rng(5))  # what was drawn before does not matter
     for seed in range(20):
-        assert np.array_equal(one.draw(0, np.random.default_rng(seed)), two.draw(0, np.random.default_rng(seed)))
+        first, second = (tunes.draw(0, np.random.default_rng(seed)) for tunes in (one, two))
+        assert all(np.array_equal(*pair) for pair in zip(first, second, strict=True))

@@ -14,6 +14,7 @@ from melody.tokens.voices import (
     HIGHEST,
     LONGEST_WAIT,
     LOWEST,
+    ORDERS,
     VOICES,
     Grid,
     VoicesTokenizer,
@@ -24,6 +25,7 @@ from melody.tokens.voices import (
 
 TOKENIZER = VoicesTokenizer()
 VOCABULARY = TOKENIZER.vocabulary
+orders = st.integers(0, len(ORDERS) - 1)
 
 
 @st.composite
@@ -40,10 +42,10 @@ def grids(draw: st.DrawFn, lowest: int = LOWEST, highest: int = HIGHEST) -> Grid
     return np.stack(voices, axis=1).astype(np.int64)
 
 
-@given(grids())
-def test_each_token_of_a_grid_may_follow_those_before(grid: Grid):
-    walk = Walk()
-    for token in TOKENIZER.spell(grid).tolist():
+@given(grids(), orders)
+def test_each_token_of_a_grid_may_follow_those_before(grid: Grid, order: int):
+    walk = Walk(order=order)
+    for token in TOKENIZER.spell(grid, order).tolist():
         assert walk.allow()[token]
         walk.read(token)
     assert walk.step == walk.steps == len(grid)
@@ -54,12 +56,26 @@ def test_decoding_gives_the_notes_of_the_grid(grid: Grid):
     assert TOKENIZER.decode(TOKENIZER.spell(grid)) == score_of(grid)
 
 
-@given(grids())
-def test_a_grid_comes_back(grid: Grid):
-    assert np.array_equal(TOKENIZER.grid(TOKENIZER.spell(grid)), grid)
+@given(grids(), orders)
+def test_a_grid_comes_back(grid: Grid, order: int):
+    assert np.array_equal(TOKENIZER.grid(TOKENIZER.spell(grid, order)), grid)
 
 
-def test_the_outer_voices_come_first():
+@given(grids(), orders)
+def test_each_order_tells_the_same_in_each_step(grid: Grid, order: int):
+    ids, others = TOKENIZER.spell(grid), TOKENIZER.spell(grid, order)
+    steps, other_steps = TOKENIZER.steps_of(ids), TOKENIZER.steps_of(others)
+    assert np.array_equal(steps, other_steps)
+    assert np.array_equal(ids[np.lexsort((ids, steps))], others[np.lexsort((others, steps))])
+
+
+def test_the_tune_comes_first():
+    assert len(set(ORDERS)) == len(ORDERS)
+    assert {order[0] for order in ORDERS} == {"S"}
+    assert {"".join(sorted(order)) for order in ORDERS} == {"ABST"}
+
+
+def test_first_of_all_the_outer_voices_come_first():
     ids = TOKENIZER.spell(np.tile([67, 62, 59, 55], (4, 1)).astype(np.int64))
     assert [VOCABULARY.tokens[token] for token in ids] == [
         "BOS",
@@ -84,25 +100,26 @@ def test_only_what_stands_on_the_grid_is_kept_without_loss():
     assert not TOKENIZER.is_lossless(chorale)  # its key, its meter, its repeated notes
 
 
-@given(st.randoms(use_true_random=False), st.integers(1, 12))
-def test_what_the_mask_lets_through_is_the_one_spelling_of_a_grid(random, quarters: int):
-    walk, ids = Walk(), []
+@given(st.randoms(use_true_random=False), st.integers(1, 12), orders)
+def test_what_the_mask_lets_through_is_the_one_spelling_of_a_grid(random, quarters: int, order: int):
+    walk, ids = Walk(order=order), []
     while not ids or ids[-1] != VOCABULARY.ids["End"][0]:
         allowed = np.flatnonzero(walk.allow()).tolist()
         wanted = VOCABULARY.ids["Length"][quarters - 1]
         ids.append(wanted if wanted in allowed else random.choice(allowed))
         walk.read(ids[-1])
-    assert TOKENIZER.spell(TOKENIZER.grid(ids)).tolist() == ids
+    assert TOKENIZER.spell(TOKENIZER.grid(ids), order).tolist() == ids
 
 
-@given(grids(), st.data())
-def test_another_future_changes_no_channel_of_the_past(grid: Grid, data: st.DataObject):
+@given(grids(), st.data(), orders)
+def test_another_future_changes_no_channel_of_the_past(grid: Grid, data: st.DataObject, order: int):
     step = data.draw(st.integers(0, len(grid) - 1))
     other = grid.copy()
     other[step:] = np.where(grid[step:] == LOWEST, HIGHEST, LOWEST)
-    ids, others = TOKENIZER.spell(grid), TOKENIZER.spell(other)
+    ids, others = TOKENIZER.spell(grid, order), TOKENIZER.spell(other, order)
     same = int(np.argmin(np.append(ids[: len(others)] == others[: len(ids)], False)))
-    assert np.array_equal(TOKENIZER.context(ids)[:same], TOKENIZER.context(others)[:same])
+    context, other_context = (TOKENIZER.context(spelled, order=order) for spelled in (ids, others))
+    assert np.array_equal(context[:same], other_context[:same])
 
 
 @given(grids(LOWEST + 6, HIGHEST - 6), st.integers(-6, 6))
@@ -122,9 +139,9 @@ def test_the_tables_transpose_as_a_transposed_grid_reads(grid: Grid, semitones: 
 
 
 @settings(max_examples=50)
-@given(grids())
-def test_channels_stay_below_their_sizes(grid: Grid):
-    context = TOKENIZER.context(TOKENIZER.spell(grid))
+@given(grids(), orders)
+def test_channels_stay_below_their_sizes(grid: Grid, order: int):
+    context = TOKENIZER.context(TOKENIZER.spell(grid, order), order=order)
     assert context.min() >= 0
     assert (context.max(axis=0) < [channel.size for channel in CHANNELS]).all()
 

@@ -33,7 +33,8 @@ def run_benchmark(name: str, models: Sequence[str], data: Path | None, engine: s
     report.line(
         "\ncanonical: all pieces; clean: without those that share bars with train\n"
         "unmasked: without the mask of what may follow, which past tokens tell and which is free\n"
-        "temperature: what all logits are divided by; the second one is the best for valid, canonical\n\n"
+        "temperature: what all logits are divided by; the second one is the best for valid, canonical\n"
+        "orders: of the voices in a step, in each of which the model reads the piece; a step has their mean\n\n"
         "published and measured before, canonical:\n"
     )
     published = [one._asdict() for one in PUBLISHED]

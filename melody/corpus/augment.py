@@ -4,7 +4,8 @@ Louder or faster music is the same music too: all velocities of a piece may move
 Nothing is copied: a transposition is a table lookup on the stored ids and channels, drawn evenly from the shifts that
 the store allows the piece. What is known of the piece as a whole (its length, its key) is hidden (0 = unknown) now and
 then, so that a model learns to compose with and without being told. The channels between those that are read and those
-that are recalled are drawn: by `Wishes` what a musician may want, by `Tunes` what other pieces did.
+that are recalled are drawn: by `Wishes` what a musician may want, by `Tunes` what other pieces did, and with it the
+order in which voices are told.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.store import Split
-from melody.corpus.tunes import Tunes
+from melody.corpus.tunes import Told, Tunes
 from melody.corpus.wishes import Wishes
 from melody.tokens import Channel
 from melody.tokens.channels import RECALLED
@@ -84,32 +85,33 @@ class AugmentedSource:
         for plan in self.tables.plans:
             if generator.random() < self.plan_dropout:
                 hidden |= plan
-        foreseen = None
+        told: Told | None = None
         if self.wishes is not None:
-            foreseen = self.wishes.draw(self.split.piece(piece)[0], generator, int(self.split.styles[piece]))
+            ids, read = self.split.piece(piece)
+            wished = self.wishes.draw(ids, generator, int(self.split.styles[piece]))
+            told = ids, np.concatenate([read, wished], axis=1)
         elif self.tunes is not None:
-            foreseen = self.tunes.draw(piece, generator)
+            told = self.tunes.draw(piece, generator)
         steps = [int(generator.integers(-most, most + 1)) if most else 0 for _, most in self.levels]
-        return self.shifted(piece, shift, hidden, foreseen, steps)
+        return self.shifted(piece, shift, hidden, told, steps)
 
     def shifted(
         self,
         piece: int,
         semitones: int,
         hidden: NDArray[np.bool_],
-        foreseen: NDArray[np.int16] | None = None,
+        told: Told | None = None,
         steps: Sequence[int] = (),
     ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
-        """A piece in a given transposition, with the channels `hidden` (C,) set to 0 and others `foreseen` (T, F).
+        """A piece in a given transposition, with the channels `hidden` (C,) set to 0.
 
+        `told` are its ids (T,) and its first channels (T, F) before that; without, they are what the store holds.
         `steps` say by how many places the tokens of each of `levels` move.
         """
-        ids, read = self.split.piece(piece)
+        ids, known = told or self.split.piece(piece)
         row = semitones - self.tables.lowest
         context = np.zeros((len(ids), len(self.tables.channels)), np.int16)
-        context[:, : read.shape[1]] = read
-        if foreseen is not None:
-            context[:, read.shape[1] : read.shape[1] + foreseen.shape[1]] = foreseen
+        context[:, : known.shape[1]] = known
         for column, table in enumerate(self.tables.channels):
             context[:, column] = table[row][context[:, column]]
         context[:, hidden] = 0

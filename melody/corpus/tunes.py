@@ -1,4 +1,6 @@
-"""What pieces of voices are told of the tunes of other pieces, in training and when they are held out.
+"""How pieces of voices are told: in which order of the voices, and what of the tunes of other pieces.
+
+In training each draw takes one of the orders (`melody.tokens.voices`); a held-out piece comes in the first.
 
 What a training piece finds must not be a name by which to know it: so it never finds itself, each time it looks into
 another part of the book, and now and then into none. A held-out piece looks into the whole book. (With the whole book
@@ -11,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.store import Split
-from melody.tokens.tunes import TuneReader
-from melody.tokens.voices import VoicesTokenizer
+from melody.tokens.tunes import TOLD, TuneReader
+from melody.tokens.voices import ORDERS, READ, VoicesTokenizer
 
-DRAWS = 24  # different parts of the book that a piece looks into
+DRAWS = 24  # different parts of the book that a piece looks into, each with an order of its own in turn
 PART = (0.1, 0.9)  # of the book: the least and the most
 NONE = 0.2  # of the times
+
+Told = tuple[NDArray[np.integer], NDArray[np.int16]]
 
 
 class Tunes:
@@ -25,7 +29,7 @@ class Tunes:
     def __init__(self, tokenizer: VoicesTokenizer, train: Split) -> None:
         self._tokenizer, self._split, self._learns = tokenizer, train, True
         self._book = tokenizer.tune_book([tokenizer.grid(_ids(train, piece)) for piece in range(len(train))])
-        self._drawn: dict[tuple[int, int], NDArray[np.int16]] = {}
+        self._drawn: dict[tuple[int, int], Told] = {}
 
     def of_held_out(self, split: Split) -> "Tunes":
         """What the pieces of another split are told, of the same book."""
@@ -33,13 +37,16 @@ class Tunes:
         other._split, other._learns, other._drawn = split, False, {}
         return other
 
-    def draw(self, piece: int, generator: np.random.Generator) -> NDArray[np.int16]:
-        """The channels (T, F) of `melody.tokens.tunes` beside the ids (T,) of a piece."""
+    def draw(self, piece: int, generator: np.random.Generator) -> Told:
+        """The ids (T,) of a piece and the channels (T, F) beside them that are read, and that tell of other pieces."""
         number = int(generator.integers(DRAWS)) if self._learns else 0
-        found = self._find(piece, number)
-        return np.zeros_like(found) if self._learns and generator.random() < NONE else found
+        ids, context = self._find(piece, number)
+        if self._learns and generator.random() < NONE:
+            context = context.copy()
+            context[:, len(READ) :] = 0
+        return ids, context
 
-    def _find(self, piece: int, number: int) -> NDArray[np.int16]:
+    def _find(self, piece: int, number: int) -> Told:
         if (piece, number) not in self._drawn:
             without: set[int] = set()
             if self._learns:
@@ -47,7 +54,11 @@ class Tunes:
                 kept = chance.random(self._book.pieces) < chance.uniform(*PART)
                 without = {piece, *np.flatnonzero(~kept).tolist()}
             reader = TuneReader(self._book, without)
-            self._drawn[piece, number] = self._tokenizer.tunes(_ids(self._split, piece), reader)
+            ids, order = _ids(self._split, piece), number % len(ORDERS)
+            if order:
+                ids = self._tokenizer.spell(self._tokenizer.grid(ids), order)
+            context = self._tokenizer.context(ids, reader, order)[:, : len(READ) + len(TOLD)]
+            self._drawn[piece, number] = ids, context
         return self._drawn[piece, number]
 
 

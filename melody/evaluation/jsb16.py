@@ -7,9 +7,12 @@ Nothing is told of the future: a length token is paid for, and the plan of an ev
 follow, computed from past tokens alone, is free; without it a model also pays for what no piece can say.
 
 A model of voices is told what the pieces of train did under the same tune (`melody.tokens.tunes`); they are part of it,
-as its weights are. One that is too sure of itself for music it does not know costs more than it must: so its figures
-are given at a temperature too by which all its logits are divided, one number, chosen on valid (Guo et al. 2017,
-arXiv:1706.04599).
+as its weights are. It has learned to tell the voices of a step in several orders (`melody.tokens.voices`): it reads the
+piece in each, and the probability of a step, from its first new pitch to its wait, is the mean of what they think of it
+(Uria, Murray & Larochelle 2014, arXiv:1310.1757). What one order alone costs stands beside it.
+
+A model that is too sure of itself for music it does not know costs more than it must: so its figures are given at a
+temperature too by which all its logits are divided, one number, chosen on valid (Guo et al. 2017, arXiv:1706.04599).
 
 The published split leaks: valid 74 and most of valid 58 stand in train, and so do a third of the bars of test 8 and 69.
 So there is a clean figure without them.
@@ -29,7 +32,7 @@ from melody.errors import UsageError
 from melody.evaluation.likelihood import TokenReader, nats_read_by
 from melody.tokens import EventTokenizer, Plan, Reader
 from melody.tokens.tunes import TuneBook, TuneReader
-from melody.tokens.voices import Grid, VoicesTokenizer, Walk, score_of
+from melody.tokens.voices import ORDERS, Grid, Ids, VoicesTokenizer, Walk, score_of
 
 LEAKS = {"valid": (58, 74), "test": (8, 69)}  # held-out pieces that share bars with train 142, 224 and 55, 124
 BATCH = 16
@@ -67,6 +70,7 @@ class VoiceSteps:
     leaks: tuple[int, ...] = field(default=())
     raw_nats: list[float] = field(default_factory=list)  # of each piece, without the mask
     temperature: float = 1.0
+    orders: int = 1  # of the voices, of which each step has the mean
 
     @property
     def nats_per_voice_step(self) -> float:
@@ -96,6 +100,7 @@ class VoiceSteps:
         """For a table, and for JSON."""
         return {
             "split": self.split,
+            "orders": self.orders,
             "temperature": self.temperature,
             "pieces": len(self.nats),
             "voice_steps": sum(self.voice_steps),
@@ -109,15 +114,20 @@ class VoiceSteps:
 def benchmark_jsb16(engine: Engine, tokenizer: EventTokenizer | VoicesTokenizer, data: Path | None) -> list[VoiceSteps]:
     """What valid and test of the benchmark's file cost a model of these tokens; then at the temperature best for valid.
 
+    For a model of voices by the first order of the voices alone, then by the mean over all.
+
     Raises `UsageError` without a file, and `MelodyError` for one that is another.
     """
     if data is None:
         raise UsageError(f"the benchmark jsb16 needs its file: --data PATH; get it from {SOURCE}")
     grids = read_jsb16(data)
     book = tokenizer.tune_book(grids["train"]) if isinstance(tokenizer, VoicesTokenizer) else None
-    splits = [evaluate_jsb16(engine, tokenizer, grids[split], split, book, TEMPERATURES) for split in LEAKS]
-    best = min(range(len(TEMPERATURES)), key=lambda place: splits[0][place].nats_per_voice_step)
-    return [split[place] for place in (0, best) for split in splits]
+    result = []
+    for orders in (1,) if book is None else (1, len(ORDERS)):
+        splits = [evaluate_jsb16(engine, tokenizer, grids[split], split, book, TEMPERATURES, orders) for split in LEAKS]
+        best = min(range(len(TEMPERATURES)), key=lambda place: splits[0][place].nats_per_voice_step)
+        result += [split[place] for place in (0, best) for split in splits]
+    return result
 
 
 def evaluate_jsb16(
@@ -127,30 +137,57 @@ def evaluate_jsb16(
     split: str,
     book: TuneBook | None = None,
     temperatures: Sequence[float] = (1.0,),
+    orders: int = 1,
 ) -> list[VoiceSteps]:
-    """What the pieces of a split cost a model of these tokens, at each temperature; `book` is what it is told of."""
+    """What the pieces of a split cost a model of these tokens, at each temperature.
+
+    `book` is what a model of voices is told of; of the orders of the voices the first so many are asked.
+    """
     nats, raw = np.zeros((2, len(temperatures), len(grids)))
-    order = sorted(range(len(grids)), key=lambda place: len(grids[place]))  # like lengths side by side
-    for start in range(0, len(order), BATCH):
-        places = order[start : start + BATCH]
-        pieces = [spell(tokenizer, grids[place]) for place in places]
-        found = nats_read_by(pieces, [reader_for(tokenizer, book) for _ in pieces], engine, temperatures)
-        nats[:, places] = np.stack([within.sum(axis=1) for within, _ in found], axis=1)
-        raw[:, places] = np.stack([without.sum(axis=1) for _, without in found], axis=1)
+    by_length = sorted(range(len(grids)), key=lambda place: len(grids[place]))  # like lengths side by side
+    for start in range(0, len(by_length), BATCH):
+        places = by_length[start : start + BATCH]
+        pieces = [spell(tokenizer, grids[place], order) for place in places for order in range(orders)]
+        readers = [reader_for(tokenizer, book, order) for _ in places for order in range(orders)]
+        found = nats_read_by(pieces, readers, engine, temperatures)
+        for row, place in enumerate(places):
+            told = slice(row * orders, (row + 1) * orders)
+            within, without = zip(*found[told], strict=True)
+            nats[:, place] = mean_of(tokenizer, pieces[told], within)
+            raw[:, place] = mean_of(tokenizer, pieces[told], without)
     steps, leaks = [grid.size for grid in grids], LEAKS.get(split, ())
     return [
-        VoiceSteps(split, nats[place].tolist(), steps, leaks, raw[place].tolist(), float(temperature))
+        VoiceSteps(split, nats[place].tolist(), steps, leaks, raw[place].tolist(), float(temperature), orders)
         for place, temperature in enumerate(temperatures)
     ]
 
 
-def spell(tokenizer: EventTokenizer | VoicesTokenizer, grid: Grid) -> NDArray[np.int32]:
-    """The ids (T,) of a grid, from BOS to EOS."""
-    return tokenizer.spell(grid) if isinstance(tokenizer, VoicesTokenizer) else tokenizer.encode(score_of(grid))
+def mean_of(
+    tokenizer: EventTokenizer | VoicesTokenizer, pieces: Sequence[Ids], nats: Sequence[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """The nats (K,) of a piece whose steps have the mean of their probabilities in each of its spellings.
+
+    `nats` are those of the tokens after BOS of each, (K, T - 1).
+    """
+    if not isinstance(tokenizer, VoicesTokenizer):
+        return np.asarray(nats[0].sum(axis=1))
+    steps = []
+    for ids, tokens in zip(pieces, nats, strict=True):
+        firsts = np.flatnonzero(np.diff(tokenizer.steps_of(ids)[1:], prepend=-1))
+        steps.append(np.add.reduceat(tokens, firsts, axis=1))
+    mean = np.log(len(steps)) - np.logaddexp.reduce(-np.stack(steps), axis=0)  # (K, steps)
+    return np.asarray(mean.sum(axis=1))
 
 
-def reader_for(tokenizer: EventTokenizer | VoicesTokenizer, book: TuneBook | None = None) -> TokenReader:
+def spell(tokenizer: EventTokenizer | VoicesTokenizer, grid: Grid, order: int = 0) -> Ids:
+    """The ids (T,) of a grid, from BOS to EOS; in one of the orders of the voices where the tokens have such."""
+    return tokenizer.spell(grid, order) if isinstance(tokenizer, VoicesTokenizer) else tokenizer.encode(score_of(grid))
+
+
+def reader_for(
+    tokenizer: EventTokenizer | VoicesTokenizer, book: TuneBook | None = None, order: int = 0
+) -> TokenReader:
     """A fresh reader of such ids, which is told nothing of the piece."""
     if isinstance(tokenizer, VoicesTokenizer):
-        return Walk(TuneReader(book) if book else None)
+        return Walk(TuneReader(book) if book else None, order)
     return Reader(tokenizer.vocabulary, Plan())

@@ -5,10 +5,14 @@ A piece reads::
     BOS Length_61  S_67 B_55 T_59 A_62 Wait_4  S_69 B_54 Wait_2  A_64 Wait_2 ... EOS
 
 First its length in quarters, then at each step where a voice changes the new pitch (or rest) of those that do, then the
-steps until the next change. The outer voices come first, as the inner ones follow from them. So a chorale costs a third
-of the tokens that one pitch for each voice and step would, and every grid has exactly one spelling. A voice that
-repeats its pitch is one held note, as the benchmark's grid has it. `Walk` is the parsed form of such tokens: what may
-follow (a mask), and the context channels.
+steps until the next change. So a chorale costs a third of the tokens that one pitch for each voice and step would. A
+voice that repeats its pitch is one held note, as the benchmark's grid has it. `Walk` is the parsed form of such tokens:
+what may follow (a mask), and the context channels.
+
+The tune comes first; the other voices of a step may come in any of the `ORDERS`, told in a channel: in each a grid has
+exactly one spelling. One model that has learned all orders is as many models of the next step, which err differently:
+their mean knows more than each (Uria, Murray & Larochelle 2014, arXiv:1310.1757). The first order is the one to use
+where there is but one: the outer voices come first, as the inner ones follow from them.
 """
 
 from collections.abc import Sequence
@@ -31,8 +35,9 @@ Grid = NDArray[np.int64]  # (steps, 4): the pitch of each voice from the soprano
 
 SCORE_ORDER = "SATB"  # of tracks, and of the columns of a grid
 NAMES = "SBTA"  # of tokens and channels
+ORDERS = ("SBTA", "SATB", "STAB", "SBAT", "SABT", "STBA")
 VOICES = len(NAMES)
-ORDER = [SCORE_ORDER.index(voice) for voice in NAMES]  # of the columns; back again it is the same
+COLUMNS = [SCORE_ORDER.index(voice) for voice in NAMES]  # of a grid; back again it is the same
 BASS = NAMES.index("B")
 STEP = GRID // 4  # ticks
 QUARTER, BAR = 4, 16  # steps
@@ -46,6 +51,7 @@ REST = 129  # of a pitch channel
 CHOIR = 52  # the program "Choir Aahs"
 
 READ = (
+    Channel("order", 1 + len(ORDERS)),
     Channel("position", 1 + BAR),  # step in a bar that began with the piece
     Channel("quarters_left", 2 + FAR_QUARTERS, plan="length"),  # a piece could be known by its exact length
     Channel("steps_left_in_bar", 1 + BAR, plan="length"),  # of the bars that end with the piece
@@ -100,18 +106,18 @@ class VoicesTokenizer:
         """The ids (T,) of a score of four single voices on the grid. Raises `LimitExceeded` for any other."""
         return self.spell(grid_of(score))
 
-    def spell(self, grid: Grid) -> Ids:
-        """The ids (T,) of a grid (steps, 4). Raises `LimitExceeded` for what has no token."""
+    def spell(self, grid: Grid, order: int = 0) -> Ids:
+        """The ids (T,) of a grid (steps, 4), in one of the orders. Raises `LimitExceeded` for what has no token."""
         check_grid(grid)
-        grid = grid[:, ORDER]
+        grid = grid[:, COLUMNS]
+        places = [NAMES.index(voice) for voice in ORDERS[order]]
         ranges = self.vocabulary.ids
         ids = [ranges["Begin"][0], ranges["Length"][len(grid) // QUARTER - 1]]
         changed = np.ones(grid.shape, bool)
         changed[1:] = grid[1:] != grid[:-1]
         steps = np.flatnonzero(changed.any(axis=1)).tolist()
         for step, after in zip(steps, [*steps[1:], len(grid)], strict=True):
-            for voice in np.flatnonzero(changed[step]).tolist():
-                ids.append(token_of(voice, int(grid[step, voice])))
+            ids += [token_of(voice, int(grid[step, voice])) for voice in places if changed[step, voice]]
             waits, rest = divmod(after - step, LONGEST_WAIT)
             ids += [ranges["Wait"][-1]] * waits + [ranges["Wait"][rest - 1]] * bool(rest)
         return np.array([*ids, ranges["End"][0]], np.int32)
@@ -121,13 +127,13 @@ class VoicesTokenizer:
         return score_of(self.grid(ids))
 
     def grid(self, ids: Ids | Sequence[int]) -> Grid:
-        """The grid (steps, 4) of ids that obey the grammar."""
+        """The grid (steps, 4) of ids that obey the grammar, in whichever order."""
         walk = Walk()
         rows: list[list[int]] = []
         for token in ids:
             walk.read(int(token))
             rows += [list(walk.pitches)] * (walk.step - len(rows))
-        return np.array(rows, np.int64).reshape(-1, VOICES)[:, ORDER]
+        return np.array(rows, np.int64).reshape(-1, VOICES)[:, COLUMNS]
 
     def is_lossless(self, score: Score) -> bool:
         """Whether these tokens keep all of a score that `quantize` keeps."""
@@ -139,16 +145,15 @@ class VoicesTokenizer:
 
     def tune_book(self, grids: Sequence[Grid]) -> TuneBook:
         """Grids as a book of tunes, by which `Walk` tells what other pieces did."""
-        return TuneBook([grid[:, ORDER] for grid in grids])
+        return TuneBook([grid[:, COLUMNS] for grid in grids])
 
-    def tunes(self, ids: Ids, reader: TuneReader) -> NDArray[np.int16]:
-        """Of the context channels those that tell of other pieces (T, F), as a fresh reader finds them."""
-        first = len(READ)
-        return self.context(ids, reader)[:, first : first + len(TOLD)]
+    def steps_of(self, ids: Ids) -> NDArray[np.int64]:
+        """To which step with tokens each one belongs (T,), from 0: the same ones in every order of the voices."""
+        return np.cumsum(np.append(0, _is(ids, "Wait")[:-1]))
 
-    def context(self, ids: Ids, tunes: TuneReader | None = None) -> NDArray[np.int16]:
+    def context(self, ids: Ids, tunes: TuneReader | None = None, order: int = 0) -> NDArray[np.int16]:
         """The context channels (T, C) after each token; without `tunes` nothing is told of other pieces."""
-        walk = Walk(tunes)
+        walk = Walk(tunes, order)
         result = np.empty((len(ids), len(CHANNELS)), np.int16)
         for row, token in zip(result, ids.tolist(), strict=True):
             walk.read(token)
@@ -186,7 +191,9 @@ class VoicesTokenizer:
 class Walk:
     """What the tokens read so far say: where the piece is, what sounds, and what may follow."""
 
-    def __init__(self, tunes: TuneReader | None = None) -> None:
+    def __init__(self, tunes: TuneReader | None = None, order: int = 0) -> None:
+        self._order = order
+        self._voices = [NAMES.index(voice) for voice in ORDERS[order]]
         self.step = 0
         self.steps = 0  # of the whole piece; 0 before its length is told
         self.pitches = [0] * VOICES
@@ -237,6 +244,7 @@ class Walk:
         bass = self.pitches[BASS]
         upper = [pitch for voice, pitch in enumerate(self.pitches) if voice != BASS]
         return [
+            1 + self._order,
             1 + self.step % BAR,
             1 + min(FAR_QUARTERS, left // QUARTER),
             1 + left % BAR,
@@ -248,6 +256,12 @@ class Walk:
             *(1 + (pitch - bass) % 12 if pitch and bass else 0 for pitch in upper),
             *past,
         ]
+
+    @property
+    def _to_come(self) -> list[int]:
+        """The voices that may still change at this step."""
+        told = 1 + self._voices.index(self._last - 1) if 0 < self._last < NEW else 0
+        return self._voices[told:]
 
     def allow(self) -> NDArray[np.bool_]:
         """Which tokens (V,) may follow: the others would say a thing in a second way, or lead past the end."""
@@ -263,10 +277,10 @@ class Walk:
             may(ranges["Length" if self._begun else "Begin"])
         elif not left:
             may(ranges["End"])
-        elif not self.step and self._last < VOICES:  # at first all voices come in
-            may(ranges[NAMES[self._last]])
+        elif not self.step and self._to_come:  # at first all voices come in
+            may(ranges[NAMES[self._to_come[0]]])
         else:
-            for voice in range(self._last % NEW, VOICES) if self.step else ():
+            for voice in self._to_come:
                 may(ranges[NAMES[voice]])
                 mask[token_of(voice, self.pitches[voice])] = False
             if self._last < NEW or self._waited == LONGEST_WAIT:
