@@ -107,6 +107,11 @@ class EvaluationConfig(Section):
     temperature: Positive = 1.0  # by which logits are divided, so that who is too sure is judged by what it knows
 
 
+def at_temperature(temperature: float) -> str:
+    """What a figure that depends on `EvaluationConfig.temperature` is said with; nothing for 1."""
+    return f" at a temperature of {temperature:g}" if temperature != 1 else ""
+
+
 class TrainConfig(Section):
     """One training run that anyone can repeat."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from melody.bundle import open_bundle
-from melody.config import TrainConfig, load_config
+from melody.config import TrainConfig, at_temperature, load_config
 from melody.corpus import AugmentedSource, open_store, shift_tables
 from melody.corpus.tunes import Tunes
 from melody.corpus.wishes import Wishes, density_limits
@@ -76,7 +76,7 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     if isinstance(tokenizer, VoicesTokenizer) and result.is_first and result.best_nats_per_note is not None:
         steps = [tokenizer.voice_steps(valid_split.piece(index)[0]) for index in range(len(valid_split))]
         found = result.best_nats_per_note * int(valid_split.notes.sum()) / sum(steps)
-        at = f" at a temperature of {config.evaluation.temperature:g}" if config.evaluation.temperature != 1 else ""
+        at = at_temperature(config.evaluation.temperature)
         print(f"{config.name}: best valid {found:.4f} nats per voice-step{at}, without the mask of what may follow")
     return result
 

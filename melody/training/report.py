@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from melody.config import TrainConfig
+from melody.config import TrainConfig, at_temperature
 from melody.training.evaluate import Evaluation
 from melody.training.state import Progress
 from melody.training.step import StepResult
@@ -46,7 +46,7 @@ def evaluation_line(progress: Progress, evaluation: Evaluation, better: bool, tr
     """An evaluation on the terminal."""
     if not progress.step:
         return f"before: valid {evaluation.nats_per_note:.4f} nats per note, {evaluation.nats_per_token:.4f} per token"
-    at = f" at a temperature of {evaluation.temperature:g}" if evaluation.temperature != 1 else ""
+    at = at_temperature(evaluation.temperature)
     note = "best" if better else f"best {progress.best_nats_per_note:.4f} at pass {progress.best_pass}"
     return (
         f"pass {progress.pass_}: valid {evaluation.nats_per_note:.4f} nats per note{at} ({note}), "
