@@ -31,7 +31,7 @@ from melody.models import carry as carries
 from melody.models.intervals import IntervalView
 from melody.training.devices import bf16_works
 from melody.training.lanes import Lanes, Piece, Window
-from melody.training.loss import cross_entropy
+from melody.training.objectives.cross_entropy import cross_entropy
 from melody.training.schedule import learning_rate
 from melody.training.state import RunState
 

@@ -72,7 +72,7 @@ def make(folder: Path, count: int, bars: int | None = None) -> list[Path]:
     """Write that many different tunes, or their first bars, in folders of a thousand."""
     import numpy as np
 
-    from melody.score import clip, notes_of, set_notes
+    from melody.music.score import clip, notes_of, set_notes
 
     tunes = [clip(tune, 0, bars) if bars else tune for tune in _tunes()]
     paths = []
@@ -95,7 +95,7 @@ def _tunes() -> list:
     from melody.corpus.folk import music21_corpus
     from melody.corpus.pieces import abc_text, tunes_of
     from melody.errors import MelodyError
-    from melody.score import note_count
+    from melody.music.score import note_count
 
     found = []
     for path in sorted((music21_corpus() / BOOK).glob("*.abc"))[:20]:
@@ -119,7 +119,7 @@ def readers(paths: Sequence[Path]) -> dict[str, Contestant]:
     import pretty_midi
 
     from melody.corpus.pieces import read_file, read_item
-    from melody.reading import read
+    from melody.formats.reading import read
 
     root = paths[0].parent
 

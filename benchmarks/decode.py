@@ -33,10 +33,10 @@ from numpy.typing import NDArray  # noqa: E402
 import melody  # noqa: E402
 from melody.engine import Carry, Engine, Logits  # noqa: E402
 from melody.generation import Composer, Sampling  # noqa: E402
-from melody.generation import rules as rule  # noqa: E402
-from melody.generation.decode import read_prefix, stream  # noqa: E402
-from melody.generation.styles import style_rules  # noqa: E402
-from melody.generation.view import empty_start  # noqa: E402
+from melody.generation.decoders.decode_loop import read_prefix, stream  # noqa: E402
+from melody.generation.primer.primer_view import empty_start  # noqa: E402
+from melody.generation.rules import rules as rule  # noqa: E402
+from melody.generation.rules.styles import style_rules  # noqa: E402
 from melody.tokens import Plan, Reader  # noqa: E402
 
 if TYPE_CHECKING:

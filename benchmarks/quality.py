@@ -40,10 +40,10 @@ from numpy.typing import NDArray  # noqa: E402
 
 from melody.corpus import AugmentedSource, TokenStore, open_store, shift_tables  # noqa: E402
 from melody.evaluation.ngram import learn  # noqa: E402
-from melody.score import Score, transpose  # noqa: E402
+from melody.music.score import Score, transpose  # noqa: E402
 from melody.tokens import EventTokenizer  # noqa: E402
 from melody.tokens.channels import CHANNELS, READ  # noqa: E402
-from melody.tokens.miditok_adapter import MidiTokTokenizer  # noqa: E402
+from melody.tokens.miditok import MidiTokTokenizer  # noqa: E402
 from melody.training.lanes import Piece  # noqa: E402
 
 HELD_OUT = ("valid", "test")

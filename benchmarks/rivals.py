@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from transformer import Transformer, shape_of
 
 from melody.engine import Engine
+from melody.engine.graphs.residual_lstm import build_step_graph, step_weights
 from melody.engine.onnx import OnnxEngine
-from melody.engine.step_graph import build_step_graph, step_weights
 from melody.engine.torch import use_onednn
 from melody.generation import Composer
 from melody.models import build

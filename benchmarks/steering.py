@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 
 import melody
-from melody.chords import chord_tones_on_strong_beats, laid_out, parse_progression
 from melody.corpus import open_store
 from melody.evaluation.likelihood import token_nats
 from melody.generation import Composer, Take
-from melody.generation.density import HoldDensity
-from melody.generation.following import nats_after
+from melody.generation.gap_score import nats_after
+from melody.generation.prepared import make_ready
+from melody.generation.rules.density import HoldDensity
 from melody.generation.settings import settings_of
-from melody.generation.task import make_ready
-from melody.key import key_of_signature
-from melody.score import TICKS_PER_QUARTER, Score, bars, notes_of
+from melody.music.chords import chord_tones_on_strong_beats, laid_out, parse_progression
+from melody.music.key import key_of_signature
+from melody.music.score import TICKS_PER_QUARTER, Score, bars, notes_of
+from melody.music.voice_leading import ends_on_tonic
 from melody.tokens import EventTokenizer, Plan
-from melody.tokens.foresight import foresee_notes, nothing_foreseen
-from melody.voice_leading import ends_on_tonic
+from melody.tokens.conditions import foresee_notes, nothing_foreseen
 
 PROGRESSIONS = ("Am F C G", "C G/B Am F", "Dm7 G7 | C", "Em C | G D", "Bb F | Gm Eb | F7 Bb")
 TOKENIZER = EventTokenizer()

@@ -36,8 +36,8 @@ from torch.nn import functional  # noqa: E402
 
 from melody.config import TrainConfig, check_config  # noqa: E402
 from melody.corpus import AugmentedSource, TokenStore, open_store, shift_tables  # noqa: E402
+from melody.corpus.draw_conditions import Wishes, density_limits  # noqa: E402
 from melody.corpus.store import StoredPiece, write_store  # noqa: E402
-from melody.corpus.wishes import Wishes, density_limits  # noqa: E402
 from melody.models import build  # noqa: E402
 from melody.tokens import EventTokenizer  # noqa: E402
 from melody.training.devices import bf16_works, make_fabric  # noqa: E402

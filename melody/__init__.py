@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from melody.formats.midi import Text
     from melody.generation import Composer, Take
-    from melody.midi import Text
-    from melody.score import Score
+    from melody.music.score import Score
 
 __version__ = "0.1.0"
 __all__ = [
@@ -46,8 +46,11 @@ __all__ = [
 
 
 def read(path: str | os.PathLike[str]) -> Score:
-    """The score in a MIDI, MusicXML or ABC file. Raises `UnreadableFile`; see `melody.reading.load` for repairs."""
-    from melody.reading import read
+    """The score in a MIDI, MusicXML or ABC file; `melody.formats.reading.load` gives its repairs too.
+
+    Raises `UnreadableFile`.
+    """
+    from melody.formats.reading import read
 
     return read(path)
 
@@ -64,7 +67,7 @@ def choose_model(score: Score, with_tracks: Sequence[str] = ()) -> tuple[str, st
 
     For a score to be composed around, `with_tracks` names the tracks that go on.
     """
-    from melody.generation.choosing import choose, shipped
+    from melody.generation.model_choice import choose, shipped
 
     bundle, reason = choose(score, shipped(), with_tracks)
     return bundle.name, reason
@@ -82,13 +85,13 @@ def write(
     """Write a score or a take as MIDI by the rules of DAWs; a take's settings are embedded as text for programs.
 
     `title` and `texts` go to the conductor track, `own_channels` (from 0) are those that its tracks keep
-    where they can (`melody.reading.load` gives those of a file).
+    where they can (`melody.formats.reading.load` gives those of a file).
 
     Raises `MelodyError` where the file exists (unless `force`) or cannot be written.
     """
     import json
 
-    from melody.midi import SEQUENCER, Text, write_midi
+    from melody.formats.midi import SEQUENCER, Text, write_midi
 
     settings = getattr(piece, "settings", None)
     about = [Text(0, f"melody {__version__} {json.dumps(settings)}", SEQUENCER)] if settings else []

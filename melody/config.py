@@ -90,7 +90,7 @@ class OptimizerConfig(Section):
 
 
 class DistillationConfig(Section):
-    """Finished runs from which a model learns besides the music; see `melody.training.distillation`."""
+    """Finished runs from which a model learns besides the music; see `melody.training.objectives.distilled`."""
 
     teachers: Annotated[tuple[str, ...], Field(min_length=1)]  # folders of runs with the same tokens
     weight: Share = 0.5  # of what they think, in the loss
@@ -123,7 +123,7 @@ class TrainConfig(Section):
     tempo_qpm: Positive = 120.0  # of a piece that the model writes from nothing
     track_names: tuple[str, ...] = ()  # of the tracks it writes, in order
     default_style: str | None = None  # one of the corpus's: what the model composes in where none is asked for
-    style_rules: tuple[str, ...] = ()  # to which compositions are held, as melody.generation.styles names them
+    style_rules: tuple[str, ...] = ()  # to which compositions are held, as melody.generation.rules.styles names them
     model: ResidualLSTMConfig = ResidualLSTMConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()

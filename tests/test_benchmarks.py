@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from short_scores import line, score_of, track
+from support.short_scores import line, score_of, track
 
 from melody.corpus.store import StoredPiece, write_store
-from melody.score import Score, note_count, transpose
+from melody.music.score import Score, note_count, transpose
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import READ
 

@@ -10,7 +10,7 @@ from symusic import Tempo, TimeSignature, Track
 
 import melody
 from melody.cli import run
-from melody.score import Notes, Score, set_notes
+from melody.music.score import Notes, Score, set_notes
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)

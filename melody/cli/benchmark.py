@@ -14,7 +14,7 @@ def run_benchmark(name: str, models: Sequence[str], data: Path | None, engine: s
 
     Raises `UsageError` for a benchmark that melody does not know, or where its file is not given.
     """
-    from melody.evaluation.jsb16 import PUBLISHED, benchmark_jsb16
+    from melody.jsb16.evaluation import PUBLISHED, benchmark_jsb16
     from melody.learning.trained import open_trained
     from melody.tokens import EventTokenizer
 

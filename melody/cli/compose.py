@@ -14,7 +14,7 @@ from melody.errors import UsageError
 
 if TYPE_CHECKING:
     from melody.generation import Take
-    from melody.score import Score
+    from melody.music.score import Score
 
 EXAMPLES = """
 From nothing, or on from a theme:
@@ -289,7 +289,7 @@ def compose(
 
     import melody
     from melody.cli.follow import followed
-    from melody.generation.mapping import parse_mapping
+    from melody.generation.primer.mapping import parse_mapping
     from melody.generation.ranges import parse_ranges
 
     report = Report(as_json)
@@ -345,7 +345,7 @@ def chosen(
     mapping: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[Path, str]:
     """The model named, or the shipped one that suits a theme, and why that one."""
-    from melody.generation.choosing import choose, shipped
+    from melody.generation.model_choice import choose, shipped
 
     if model or theme is None:
         return Path(model or FROM_NOTHING), ""

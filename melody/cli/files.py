@@ -9,8 +9,8 @@ from melody.cli.output import Report, table
 from melody.errors import UsageError
 
 if TYPE_CHECKING:
-    from melody.midi import Reading
-    from melody.score import Score
+    from melody.formats.midi import Reading
+    from melody.music.score import Score
 
 JSON = Annotated[bool, typer.Option("--json", help="A report for programs.")]
 
@@ -31,9 +31,9 @@ def inspect(
 
     Example: melody inspect theme.mid --model chorale
     """
-    from melody.key import estimate_key
-    from melody.reading import load
-    from melody.score import bars, note_count
+    from melody.formats.reading import load
+    from melody.music.key import estimate_key
+    from melody.music.score import bars, note_count
     from melody.tokens import EventTokenizer
 
     report = Report(as_json)
@@ -68,9 +68,9 @@ def check(file: Annotated[Path, typer.Argument(help="A MIDI file.")], as_json: J
 
     Example: melody check take.mid
     """
-    from melody.midi import check as breaches_of
-    from melody.midi.events import Limits
-    from melody.midi.source import read_bytes
+    from melody.formats.midi import check as breaches_of
+    from melody.formats.midi.events import Limits
+    from melody.storage.source import read_bytes
 
     report = Report(as_json)
     breaches = breaches_of(read_bytes(file, Limits().file_bytes), str(file))
@@ -95,7 +95,7 @@ def render(
     Example: melody render take.mid --out take.flac
     """
     import melody
-    from melody.reading import load
+    from melody.formats.reading import load
     from melody.render.sound import FORMATS
 
     report = Report(as_json)
@@ -120,10 +120,10 @@ def render(
 
 def _write_page(score: "Score", file: Path, path: Path, soundfont: Path | None, force: bool) -> list[str]:
     """Write a page that plays the score of `file`; what had to be left out."""
-    from melody.key import estimate_key
-    from melody.midi import dumps
+    from melody.formats.midi import dumps
+    from melody.music.key import estimate_key
+    from melody.music.score import bars, note_count
     from melody.render.player import Figure, Panel, write_page
-    from melody.score import bars, note_count
 
     notes = note_count(score)
     key = estimate_key(score).name if notes else "none"
@@ -133,7 +133,7 @@ def _write_page(score: "Score", file: Path, path: Path, soundfont: Path | None, 
 
 
 def _tracks(reading: "Reading") -> list[dict[str, Any]]:
-    from melody.score import notes_of
+    from melody.music.score import notes_of
 
     rows = []
     for number, track in enumerate(reading.score.tracks, 1):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from melody.cli.output import Report
 from melody.errors import UsageError
 from melody.generation.ranges import pitch_name
-from melody.score import TICKS_PER_QUARTER, Score
+from melody.music.score import TICKS_PER_QUARTER, Score
 
 if TYPE_CHECKING:
     from melody.generation import Composer, NewNote, Take

@@ -8,7 +8,7 @@ import typer
 from melody.cli.output import Report, table
 from melody.cli.takes import Interrupted
 from melody.errors import UsageError
-from melody.files import refuse_overwrite
+from melody.storage.files import refuse_overwrite
 
 if TYPE_CHECKING:
     from melody.learning import FineTuned

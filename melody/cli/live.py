@@ -17,7 +17,7 @@ from melody.errors import MelodyError, UsageError
 
 if TYPE_CHECKING:
     from melody.live import Composing, Figures, Jam
-    from melody.score import Score
+    from melody.music.score import Score
 
 MUSIC, PORTS, OUTPUT = "The music", "Ports", "Output"
 PLAY_EXAMPLES = """
@@ -228,8 +228,8 @@ def jam(
 def _finish(session: "Jam", report: Report, out: Path | None, force: bool) -> None:
     """The figures and the file of a session."""
     import melody
-    from melody.live.stage import quantiles, spread
-    from melody.score import note_count
+    from melody.live.scheduler import quantiles, spread
+    from melody.music.score import note_count
 
     waits = [one.wait_seconds for one in session.rounds if one.wait_seconds is not None]
     if waits:

@@ -10,7 +10,7 @@ from melody.errors import MelodyError, UsageError
 
 if TYPE_CHECKING:
     from melody.evaluation.originality import Originality
-    from melody.score import Score
+    from melody.music.score import Score
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +33,7 @@ def originality(
     """
     from melody.bundle import open_bundle
     from melody.evaluation.originality import originality_of
-    from melody.reading import load
+    from melody.formats.reading import load
 
     if not 0 < min_bars <= 1000:
         raise UsageError(f"--min-bars must lie in (0, 1000], got {min_bars:g}")

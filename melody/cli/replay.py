@@ -53,10 +53,10 @@ def embedded(file: Path) -> tuple[str, dict[str, Any]]:
 
     A take of a take holds both settings; its own are the last.
     """
+    from melody.formats.midi.events import Limits, scan
+    from melody.formats.midi.metas import OWN_ID, SEQUENCER
     from melody.generation.settings import settings_from
-    from melody.midi.events import Limits, scan
-    from melody.midi.metas import OWN_ID, SEQUENCER
-    from melody.midi.source import read_bytes
+    from melody.storage.source import read_bytes
 
     metas = scan(read_bytes(file, Limits().file_bytes), str(file), Limits()).tracks[0].metas()
     own = [payload[len(OWN_ID) :] for _, kind, payload in metas if kind == SEQUENCER and payload.startswith(OWN_ID)]

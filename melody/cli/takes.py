@@ -10,8 +10,8 @@ from melody.cli.output import Report
 from melody.errors import MelodyError
 
 if TYPE_CHECKING:
+    from melody.formats.midi import Reading
     from melody.generation import Take
-    from melody.midi import Reading
 
 PAGE = ".html"
 
@@ -45,10 +45,10 @@ def refuse_existing(output: Output, names: Sequence[Path], inputs: Sequence[Path
 
     What was given as an input never may. So it is with a page that nothing here can engrave.
     """
-    from melody.files import refuse_overwrite
+    from melody.storage.files import refuse_overwrite
 
     if ".svg" in output.extras:
-        from melody.export import require_verovio
+        from melody.formats.engraving import require_verovio
 
         require_verovio()
     given = [path for path in inputs if path and path.exists()]
@@ -65,7 +65,7 @@ def read_primer(output: Output, primer: Path | None) -> "Reading | None":
     """The primer with its repairs, which the report tells."""
     if primer is None:
         return None
-    from melody.reading import load
+    from melody.formats.reading import load
 
     reading = load(primer)
     for repair in reading.repairs:
@@ -92,7 +92,7 @@ def write_takes(
 
     Takes that come one by one are written as they come. Raises `Interrupted` where Ctrl-C ends that.
     """
-    from melody.midi import cautions
+    from melody.formats.midi import cautions
 
     messages: list[str] = []
     described: list[dict[str, Any]] = []
@@ -120,7 +120,7 @@ def write_takes(
 
 def _write_page(output: Output, page: Path, takes: "Sequence[Take]", names: Sequence[Path]) -> list[str]:
     """Write the page of all takes, and tell of it; what had to be left out, a line each."""
-    from melody.generation.preview import panel, subtitle
+    from melody.generation.take_page import panel, subtitle
     from melody.render.player import write_page
 
     panels = [panel(take, name.stem, name.read_bytes()) for take, name in zip(takes, names, strict=True)]
@@ -145,19 +145,23 @@ def write_take(output: Output, take: "Take", name: Path, reading: "Reading | Non
 
 def _write_extra(output: Output, take: "Take", path: Path, title: str) -> list[Path]:
     """Write what the suffix of `path` says; several files where a page does not hold it all."""
-    from melody import export
-
     score, force = take.score, output.force
     if path.suffix == ".png":
         from melody.render.pianoroll import draw
 
         draw(score, path, take.first_new_tick, path.stem, force, resumes=take.resumes_tick)
     elif path.suffix == ".musicxml":
-        export.write_musicxml(score, path, title=title, tidy=True, force=force)
+        from melody.formats.musicxml.writer import write_musicxml
+
+        write_musicxml(score, path, title=title, tidy=True, force=force)
     elif path.suffix == ".svg":
-        return export.write_svg(score, path, title=title, force=force)
+        from melody.formats.engraving import write_svg
+
+        return write_svg(score, path, title=title, force=force)
     elif path.suffix == ".dawproject":
-        export.write_dawproject(score, path, title=title, force=force)
+        from melody.formats.dawproject import write_dawproject
+
+        write_dawproject(score, path, title=title, force=force)
     else:
         import melody
 

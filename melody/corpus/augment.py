@@ -15,12 +15,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.corpus.draw_conditions import Wishes
 from melody.corpus.store import Split
-from melody.corpus.tunes import Told, Tunes
-from melody.corpus.wishes import Wishes
+from melody.jsb16.told import Told, Tunes
 from melody.tokens import Channel
 from melody.tokens.channels import RECALLED
-from melody.tokens.recall import recalls
+from melody.tokens.repetition import recalls
 
 
 class ShiftingTokenizer(Protocol):
@@ -39,7 +39,7 @@ class Tables(NamedTuple):
     ids: NDArray[np.int32]  # (S, V)
     channels: list[NDArray[np.int16]]  # C of (S, size of the channel)
     plans: list[NDArray[np.bool_]]  # for each plan which channels (C,) tell of it
-    recalls: bool  # the last ones are those of `melody.tokens.recall`
+    recalls: bool  # the last ones are those of `melody.tokens.repetition`
 
 
 def shift_tables(tokenizer: ShiftingTokenizer, split: Split) -> Tables:

@@ -2,13 +2,13 @@
 
 Of sixteenths, triplets, 32nds and sextuplets each beat takes the one with the least mean deviation, a finer one only
 where it is worth its price or keeps apart what the others throw together. Onsets and ends follow the subdivision of
-their beat, as `melody.score.quantize` alone would keep each wobble of the hand as a rhythm of its own.
+their beat, as `melody.music.score.quantize` alone would keep each wobble of the hand as a rhythm of its own.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.score import GRID, Ints
+from melody.music.score import GRID, Ints
 
 Floats = NDArray[np.float64]
 

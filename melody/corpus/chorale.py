@@ -15,9 +15,9 @@ import numpy as np
 from symusic import KeySignature, Track
 
 from melody.errors import UnreadableFile
-from melody.key import estimate_key
-from melody.musicxml import from_music21
-from melody.score import Score, notes_of
+from melody.formats.musicxml import from_music21
+from melody.music.key import estimate_key
+from melody.music.score import Score, notes_of
 
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 CHOIR = 52  # "Choir Aahs"

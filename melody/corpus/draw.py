@@ -29,7 +29,7 @@ from melody.corpus.recipe import (
     source_folder,
 )
 from melody.corpus.workers import read_pieces
-from melody.files import write_bytes
+from melody.storage.files import write_bytes
 
 
 def draw(folder: Path, local: Path | None, seed: int, workers: int | None = None) -> dict[str, Any]:

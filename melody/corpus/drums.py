@@ -16,11 +16,11 @@ from symusic import Track
 
 from melody.corpus.beats import snapped, subdivisions
 from melody.corpus.pieces import LeftOut, one_piece
-from melody.drumkit import FOLD as SECOND_SOUNDS
-from melody.drumkit import as_hits, folded
 from melody.errors import MelodyError
-from melody.reading import read
-from melody.score import GRID, Notes, Score, notes_of, set_notes
+from melody.formats.reading import read
+from melody.music.drumkit import FOLD as SECOND_SOUNDS
+from melody.music.drumkit import as_hits, folded
+from melody.music.score import GRID, Notes, Score, notes_of, set_notes
 
 _FILE = re.compile(r"(?:^|/)(drummer\d+/[\w-]+/[\w-]+_(beat|fill)_[\w-]+)\.mid$")
 FOLD = SECOND_SOUNDS | {58: 43}  # the rim of the floor tom; in General MIDI a vibraslap

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.score import Ints, Notes, Score, notes_of
+from melody.music.score import Ints, Notes, Score, notes_of
 
 OVERLAP = 0.5
 LEAST_SHARE = 0.1  # of a piece's notes that a track needs to be its melody

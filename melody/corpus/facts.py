@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from melody.key import key_of_signature
-from melody.score import Notes, Score, bars, end_tick, meters, most_at_once, notes_of
+from melody.music.key import key_of_signature
+from melody.music.score import Notes, Score, bars, end_tick, meters, most_at_once, notes_of
 
 _NAME_LENGTH = 30  # characters of a track's name
 

@@ -17,9 +17,9 @@ from symusic import TimeSignature, Track
 
 from melody.corpus.pieces import LeftOut, abc_text, one_piece, tunes_of
 from melody.errors import MelodyError
-from melody.midi.reader import Reading
-from melody.reading import read
-from melody.score import GRID, Notes, Score, bar_length, notes_of, set_notes
+from melody.formats.midi.reader import Reading
+from melody.formats.reading import read
+from melody.music.score import GRID, Notes, Score, bar_length, notes_of, set_notes
 
 BOOKS = ("oneills1850", "ryansMammoth", "airdsAirs")  # folders of music21's corpus
 MOST_WRONG_BARS = 2

@@ -16,8 +16,8 @@ from symusic import Track
 from melody.corpus.chorale import CHOIR, VOICES, four_voices
 from melody.corpus.pieces import LeftOut, abc_text, one_piece, tunes_of
 from melody.errors import MelodyError
-from melody.midi.reader import Reading
-from melody.score import Notes, Score, notes_of, set_notes
+from melody.formats.midi.reader import Reading
+from melody.music.score import Notes, Score, notes_of, set_notes
 
 NAMES = "hymn/"  # how the names of the pieces begin
 MOST_WRONG_BARS = 2  # in all four voices together

@@ -13,8 +13,8 @@ from symusic import Track
 
 from melody.corpus.pieces import LeftOut, one_piece
 from melody.errors import MelodyError
-from melody.reading import read
-from melody.score import Notes, Score, notes_of, set_notes, without_overlaps
+from melody.formats.reading import read
+from melody.music.score import Notes, Score, notes_of, set_notes, without_overlaps
 
 _FILE = re.compile(r"(?:^|/)(lc\d+)\.(?:mid|mxl)$")
 # Songs of which some bar holds more than its meter, so that its last notes would stand in the next one.

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from melody.corpus.duplicates import fingerprint, interval_grams
 from melody.corpus.facts import Facts, facts_of
 from melody.errors import MelodyError, UnreadableFile
-from melody.score import Ints, Score, note_count, notes_of, quantize
+from melody.music.score import Ints, Score, note_count, notes_of, quantize
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import READ
 
 if TYPE_CHECKING:
-    from melody.midi.reader import Reading
+    from melody.formats.midi.reader import Reading
 
 SUFFIXES = (".mid", ".midi", ".kar", ".musicxml", ".xml", ".mxl", ".abc", ".krn")
 MAX_KERN_BYTES = 4 << 20  # music21 takes a minute for one
@@ -72,7 +72,7 @@ def music_files(folder: Path) -> list[str]:
 
 def read_file(item: str, root: Path) -> dict[str, Score | MelodyError]:
     """The scores of a file in a folder: one, or of a book of ABC tunes each as NAME#1, NAME#2 and so on."""
-    from melody.reading import read
+    from melody.formats.reading import read
 
     if item.lower().endswith(".abc"):
         return _read_tunes(item, root)
@@ -83,8 +83,8 @@ def read_file(item: str, root: Path) -> dict[str, Score | MelodyError]:
 
 def read_kern(path: Path) -> Score:
     """The score of a file in Humdrum's kern, by way of music21. Raises `UnreadableFile` or `LimitExceeded`."""
-    from melody.midi.source import read_bytes
-    from melody.musicxml import from_music21
+    from melody.formats.musicxml import from_music21
+    from melody.storage.source import read_bytes
 
     text = read_bytes(path, MAX_KERN_BYTES).decode("utf-8", errors="replace")
     if "**kern" not in text:
@@ -101,7 +101,7 @@ def read_kern(path: Path) -> Score:
 
 
 def _read_tunes(name: str, root: Path) -> dict[str, Score | MelodyError]:
-    from melody.midi.reader import Reading
+    from melody.formats.midi.reader import Reading
 
     tunes = tunes_of(abc_text(root / name), name)
     return {name: tune.score if isinstance(tune, Reading) else tune for name, tune in tunes.items()}
@@ -109,8 +109,8 @@ def _read_tunes(name: str, root: Path) -> dict[str, Score | MelodyError]:
 
 def abc_text(path: Path) -> str:
     """The text of a book of tunes. Raises `UnreadableFile`, or `LimitExceeded` for a giant one."""
-    from melody.abc import MAX_FILE_BYTES
-    from melody.midi.source import read_bytes
+    from melody.formats.abc import MAX_FILE_BYTES
+    from melody.storage.source import read_bytes
 
     return read_bytes(path, MAX_FILE_BYTES).decode("utf-8-sig", errors="replace")
 
@@ -120,7 +120,7 @@ def tunes_of(text: str, name: str) -> dict[str, "Reading | MelodyError"]:
 
     Raises `UnreadableFile` where there is none.
     """
-    from melody.abc import parse_abc, split_tunes
+    from melody.formats.abc import parse_abc, split_tunes
 
     tunes = split_tunes(text)
     if len(tunes) < 2:

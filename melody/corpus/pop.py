@@ -20,9 +20,9 @@ from symusic import KeySignature, Tempo, TimeSignature, Track
 from melody.corpus.beats import Floats, snapped, subdivisions
 from melody.corpus.pieces import LeftOut, one_piece
 from melody.errors import MelodyError
-from melody.key import estimate_key
-from melody.reading import read
-from melody.score import GRID, Ints, Notes, Score, end_tick, notes_of, set_notes, without_overlaps
+from melody.formats.reading import read
+from melody.music.key import estimate_key
+from melody.music.score import GRID, Ints, Notes, Score, end_tick, notes_of, set_notes, without_overlaps
 
 _FILE = re.compile(r"(?:^|/)(?:midi|(\d{3}))/(\d{3})\.mid$")
 TRACKS = ("MELODY", "BRIDGE", "PIANO")

@@ -31,15 +31,15 @@ from melody.corpus.splits import Home, Homes, settle
 from melody.corpus.store import Row, TokenStore, check_place, publish, read_channels
 from melody.corpus.workers import TIMEOUT_SECONDS
 from melody.errors import MelodyError
-from melody.files import write_bytes
-from melody.locks import locked
-from melody.score import Ints
+from melody.jsb16.tokenizer import VoicesTokenizer
+from melody.music.score import Ints
+from melody.storage.files import write_bytes
+from melody.storage.locks import locked
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import STYLES
-from melody.tokens.voices import VoicesTokenizer
 
 if TYPE_CHECKING:
-    from melody.tokens.miditok_adapter import MidiTokTokenizer
+    from melody.tokens.miditok import MidiTokTokenizer
 
 READING = 1  # to be raised when other pieces come out of the same files, so that all are read again
 BETWEEN = "between splits"

@@ -19,12 +19,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import melody.errors
-from melody.corpus import drums, folk, hymns, jsb16, lied, pop
+from melody.corpus import drums, folk, hymns, lied, pop
 from melody.corpus.archives import fetch, opened
 from melody.corpus.chorale import read_chorale
 from melody.corpus.pieces import ItemReader
 from melody.errors import ConfigError, MelodyError, UsageError
-from melody.score import Score
+from melody.jsb16 import corpus as jsb16
+from melody.music.score import Score
 
 SPLITS = ("train", "valid", "test")
 

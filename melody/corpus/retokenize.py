@@ -11,19 +11,19 @@ import numpy as np
 from melody.corpus.pieces import Piece
 from melody.corpus.shards import Entry, Shards
 from melody.corpus.store import read_channels
-from melody.score import Score, note_count
+from melody.jsb16.tokenizer import VoicesTokenizer
+from melody.music.score import Score, note_count
 from melody.tokens import EventTokenizer
-from melody.tokens.voices import VoicesTokenizer
 
 if TYPE_CHECKING:
-    from melody.tokens.miditok_adapter import MidiTokTokenizer
+    from melody.tokens.miditok import MidiTokTokenizer
 
 
 def learn_miditok(
     train: Sequence[Entry], shards: Shards, kind: str, bpe_vocabulary_size: int | None
 ) -> "MidiTokTokenizer":
     """A MidiTok tokenizer of a kind; with a size, its byte pairs are learned from the train split alone."""
-    from melody.tokens.miditok_adapter import MidiTokTokenizer
+    from melody.tokens.miditok import MidiTokTokenizer
 
     tokenizer = MidiTokTokenizer(kind, bpe_vocabulary_size)
     return tokenizer.train_bpe(_scores(train, shards), bpe_vocabulary_size) if bpe_vocabulary_size else tokenizer

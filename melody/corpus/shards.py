@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from melody.corpus.facts import Facts
 from melody.corpus.pieces import Dropped, Piece
-from melody.score import Ints
+from melody.music.score import Ints
 
 MOST_TOKENS = 1 << 22  # of a shard: a hundred megabytes with their channels
 FOLDER = "shards"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from melody.corpus.duplicates import draw_split
 from melody.corpus.shards import Entry
-from melody.score import Ints
+from melody.music.score import Ints
 
 Home = tuple[str, str, str]  # name, fingerprint, split
 

@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from melody.corpus.pieces import Piece
 from melody.corpus.shards import FOLDER, Place, Shards, path_of, remove_all_but
 from melody.errors import MelodyError
-from melody.files import fresh_folder, write_bytes
+from melody.jsb16.tune_book import TOLD
+from melody.storage.files import fresh_folder, write_bytes
 from melody.tokens.channels import FORESEEN, recalling
-from melody.tokens.tunes import TOLD
 
 FORMAT = 3
 READABLE = (2, FORMAT)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnxruntime import OrtValue
 
 from melody.engine import Carry, Logits
-from melody.engine.step_check import StepShapes, check_step_graph
+from melody.engine.check.step_check import StepShapes, check_step_graph
 from melody.errors import MelodyError, UnreadableFile
 
 Floats = NDArray[np.float32]

@@ -11,11 +11,11 @@ from melody.bundle import Bundle
 from melody.evaluation.compare import overlap
 from melody.evaluation.evaluate import IN_TRAINING, Evaluation
 from melody.evaluation.histograms import Histogram
-from melody.evaluation.meanings import HISTOGRAMS, MEASURES, Meaning
+from melody.evaluation.labels import HISTOGRAMS, MEASURES, Meaning
 from melody.evaluation.measured import RATES, Measured
 from melody.evaluation.plots import Range, Series, bars, distribution, ranges, rows
-from melody.score import Score, notes_of
-from melody.voice_leading import RANGES
+from melody.music.score import Score, notes_of
+from melody.music.voice_leading import RANGES
 
 MOST_BINS = 14  # of drums: those that the held-out pieces strike most
 QUANTILES = (0, 0.05, 0.5, 0.95, 1)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from melody.key import Key, estimate_key
-from melody.score import Score
-from melody.voice_leading import REST, is_strong_beat, slices, voices
+from melody.music.key import Key, estimate_key
+from melody.music.score import Score
+from melody.music.voice_leading import REST, is_strong_beat, slices, voices
 
 CHORDS = (
     "tonic triad, major",

@@ -19,10 +19,10 @@ from melody.evaluation.measured import RATES, SHARES, Measured
 from melody.evaluation.ngram import learn
 from melody.evaluation.statistics import STATISTICS
 from melody.generation import Composer
-from melody.originality import build
-from melody.score import Score
+from melody.music.originality import build
+from melody.music.score import Score
 
-IN_TRAINING = "8-note n-grams in training"  # as `melody.card` finds them
+IN_TRAINING = "8-note n-grams in training"  # as `melody.bundle.model_card` finds them
 
 
 class CountFigure(NamedTuple):

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.evaluation.statistics import top_line
-from melody.key import FLAT_NAMES, estimate_key
-from melody.render.drums import drum_name
-from melody.score import GRID, Ints, Notes, Score, bars, notes_of, resample
+from melody.music.general_midi import drum_name
+from melody.music.key import FLAT_NAMES, estimate_key
+from melody.music.score import GRID, Ints, Notes, Score, bars, notes_of, resample
 
 Floats = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from melody.bundle import Bundle
 from melody.engine import Engine
-from melody.score import Score
+from melody.music.score import Score
 from melody.tokens import Plan, Reader
 
 BATCH = 16
@@ -104,7 +104,7 @@ def nats_read_by(
 
 def nats_per_bar(score: Score, bundle: Bundle, engine: Engine) -> list[dict[str, Any]]:
     """How surprising each bar of a score is, as the model sees it: rows of bar (from 1), notes and nats per note."""
-    from melody.generation.view import view_of
+    from melody.generation.primer.primer_view import view_of
 
     vocabulary = bundle.tokenizer.vocabulary
     ids = np.array([*view_of(score, bundle).ids, vocabulary.ids["End"][0]])

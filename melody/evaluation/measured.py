@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from melody.evaluation.histograms import Histogram, histograms_of
 from melody.evaluation.statistics import STATISTICS
-from melody.originality import Index, mean_share
-from melody.score import Score, most_at_once, notes_of
-from melody.voice_leading import VoiceLeading, examine, report
+from melody.music.originality import Index, mean_share
+from melody.music.score import Score, most_at_once, notes_of
+from melody.music.voice_leading import VoiceLeading, examine, report
 
 Floats = NDArray[np.float64]
 

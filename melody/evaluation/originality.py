@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from melody.bundle import Bundle
-from melody.generation.lines import place_lines
-from melody.originality import MIN_BARS, Copy, Count, copies, counts, pooled
-from melody.score import Score
+from melody.generation.primer.lines import place_lines
+from melody.music.originality import MIN_BARS, Copy, Count, copies, counts, pooled
+from melody.music.score import Score
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from melody.evaluation.endings import endings_of
 from melody.evaluation.evaluate import Evaluation, Music
 from melody.evaluation.measured import RATES, SHARES
 from melody.evaluation.plots import Series, rows
-from melody.files import write_bytes
 from melody.generation.settings import Settings
+from melody.music.score import bars, end_tick
 from melody.render.page import PALETTE, Page, Part, layout
 from melody.render.player import document, style
 from melody.render.svg import systems_of
-from melody.score import bars, end_tick
+from melody.storage.files import write_bytes
 
 ROLLS = 4  # the first samples
 RULED = {  # what a rule of a style holds samples to

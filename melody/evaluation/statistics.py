@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.key import Key
-from melody.score import Ints, Notes, Score, bars, end_tick, notes_of, resample
+from melody.music.key import Key
+from melody.music.score import Ints, Notes, Score, bars, end_tick, notes_of, resample
 
 SIXTEENTHS = 4  # ticks a quarter on the grid of the groove
 NAN = float("nan")

@@ -2,7 +2,7 @@
 
 from melody.generation.assemble import NewNote
 from melody.generation.composer import Composer, Take
-from melody.generation.sampling import Sampling
+from melody.generation.decoders.samplers import Sampling
 from melody.generation.settings import Settings
 
 __all__ = ["Composer", "NewNote", "Sampling", "Settings", "Take"]

@@ -7,10 +7,10 @@ import numpy as np
 from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 
 from melody.bundle import Bundle
-from melody.generation.task import Task, key_token
-from melody.generation.view import SCALE, new_notes, own_line
-from melody.key import parse_key
-from melody.score import (
+from melody.generation.prepared import Task, key_token
+from melody.generation.primer.primer_view import SCALE, new_notes, own_line
+from melody.music.key import parse_key
+from melody.music.score import (
     GRID,
     TICKS_PER_QUARTER,
     Ints,

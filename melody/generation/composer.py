@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from melody.bundle import Bundle, open_bundle
-from melody.chords import Span, chord_tones_on_strong_beats
 from melody.engine import open_engine
 from melody.errors import UsageError
 from melody.generation.assemble import (
@@ -24,19 +23,20 @@ from melody.generation.assemble import (
     placed_notes,
     put_together,
 )
-from melody.generation.beam import beam_search
-from melody.generation.decode import Continuation, sample, stream
-from melody.generation.following import nats_after
+from melody.generation.decoders.beam import beam_search
+from melody.generation.decoders.decode_loop import Continuation, sample, stream
+from melody.generation.decoders.stochastic_beam import stochastic_beam_search
+from melody.generation.gap_score import nats_after
+from melody.generation.prepared import Task, make_ready
+from melody.generation.primer.primer_view import SCALE, keys_of, own_line
 from melody.generation.ranges import named
 from melody.generation.ranking import Breaches, cost, count_breaches
 from melody.generation.settings import Settings, settings_from, settings_of
-from melody.generation.stochastic_beam import stochastic_beam_search
-from melody.generation.streaming import as_they_come
-from melody.generation.task import Task, make_ready
-from melody.generation.view import SCALE, keys_of, own_line
-from melody.key import estimate_key
-from melody.originality import piece_share
-from melody.score import Score, bars, clip
+from melody.generation.stream import as_they_come
+from melody.music.chords import Span, chord_tones_on_strong_beats
+from melody.music.key import estimate_key
+from melody.music.originality import piece_share
+from melody.music.score import Score, bars, clip
 
 BATCH = 16  # takes drawn side by side
 
@@ -65,7 +65,7 @@ class Take:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the take's piano roll with a player and its figures."""
-        from melody.generation.preview import html
+        from melody.generation.take_page import html
 
         return html(self)
 

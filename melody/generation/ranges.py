@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import UsageError
-from melody.key import FLAT_NAMES, LETTERS, SHARP_NAMES, Key
+from melody.music.key import FLAT_NAMES, LETTERS, SHARP_NAMES, Key
 
 PITCHES = 128
 Span = tuple[int, int]  # lowest and highest pitch, both within

@@ -1,6 +1,6 @@
 """Best of N: what the rules of part-writing say against a take, and which of several takes is the best.
 
-Counted are (`melody.voice_leading` defines each) parallel fifths and octaves, crossings and doubled leading notes
+Counted are (`melody.music.voice_leading` defines each) parallel fifths and octaves, crossings and doubled leading notes
 between the tracks that are single lines; notes outside what their track did in the training music; and an ending that
 is not the tonic chord over its root, where an ending was asked for. Where fewer than two tracks are single lines (a
 piano, a band) the ranges and the ending remain.
@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from melody.key import Key, final_chord
-from melody.score import Score, notes_of
-from melody.voice_leading import crossings, doubled_leading_notes, ends_on_tonic, parallels, slices
+from melody.music.key import Key, final_chord
+from melody.music.score import Score, notes_of
+from melody.music.voice_leading import crossings, doubled_leading_notes, ends_on_tonic, parallels, slices
 
 BY = ("likelihood", "rules", "both")
 NATS_PER_BREACH = 4.0

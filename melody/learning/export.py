@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from melody.bundle import FORMAT, LOCAL, Bundle, TrackInfo, open_bundle
 from melody.config import TrainConfig, changed, check_config
 from melody.corpus import Split, TokenStore, open_store, shift_tables
-from melody.corpus.wishes import density_limits
+from melody.corpus.draw_conditions import density_limits
 from melody.errors import MelodyError
-from melody.files import fresh_folder, refuse_overwrite
 from melody.learning.stores import check_style, tokenizer_of
-from melody.originality import Index, build, counts
-from melody.score import Score, most_at_once, notes_of
+from melody.music.originality import Index, build, counts
+from melody.music.score import Score, most_at_once, notes_of
+from melody.storage.files import fresh_folder, refuse_overwrite
 from melody.tokens import EventTokenizer
 
 if TYPE_CHECKING:
-    from melody.engine.step_graph import StepWeights
+    from melody.engine.graphs.residual_lstm import StepWeights
 
 
 def export_run(
@@ -63,8 +63,8 @@ def _fill(
     from omegaconf import OmegaConf
     from safetensors.numpy import save
 
-    from melody.engine.step_graph import build_step_graph
-    from melody.generation.styles import style_rules
+    from melody.engine.graphs.residual_lstm import build_step_graph
+    from melody.generation.rules.styles import style_rules
 
     store = open_store(config.corpus)
     tokenizer = tokenizer_of(store)
@@ -119,7 +119,7 @@ def _fill(
 
 def step_of(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig) -> "StepWeights":
     """The weights of a model of events as the step graph wants them."""
-    from melody.engine.step_graph import step_weights
+    from melody.engine.graphs.residual_lstm import step_weights
 
     heads = config.model.attention.heads if config.model.attention else 0
     return step_weights(weights, heads, EventTokenizer().intervals(config.model.intervals))
@@ -147,7 +147,7 @@ def _write_settings(folder: Path, settings: dict[str, Any]) -> None:
 
 def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenStore, samples: int) -> None:
     """Evaluate the bundle as it stands, and write its figures and the card."""
-    from melody.card import model_card
+    from melody.bundle.model_card import model_card
     from melody.evaluation.evaluate import evaluate_model
 
     found = {split: evaluate_model(folder, split=split, samples=n) for split, n in (("valid", 0), ("test", samples))}

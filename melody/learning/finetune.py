@@ -20,15 +20,15 @@ from melody.config import TrainConfig, changed, check_config
 from melody.corpus import TokenStore, prepare
 from melody.corpus.duplicates import clusters, draw_split, interval_grams
 from melody.corpus.store import StoredPiece, write_store
-from melody.drumkit import as_hits, folded
 from melody.errors import MelodyError
-from melody.files import refuse_overwrite
-from melody.generation.kit import as_one_track, kit_for
-from melody.generation.lines import place_lines
-from melody.generation.view import Seen, sounding
+from melody.generation.primer.kit import as_one_track, kit_for
+from melody.generation.primer.lines import place_lines
+from melody.generation.primer.primer_view import Seen, sounding
 from melody.learning.export import export_run
 from melody.learning.train import RUNS, WEIGHTS, train_run
-from melody.score import GRID, Score, note_count, set_notes
+from melody.music.drumkit import as_hits, folded
+from melody.music.score import GRID, Score, note_count, set_notes
+from melody.storage.files import refuse_overwrite
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import READ
 

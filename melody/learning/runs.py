@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from melody.locks import is_locked
+from melody.storage.locks import is_locked
 
 CHECKPOINTS = ("last.safetensors", "last.previous.safetensors")
 RECENT_STEPS = 100

@@ -20,7 +20,7 @@ from melody.bundle import Bundle
 from melody.config import TrainConfig
 from melody.corpus import TokenStore
 from melody.learning.export import step_of, tracks_of
-from melody.score import Score
+from melody.music.score import Score
 from melody.tokens import EventTokenizer
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Sampling:
 
 def compose(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig, known: Mapping[str, Any]) -> Score:
     """Eight bars from nothing, with a bundle that lives as long as it takes."""
-    from melody.engine.step_graph import build_step_graph
+    from melody.engine.graphs.residual_lstm import build_step_graph
     from melody.generation import Composer
 
     files = {

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from melody.corpus import TokenStore
 from melody.errors import MelodyError
+from melody.jsb16.tokenizer import VoicesTokenizer
 from melody.tokens import EventTokenizer
-from melody.tokens.voices import VoicesTokenizer
 
 if TYPE_CHECKING:
-    from melody.tokens.miditok_adapter import MidiTokTokenizer
+    from melody.tokens.miditok import MidiTokTokenizer
 
 
 def tokenizer_of(store: TokenStore) -> "EventTokenizer | VoicesTokenizer | MidiTokTokenizer":
@@ -33,6 +33,6 @@ def _made_of(config: dict[str, Any]) -> "EventTokenizer | VoicesTokenizer | Midi
         return EventTokenizer(**config)
     if config == VoicesTokenizer().config:
         return VoicesTokenizer()
-    from melody.tokens.miditok_adapter import MidiTokTokenizer
+    from melody.tokens.miditok import MidiTokTokenizer
 
     return MidiTokTokenizer(**config)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from melody.bundle import open_bundle
 from melody.config import TrainConfig, at_temperature, load_config
 from melody.corpus import AugmentedSource, open_store, shift_tables
-from melody.corpus.tunes import Tunes
-from melody.corpus.wishes import Wishes, density_limits
+from melody.corpus.draw_conditions import Wishes, density_limits
 from melody.errors import MelodyError
+from melody.jsb16.tokenizer import VoicesTokenizer
+from melody.jsb16.told import Tunes
 from melody.learning.sample import Sampling
 from melody.learning.stores import check_style, tokenizer_of
 from melody.learning.trained import net_of
 from melody.tokens import EventTokenizer
-from melody.tokens.voices import VoicesTokenizer
 
 if TYPE_CHECKING:
     from melody.training import Base, TrainResult
-    from melody.training.distillation import Teachers
+    from melody.training.objectives.distilled import Teachers
 
 RUNS = Path("outputs/runs")
 WEIGHTS = "weights.safetensors"
@@ -97,7 +97,7 @@ def teachers_of(config: TrainConfig, tokens: str) -> "Teachers | None":
     """The runs that a configuration learns from. Raises `MelodyError` for what is none, or has learned other tokens."""
     if config.distillation is None:
         return None
-    from melody.training.distillation import Teachers
+    from melody.training.objectives.distilled import Teachers
 
     nets, hashes = [], []
     for folder in config.distillation.teachers:

@@ -12,8 +12,8 @@ from melody.config import check_config
 from melody.engine import Engine, open_engine
 from melody.engine.ensemble import Ensemble
 from melody.errors import MelodyError, UnreadableFile, UsageError
+from melody.jsb16.tokenizer import VoicesTokenizer
 from melody.tokens import EventTokenizer
-from melody.tokens.voices import VoicesTokenizer
 
 if TYPE_CHECKING:
     from torch import nn

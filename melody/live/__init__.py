@@ -8,6 +8,6 @@ from melody.live.clock import SystemClock
 from melody.live.composing import ComposerProcess, Composing
 from melody.live.jam import Jam, Rules
 from melody.live.player import play
-from melody.live.stage import Figures
+from melody.live.scheduler import Figures
 
 __all__ = ["ComposerProcess", "Composing", "Figures", "Jam", "Rules", "SystemClock", "play"]

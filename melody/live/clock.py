@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from melody.score import TICKS_PER_QUARTER
+from melody.music.score import TICKS_PER_QUARTER
 
 PULSES_PER_QUARTER = 24  # of MIDI clock
 PULSE_TICKS = TICKS_PER_QUARTER // PULSES_PER_QUARTER

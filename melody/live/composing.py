@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from symusic import Tempo, Track
 
 from melody.errors import MelodyError
-from melody.score import TICKS_PER_QUARTER, Score
+from melody.music.score import TICKS_PER_QUARTER, Score
 
 if TYPE_CHECKING:
     from melody.bundle import TrackInfo

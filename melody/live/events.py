@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import mido
 
-from melody.midi import dumps
-from melody.score import TICKS_PER_QUARTER, Score, bars, resample
+from melody.formats.midi import dumps
+from melody.music.score import TICKS_PER_QUARTER, Score, bars, resample
 
 DRUM_CHANNEL = 9
 WOOD_BLOCKS = (76, 77)  # high for the first beat of a bar, low

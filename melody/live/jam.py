@@ -21,10 +21,10 @@ from melody.errors import MelodyError
 from melody.live.clock import Clock, ClockFollower, TempoMap
 from melody.live.composing import Composing
 from melody.live.events import clicks, final_line
-from melody.live.hearing import SCALE, Ear, Tone, score_of
 from melody.live.ports import Inlet, Outlet
-from melody.live.stage import Figures, Stage, performing
-from melody.score import TICKS_PER_QUARTER, Score, bar_length
+from melody.live.scheduler import Figures, Stage, performing
+from melody.live.transcribe import SCALE, Ear, Tone, score_of
+from melody.music.score import TICKS_PER_QUARTER, Score, bar_length
 
 if TYPE_CHECKING:
     from melody.generation import NewNote

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from melody.formats.midi.writer import channels
 from melody.live.clock import Clock, TempoMap
 from melody.live.composing import Composing
 from melody.live.events import events_of, final_line, is_setup, tempos_of
 from melody.live.ports import Outlet
-from melody.live.stage import Figures, Stage, performing
-from melody.midi.writer import channels
-from melody.score import TICKS_PER_QUARTER, Score
+from melody.live.scheduler import Figures, Stage, performing
+from melody.music.score import TICKS_PER_QUARTER, Score
 
 STEP_SECONDS = 0.005  # how often new notes are looked for
 LEAD_IN_SECONDS = (

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.files import refuse_overwrite, write_bytes
-from melody.render.drums import drum_name
+from melody.music.general_midi import drum_name
+from melody.music.score import Notes, Score, meters
 from melody.render.page import (
     ABOVE,
     BARS_A_SYSTEM,
@@ -32,7 +32,7 @@ from melody.render.page import (
     legend_rows,
     shortened,
 )
-from melody.score import Notes, Score, meters
+from melody.storage.files import refuse_overwrite, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,12 +19,12 @@ from string import Template
 from typing import NamedTuple
 
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
-from melody.files import refuse_overwrite, write_bytes
+from melody.music.score import Score, note_count
 from melody.render.page import PALETTE, Page, Part, layout
 from melody.render.sound import seconds_at
 from melody.render.stems import Sound, sound_of, track_seconds
 from melody.render.svg import System, systems_of
-from melody.score import Score, note_count
+from melody.storage.files import refuse_overwrite, write_bytes
 
 MAX_TRACK_SECONDS = 2400.0  # of all stems of a page: some 18 MB
 MAX_NOTES = 100_000  # of all rolls of a page, a shape each

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import LimitExceeded, MelodyError, UsageError
-from melody.files import refuse_overwrite, write_bytes
-from melody.midi.writer import dumps
+from melody.formats.midi.writer import dumps
+from melody.music.score import Score, end_tick, rescale
 from melody.render import soundfonts
 from melody.render.loudness import normalized
-from melody.score import Score, end_tick, rescale
+from melody.storage.files import refuse_overwrite, write_bytes
 
 TAIL_SECONDS = 1.0
 FADE_SECONDS = 0.5  # the last of the tail

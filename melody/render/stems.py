@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import MelodyError
+from melody.music.score import Score
 from melody.render.loudness import levelling_gain
 from melody.render.sound import CEILING_DB, TAIL_SECONDS, TARGET_LUFS, Samples, encode, sounding_seconds, unlevelled
-from melody.score import Score
 
 SAMPLE_RATE = 32_000  # what lies above 16 kHz would cost more bytes than it gives
 MP3 = {"compression_level": 0.6, "bitrate_mode": "VARIABLE"}  # some 40 kbit/s a track

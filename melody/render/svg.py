@@ -11,10 +11,10 @@ from html import escape
 
 import numpy as np
 
-from melody.render.drums import drum_name
+from melody.music.general_midi import drum_name
+from melody.music.score import meters
 from melody.render.page import ABOVE, BARS_A_SYSTEM, BETWEEN, PALETTE, SYSTEM_WIDTH, Page, Part
 from melody.render.pianoroll import BLACK_KEYS, beat_ticks, tempo_marks
-from melody.score import meters
 
 UNIT = 100  # of an inch
 LABELS = {False: 30, True: 100}  # room at the left, by whether drum names stand there

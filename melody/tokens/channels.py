@@ -2,17 +2,17 @@
 
 The first ones follow from what has been read and from a plan of two numbers, the length and the key; `Reader` keeps
 them. The `FORESEEN` ones say what the musician wants of the music to come, tick by tick: chords, density, style, and
-notes that are already fixed (a melody to be harmonised, the bars after a gap); `melody.tokens.foresight` writes them.
-The last ones say how the piece went on the last time that it stood as it does now (`melody.tokens.recall`).
+notes that are already fixed (a melody to be harmonised, the bars after a gap); `melody.tokens.conditions` writes them.
+The last ones say how the piece went on the last time that it stood as it does now (`melody.tokens.repetition`).
 
 New channels are added at the end, so that a bundle made before them reads those that it knows.
 """
 
 from typing import Literal, NamedTuple
 
-from melody import chords
-from melody.score import GRID
-from melody.tokens.recall import LENGTHS, MOST_AGO, MOST_TIMES
+from melody.music import chords
+from melody.music.score import GRID
+from melody.tokens.repetition import LENGTHS, MOST_AGO, MOST_TIMES
 from melody.tokens.vocabulary import MAX_TRACKS, METERS, event_vocabulary
 
 VOICES = 4  # tracks of whose pitches the model is told
@@ -58,7 +58,7 @@ FORESEEN = (
 
 
 def recalling(vocabulary_size: int) -> tuple[Channel, ...]:
-    """The channels of `melody.tokens.recall`, which follow from the tokens alone."""
+    """The channels of `melody.tokens.repetition`, which follow from the tokens alone."""
     sizes = {RECALLED: vocabulary_size, "agreed": len(LENGTHS), "times": MOST_TIMES, "ago": 1 + MOST_AGO}
     return tuple(Channel(name, 1 + size) for name, size in sizes.items())
 

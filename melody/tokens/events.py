@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from symusic import KeySignature, Tempo, TimeSignature, Track
 
 from melody.errors import LimitExceeded, MelodyError
-from melody.score import (
+from melody.music.score import (
     GRID,
     VELOCITY_STEP,
     Ints,

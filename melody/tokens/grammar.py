@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.score import GRID, bar_length
+from melody.music.score import GRID, bar_length
 from melody.tokens.channels import CHANNELS, FAR, FAR_TIME, FORESEEN, PLACE, READ, TIME_UNIT, VOICES
-from melody.tokens.foresight import Table
-from melody.tokens.recall import Recall
+from melody.tokens.conditions import Table
+from melody.tokens.repetition import Recall
 from melody.tokens.vocabulary import DRUMS, KEYS, MAX_DURATION, MAX_TRACKS, METERS, Vocabulary
 
 _PLACES = ("bars_left", "key", "position", "meter", "track", "sounding", "voice_0", "bass", "time_left")
@@ -30,7 +30,7 @@ class Plan:
     """What a piece is to become: its number of bars (None: open) and key (sharps, 0 major or 1 minor; None: free).
 
     `stop` is the bar (from 0) before which composing ends, where that is not the end of the piece (None).
-    `foreseen` (ticks, F) is what else is known of it, see `melody.tokens.foresight`; past its end its last row holds.
+    `foreseen` (ticks, F) is what else is known of it, see `melody.tokens.conditions`; past its end its last row holds.
     """
 
     bars: int | None = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.score import shift_signature
+from melody.music.score import shift_signature
 from melody.tokens.channels import Channel
 from melody.tokens.vocabulary import KEYS, Vocabulary
 

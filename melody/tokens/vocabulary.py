@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from melody.score import (
+from melody.music.score import (
     BAR_UNIT,
     GRID,
     HIGHEST_TEMPO,

@@ -16,10 +16,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from melody.errors import MelodyError, UnreadableFile
-from melody.files import write_bytes
+from melody.storage.files import write_bytes
 
 SUFFIX = ".safetensors"
-UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}")  # as `melody.files` calls a file that is not yet written
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}")  # as `melody.storage.files` calls a file that is not yet written
 
 
 def save_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> Path:

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from melody.files import write_bytes
+from melody.storage.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from torch import nn
 
 from melody.models import carry as carries
 from melody.training.lanes import Lanes, PieceSource
-from melody.training.loss import cross_entropy
+from melody.training.objectives.cross_entropy import cross_entropy
 
 
 @dataclass(frozen=True)

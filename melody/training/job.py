@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from melody.config import TrainConfig
 from melody.models.intervals import IntervalView
-from melody.training.base import Base
-from melody.training.distillation import Teachers
 from melody.training.lanes import PieceSource
 from melody.training.log import Sample
+from melody.training.objectives.distilled import Teachers
+from melody.training.warm_start import Base
 
 # Composes with weights (by the model's own names), from time to time asking whether to stop; then it gives None.
 Sampler = Callable[[Mapping[str, NDArray[np.float32]], Callable[[], bool]], Sample | None]

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from melody.files import write_bytes
+from melody.storage.files import write_bytes
 from melody.training.state import Progress
 
 STEP_COLUMNS = ["step", "pass", "nats_per_token", "learning_rate", "gradient_norm", "tokens_per_second"]

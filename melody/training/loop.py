@@ -25,23 +25,23 @@ from torch import Tensor
 
 from melody.config import TrainConfig
 from melody.errors import MelodyError
-from melody.locks import locked
 from melody.models import build
 from melody.models.intervals import IntervalView
+from melody.storage.locks import locked
 from melody.training import report
-from melody.training.base import Base, take_over
 from melody.training.checkpoint import clear_unfinished, save_checkpoint
 from melody.training.curve import draw_curve
 from melody.training.devices import make_fabric
-from melody.training.distillation import Teachers
 from melody.training.evaluate import Evaluation, evaluate
 from melody.training.job import Job, Sampler, TrainResult
 from melody.training.lanes import Lanes, PieceSource
 from melody.training.log import RunLog
+from melody.training.objectives.distilled import Teachers
 from melody.training.resume import resume_last, save_last
 from melody.training.signals import Signals, caught_signals
 from melody.training.state import RunState
 from melody.training.step import StepResult, take_step
+from melody.training.warm_start import Base, take_over
 
 BAD_STEPS = 3  # in a row, before a run gives up
 SMOOTHING = 0.05  # of the tokens per second that are shown

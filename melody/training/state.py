@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from melody.config import OptimizerConfig
 from melody.models import carry as carries
 from melody.models.carry import Carry
-from melody.training.distillation import Teachers
+from melody.training.objectives.distilled import Teachers
 
 
 @dataclass

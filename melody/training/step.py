@@ -13,9 +13,9 @@ from torch import Tensor
 from melody.config import TrainConfig
 from melody.models import carry as carries
 from melody.models.carry import Carry
-from melody.training.distillation import soft_cross_entropy
 from melody.training.lanes import Window
-from melody.training.loss import cross_entropy
+from melody.training.objectives.cross_entropy import cross_entropy
+from melody.training.objectives.distilled import soft_cross_entropy
 from melody.training.schedule import learning_rate
 from melody.training.state import RunState
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from symusic import ControlChange, KeySignature, PitchBend, Tempo, TextMeta, TimeSignature, Track
 
-from melody.score import Notes, Score, set_notes
+from melody.music.score import Notes, Score, set_notes
 
 QUARTER = 480
 SCALE = np.array([0, 2, 4, 5, 7, 9, 11])

@@ -10,7 +10,7 @@ import pytest
 from daws.desk import Desk, wait_for
 from daws.primers import PRIMERS
 from daws.seen import Seen, differences, written
-from melody.midi import check
+from melody.formats.midi import check
 
 QUICK = ("ensemble",)  # it has most of what the others have; they are slow, as each opening takes a program's start
 

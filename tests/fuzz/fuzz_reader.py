@@ -28,14 +28,18 @@ except ImportError:
     atheris = None
 
 is_guided = atheris is not None and "--blind" not in sys.argv
-with atheris.instrument_imports(include=["melody.midi", "melody.musicxml"]) if is_guided else nullcontext():
+with (
+    atheris.instrument_imports(include=["melody.formats.midi", "melody.formats.musicxml"])
+    if is_guided
+    else nullcontext()
+):
     from melody.errors import MelodyError
-    from melody.midi import Limits, parse
-    from melody.midi.events import Repairs, scan
-    from melody.midi.metas import Piece, read_metas
-    from melody.musicxml import parse_musicxml
-    from melody.musicxml.document import document
-    from melody.score import notes_of
+    from melody.formats.midi import Limits, parse
+    from melody.formats.midi.events import Repairs, scan
+    from melody.formats.midi.metas import Piece, read_metas
+    from melody.formats.musicxml import parse_musicxml
+    from melody.formats.musicxml.document import document
+    from melody.music.score import notes_of
 
 NAME, LIMITS = "any", Limits()
 
@@ -83,9 +87,7 @@ def _check_sentences(sentences: Iterable[str]) -> None:
 
 def write_seeds(folder: Path) -> None:
     """The generator's small files."""
-    import hostile_extremes
-    import hostile_midi
-    import hostile_text
+    from support import hostile_extremes, hostile_midi, hostile_text
 
     makers = (hostile_midi.damaged, hostile_extremes.odd, hostile_text.damaged, hostile_text.odd)
     cases = [case for make in makers for case in make() if case.suffix != ".abc"]

@@ -1,0 +1,205 @@
+"""A bundle: one folder that is one usable model.
+
+====================  ==============================================================================================
+``bundle.json``       name, model and tokenizer configuration, context channels, the tracks the model writes, scores,
+                      licence, and the SHA-256 of every other file
+``vocabulary.json``   the tokens by id, and how often each stood in the training music (transpositions included)
+``step.onnx``         one step of the model with 8-bit weights, for the default engine
+``weights.safetensors``  the weights in 16-bit floats, for the torch engine and for further training
+``originality.npz``   the n-grams of the training music (`melody.music.originality`), by which copies of it are found
+``README.md``         the model card: data, licence, split, command, numbers
+====================  ==============================================================================================
+
+A bundle is data, and may be a stranger's: nothing in it is executed or unpickled, its files are read from its own
+folder alone, and `melody.storage.untrusted` (of step graphs `melody.engine.check.step_check`) looks at each before it
+is used.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.errors import MelodyError, UnreadableFile, UsageError
+from melody.music.originality import Count, Index
+from melody.storage.files import read_bytes
+from melody.storage.untrusted import check_index, check_settings, check_weights, parse_json
+from melody.tokens import EventTokenizer
+
+FORMAT = 1
+SHIPPED = Path(__file__).parents[1] / "bundles"
+LOCAL = Path("outputs/bundles")  # where `melody export` puts them
+
+MOST_BYTES = {".json": 2**20, ".npz": 2**28, ".onnx": 2**30, ".safetensors": 2**31}
+REMEDY = "fetch or export the bundle again"
+
+
+@dataclass(frozen=True)
+class TrackInfo:
+    """A track that the model writes: its name and program, and the pitches it had in the training music."""
+
+    name: str
+    program: int
+    drums: bool
+    lowest: int
+    highest: int
+    mean: float
+    polyphony: int  # most notes that sounded at once
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle; see the module for its files."""
+
+    folder: Path
+    settings: Mapping[str, Any]  # bundle.json
+
+    @property
+    def name(self) -> str:
+        """The name by which `melody compose --model` knows it."""
+        return str(self.settings["name"])
+
+    @property
+    def tracks(self) -> list[TrackInfo]:
+        """The tracks of a piece, in the order of the model's Track tokens."""
+        return [TrackInfo(**track) for track in self.settings["tracks"]]
+
+    @property
+    def style_rules(self) -> list[str]:
+        """The rules of `melody.generation.rules.styles` to which takes are held, unless asked otherwise."""
+        return list(self.settings.get("style_rules", []))
+
+    @property
+    def tempo_qpm(self) -> float:
+        """The tempo of a piece from nothing, unless asked otherwise."""
+        return float(self.settings["tempo_qpm"])
+
+    @property
+    def density_limits(self) -> tuple[float, float]:
+        """Up to how many onsets a quarter a bar is of low and of medium density. Raises `UsageError` without them."""
+        limits = self.settings.get("density_limits")
+        if limits is None:
+            raise UsageError(f"density: {self.name} was made before densities; export its run again")
+        return float(limits[0]), float(limits[1])
+
+    def style_value(self, style: str | None) -> int:
+        """The value of the style channel for one of the bundle's styles; 0 for none. Raises `UsageError`.
+
+        Where none is asked for, it is the bundle's own choice, if it has one.
+        """
+        styles: list[str] = self.settings.get("styles", [])
+        if style is None and (style := self.settings.get("default_style")) is None:
+            return 0
+        if style not in styles:
+            raise UsageError(f"style {style!r}: {self.name} knows {', '.join(styles) or 'one style alone, its own'}")
+        return 1 + styles.index(style)
+
+    @cached_property
+    def tokenizer(self) -> EventTokenizer:
+        """The tokenizer the model was trained with; its vocabulary must be the bundle's."""
+        tokenizer = EventTokenizer(**self.settings["tokenizer"])
+        if tokenizer.vocabulary.hash != self.settings["vocabulary_hash"]:
+            raise UnreadableFile(f"{self.folder}: made for another vocabulary; use the melody version it came with")
+        return tokenizer
+
+    @cached_property
+    def seen(self) -> NDArray[np.bool_]:
+        """Which tokens (V,) stood in the training music."""
+        data = self.read("vocabulary.json")
+        try:
+            content = parse_json(data)
+            counts = np.array(content["counts"], np.int64)
+            if content["tokens"] != list(self.tokenizer.vocabulary.tokens) or counts.shape != (len(content["tokens"]),):
+                raise ValueError("is another vocabulary than this melody's")
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            raise UnreadableFile(f"{self.folder / 'vocabulary.json'}: {error}; {REMEDY}") from error
+        return counts > 0
+
+    @property
+    def knows_its_training(self) -> bool:
+        """Whether it carries the index of its training music; bundles of earlier versions do not."""
+        return "originality.npz" in self.settings["files"]
+
+    @cached_property
+    def originality(self) -> Index:
+        """The n-grams of the training music. Raises `UnreadableFile` for a bundle without them."""
+        data = self.read("originality.npz")
+        index = Index.from_bytes(data)
+        if int(index.piece.max(initial=0)) >= max(1, len(index.pieces)):
+            raise UnreadableFile(f"{self.folder / 'originality.npz'}: names a piece that it does not have; {REMEDY}")
+        return index
+
+    @cached_property
+    def held_out(self) -> list[list[Count]]:
+        """For each held-out piece (valid and test) what of each track stands in the training music."""
+        rows = self.settings.get("originality", {}).get("held_out", [])
+        return [[Count(*map(int, count.split("/"))) for count in row.split()] for row in rows]
+
+    def file(self, name: str) -> Path:
+        """The path of one of the bundle's files, which has been looked at as `read` does."""
+        self.read(name)
+        return self.folder / name
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one of the bundle's files, its hash verified and its form checked. Raises `UnreadableFile`."""
+        path = self.folder / name
+        expected = self.settings["files"].get(name)
+        if expected is None or not os.path.lexists(path):
+            raise UnreadableFile(f"{self.folder}: has no {name}; export the run again")
+        data = read_bytes(path, MOST_BYTES.get(path.suffix, MOST_BYTES[".json"]))
+        if hashlib.sha256(data).hexdigest() != expected:
+            raise UnreadableFile(f"{path}: is not the file that bundle.json names; {REMEDY}")
+        try:
+            self._check(path.suffix, data)
+        except ValueError as error:
+            raise UnreadableFile(f"{path}: {error}; {REMEDY}") from error
+        return data
+
+    def _check(self, suffix: str, data: bytes) -> None:
+        """Refuse what is not as its suffix says. (The engine looks at step graphs itself.)"""
+        if suffix == ".npz":
+            check_index(data)
+        if suffix == ".safetensors":
+            weights, model = check_weights(data), self.settings["model"]
+            # of a recurrent layer eight square matrices, so that no model is built that its weights cannot fill
+            least = 8 * model.get("layers", 0) * model.get("hidden_size", 0) ** 2
+            if weights < least:
+                raise ValueError(f"holds {weights:,} weights, the model of bundle.json needs {least:,} or more")
+
+
+def open_bundle(name: str | Path) -> Bundle:
+    """A bundle by the name of a shipped or local model, or by its folder."""
+    for folder in (Path(name), SHIPPED / name, LOCAL / name):
+        if os.path.lexists(folder / "bundle.json"):
+            return _open(folder)
+    names = [path.parent.name for path in _shipped_and_local()]
+    close = get_close_matches(str(name), names, 1)
+    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names) or 'none'}"
+    raise MelodyError(f"no model {str(name)!r}: neither a folder with a bundle.json nor a known name; {hint}")
+
+
+def bundles() -> list[Bundle]:
+    """The shipped models and those exported here, by name."""
+    return [_open(path.parent) for path in _shipped_and_local()]
+
+
+def _shipped_and_local() -> list[Path]:
+    return [path for root in (SHIPPED, LOCAL) for path in sorted(root.glob("*/bundle.json"))]
+
+
+def _open(folder: Path) -> Bundle:
+    path = folder / "bundle.json"
+    data = read_bytes(path, MOST_BYTES[".json"])
+    try:
+        settings = parse_json(data)
+        check_settings(settings, FORMAT, EventTokenizer().config)
+    except ValueError as error:
+        raise UnreadableFile(f"{path}: {error}; {REMEDY}") from error
+    return Bundle(folder, settings)

@@ -1,0 +1,135 @@
+"""What a musician might ask of a piece, drawn anew each time that training fetches it.
+
+A model that is told chords, a density, a melody to harmonise or the bars after a gap learns to compose for them; one
+that is told nothing in a fifth of the cases learns to compose freely. So each fetch draws plausible wishes, which the
+piece itself grants: its chords a beat, half a bar or a bar at a time, from some bar on; how dense its bars are; some of
+its tracks as given; or a bar now and then, as what stands behind a gap (the idea of training to fill in the middle,
+Bavarian et al. 2022, arXiv:2207.14255, without moving anything: a recurrent model would forget it on the way).
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.corpus.store import Split
+from melody.music.chords import heard
+from melody.music.score import GRID, Ints, Notes, Score, bars, meters, notes_of
+from melody.tokens import EventTokenizer
+from melody.tokens.channels import VOICES
+from melody.tokens.conditions import Table, foresee, foresee_notes, nothing_foreseen
+
+TOKENIZER = EventTokenizer()
+CHORDS, BASS, DENSITY, STYLE = 0.4, 0.4, 0.3, 0.85  # how often each is asked; the bass where chords are
+TRACKS, GAPS = 0.35, 0.25  # how often some tracks are given, and how often bars behind gaps
+GAP_BARS, GIVEN_BARS = 8, 2  # at most
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Draws wishes for the pieces of one corpus."""
+
+    density_limits: tuple[float, float]  # see `density_limits`
+
+    def draw(self, ids: NDArray[np.integer], generator: np.random.Generator, style: int = 0) -> NDArray[np.int16]:
+        """The foreseen channels (T, F) beside the ids (T,) of a piece of a style (0: none)."""
+        score = TOKENIZER.decode(ids)
+        lines = bars(score)
+        table = nothing_foreseen(int(lines[-1]) + 1)
+        if generator.random() < STYLE:
+            foresee(table, "style", style)
+        if generator.random() < CHORDS:
+            self._ask_for_chords(table, score, lines, generator)
+        if generator.random() < DENSITY:
+            self._ask_for_density(table, score, lines, generator)
+        self._give_notes(table, score, lines, generator)
+        return table[TOKENIZER.ticks(ids)]
+
+    def _ask_for_chords(self, table: Table, score: Score, lines: Ints, generator: np.random.Generator) -> None:
+        edges = _edges(score, lines, int(generator.integers(3)))
+        chords = np.repeat(heard(pitched_notes(score), edges), np.diff(edges), axis=0)  # (ticks, 2)
+        start = _some_line(lines, generator)
+        foresee(table, "chord", chords[start:, 0], start, len(chords))
+        if generator.random() < BASS:
+            foresee(table, "chord_bass", chords[start:, 1], start, len(chords))
+
+    def _ask_for_density(self, table: Table, score: Score, lines: Ints, generator: np.random.Generator) -> None:
+        classes = 1 + np.searchsorted(self.density_limits, onsets_per_quarter(score, lines))
+        start = _some_line(lines, generator)
+        foresee(table, "density", np.repeat(classes, np.diff(lines))[start:], start, int(lines[-1]))
+
+    def _give_notes(self, table: Table, score: Score, lines: Ints, generator: np.random.Generator) -> None:
+        parts = {voice: notes_of(track) for voice, track in enumerate(score.tracks[:VOICES]) if not track.is_drum}
+        everywhere = _some_tracks(list(parts), generator) if generator.random() < TRACKS else set()
+        behind_gaps = np.zeros(len(table), bool)
+        if generator.random() < GAPS:
+            behind_gaps[: lines[-1]] = np.repeat(_bars_behind_gaps(len(lines) - 1, generator), np.diff(lines))
+        for voice, notes in parts.items():
+            known = np.ones(len(table), bool) if voice in everywhere else behind_gaps
+            if known.any():
+                foresee_notes(table, voice, notes, known)
+
+
+def density_limits(split: Split) -> tuple[float, float]:
+    """Up to how many onsets a quarter a bar is of low and of medium density: a third of a split's bars is each."""
+    scores = [TOKENIZER.decode(split.piece(index)[0]) for index in range(len(split))]
+    found = np.concatenate([onsets_per_quarter(score, bars(score)) for score in scores])
+    low, medium = np.quantile(found, [1 / 3, 2 / 3], method="inverted_cdf")
+    return float(low), float(medium)
+
+
+def onsets_per_quarter(score: Score, lines: Ints) -> NDArray[np.float64]:
+    """How many onsets (in any track; several at once are one) each bar has a quarter, shape (bars,)."""
+    onsets = np.unique(np.concatenate([notes_of(track).onset for track in score.tracks]))
+    count = np.histogram(onsets, bins=lines)[0]
+    density: NDArray[np.float64] = count / (np.diff(lines) / score.tpq)
+    return density
+
+
+def pitched_notes(score: Score) -> Notes:
+    """The notes of all pitched tracks together."""
+    parts = [notes_of(track) for track in score.tracks if not track.is_drum]
+    return Notes(*(np.concatenate([part[column] for part in parts] or [np.zeros(0, np.int64)]) for column in range(4)))
+
+
+def _edges(score: Score, lines: Ints, coarseness: int) -> Ints:
+    """Where chords may change: at each beat (0), each half of a bar (1) or each bar line (2)."""
+    if coarseness == 2:
+        return lines
+    inner = []
+    changes = meters(score)
+    starts = np.array([tick for tick, _, _ in changes])
+    for start, stop in pairwise(lines.tolist()):
+        _, numerator, denominator = changes[int(np.searchsorted(starts, start, side="right")) - 1]
+        compound = denominator >= 8 and numerator % 3 == 0
+        beat = GRID * 4 // denominator * (3 if compound else 1)
+        step = beat if coarseness == 0 else (stop - start) // 2 if (stop - start) % (2 * beat) == 0 else stop - start
+        inner.append(np.arange(start, stop, max(1, step)))
+    return np.append(np.concatenate(inner), lines[-1])
+
+
+def _some_line(lines: Ints, generator: np.random.Generator) -> int:
+    """The start, or as often any bar line: what is asked may begin after a primer."""
+    return int(lines[generator.integers(len(lines) - 1)]) if generator.random() < 0.5 else 0
+
+
+def _some_tracks(tracks: list[int], generator: np.random.Generator) -> set[int]:
+    """Some tracks but not all, mostly one, and of these the first as often as all others together."""
+    if len(tracks) < 2:
+        return set()
+    if generator.random() < 0.6:
+        return {tracks[0] if generator.random() < 0.5 else int(generator.choice(tracks[1:]))}
+    return set(generator.choice(tracks, int(generator.integers(1, len(tracks))), replace=False).tolist())
+
+
+def _bars_behind_gaps(count: int, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Which of the bars are given: one or two after every gap of up to `GAP_BARS`."""
+    given = np.zeros(count, bool)
+    bar = 0
+    while bar < count:
+        bar += int(generator.integers(1, GAP_BARS + 1))
+        more = int(generator.integers(1, GIVEN_BARS + 1))
+        given[bar : bar + more] = True
+        bar += more
+    return given

@@ -1,0 +1,1 @@
+"""A stranger's step graph, checked before ONNX Runtime sees it."""

@@ -1,0 +1,1 @@
+"""Step graphs: one step of a model as ONNX."""

@@ -1,0 +1,145 @@
+"""Meta events: names and lyrics of a track, and what belongs to the whole piece, gathered over all tracks."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from symusic import KeySignature, Tempo, TextMeta, TimeSignature
+from symusic.core import ScoreTick as Score
+
+from melody.formats.midi.events import END_OF_TRACK, ESCAPE, SYSEX, Limits, MidiTrack, Repairs
+from melody.formats.midi.texts import decode, original_name
+
+TEXT, COPYRIGHT, TRACK_NAME, INSTRUMENT_NAME, LYRIC, MARKER, CUE = range(1, 8)
+SEQUENCER, OWN_ID = 0x7F, b"\x7d"  # an event for one program, and the manufacturer id for non-commercial use
+CHANNEL_PREFIX, PORT, SET_TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x20, 0x21, 0x51, 0x58, 0x59
+_IN_TEXTS = (TEXT, COPYRIGHT, CUE)
+_SAID_OTHERWISE = (END_OF_TRACK, CHANNEL_PREFIX, PORT)  # tracks are kept apart whatever their port
+_SMALLEST_UNIT = 6  # a meter's denominator is at most 2 ** 6
+
+_MAPS = {SET_TEMPO: "tempos", TIME_SIGNATURE: "meters", KEY_SIGNATURE: "keys"}
+
+TimeMap = dict[int, tuple[int, ...]]  # tick -> value
+
+
+class Text(NamedTuple):
+    """A text event of the whole piece: a plain text, a copyright notice, a cue, or SEQUENCER: our own words.
+
+    Those last are for programs alone: a plain text would be printed into the score.
+    """
+
+    tick: int
+    text: str
+    kind: int = TEXT  # the type of the meta event
+
+
+@dataclass
+class Piece:
+    """Tempos, meters, keys, markers and texts of all tracks, and what was left out."""
+
+    maps: dict[int, TimeMap] = field(default_factory=lambda: {t: {} for t in _MAPS})  # by type of meta event
+    markers: dict[tuple[int, str], None] = field(default_factory=dict)  # a set that keeps the order
+    texts: dict[Text, None] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+    contradictions: Counter[str] = field(default_factory=Counter)
+
+    def merge(self, kind: int, of_track: TimeMap) -> None:
+        """Add a track's tempos, meters or keys where no earlier track has one."""
+        for tick, value in of_track.items():
+            if self.maps[kind].setdefault(tick, value) != value:
+                self.contradictions[_MAPS[kind]] += 1
+
+    def fill(self, score: Score, tempo: int | None) -> None:
+        """Give a score the maps and markers; `tempo`, in microseconds a quarter, replaces all others."""
+        tempos = {0: (tempo,)} if tempo else self.maps[SET_TEMPO]
+        score.tempos = [Tempo(tick, mspq=value[0]) for tick, value in sorted(tempos.items())]
+        score.time_signatures = [
+            TimeSignature(tick, *meter) for tick, meter in sorted(self.maps[TIME_SIGNATURE].items())
+        ]
+        score.key_signatures = [KeySignature(tick, *key) for tick, key in sorted(self.maps[KEY_SIGNATURE].items())]
+        score.markers = [TextMeta(tick, text) for tick, text in sorted(self.markers, key=lambda marker: marker[0])]
+
+    def remarks(self) -> tuple[str, ...]:
+        """What was left out, in sentences."""
+        remarks = [
+            f"{count:,} {what} in later tracks contradict the first; kept the first"
+            for what, count in self.contradictions.items()
+        ]
+        if self.left_out:
+            what = ", ".join(f"{count:,} {what}" for what, count in sorted(self.left_out.items()))
+            remarks.append(f"left out, as a score has no place for them: {what}")
+        return tuple(remarks)
+
+
+class Labels(NamedTuple):
+    """What a track's meta events say of the track itself."""
+
+    name: str
+    lyrics: list[tuple[int, str]]  # (tick, text)
+
+
+def read_metas(track: MidiTrack, number: int, piece: Piece, repairs: Repairs, limits: Limits) -> Labels:
+    """The name and lyrics of MIDI track `number`; all that belongs to the piece goes to `piece`."""
+    place = f"track {number}"
+    names: dict[int, str] = {}
+    original: str | None = None
+    lyrics: list[tuple[int, str]] = []
+    maps: dict[int, TimeMap] = {kind: {} for kind in _MAPS}
+    for tick, kind, payload in track.metas():
+        if kind in _MAPS:
+            value = _READERS[kind](payload)
+            if value is None:
+                repairs.add(f"{_MAPS[kind]} that cannot be; left out", f"{place}, tick {tick:,}")
+            else:
+                maps[kind][tick] = value
+        elif kind == SEQUENCER and payload.startswith(OWN_ID):
+            words = decode(payload[1:], limits.text_characters, repairs, f"{place}, tick {tick:,}")
+            if original is None and (kept := original_name(words)) is not None:
+                original = kept
+            else:
+                piece.texts[Text(tick, words, kind)] = None
+        elif TEXT <= kind <= CUE:
+            is_name = kind in (TRACK_NAME, INSTRUMENT_NAME)
+            text = decode(payload, limits.text_characters, repairs, f"{place}, tick {tick:,}", breaks=not is_name)
+            if is_name:
+                names.setdefault(kind, text.strip())
+            elif kind == LYRIC and text:
+                lyrics.append((tick, text))
+            elif kind == MARKER and text:
+                piece.markers[tick, text] = None
+            elif kind == TEXT and original is None and (kept := original_name(text)) is not None:  # melody 0.1.0
+                original = kept
+            elif text:
+                piece.texts[Text(tick, text, kind)] = None
+        elif kind not in _SAID_OTHERWISE:
+            piece.left_out["other meta events"] += 1
+    for kind, of_track in maps.items():
+        piece.merge(kind, of_track)
+    exclusive = sum(track.messages[index] >> 16 in (SYSEX, ESCAPE) for index in track.payloads)
+    if exclusive:
+        piece.left_out["system-exclusive events"] += exclusive
+    return Labels(original or names.get(TRACK_NAME) or names.get(INSTRUMENT_NAME, ""), lyrics)
+
+
+def tempo_value(payload: bytes) -> tuple[int, ...] | None:
+    """(microseconds a quarter,) of a tempo event; None where it is none."""
+    value = int.from_bytes(payload[:3], "big")
+    return (value,) if len(payload) >= 3 and value else None
+
+
+def meter_value(payload: bytes) -> tuple[int, ...] | None:
+    """(numerator, denominator) of a time signature; None where it is none."""
+    if len(payload) < 2 or not payload[0] or payload[1] > _SMALLEST_UNIT:
+        return None
+    return payload[0], 1 << payload[1]
+
+
+def key_value(payload: bytes) -> tuple[int, ...] | None:
+    """(sharps, 0 major or 1 minor) of a key signature, flats negative; None where it is none."""
+    if len(payload) < 2 or payload[1] > 1:
+        return None
+    sharps = payload[0] - 256 if payload[0] > 127 else payload[0]
+    return (sharps, payload[1]) if -7 <= sharps <= 7 else None
+
+
+_READERS = {SET_TEMPO: tempo_value, TIME_SIGNATURE: meter_value, KEY_SIGNATURE: key_value}

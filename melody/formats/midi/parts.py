@@ -1,0 +1,240 @@
+"""Channel messages to notes, controls and pitch bends, and these to the tracks of a score, all in numpy."""
+
+from collections import Counter, defaultdict
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from symusic import ControlChange, PitchBend, TextMeta, Track
+
+from melody.errors import LimitExceeded
+from melody.formats.midi.events import MidiFile, MidiTrack, Repairs
+from melody.formats.midi.metas import Labels
+from melody.music.score import Ints, Notes, set_notes
+
+NOTE_OFF, NOTE_ON, POLY_PRESSURE, CONTROL, PROGRAM, PRESSURE, PITCH_BEND = range(0x8, 0xF)
+BEND_CENTRE = 8192
+DRUM_CHANNEL = 9  # counted from 0; channel 10 to people
+
+
+class Messages(NamedTuple):
+    """Channel messages of one MIDI track as columns."""
+
+    place: Ints  # index among the track's events
+    tick: Ints
+    channel: Ints
+    first: Ints
+    second: Ints
+
+    def take(self, where: NDArray[np.bool_] | Ints) -> "Messages":
+        """The messages at `where` (a mask or positions)."""
+        return Messages(*(column[where] for column in self))
+
+
+class Part(NamedTuple):
+    """One MIDI track: its notes with the message that began each, and its other channel messages."""
+
+    labels: Labels
+    begins: Messages  # the note-ons, one a note
+    notes: Notes
+    programs: Messages
+    controls: Messages
+    bends: Messages
+
+
+class Channel(NamedTuple):
+    """What one channel of a part is told beside notes."""
+
+    programs: Messages
+    controls: Messages
+    bends: Messages
+
+
+def read_part(track: MidiTrack, number: int, labels: Labels, repairs: Repairs, left_out: Counter[str]) -> Part:
+    """The channel messages of MIDI track `number`; every note ends at the track's end at the latest."""
+    packed = np.frombuffer(track.messages, np.uint32).astype(np.int64)
+    ticks = np.frombuffer(track.ticks, np.int64)
+    kind = packed >> 20
+    every = Messages(np.arange(len(packed)), ticks, packed >> 16 & 0xF, packed >> 8 & 0x7F, packed & 0x7F)
+    begins, notes = _pair(every, kind, track.end, number, repairs, left_out)
+    pressures = int(np.count_nonzero((kind == POLY_PRESSURE) | (kind == PRESSURE)))
+    if pressures:
+        left_out["aftertouch messages"] += pressures
+    return Part(labels, begins, notes, *(every.take(np.flatnonzero(kind == k)) for k in (PROGRAM, CONTROL, PITCH_BEND)))
+
+
+def _pair(
+    every: Messages, kind: Ints, end: int, number: int, repairs: Repairs, left_out: Counter[str]
+) -> tuple[Messages, Notes]:
+    """Note-ons with their notes, in the order (onset, pitch, duration, velocity); first on, first off."""
+    order = np.flatnonzero((kind == NOTE_ON) | (kind == NOTE_OFF))
+    key = every.channel[order] << 7 | every.first[order]
+    by_key = np.argsort(key, kind="stable")
+    order, key = order[by_key], key[by_key]
+    is_on = (kind[order] == NOTE_ON) & (every.second[order] > 0)
+    if _alternate(key, is_on):  # the ordinary track
+        begin, end_ticks = order[::2], every.tick[order[1::2]]
+        open_ = np.zeros(len(begin), np.bool_)
+    else:
+        useful = is_on | ~_orphans(key, is_on)
+        if orphans := int(np.count_nonzero(~useful)):
+            left_out["note-offs of notes that do not sound"] += orphans
+            order, key, is_on = order[useful], key[useful], is_on[useful]
+        begin = order[is_on]
+        end_ticks, open_ = _ends(every.tick[order], key, is_on, end)
+    _note_repairs(every.tick[begin], end_ticks, open_, number, repairs)
+    begins = every.take(begin)
+    notes = Notes(begins.tick, np.maximum(1, end_ticks - begins.tick), begins.first, begins.second)
+    by_time = np.lexsort((notes.velocity, notes.duration, notes.pitch, notes.onset))
+    return begins.take(by_time), notes.take(by_time)
+
+
+def _alternate(key: Ints, is_on: NDArray[np.bool_]) -> bool:
+    """Whether each note-on of a key is followed by its note-off before the next; `key` is sorted."""
+    if len(key) % 2 or is_on[1::2].any() or not is_on[::2].all():
+        return False
+    return bool((key[::2] == key[1::2]).all())
+
+
+def _orphans(key: Ints, is_on: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Note-offs that no note-on of their key is left for; `key` is sorted, each key's messages in order of time."""
+    walk = np.cumsum(np.where(is_on, 1, -1))
+    first = np.flatnonzero(np.diff(key, prepend=-1))
+    base = np.repeat(walk[first] - np.where(is_on[first], 1, -1), np.diff(first, append=len(key)))
+    # Open notes since the key's first message; an orphan is a new minimum below zero. Each key starts far below the
+    # one before, so that one running minimum serves all.
+    fall = np.repeat(np.arange(len(first)), np.diff(first, append=len(key))) * (2 * len(key) + 2)
+    level = walk - base - fall
+    lowest = np.minimum.accumulate(np.minimum(level, -fall))
+    before = np.concatenate([[1], lowest[:-1]])
+    orphan: NDArray[np.bool_] = ~is_on & (level < np.minimum(before, -fall))
+    return orphan
+
+
+def _ends(tick: Ints, key: Ints, is_on: NDArray[np.bool_], end: int) -> tuple[Ints, NDArray[np.bool_]]:
+    """The end of each note, and whether it has no note-off; `key` is sorted, each key's messages in order of time.
+
+    First on, first off. Where a key's notes never come to rest again, a note-off has been lost, and a note ends where
+    its pitch begins again, at the latest at the track's `end`.
+    """
+    hanging = _hanging(key, is_on)
+    resting_on, resting_off = is_on & ~hanging, ~is_on & ~hanging
+    ends, open_ = np.full(len(key), end, np.int64), np.zeros(len(key), np.bool_)
+    ends[resting_on] = tick[resting_off]  # of a key there are as many of both, and the keys are sorted
+    followed = np.append(key[1:] == key[:-1], False)
+    ends[hanging & followed] = np.append(tick[1:], end)[hanging & followed]
+    open_[hanging] = ~(followed & ~np.append(is_on[1:], True))[hanging]
+    return ends[is_on], open_[is_on]
+
+
+def _hanging(key: Ints, is_on: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Messages after which their key's notes never all have ended; there are no orphans among them."""
+    if not len(key):
+        return np.zeros(0, np.bool_)
+    walk = np.cumsum(np.where(is_on, 1, -1))
+    first = np.flatnonzero(np.diff(key, prepend=-1))
+    sizes = np.diff(first, append=len(key))
+    base = np.repeat(np.concatenate([[0], walk[first[1:] - 1]]), sizes)
+    place = np.arange(len(key))
+    rest = np.maximum.reduceat(np.where(walk == base, place, -1), first)  # where all have ended, for the last time
+    return place > np.repeat(rest, sizes)
+
+
+def _note_repairs(onsets: Ints, ends: Ints, open_: NDArray[np.bool_], number: int, repairs: Repairs) -> None:
+    if count := int(np.count_nonzero(open_)):
+        repairs.add(
+            "notes without an end; ended where their pitch begins again or their track ends",
+            f"{count:,} in track {number}",
+        )
+    if count := int(np.count_nonzero((ends == onsets) & ~open_)):
+        repairs.add("notes without length; made one tick long", f"{count:,} in track {number}")
+
+
+# ---- tracks of the score ---------------------------------------------------------------------------------------------
+
+
+def tracks_of(parts: list[Part], file: MidiFile) -> tuple[list[Track], list[int]]:
+    """One track for each (part, channel, program) with notes, and the channel (from 0) of each.
+
+    Controls act on a channel: each track of a part gets those of its channel, and those that stand in parts without
+    notes of that channel; so do lyrics of a part without notes go to the first track. Raises `LimitExceeded` where
+    this makes too many tracks or events.
+    """
+    tracks: list[Track] = []
+    channels: list[int] = []
+    strays = _strays(parts)
+    for part in parts:
+        before = len(tracks)
+        for channel in np.unique(part.begins.channel).tolist():
+            tracks += _channel_tracks(part, channel, strays[channel], file)
+            channels += [channel] * (len(tracks) - len(channels))
+            if len(tracks) > file.limits.tracks:
+                raise LimitExceeded(
+                    f"{file.name}: tracks, channels and programs make over {file.limits.tracks:,} tracks, "
+                    "all that melody reads; leave some out"
+                )
+        lyrics = [TextMeta(tick, text) for tick, text in part.labels.lyrics]
+        if lyrics and len(tracks) > before:
+            tracks[before].lyrics = lyrics
+    homeless = [lyric for part in parts if not len(part.notes.onset) for lyric in part.labels.lyrics]
+    if homeless and tracks:
+        own = [(lyric.time, lyric.text) for lyric in tracks[0].lyrics]
+        tracks[0].lyrics = [TextMeta(*lyric) for lyric in sorted(own + homeless, key=lambda lyric: lyric[0])]
+    return tracks, channels
+
+
+def _channel(part: Part, channel: int) -> Channel:
+    messages = (part.programs, part.controls, part.bends)
+    return Channel(*(kind.take(kind.channel == channel) for kind in messages))
+
+
+def _strays(parts: list[Part]) -> dict[int, list[Channel]]:
+    """By channel: the messages of the parts that have no notes on that channel."""
+    strays: dict[int, list[Channel]] = defaultdict(list)
+    for part in parts:
+        kinds = (part.programs, part.controls, part.bends)
+        channels = {channel for messages in kinds for channel in messages.channel.tolist()}
+        for channel in channels.difference(part.begins.channel.tolist()):
+            strays[channel].append(_channel(part, channel))
+    return strays
+
+
+def _channel_tracks(part: Part, channel: int, strays: list[Channel], file: MidiFile) -> list[Track]:
+    mine = part.begins.channel == channel
+    notes, begins = part.notes.take(mine), part.begins.take(mine)
+    own = _channel(part, channel)
+    program = _programs(begins, own.programs, [stray.programs for stray in strays])
+    controls = _merged([stray.controls for stray in strays] + [own.controls])
+    bends = _merged([stray.bends for stray in strays] + [own.bends])
+    tracks = []
+    for number in np.unique(program).tolist():
+        track = Track(part.labels.name, number, channel == DRUM_CHANNEL)
+        set_notes(track, notes.take(program == number))
+        track.controls = ControlChange.from_numpy(
+            controls.tick.astype(np.int32),
+            controls.first.astype(np.uint8),
+            controls.second.astype(np.uint8),
+            ttype="tick",
+        )
+        bend = (bends.second << 7 | bends.first) - BEND_CENTRE
+        track.pitch_bends = PitchBend.from_numpy(bends.tick.astype(np.int32), bend.astype(np.int32), ttype="tick")
+        tracks.append(track)
+        file.count(len(controls.tick) + len(bends.tick))
+    return tracks
+
+
+def _programs(begins: Messages, changes: Messages, elsewhere: list[Messages]) -> Ints:
+    """The program of each note: the last change before it; a first change that comes too late counts from the start."""
+    start, first_note = 0, int(begins.tick[0])
+    for other in [*elsewhere, changes]:
+        in_time = other.first[other.tick <= first_note][:1]
+        start = int(in_time[0]) if len(in_time) else start
+    last = np.searchsorted(changes.place, begins.place) - 1
+    return np.concatenate([changes.first, [start]])[last]  # -1, before any change, takes the last: `start`
+
+
+def _merged(messages: list[Messages]) -> Messages:
+    if len(messages) == 1:
+        return messages[0]
+    merged = Messages(*(np.concatenate(columns) for columns in zip(*messages, strict=True)))
+    return merged.take(np.argsort(merged.tick, kind="stable"))

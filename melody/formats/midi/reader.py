@@ -1,0 +1,104 @@
+"""MIDI bytes to a score, whatever the state of the file: a right result with every repair stated, or one clear line.
+
+Each (MIDI track, channel, program) with notes becomes a track, in this order, so nothing that sounds different is
+merged. Notes of one pitch and channel end first in, first out. Sustain pedals stay what they are in the file,
+controller 64. Of several tempos, meters or keys at one tick the last of a MIDI track counts, and the first MIDI track.
+The names of tracks that `writer` had to change come back as they were.
+"""
+
+import os
+from dataclasses import dataclass
+
+from symusic.core import ScoreTick as Score
+
+from melody.errors import LimitExceeded, UnreadableFile
+from melody.formats.midi.events import Limits, MidiFile, scan
+from melody.formats.midi.metas import Piece, Text, read_metas
+from melody.formats.midi.parts import read_part, tracks_of
+from melody.storage.source import read_bytes
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a file holds and what it took to read it.
+
+    `repairs` are defects that were mended; `remarks` tell what is sound but has no place in a score or reads otherwise
+    than a musician may expect; `title`, `texts` and the `channels` of its tracks (from 0; MIDI alone has them) are what
+    a score has no field for.
+    """
+
+    score: Score
+    repairs: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    title: str = ""
+    texts: tuple[Text, ...] = ()
+    channels: tuple[int, ...] = ()
+
+
+def read_midi(path: str | os.PathLike[str], limits: Limits = Limits()) -> Reading:
+    """Read a MIDI file. Raises `UnreadableFile` or `LimitExceeded`, each with the file, the reason and a remedy."""
+    return parse(read_bytes(path, limits.file_bytes), os.fspath(path), limits)
+
+
+def parse(data: bytes, name: str = "<bytes>", limits: Limits = Limits()) -> Reading:
+    """Read the bytes of a MIDI file; `name` stands in messages.
+
+    Raises `UnreadableFile` where there is no MIDI file or a damaged one without a note, `LimitExceeded` past `limits`.
+    """
+    file = scan(data, name, limits)
+    is_damaged = bool(file.repairs)
+    tpq, tempo = _resolution(file)
+    _check_span(file, tpq)
+    piece = Piece()
+    parts = []
+    for number, track in enumerate(file.tracks, 1):
+        labels = read_metas(track, number, piece, file.repairs, limits)
+        parts.append(read_part(track, number, labels, file.repairs, piece.left_out))
+    score = Score(tpq)
+    tracks, channels = tracks_of(parts, file)
+    for symusic_track in tracks:
+        score.tracks.append(symusic_track)
+    if is_damaged and not len(score.tracks):
+        raise UnreadableFile(f"{name}: damaged, and no note can be recovered: {file.repairs.sentences()[0]}")
+    piece.fill(score, tempo)
+    title = "" if len(parts[0].notes.onset) else parts[0].labels.name
+    return Reading(score, file.repairs.sentences(), piece.remarks(), title, tuple(sorted(piece.texts)), tuple(channels))
+
+
+# ---- time ------------------------------------------------------------------------------------------------------------
+
+
+def _resolution(file: MidiFile) -> tuple[int, int | None]:
+    """Ticks a quarter, and the one tempo (microseconds a quarter) where the file counts ticks in time code."""
+    if file.kind >= 2:
+        file.repairs.add(f"type {file.kind}; read all tracks as sounding together", "header")
+    elif file.kind == 0 and len(file.tracks) > 1:
+        file.repairs.add("type 0 with more than one track; read as type 1", "header")
+    if not file.division & 0x8000:
+        if file.division:
+            return file.division, None
+        file.repairs.add("division 0; took 480 ticks a quarter", "header")
+        return 480, None
+    frames, per_frame = 256 - (file.division >> 8), file.division & 0xFF
+    rate = max(1, frames * per_frame)  # ticks a second, of 29 nominally 30 frames at 30,000/1,001
+    second = 1_000_000
+    if frames == 29:
+        rate, second = max(1, 30 * per_frame), 1_001_000
+    # a quarter is half a second where that is a whole number of ticks
+    tpq, tempo = (rate // 2, second // 2) if rate % 2 == 0 else (rate, second)
+    file.repairs.add(
+        f"time code division ({frames} frames a second of {per_frame} ticks); "
+        f"took {tpq} ticks a quarter at {60e6 / tempo:.2f} qpm, which keeps every time",
+        "header",
+    )
+    return tpq, tempo
+
+
+def _check_span(file: MidiFile, tpq: int) -> None:
+    """Refuse ticks that no longer fit once the score is written at 480 ticks a quarter."""
+    number, end = max(enumerate((track.end for track in file.tracks), 1), key=lambda pair: pair[1])
+    if end * 480 // min(tpq, 480) > file.limits.ticks:
+        raise LimitExceeded(
+            f"{file.name}: track {number} reaches tick {end:,} at {tpq} ticks a quarter; "
+            f"melody reads up to {file.limits.ticks:,} at 480; remove the event that lies far away"
+        )

@@ -1,0 +1,253 @@
+"""A score to the bytes of a MIDI file that every DAW, sequencer and notation program opens as meant.
+
+The rules (`check` lints any file by them): type 1, 480 ticks a quarter. A conductor track without notes carries title,
+tempos, meters, keys, markers and texts; keys stand again in every pitched track, as MuseScore reads them only there.
+One channel a track, its own where it had one, drums on channel 10; from the 16th pitched track on channels repeat, on
+another port (`cautions` says so). A program change before the first note. Track names are unique and ASCII; a name
+that had to change stays in an event for programs alone (MuseScore prints a plain text in a track as a lyric). Every
+track ends on the final bar line. No two notes of a pitch overlap in a track (the earlier is shortened), none is without
+length, and at equal ticks note-offs come first, note-ons last. Equal scores make equal bytes.
+"""
+
+import os
+import struct
+from collections.abc import Sequence
+from itertools import chain, cycle
+from pathlib import Path
+
+import numpy as np
+from symusic import Track
+from symusic.core import ScoreTick as Score
+
+from melody.errors import LimitExceeded
+from melody.formats.midi.metas import (
+    KEY_SIGNATURE,
+    LYRIC,
+    MARKER,
+    OWN_ID,
+    PORT,
+    SEQUENCER,
+    SET_TEMPO,
+    TIME_SIGNATURE,
+    TRACK_NAME,
+    Text,
+)
+from melody.formats.midi.parts import BEND_CENTRE, DRUM_CHANNEL
+from melody.formats.midi.texts import ascii_name, default_name, keep_name
+from melody.music.score import (
+    TICKS_PER_QUARTER,
+    bars,
+    meters,
+    notes_of,
+    resample,
+    rescale,
+    shift_signature,
+    without_overlaps,
+)
+from melody.storage.files import write_bytes
+
+_END_OF_TRACK = b"\xff\x2f\x00"
+_PITCHED_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
+_BANK_SELECT = (0, 32)
+_SUSTAIN = 64
+# Order at equal ticks. The name stands first of all; note-offs before whatever else may change the sound.
+_NAME, _OFF, _META, _BANK, _PROGRAM, _CONTROL, _ON = range(7)
+
+Event = tuple[int, int, bytes]  # tick, order at equal ticks, message
+
+
+def write_midi(
+    score: Score,
+    path: str | os.PathLike[str],
+    *,
+    title: str = "",
+    texts: Sequence[str | Text] = (),
+    own_channels: Sequence[int] = (),
+    force: bool = False,
+) -> Path:
+    """Write a score as a MIDI file, atomically, with what `dumps` takes; return the path.
+
+    Raises `MelodyError` where the file exists (unless `force`) or cannot be written, `LimitExceeded` as `dumps`.
+    """
+    return write_bytes(path, dumps(score, title=title, texts=texts, own_channels=own_channels), force=force)
+
+
+def dumps(
+    score: Score, *, title: str = "", texts: Sequence[str | Text] = (), own_channels: Sequence[int] = ()
+) -> bytes:
+    """The bytes of a MIDI file; `texts` go to the conductor track, those without a tick of their own at its start.
+
+    `own_channels` (from 0) are those that its tracks, from the first on, keep where they can, see `channels`.
+
+    Raises `LimitExceeded` for what MIDI cannot say: a meter over 255 or of no power of two, a tempo under 3.58 qpm,
+    an event before tick 0, more bars than `melody.music.score.MAX_BARS`.
+    """
+    ticked = [Text(0, text) if isinstance(text, str) else text for text in texts]
+    ticked = [text._replace(tick=rescale(text.tick, score.tpq, TICKS_PER_QUARTER)) for text in ticked]
+    score = resample(score, TICKS_PER_QUARTER)
+    keys = _keys(score)
+    names = track_names(score.tracks)
+    tracks = [_conductor(score, title, ticked, keys)]
+    on = channels(score.tracks, own_channels)
+    for track, name, channel, port in zip(score.tracks, names, on, _ports(on), strict=True):
+        tracks.append(port + _track(track, name, channel, [] if track.is_drum else keys))
+    end = int(bars(score, max((event[0] for events in tracks for event in events), default=0))[-1])
+    header = b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), TICKS_PER_QUARTER)
+    return header + b"".join(_chunk(events, end) for events in tracks)
+
+
+def cautions(score: Score) -> list[str]:
+    """What of a score MIDI can hold only with loss, in sentences: more pitched tracks than channels."""
+    pitched = sum(not track.is_drum for track in score.tracks)
+    if pitched <= len(_PITCHED_CHANNELS):
+        return []
+    return [
+        f"{pitched} pitched tracks share {len(_PITCHED_CHANNELS)} MIDI channels; "
+        "in programs that play by channel, give the later tracks instruments of their own"
+    ]
+
+
+def channels(tracks: Sequence[Track], wanted: Sequence[int] = ()) -> list[int]:
+    """The channel (from 0) of each track: drums all on 9, others on the one `wanted`.
+
+    Where none is, or a track before has it, they take those that are left in turn.
+    """
+    result = [DRUM_CHANNEL if track.is_drum else -1 for track in tracks]
+    for number, channel in enumerate(wanted[: len(tracks)]):
+        if result[number] < 0 and channel in _PITCHED_CHANNELS and channel not in result:
+            result[number] = channel
+    left = chain((channel for channel in _PITCHED_CHANNELS if channel not in result), cycle(_PITCHED_CHANNELS))
+    return [next(left) if channel < 0 else channel for channel in result]
+
+
+def _ports(on: Sequence[int]) -> list[list[Event]]:
+    """By track: its MIDI port where an earlier one has its channel, as LMMS would merge them; drums share the first."""
+    earlier = [0 if channel == DRUM_CHANNEL else on[:number].count(channel) for number, channel in enumerate(on)]
+    return [[(0, _NAME, _meta(PORT, bytes([port & 0x7F])))] if port else [] for port in earlier]
+
+
+def track_names(tracks: Sequence[Track]) -> list[str]:
+    """Unique ASCII names, as near to the tracks' own as can be; without one, what the instrument is called."""
+    wanted = [_readable(track) for track in tracks]
+    taken: set[str] = set()
+    names = []
+    for name in wanted:
+        number, unique = 1, name
+        while unique in taken or (number > 1 and unique in wanted):
+            number += 1
+            unique = f"{name} {number}"
+        taken.add(unique)
+        names.append(unique)
+    return names
+
+
+def _readable(track: Track) -> str:
+    name = ascii_name(track.name)
+    return name if any(c.isalnum() for c in name) else default_name(track.program, track.is_drum)
+
+
+def _keys(score: Score) -> list[Event]:
+    events = []
+    for key in score.key_signatures:
+        sharps = key.key if -7 <= key.key <= 7 else shift_signature(key.key, 0)
+        events.append((key.time, _META, _meta(KEY_SIGNATURE, struct.pack("bB", sharps, key.tonality != 0))))
+    return events
+
+
+def _conductor(score: Score, title: str, texts: Sequence[Text], keys: list[Event]) -> list[Event]:
+    events = _names(title, ascii_name(title)) if title else []
+    events += [(tick, _META, _meter(tick, *meter)) for tick, *meter in meters(score)]
+    events += [(tick, _META, _tempo(tick, mspq)) for tick, mspq in _tempos(score)]
+    events += keys
+    events += [(marker.time, _META, _meta(MARKER, marker.text.encode())) for marker in score.markers]
+    for text in texts:
+        own = OWN_ID if text.kind == SEQUENCER else b""
+        events.append((text.tick, _META, _meta(text.kind, own + text.text.encode())))
+    return events
+
+
+def _names(name: str, written: str) -> list[Event]:
+    events = [(0, _NAME, _meta(TRACK_NAME, written.encode()))]
+    if name and name != written:
+        events.append((0, _NAME, _meta(SEQUENCER, OWN_ID + keep_name(name).encode())))
+    return events
+
+
+def _tempos(score: Score) -> list[tuple[int, int]]:
+    """(tick, microseconds a quarter), the last of each tick, from tick 0 on: 120 qpm by MIDI's default."""
+    by_tick = {0: 500_000}
+    for tempo in sorted(score.tempos, key=lambda t: t.time):
+        by_tick[tempo.time] = tempo.mspq
+    return list(by_tick.items())
+
+
+def _tempo(tick: int, mspq: int) -> bytes:
+    if not 0 < mspq < 1 << 24:
+        raise LimitExceeded(f"tempo {60e6 / max(mspq, 1):.2f} qpm at tick {tick:,}: MIDI holds 3.58 qpm and faster")
+    return _meta(SET_TEMPO, mspq.to_bytes(3, "big"))
+
+
+def _meter(tick: int, numerator: int, denominator: int) -> bytes:
+    if numerator > 255 or denominator & (denominator - 1):
+        raise LimitExceeded(
+            f"meter {numerator}/{denominator} at tick {tick:,}: MIDI holds up to 255 halves, quarters, eighths ..."
+        )
+    # The click falls on the beat: dotted in compound meters. 24 clocks and eight 32nds a quarter.
+    beat = 3 if denominator >= 8 and numerator % 3 == 0 and numerator > 3 else 1
+    click = max(1, min(255, 96 * beat // denominator))
+    return _meta(TIME_SIGNATURE, bytes([numerator, denominator.bit_length() - 1, click, 8]))
+
+
+def _track(track: Track, name: str, channel: int, keys: list[Event]) -> list[Event]:
+    events = _names(track.name, name)
+    events += keys
+    notes = notes_of(track)
+    notes = without_overlaps(notes._replace(duration=np.maximum(1, notes.duration)))
+    controls = [(c.time, c.number, c.value) for c in track.controls] + _pedals(track)
+    first_note = int(notes.onset.min()) if len(notes.onset) else 0
+    banks = [time for time, number, _ in controls if number in _BANK_SELECT and time <= first_note]
+    events.append((max(banks, default=0), _PROGRAM, bytes([0xC0 | channel, track.program & 0x7F])))
+    for time, number, value in controls:
+        order = _BANK if number in _BANK_SELECT else _CONTROL
+        events.append((time, order, bytes([0xB0 | channel, number & 0x7F, value & 0x7F])))
+    for bend in track.pitch_bends:
+        value = max(0, min(2 * BEND_CENTRE - 1, bend.value + BEND_CENTRE))
+        events.append((bend.time, _CONTROL, bytes([0xE0 | channel, value & 0x7F, value >> 7])))
+    events += [(lyric.time, _META, _meta(LYRIC, lyric.text.encode())) for lyric in track.lyrics]
+    velocities = np.clip(notes.velocity, 1, 127)
+    for onset, duration, pitch, velocity in zip(*(c.tolist() for c in (*notes[:3], velocities)), strict=True):
+        events.append((onset, _ON, bytes([0x90 | channel, pitch, velocity])))
+        events.append((onset + duration, _OFF, bytes([0x80 | channel, pitch, 0])))
+    return events
+
+
+def _pedals(track: Track) -> list[tuple[int, int, int]]:
+    """Pedals as controls, where the controls do not hold them already (symusic reads a pedal as both)."""
+    if any(control.number == _SUSTAIN for control in track.controls):
+        return []
+    ends = [(pedal.time + pedal.duration, _SUSTAIN, 0) for pedal in track.pedals]
+    return sorted(ends + [(pedal.time, _SUSTAIN, 127) for pedal in track.pedals])
+
+
+def _meta(kind: int, payload: bytes) -> bytes:
+    return bytes([0xFF, kind]) + number_bytes(len(payload)) + payload
+
+
+def number_bytes(number: int) -> bytes:
+    """A number of up to 28 bits at variable length, seven bits a byte, the highest first."""
+    if number < 0x80:
+        return bytes([number])
+    head = number_bytes(number >> 7)
+    return head[:-1] + bytes([head[-1] | 0x80, number & 0x7F])
+
+
+def _chunk(events: list[Event], end: int) -> bytes:
+    parts: list[bytes] = []
+    now = 0
+    for tick, _, message in sorted(events, key=lambda event: event[:2]):  # stable: else in the order given
+        if tick < now:
+            raise LimitExceeded(f"an event at tick {tick:,}; a piece starts at tick 0: shift it")
+        parts += (number_bytes(tick - now), message)
+        now = tick
+    body = b"".join(parts) + number_bytes(end - now) + _END_OF_TRACK
+    return b"MTrk" + struct.pack(">I", len(body)) + body

@@ -1,0 +1,132 @@
+"""Measures as encoded to bars as heard, and tied sounds to notes: what every source of written music needs.
+
+Measures begin together in all parts: where no part fills the meter exactly, the longest sets a measure's length. Then,
+measure by measure::
+
+    1/4 | 4/4 | 3/4 + 1/4 | 4/4 | 3/4 |      lengths as encoded, meter 4/4
+    1/4 | 4/4 |    4/4    | 4/4 | 4/4 |      as read: the pickup keeps a meter of its own, a bar that a repeat or a
+                                             fermata has split is whole again, the last bar is filled up
+
+A short measure that nothing completes keeps a meter of its own.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from symusic import TimeSignature
+
+from melody.music.score import TICKS_PER_QUARTER, Notes
+
+DEFAULT_VELOCITY = 80  # where the file gives none
+DRUM_CHANNEL = 10
+MINOR_MODES = ("minor", "aeolian", "dorian", "phrygian", "locrian")
+
+
+class Measure(NamedTuple):
+    """A measure as encoded: its length and its meter's, both in quarters, and the meter."""
+
+    length: Fraction
+    meter: tuple[int, int]
+
+    @property
+    def full(self) -> Fraction:
+        """Quarters of a whole bar of the meter."""
+        return Fraction(4 * self.meter[0], self.meter[1])
+
+
+def joint_measures(by_part: Sequence[Sequence[Fraction]], meters: Sequence[tuple[int, int] | None]) -> list[Measure]:
+    """The measures of all parts together, from each part's lengths in quarters and the meter changes by measure."""
+    result: list[Measure] = []
+    meter = (4, 4)
+    for index in range(max(map(len, by_part), default=0)):
+        meter = (meters[index] if index < len(meters) else None) or meter
+        lengths = [part[index] for part in by_part if index < len(part)]
+        full = Measure(Fraction(4 * meter[0], meter[1]), meter)
+        result.append(full if full.length in lengths else full._replace(length=max(lengths)))
+    return result
+
+
+def ticks(quarters: Fraction) -> int:
+    """Quarters as ticks of the score, rounded half up."""
+    return (2 * TICKS_PER_QUARTER * quarters.numerator + quarters.denominator) // (2 * quarters.denominator)
+
+
+# ---- notes ----------------------------------------------------------------------------------------------------------
+
+
+class Sound(NamedTuple):
+    """What sounds, perhaps only a part of a note: times in quarters from the start of the piece."""
+
+    start: Fraction
+    end: Fraction
+    pitch: int
+    velocity: int
+    continues: bool  # tied to a note before
+
+
+def untie(sounds: list[Sound]) -> list[Sound]:
+    """Join what is tied: a note that continues the one of its pitch that ends where it begins."""
+    ended: dict[tuple[int, Fraction], int] = {}  # (pitch, end) -> index in result
+    result: list[Sound] = []
+    for sound in sorted(sounds):
+        before = ended.pop((sound.pitch, sound.start), None) if sound.continues else None
+        if before is None:
+            before = len(result)
+            result.append(sound)
+        else:
+            result[before] = result[before]._replace(end=sound.end)
+        ended[sound.pitch, sound.end] = before
+    return result
+
+
+def as_notes(sounds: Sequence[Sound]) -> Notes:
+    """The sounds as notes in ticks, none shorter than one."""
+    rows = [(ticks(s.start), max(1, ticks(s.end) - ticks(s.start)), s.pitch, s.velocity) for s in sounds]
+    return Notes(*np.array(rows, np.int64).reshape(-1, 4).T)
+
+
+# ---- meters ---------------------------------------------------------------------------------------------------------
+
+
+def time_signatures(measures: Sequence[Measure]) -> list[TimeSignature]:
+    """The meter map: a change wherever a bar's meter differs from that of the bar before."""
+    result: list[TimeSignature] = []
+    start = Fraction(0)
+    meter: tuple[int, int] | None = None
+    for length, own in whole_bars(measures):
+        if own is None or own != meter:  # a bar that no meter fits is cut short by the next one's signature
+            result.extend([TimeSignature(ticks(start), *own)] if own else [])
+            meter = own
+        start += length
+    return result
+
+
+def whole_bars(measures: Sequence[Measure]) -> list[tuple[Fraction, tuple[int, int] | None]]:
+    """The bars of a piece as (length in quarters, meter); see the module's drawing. None where no meter fits."""
+    bars: list[tuple[Fraction, tuple[int, int] | None]] = []
+    pending: Measure | None = None  # the part of a split bar read so far
+    for index, measure in enumerate(measures):
+        if pending and (pending.meter != measure.meter or pending.length + measure.length > measure.full):
+            bars.append((pending.length, _own_meter(pending.length)))
+            pending = None
+        measure = measure._replace(length=measure.length + (pending.length if pending else 0))
+        pending = None
+        while measure.length >= measure.full:
+            bars.append((measure.full, measure.meter))
+            measure = measure._replace(length=measure.length - measure.full)
+        if index == 0 and measure.length and len(measures) > 1 and not bars:
+            bars.append((measure.length, _own_meter(measure.length)))  # a pickup stands alone
+        elif measure.length:
+            pending = measure
+    return [*bars, (pending.full, pending.meter)] if pending else bars
+
+
+def _own_meter(length: Fraction) -> tuple[int, int] | None:
+    """The meter of a bar of `length` quarters, in the largest unit from quarters down to 64ths."""
+    for denominator in (4, 8, 16, 32, 64):
+        numerator = length * denominator / 4
+        if numerator.denominator == 1:
+            return int(numerator), denominator
+    return None

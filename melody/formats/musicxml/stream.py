@@ -1,0 +1,181 @@
+"""Streams of music21 (MusicXML, its own corpus, whatever else it reads) as a `Score` at 480 ticks a quarter.
+
+One track a part (both staves of a piano are one part), at sounding pitch; tied notes are one note, grace notes are left
+out, repeats are not unfolded. Bars come from the measures, as `measures` tells. music21 is imported when a function is
+called.
+"""
+
+import warnings
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import accumulate
+from typing import Any
+
+from symusic import KeySignature, Tempo, Track
+
+from melody.errors import UnreadableFile
+from melody.formats.musicxml.measures import (
+    DEFAULT_VELOCITY,
+    DRUM_CHANNEL,
+    MINOR_MODES,
+    Measure,
+    Sound,
+    as_notes,
+    joint_measures,
+    ticks,
+    time_signatures,
+    untie,
+)
+from melody.music.score import TICKS_PER_QUARTER, Score, set_notes
+
+
+def from_music21(stream: Any, name: str) -> Score:
+    """The score of a music21 stream (a Score, or a single Part with or without measures), at 480 ticks a quarter.
+
+    `name` stands for the piece in messages. A key signature without a mode gets the mode that the notes suggest.
+    Raises `UnreadableFile` for a collection of pieces and for a stream without notes.
+    """
+    from music21.stream.base import Opus
+
+    if isinstance(stream, Opus):
+        raise UnreadableFile(f"{name}: holds {len(stream.scores)} pieces; melody reads one piece a file; split it")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _read_parts(_parts(stream), name)
+
+
+def _read_parts(parts: list[Any], name: str) -> Score:
+    grid = [list(part.getElementsByClass("Measure")) for part in parts]
+    measures = _measures(grid)
+    starts = [*accumulate((measure.length for measure in measures), initial=Fraction(0))]
+    score = Score(TICKS_PER_QUARTER)
+    for group in _by_instrument(parts):
+        score.tracks.append(_track([parts[i] for i in group], [grid[i] for i in group], starts, len(score.tracks)))
+    if not any(len(track.notes) for track in score.tracks):
+        raise UnreadableFile(f"{name}: no notes in it")
+    score.time_signatures = time_signatures(measures)
+    score.tempos = _tempos(grid, starts)
+    score.key_signatures = _key_signatures(grid, starts)
+    _settle_modes(score, grid)
+    return score
+
+
+# ---- parts and measures ---------------------------------------------------------------------------------------------
+
+
+def _parts(stream: Any) -> list[Any]:
+    """The parts, at sounding pitch and divided into measures."""
+    transposes = any(i.transposition for i in stream.recurse().getElementsByClass("Instrument"))
+    stream = stream.toSoundingPitch() if transposes else stream
+    parts = list(getattr(stream, "parts", None) or [stream])
+    return [part if part.hasMeasures() else part.makeMeasures() for part in parts]
+
+
+def _by_instrument(parts: list[Any]) -> list[list[int]]:
+    """Indices of the parts of each instrument: the importer calls the staves of part P1 P1-Staff1 and P1-Staff2."""
+    groups: dict[str, list[int]] = {}
+    for index, part in enumerate(parts):
+        label, staff, _ = str(part.id).partition("-Staff")
+        groups.setdefault(label if staff else f"{label} {index}", []).append(index)
+    return list(groups.values())
+
+
+def _measures(grid: list[list[Any]]) -> list[Measure]:
+    """The measures of all parts together."""
+    changes = [_first_elements(grid, index, "TimeSignature")[:1] for index in range(max(map(len, grid)))]
+    meters = [(change[0].numerator, change[0].denominator) if change else None for change in changes]
+    return joint_measures([_lengths(measures) for measures in grid], meters)
+
+
+def _lengths(measures: list[Any]) -> list[Fraction]:
+    """The length in quarters of each measure of a part, by where the next one begins."""
+    ends = [m.offset for m in measures[1:]]
+    ends += [m.offset + (m.highestTime or m.barDuration.quarterLength) for m in measures[-1:]]
+    return [_fraction(end) - _fraction(m.offset) for m, end in zip(measures, ends, strict=True)]
+
+
+def _fraction(quarters: Any) -> Fraction:
+    return Fraction(quarters).limit_denominator(65_536)
+
+
+def _first_elements(grid: list[list[Any]], index: int, kind: str) -> list[Any]:
+    """The elements of a kind in the measure with that index of the first part that has any."""
+    found = (list(m[index].recurse().getElementsByClass(kind)) for m in grid if index < len(m))
+    return next((elements for elements in found if elements), [])
+
+
+# ---- notes ----------------------------------------------------------------------------------------------------------
+
+
+def _track(staves: list[Any], grid: list[list[Any]], starts: list[Fraction], index: int) -> Track:
+    instrument = staves[0].getInstrument(returnDefault=False)
+    sounds = [s for measures in grid for m, start in zip(measures, starts, strict=False) for s in _sounds(m, start)]
+    drums = getattr(instrument, "midiChannel", None) == DRUM_CHANNEL - 1 or _is_percussion(instrument)
+    program = getattr(instrument, "midiProgram", None) or 0
+    track = Track(staves[0].partName or f"Part {index + 1}", 0 if drums else program, drums)
+    set_notes(track, as_notes(untie(sounds)))
+    return track
+
+
+def _is_percussion(instrument: Any) -> bool:
+    from music21.instrument import UnpitchedPercussion
+
+    return isinstance(instrument, UnpitchedPercussion)
+
+
+def _sounds(measure: Any, start: Fraction) -> Iterator[Sound]:
+    """The sounding notes of a measure, in all its voices."""
+    from music21.harmony import Harmony
+
+    for event in measure.recurse().notes:
+        if event.duration.isGrace or not event.quarterLength or isinstance(event, Harmony):
+            continue
+        onset = start + _fraction(event.getOffsetInHierarchy(measure))
+        end = onset + _fraction(event.quarterLength)
+        for note in getattr(event, "notes", (event,)):
+            continues = note.tie is not None and note.tie.type in ("stop", "continue")
+            yield Sound(onset, end, _midi_pitch(note), note.volume.velocity or DEFAULT_VELOCITY, continues)
+
+
+def _midi_pitch(note: Any) -> int:
+    if hasattr(note, "pitch"):
+        return int(note.pitch.midi)
+    stored = getattr(note.storedInstrument, "percMapPitch", None)  # an unpitched drum
+    return int(note.displayPitch().midi if stored is None else stored)
+
+
+# ---- keys and tempos ------------------------------------------------------------------------------------------------
+
+
+def _key_signatures(grid: list[list[Any]], starts: list[Fraction]) -> list[KeySignature]:
+    result: list[KeySignature] = []
+    for index, start in enumerate(starts[:-1]):
+        for key in _first_elements(grid, index, "KeySignature"):
+            if key.sharps is None or not -7 <= key.sharps <= 7:
+                continue
+            minor = int(getattr(key, "mode", None) in MINOR_MODES)
+            tick = ticks(start + _fraction(key.offset))
+            if not result or (result[-1].key, result[-1].tonality) != (key.sharps, minor):
+                result.append(KeySignature(tick, key.sharps, minor))
+    return result
+
+
+def _settle_modes(score: Score, grid: list[list[Any]]) -> None:
+    """Where no signature says its mode, take the mode of the key that the notes suggest; changes `score`."""
+    written = [key for measures in grid for m in measures for key in m.recurse().getElementsByClass("KeySignature")]
+    if any(getattr(key, "mode", None) for key in written) or not score.key_signatures:
+        return
+    from melody.music.key import estimate_key
+
+    tonality = estimate_key(score).tonality
+    for key in score.key_signatures:
+        key.tonality = tonality
+
+
+def _tempos(grid: list[list[Any]], starts: list[Fraction]) -> list[Tempo]:
+    result = []
+    for index, start in enumerate(starts[:-1]):
+        for mark in _first_elements(grid, index, "MetronomeMark"):
+            if mark.number is not None or mark.numberSounding is not None:
+                result.append(Tempo(ticks(start + _fraction(mark.offset)), qpm=float(mark.getQuarterBPM())))
+    return result

@@ -1,0 +1,225 @@
+"""Scores as MusicXML: written from melody's own bars, voices, meters and keys, nothing guessed from MIDI.
+
+What is written is the quantised score, and the same comes back when the file is read, but for two things: the voices
+that share the staves of a chorale are one part (`open_score` gives each a part of its own), and a drum is written as
+long as it looks best, since it rings as it will. Velocities go along for playback. Divisions are the grid's, 24 a
+quarter.
+Source: MusicXML 3.1 (W3C Community Group report of 2017), which MuseScore 3 checks files against.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+from melody.errors import MelodyError
+from melody.formats.midi.texts import INSTRUMENTS
+from melody.formats.musicxml.notes import Pen, write_line
+from melody.formats.notation.accidentals import Accidentals
+from melody.formats.notation.bars import Bar, Line, bars_of, lines_of, tones_by_bar
+from melody.formats.notation.clefs import Clef
+from melody.formats.notation.directions import Mark, marks_of
+from melody.formats.notation.notate import tidied
+from melody.formats.notation.staves import Part, Staff, groups_of, parts_of
+from melody.formats.notation.voicing import Tone
+from melody.formats.xml import add, archive, document
+from melody.music.general_midi import drum_name
+from melody.music.score import GRID, Score, note_count, quantize
+from melody.storage.files import write_bytes
+
+_DOCTYPE = (
+    b'<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 3.1 Partwise//EN" '
+    b'"http://www.musicxml.org/dtds/partwise.dtd">\n'
+)
+_CONTAINER = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n<container><rootfiles><rootfile full-path="score.musicxml"/>'
+    b"</rootfiles></container>\n"
+)
+DRUM_CHANNEL = 10
+
+
+def write_musicxml(
+    score: Score,
+    path: str | os.PathLike[str],
+    *,
+    title: str = "",
+    force: bool = False,
+    open_score: bool = False,
+    tidy: bool = False,
+) -> Path:
+    """Write a score as MusicXML, packed where the name ends in .mxl; return the path.
+
+    `open_score` gives every track a part of its own, and `tidy` notates played music as
+    `melody.formats.notation.notate` says.
+
+    Raises `MelodyError` where there are no notes, or the file exists (unless `force`) or cannot be written;
+    `LimitExceeded` as `quantize`.
+    """
+    data = musicxml_bytes(score, title=title, open_score=open_score, tidy=tidy)
+    if Path(path).suffix.lower() == ".mxl":
+        data = archive({"META-INF/container.xml": _CONTAINER, "score.musicxml": data})
+    return write_bytes(path, data, force=force)
+
+
+def musicxml_bytes(score: Score, *, title: str = "", open_score: bool = False, tidy: bool = False) -> bytes:
+    """The bytes of a MusicXML document. Raises as `write_musicxml`."""
+    if not note_count(score):
+        raise MelodyError("a score without notes has no page; compose or read some first")
+    quantized = tidied(quantize(score)) if tidy else quantize(score)
+    bars = bars_of(quantized)
+    parts = parts_of(quantized, score, [bar.start for bar in bars] + [bars[-1].stop], open_score)
+    marks = marks_of(score, quantized, bars)
+    root = Element("score-partwise", version="3.1")
+    _header(root, title)
+    _part_list(root, parts)
+    for index, part in enumerate(parts):
+        _part(root, index, part, bars, marks)
+    return document(root, _DOCTYPE)
+
+
+# ---- the head --------------------------------------------------------------------------------------------------------
+
+
+def _header(root: Element, title: str) -> None:
+    if title:
+        add(root, "movement-title", title)
+    encoding = add(add(root, "identification"), "encoding")
+    add(encoding, "software", "melody")
+    for element in ("accidental", "beam", "stem"):
+        add(encoding, "supports", element=element, type="yes")
+
+
+def _part_list(root: Element, parts: Sequence[Part]) -> None:
+    listed = add(root, "part-list")
+    groups = groups_of(parts)
+    channels = [channel for channel in range(1, 17) if channel != DRUM_CHANNEL]
+    for index, part in enumerate(parts):
+        for symbol in [symbol for first, _, symbol in groups if first == index]:
+            group = add(listed, "part-group", type="start", number=1)
+            add(group, "group-symbol", symbol)
+            add(group, "group-barline", "yes")
+        channel = DRUM_CHANNEL if part.is_drum else channels[index % len(channels)]
+        _score_part(listed, index, part, channel, is_alone=len(parts) == 1)
+        if index in [last for _, last, _ in groups]:
+            add(listed, "part-group", type="stop", number=1)
+
+
+def _score_part(listed: Element, index: int, part: Part, channel: int, is_alone: bool) -> None:
+    entry = add(listed, "score-part", id=f"P{index + 1}")
+    add(entry, "part-name", part.name, **({"print_object": "no"} if is_alone else {}))
+    instruments = _instruments(part, index)
+    for identity, name, _ in instruments:
+        add(add(entry, "score-instrument", id=identity), "instrument-name", name)
+    for identity, _, pitch in instruments:
+        midi = add(entry, "midi-instrument", id=identity)
+        add(midi, "midi-channel", channel)
+        add(midi, "midi-program", 1 if part.is_drum else part.program + 1)
+        if pitch is not None:
+            add(midi, "midi-unpitched", pitch + 1)
+
+
+def _instruments(part: Part, index: int) -> list[tuple[str, str, int | None]]:
+    """Identity, name and drum pitch of what plays a part: each drum is an instrument."""
+    if not part.is_drum:
+        return [(f"P{index + 1}-I1", INSTRUMENTS[part.program & 127], None)]
+    pitches = sorted({tone.pitch for staff in part.staves for line in staff.lines for tone in line})
+    return [(f"P{index + 1}-I{pitch + 1}", drum_name(pitch), pitch) for pitch in pitches]
+
+
+# ---- measures --------------------------------------------------------------------------------------------------------
+
+
+class _Desk(NamedTuple):
+    """A staff, the tones of its lines bar by bar, and which accidentals hold."""
+
+    staff: Staff
+    tones: list[list[list[Tone]]]  # by line and bar
+    memory: Accidentals
+
+
+def _part(root: Element, index: int, part: Part, bars: Sequence[Bar], marks: Sequence[Sequence[Mark]]) -> None:
+    element = add(root, "part", id=f"P{index + 1}")
+    desks = [_Desk(s, [tones_by_bar(line, bars) for line in s.lines], Accidentals()) for s in part.staves]
+    clefs: list[Clef] = []
+    for place, (bar, all_marks) in enumerate(zip(bars, marks, strict=True)):
+        here = [mark for mark in all_marks if index == 0 or mark.is_for_all]
+        measure = add(element, "measure", number=bar.number, **({"implicit": "yes"} if bar.is_pickup else {}))
+        before, clefs = clefs, [staff.clefs[place] for staff in part.staves]
+        opening = [mark for mark in here if mark.tick == 0]
+        _attributes(measure, part, bar, opening, _changed(before, clefs), is_first=not place)
+        for mark in opening:
+            if mark.sharps is None:
+                mark.write(measure, part)
+        for number, desk in enumerate(desks):
+            keys = [] if part.is_drum else [mark for mark in here if mark.sharps is not None]
+            lines = lines_of(desk.staff, [line[place] for line in desk.tones], bar, part.is_drum)
+            pen = Pen(measure, f"P{index + 1}", part, bar, number, _accidentals(lines, bar, desk.memory, keys))
+            _write_lines(pen, lines, [] if number else [mark for mark in here if mark.tick > 0])
+    add(add(measure, "barline", location="right"), "bar-style", "light-heavy")
+
+
+def _write_lines(pen: Pen, lines: Sequence[Line], marks: Sequence[Mark]) -> None:
+    """All voices of a staff; marks inside the bar go with the first."""
+    for line in lines:
+        if pen.staff or line.voice:
+            add(add(pen.measure, "backup"), "duration", pen.bar.stop - pen.bar.start)
+        write_line(pen, line, () if line.voice else marks)
+
+
+def _changed(before: Sequence[Clef], clefs: Sequence[Clef]) -> list[tuple[int, Clef]]:
+    """The clefs that are new, by the number of their staff."""
+    numbered = list(enumerate(clefs, 1))
+    return [(number, clef) for number, clef in numbered if not before or before[number - 1] != clef]
+
+
+def _attributes(
+    measure: Element, part: Part, bar: Bar, opening: Sequence[Mark], clefs: Sequence[tuple[int, Clef]], is_first: bool
+) -> None:
+    keys = [mark for mark in opening if mark.sharps is not None]
+    if not (clefs or keys or bar.changes_meter):
+        return
+    attributes = add(measure, "attributes")
+    if is_first:
+        add(attributes, "divisions", GRID)
+    for mark in keys:
+        mark.write_key(attributes, part.is_drum)
+    if bar.changes_meter:
+        time = add(attributes, "time")
+        add(time, "beats", bar.meter[0])
+        add(time, "beat-type", bar.meter[1])
+    if is_first and len(part.staves) > 1:
+        add(attributes, "staves", len(part.staves))
+    for number, clef in clefs:
+        _clef(attributes, clef, {"number": number} if len(part.staves) > 1 else {})
+    if is_first and part.raised:
+        transpose = add(attributes, "transpose")
+        add(transpose, "chromatic", 0)
+        add(transpose, "octave-change", -part.raised)
+
+
+def _clef(attributes: Element, clef: Clef, number: dict[str, object]) -> None:
+    element = add(attributes, "clef", **number)
+    add(element, "sign", clef.sign)
+    if clef.sign != "percussion":
+        add(element, "line", clef.line)
+    if clef.shift:
+        add(element, "clef-octave-change", clef.shift)
+
+
+def _accidentals(
+    lines: Sequence[Line], bar: Bar, memory: Accidentals, keys: Sequence[Mark]
+) -> dict[tuple[int, int], str]:
+    """The accidentals of a staff in a bar, by (tick, pitch), in the order of time through all its voices."""
+    memory.next_bar()
+    pending = sorted(keys, key=lambda mark: mark.tick)
+    result: dict[tuple[int, int], str] = {}
+    notes = sorted({(w.value.start, t) for line in lines for w in line.values for t in w.tones})
+    for tick, tone in notes:
+        while pending and pending[0].tick <= tick:
+            memory.set_key(pending.pop(0).sharps or 0)
+        if tone.onset == bar.start + tick and (tick, tone.pitch) not in result and (name := memory.shown(tone.written)):
+            result[tick, tone.pitch] = name
+    for mark in pending:
+        memory.set_key(mark.sharps or 0)
+    return result

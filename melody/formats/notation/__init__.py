@@ -1,0 +1,1 @@
+"""Scores as written music: bars, voices, staves, spelling."""

@@ -1,0 +1,167 @@
+"""A score cut into bars, and each staff's music in a bar as written values: what any notation file is made of.
+
+Times are grid ticks; inside a bar they count from its beginning.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
+
+from melody.formats.notation.rhythm import QUARTER, Meter, Value, beams, meter_of, triplets, values
+from melody.formats.notation.staves import Staff
+from melody.formats.notation.voicing import Tone, voices
+from melody.music.score import Score, bars, end_tick, meters
+
+
+class Bar(NamedTuple):
+    """A bar of the score. A pickup is written in the meter of the bar that follows it."""
+
+    number: int  # 0 for a pickup
+    start: int
+    stop: int
+    meter: tuple[int, int]
+    is_pickup: bool
+    changes_meter: bool
+
+
+@dataclass(frozen=True)
+class Written:
+    """A value with the tones it holds (none: a rest), what its beams do, and whether a rest is to be seen."""
+
+    value: Value
+    tones: tuple[Tone, ...]
+    beams: tuple[str, ...]
+    is_hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A voice in a bar: its number on the staff from 0, which way its stems go ("" as they fall), and its values."""
+
+    voice: int
+    stem: str
+    values: tuple[Written, ...]
+
+
+def bars_of(score: Score) -> list[Bar]:
+    """The bars of a quantised score."""
+    lines = bars(score, max(1, end_tick(score))).tolist()
+    changes = meters(score)
+    result: list[Bar] = []
+    starts = [change[0] for change in changes]
+    shown = None
+    pickup = _has_pickup(changes, lines)
+    for index, (start, stop) in enumerate(pairwise(lines)):
+        meter = changes[1][1:] if pickup and not index else changes[bisect_right(starts, start) - 1][1:]
+        is_pickup = pickup and not index
+        result.append(Bar(index + (not pickup), start, stop, meter, is_pickup, meter != shown))
+        shown = meter
+    return result
+
+
+def _has_pickup(changes: Sequence[tuple[int, int, int]], lines: Sequence[int]) -> bool:
+    """Whether the first bar is short, has a meter of its own, and one that could not be meant otherwise."""
+    if len(lines) < 3 or len(changes) < 2 or changes[1][0] != lines[1]:
+        return False
+    _, numerator, denominator = changes[0]
+    in_largest_unit = denominator == 4 or (numerator % 2 == 1 and denominator > 4)
+    return in_largest_unit and lines[1] < lines[2] - lines[1]
+
+
+# ---- a staff in a bar ------------------------------------------------------------------------------------------------
+
+
+def tones_by_bar(line: Sequence[Tone], bars: Sequence[Bar]) -> list[list[Tone]]:
+    """The tones that sound in each bar."""
+    starts = [bar.start for bar in bars]
+    result: list[list[Tone]] = [[] for _ in bars]
+    for tone in line:
+        for index in range(bisect_right(starts, tone.onset) - 1, bisect_left(starts, tone.end)):
+            result[index].append(tone)
+    return result
+
+
+def lines_of(staff: Staff, here: list[list[Tone]], bar: Bar, is_drum: bool) -> list[Line]:
+    """The voices of a staff in a bar in which these tones of its lines sound; each fills it, with rests if need be."""
+    meter = meter_of(*bar.meter)
+    if bar.is_pickup:
+        meter = _end_of(meter, bar.stop - bar.start)
+    if staff.is_free:
+        here = voices(here[0]) if here[0] else [[]]
+        stems = ["up", "down"] if len(here) > 1 else [""]
+    else:
+        stems = ["up", "down"][: len(here)]
+    kept = (
+        [pair for pair in zip(here, stems, strict=True) if pair[0]] if is_drum else list(zip(here, stems, strict=True))
+    )
+    if not any(here):
+        kept = [([], "")]
+    if is_drum:
+        kept = [(_hits(tones, bar, meter), stem) for tones, stem in kept]
+    hides = staff.is_free or is_drum
+    return _without_double_rests(
+        [
+            Line(number, stem, tuple(_written(tones, bar, meter, is_drum, hides and number > 0)))
+            for number, (tones, stem) in enumerate(kept)
+        ]
+    )
+
+
+def _without_double_rests(lines: list[Line]) -> list[Line]:
+    """Rests that the first voice has too are hidden in the others."""
+    seen = {written.value for written in lines[0].values if not written.tones}
+
+    def hidden(written: Written) -> Written:
+        return replace(written, is_hidden=True) if not written.tones and written.value in seen else written
+
+    return [lines[0], *(replace(line, values=tuple(map(hidden, line.values))) for line in lines[1:])]
+
+
+def _end_of(meter: Meter, length: int) -> Meter:
+    """The last `length` ticks of a bar, as a pickup is counted."""
+    cut = meter.length - length
+    edges = (0, *(edge - cut for edge in meter.edges if edge > cut))
+    on_beat = all((after - before) % meter.beat == 0 for before, after in pairwise(edges))
+    return Meter(length, edges, meter.beat if on_beat else 3, False)
+
+
+def _hits(tones: Sequence[Tone], bar: Bar, meter: Meter) -> list[Tone]:
+    """Drums ring as they will: each hit is written up to the next one, or to the end of its beat."""
+    onsets = sorted({tone.onset - bar.start for tone in tones if tone.onset >= bar.start})
+    result = []
+    for tone in tones:
+        onset = tone.onset - bar.start
+        if onset < 0:
+            continue
+        first, last = meter.group(onset)
+        beat = onset + meter.beat - (onset - first) % meter.beat if meter.beat >= QUARTER else last
+        end = min([beat, *(other for other in onsets if other > onset)])
+        result.append(tone._replace(end=bar.start + end))
+    return result
+
+
+def _written(tones: Sequence[Tone], bar: Bar, meter: Meter, is_drum: bool, hides_rests: bool) -> list[Written]:
+    length = bar.stop - bar.start
+    spans = [(max(0, t.onset - bar.start), min(length, t.end - bar.start), t) for t in tones]
+    cuts = sorted({0, length, *(s[0] for s in spans), *(s[1] for s in spans)})
+    tuplets = triplets(cuts, meter)
+    held: list[tuple[Value, tuple[Tone, ...]]] = []
+    for start, stop in pairwise(cuts):
+        sounding = tuple(sorted((t for a, b, t in spans if a <= start and b >= stop), key=lambda t: t.pitch))
+        if sounding or len(cuts) > 2 or bar.is_pickup:
+            pieces = values(start, stop, meter, tuplets, not sounding)
+            held += [
+                (value, sounding if value is pieces[0] or not is_drum else ()) for value in pieces
+            ]  # no drum is tied
+        else:
+            held.append((Value(0, length, "", 0), ()))  # a rest for the whole bar
+    joins = beams([(value, bool(sounding)) for value, sounding in held], meter)
+    return [
+        Written(value, sounding, tuple(join), hides_rests and not sounding)
+        for (value, sounding), join in zip(held, joins, strict=True)
+    ]
+
+
+__all__ = ["Bar", "Line", "Written", "bars_of", "lines_of"]

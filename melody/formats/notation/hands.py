@@ -1,0 +1,62 @@
+"""The notes of a keyboard given to two hands, by dynamic programming over its chords."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from melody.formats.notation.voicing import Tone
+
+REACH = 14  # semitones a hand spans with ease
+DRIFT = 0.15  # what it costs to move the split by a semitone
+
+
+def hands_of(tones: Sequence[Tone]) -> tuple[tuple[Tone, ...], tuple[Tone, ...]]:
+    """Right and left hand: at each onset a split of the chord, near the one before, that two hands can play."""
+    chords: dict[int, list[Tone]] = {}
+    for tone in tones:
+        chords.setdefault(tone.onset, []).append(tone)
+    columns = [sorted(chord, key=lambda tone: tone.pitch) for _, chord in sorted(chords.items())]
+    right: list[Tone] = []
+    left: list[Tone] = []
+    for chord, low in zip(columns, _best_splits([[t.pitch for t in chord] for chord in columns]), strict=True):
+        left += chord[:low]
+        right += chord[low:]
+    return tuple(sorted(right)), tuple(sorted(left))
+
+
+def _best_splits(chords: Sequence[Sequence[int]]) -> list[int]:
+    """For each chord, how many of its notes the left hand plays (Viterbi)."""
+    costs: list[float] = [0.0]
+    heights = [60.0]
+    back: list[list[int]] = []
+    for chord in chords:
+        now = [_height(chord, low) for low in range(len(chord) + 1)]
+        table = [[c + DRIFT * abs(h - height) for c, h in zip(costs, heights, strict=True)] for height in now]
+        back.append([int(np.argmin(row)) for row in table])
+        costs = [min(row) + _strain(chord, low) for low, row in enumerate(table)]
+        heights = now
+    best = int(np.argmin(costs))
+    result: list[int] = []
+    for row in reversed(back):
+        result.append(best)
+        best = row[best]
+    return result[::-1]
+
+
+def _height(chord: Sequence[int], low: int) -> float:
+    """The pitch that divides the hands."""
+    if low == 0:
+        return min(60.0, chord[0] - 1.0)
+    if low == len(chord):
+        return max(60.0, chord[-1] + 1.0)
+    return (chord[low - 1] + chord[low]) / 2
+
+
+def _strain(chord: Sequence[int], low: int) -> float:
+    """What a split costs: hands too wide, notes far on the wrong staff, fingers between each other."""
+    left, right = chord[:low], chord[low:]
+    cost = 0.1 * abs(_height(chord, low) - 60)
+    for hand in (left, right):
+        cost += max(0, hand[-1] - hand[0] - REACH) if hand else 0
+    cost += sum(0.3 * max(0, pitch - 62) for pitch in left) + sum(0.3 * max(0, 57 - pitch) for pitch in right)
+    return cost + (0.4 * max(0, 5 - (right[0] - left[-1])) if left and right else 0)

@@ -1,0 +1,88 @@
+"""Any music file to a score: MIDI, MusicXML or ABC, told apart by what is in it rather than by its name."""
+
+import os
+import re
+from pathlib import Path
+
+from symusic.core import ScoreTick as Score
+
+from melody.errors import UnreadableFile
+from melody.formats.abc import first_tune
+from melody.formats.midi.events import Limits
+from melody.formats.midi.reader import Reading, parse
+from melody.formats.musicxml import parse_musicxml
+from melody.storage.source import read_bytes
+
+SUPPORTED = "MIDI (.mid, .midi, .kar, .rmi), MusicXML (.musicxml, .xml, .mxl) and ABC (.abc)"
+MAX_FILE_BYTES = 64 << 20  # of any kind; MIDI has a limit of its own
+_XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
+_MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")
+
+# What else people hand in, by how it begins, and what to do about it.
+_MISTAKES = (
+    (b"\x89PNG", "a PNG picture", "export the music itself from the program that made the picture"),
+    (b"\xff\xd8\xff", "a JPEG picture", "export the music itself from the program that made the picture"),
+    (b"%PDF", "a PDF page", "export MusicXML or MIDI from the notation program"),
+    (b"\x1f\x8b", "compressed by gzip", "unpack it first: gunzip FILE"),
+    (b"\xfd7zXZ", "compressed by xz", "unpack it first: xz -d FILE"),
+    (b"BZh", "compressed by bzip2", "unpack it first: bunzip2 FILE"),
+    (b"PK\x03\x04", "a zip archive", "unpack it first"),
+    (b"ID3", "an MP3 recording", "melody reads notes, not sound; export MIDI"),
+    (b"\xff\xfb", "an MP3 recording", "melody reads notes, not sound; export MIDI"),
+    (b"fLaC", "a FLAC recording", "melody reads notes, not sound; export MIDI"),
+    (b"OggS", "an Ogg recording", "melody reads notes, not sound; export MIDI"),
+    (b"<!DOCTYPE html", "a web page", "download the music file itself"),
+    (b"<html", "a web page", "download the music file itself"),
+)
+
+
+def read(path: str | os.PathLike[str]) -> Score:
+    """The score of a music file; raises `UnreadableFile` or `LimitExceeded`."""
+    return load(path).score
+
+
+def load(path: str | os.PathLike[str], limits: Limits = Limits()) -> Reading:
+    """A music file's score with its title, repairs and remarks.
+
+    Raises `UnreadableFile` for what is no music melody reads, naming what it seems to be, and `LimitExceeded`.
+    """
+    name, suffix = os.fspath(path), Path(path).suffix.lower()
+    data = read_bytes(path, MAX_FILE_BYTES)
+    if not data:
+        raise UnreadableFile(f"{name}: is empty; export or download it again")
+    if _is_midi(data, suffix):
+        return parse(data, name, limits)
+    if _is_musicxml(data, suffix):
+        return parse_musicxml(data, name)
+    if suffix == ".abc" or re.match(rb"(?:\xef\xbb\xbf)?(?:%.*\n|\s)*X:\s*\d", data):
+        return first_tune(data, name)
+    raise UnreadableFile(f"{name}: {_guess(data)}; melody reads {SUPPORTED}")
+
+
+def _is_midi(data: bytes, suffix: str) -> bool:
+    if data[:4] in (b"MThd", b"MTrk") or (data[:4] == b"RIFF" and data[8:12] == b"RMID"):
+        return True
+    return suffix in _MIDI_SUFFIXES and b"MTrk" in data and not any(data.startswith(m[0]) for m in _MISTAKES)
+
+
+def _is_musicxml(data: bytes, suffix: str) -> bool:
+    if data.startswith(b"PK"):
+        return suffix == ".mxl" or b"META-INF/container.xml" in data[:512]
+    head = data[:4096].replace(b"\0", b"")  # UTF-16 looks like ASCII then
+    return b"<score-partwise" in head or b"<score-timewise" in head or (suffix in _XML_SUFFIXES and b"<?xml" in head)
+
+
+def _guess(data: bytes) -> str:
+    for beginning, what, remedy in _MISTAKES:
+        if data[: len(beginning)].lower() == beginning.lower():
+            return f"looks like {what}; {remedy}"
+    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+        return "looks like a WAV recording; melody reads notes, not sound; export MIDI"
+    if not data.strip(b"\0"):
+        return "holds nothing but zeros; the copy or download failed, fetch it again"
+    try:
+        data[:4096].decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < 4090:  # not a letter cut in two at the end
+            return "is no music file that melody knows"
+    return "looks like plain text; an ABC tune starts with a line X:1"

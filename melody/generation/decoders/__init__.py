@@ -1,0 +1,1 @@
+"""Decoders: from a prepared composition to tokens."""

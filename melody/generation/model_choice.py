@@ -1,0 +1,169 @@
+"""Which model suits a primer best: by how well its tracks fit the model's, and how many are left over on either side.
+
+One melodic line suits a model of tunes, four single lines one of chorales, a melody with chords one of songs, drums
+alone one of drums; with pitched tracks drums count for nothing. Only what a bundle says of its tracks (drums, range,
+polyphony, program, number) counts, in semitones as `melody.generation.primer.matching` has them; no engine is opened.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from symusic import Track
+
+from melody.bundle import Bundle, TrackInfo
+from melody.bundle import bundle as bundles
+from melody.errors import MelodyError, UsageError
+from melody.generation.primer.kit import as_one_track, kit_of
+from melody.generation.primer.lines import CHORDS_FROM, Line, place_lines
+from melody.generation.primer.mapping import Asked, places_asked
+from melody.generation.primer.matching import misfit, shape_of, voices_of
+from melody.generation.primer.primer_view import sounding
+from melody.generation.ranges import find_track, listed
+from melody.music.score import Score, notes_of, quantize
+
+# In semitones of misfit:
+NOT_CONTINUED = 60.0  # for each track that has no place
+EMPTY = 32.0  # for all of the model's tracks empty, for half of them half
+ADDED = 20.0  # less for each track that is to be composed around the others
+SPLIT = 12.0  # for each further voice as which a track of chords is read
+OTHER_FAMILY = 10.0  # for each track of another family of instruments
+OTHER_KIND = 1e6  # for pitched tracks to a model of drums, and drums to one of pitched tracks
+POOR = 30.0  # from here on a track fits badly
+FAMILY = 8  # programs in each of General MIDI's families
+
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+class Choice(NamedTuple):
+    """The bundle that suits a primer, and why in a few words."""
+
+    bundle: Bundle
+    reason: str
+
+
+class _Fit(NamedTuple):
+    """How a bundle suits the primer: tracks by their index among those that count."""
+
+    cost: float
+    placed: dict[int, Line]
+    kept: int  # tracks that are not continued
+    poor: bool
+
+
+def shipped() -> list[Bundle]:
+    """The models that come with melody, by name."""
+    return [bundles.open_bundle(path.parent) for path in sorted(bundles.SHIPPED.glob("*/bundle.json"))]
+
+
+def choose(
+    score: Score, models: Sequence[Bundle], with_tracks: Sequence[str] = (), mapping: Asked | None = None
+) -> Choice:
+    """The one of `models` (one or more) that suits a primer best, the first among equals.
+
+    Where all that sounds is in `with_tracks`, others are to be composed around it: the more, the better. `mapping` says
+    of some tracks where they go, and so names tracks that the model must have. Raises `MelodyError` for a primer
+    without notes, or of a kind that no model writes, `UsageError` for tracks that it, or every model, does not have.
+    """
+    mapping = mapping or {}
+    heard, adds = _what_counts(score, with_tracks, mapping)
+    tracks = list(heard.values())
+    asked = [_asked(score, list(heard), model, mapping) for model in models]
+    if all(places is None for places in asked):
+        raise _nowhere(mapping, score, models)
+    fits = [_fit(tracks, model.tracks, adds, places) for model, places in zip(models, asked, strict=True)]
+    best = min(range(len(fits)), key=lambda number: fits[number].cost)
+    if not fits[best].placed:
+        raise (UsageError if adds else MelodyError)(
+            f"{_described(tracks)}, which no model here {'adds to' if adds else 'writes'}"
+        )
+    return Choice(models[best], _reason(tracks, models[best], fits[best], adds))
+
+
+def _asked(score: Score, heard: Sequence[int], model: Bundle, mapping: Asked) -> dict[int, tuple[int, ...]] | None:
+    """The model's places of the tracks heard, by number, that are asked for; None where it does not have them all."""
+    try:
+        found = places_asked(mapping, score, model)
+    except UsageError:
+        return None
+    return {heard.index(track): places for track, places in found.items() if track in heard}
+
+
+def _nowhere(mapping: Asked, score: Score, models: Sequence[Bundle]) -> UsageError:
+    """What is wrong with a mapping that no model takes: by the model that has the tracks, where there is one."""
+    places = [place for asked in mapping.values() for place in asked]
+    for model in models:
+        if _has(model, places):
+            try:
+                places_asked(mapping, score, model)
+            except UsageError as error:
+                return error
+    there = "; ".join(dict.fromkeys(listed([info.name for info in model.tracks]) for model in models))
+    return UsageError(f"map to {listed(list(dict.fromkeys(places)))}: no model here has that; there are {there}")
+
+
+def _has(model: Bundle, places: Sequence[str]) -> bool:
+    """Whether all of these are tracks of a model."""
+    names = [info.name for info in model.tracks]
+    try:
+        return all(find_track(names, place) >= 0 for place in places)
+    except UsageError:
+        return False
+
+
+def _what_counts(score: Score, with_tracks: Sequence[str], mapping: Asked) -> tuple[dict[int, Track], bool]:
+    """By index the tracks to be continued, on the grid, and whether to add others.
+
+    Pitched ones count; drums where all that sounds, or all that `mapping` names, is drums.
+    """
+    sources = sounding(score)
+    names = [track.name for track in score.tracks]
+    deciding = [find_track(names, name, "map") for name in mapping] or sources
+    drums = all(score.tracks[index].is_drum for index in deciding)
+    if drums and not mapping:  # several tracks are one kit
+        score = as_one_track(score, kit_of(score))
+    tracks = dict(zip(sounding(score), quantize(score).tracks, strict=True))
+    counting = {index: track for index, track in tracks.items() if bool(track.is_drum) == drums}
+    around = {find_track(names, name, "with") for name in with_tracks}
+    return counting, bool(around) and counting.keys() <= around
+
+
+def _fit(
+    tracks: Sequence[Track], infos: Sequence[TrackInfo], adds: bool, asked: Mapping[int, Sequence[int]] | None
+) -> _Fit:
+    placed = place_lines(tracks, infos, asked=asked)
+    if asked is None or not placed or (adds and len(placed) == len(infos)):
+        return _Fit(OTHER_KIND, {}, len(tracks), True)
+    used = {line.track for line in placed.values()}
+    misfits = [misfit(shape_of(line.notes), infos[place]) for place, line in placed.items()]
+    foreign = sum(tracks[line.track].program // FAMILY != infos[p].program // FAMILY for p, line in placed.items())
+    places = sum(info.drums == bool(tracks[0].is_drum) for info in infos)
+    empty = places - len(placed)
+    left = -ADDED * empty if adds else EMPTY * empty / places
+    kept = len(tracks) - len(used)
+    cost = sum(misfits) + OTHER_FAMILY * foreign + left + NOT_CONTINUED * kept + SPLIT * (len(placed) - len(used))
+    return _Fit(cost, placed, kept, max(misfits) >= POOR)
+
+
+def _reason(tracks: Sequence[Track], model: Bundle, fit: _Fit, adds: bool) -> str:
+    used, others = ([i.name for n, i in enumerate(model.tracks) if (n in fit.placed) == here] for here in (True, False))
+    reason = f"{_described(tracks)}, for its {listed(used)}" + (f"; it adds {listed(others)}" if adds else "")
+    if fit.kept:
+        reason += f"; {NUMBERS[fit.kept] if fit.kept < len(NUMBERS) else fit.kept} more than it writes"
+    return reason + ("; none here fits well" if fit.poor else "")
+
+
+def _described(tracks: Sequence[Track]) -> str:
+    """What the tracks are: "four single lines", "a melody with chords"."""
+    if tracks[0].is_drum:
+        return "drums alone"
+    single = sum(voices_of(notes_of(track)) < CHORDS_FROM for track in tracks)
+    chords = len(tracks) - single
+    if (single, chords) == (1, 1):
+        return "a melody with chords"
+    lines = _counted(single, "melodic line" if single == 1 and not chords else "single line")
+    return " and ".join(filter(None, (lines, _counted(chords, "track", " of chords"))))
+
+
+def _counted(count: int, what: str, of: str = "") -> str:
+    number = NUMBERS[count] if count < len(NUMBERS) else str(count)
+    return f"{number} {what}{'s' if count > 1 else ''}{of}" if count else ""

@@ -1,0 +1,1 @@
+"""A primer as the model sees it."""

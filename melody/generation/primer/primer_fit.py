@@ -1,0 +1,35 @@
+"""Whether a primer is the kind of music that a model knows, by what it costs while it is read.
+
+A model that has learned four voices expects all four: one or two alone surprise it at every note, and what it writes
+on from there is weak. On music of its kind it needs up to twice the nats a note of its held-out pieces; voices that are
+missing cost five to eight times as much.
+"""
+
+from collections.abc import Sequence
+from shlex import quote
+
+from melody.bundle import Bundle
+from melody.generation.primer.primer_view import View
+from melody.generation.ranges import listed
+
+STRANGE = 3.0  # times the nats a note of the model's held-out pieces
+LEAST_NOTES = 12
+
+
+def strangeness(nats: float, ids: Sequence[int], view: View, bundle: Bundle, names: Sequence[str]) -> str:
+    """One line where the music read (`ids` at `nats` together) is strange to a model, with what to try; else empty.
+
+    `names` are those of the musician's tracks.
+    """
+    kind_of = bundle.tokenizer.vocabulary.kind_of
+    notes = sum(kind_of[token] in ("Pitch", "Drum") for token in ids)
+    own = bundle.settings.get("scores", {}).get("test_nats_per_note")
+    if own is None or notes < LEAST_NOTES or nats < STRANGE * own * notes:
+        return ""
+    silent = [info.name for place, info in enumerate(bundle.tracks) if not info.drums and place not in view.tracks]
+    remedy = "another model may suit it better (without --model, melody chooses)"
+    if silent:
+        mine = [quote(names[track] or str(track + 1)) for track in sorted(set(view.tracks.values()))]
+        options = " ".join(f"--with {name}" for name in mine)
+        remedy = f"{options} composes {listed(silent)} around it, or {remedy}"
+    return f"{bundle.name} finds this music strange: {nats / notes:.1f} nats a note, its own kind {own:.1f}; {remedy}"

@@ -1,0 +1,221 @@
+"""A primer as the model sees it, and the way back from the model's tracks to the musician's.
+
+The model knows the tracks, programs, tempos and velocities of its training music. So its view of a primer puts the
+musician's tracks on its own (see `melody.generation.primer.lines`) and says the rest in the nearest words that it
+knows. The primer itself is never changed by this.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from symusic import KeySignature, Tempo, Track
+
+from melody.bundle import Bundle, TrackInfo
+from melody.errors import MelodyError
+from melody.generation.primer.kit import Kit, as_one_track, kit_for
+from melody.generation.primer.lines import place_lines
+from melody.generation.primer.mapping import Asked, places_asked
+from melody.generation.ranges import listed, named
+from melody.music.drumkit import HIT, as_hits, folded
+from melody.music.key import Key, estimate_key, key_of_signature
+from melody.music.score import (
+    GRID,
+    TICKS_PER_QUARTER,
+    Ints,
+    Notes,
+    Score,
+    bars,
+    end_tick,
+    meters,
+    notes_of,
+    quantize,
+    set_notes,
+    tempo_bin,
+    tempo_of_bin,
+)
+from melody.tokens.vocabulary import METERS, VELOCITIES
+
+SCALE = TICKS_PER_QUARTER // GRID
+
+
+@dataclass(frozen=True)
+class View:
+    """What the model reads of a primer."""
+
+    ids: list[int]  # from BOS to the end of the last bar, without EOS
+    tracks: dict[int, int]  # the musician's track of each of the model's that is in use
+    notes: dict[int, Notes]  # on each of these, on the grid
+    score: Score  # all of it, with the model's tracks
+    loudness: dict[int, int]  # what to add to a velocity of the model's track
+    lines: Ints  # of the primer's bars (bars + 1,), in ticks of the grid
+    meters: list[tuple[int, int]]  # of each bar
+    key: Key
+    last_key: Key  # in force at the end
+    messages: list[str]
+    kit: Kit | None = None  # where drums of several tracks go to one of the model's
+
+    @property
+    def bars(self) -> int:
+        """Of the primer."""
+        return len(self.meters)
+
+
+def view_of(primer: Score, bundle: Bundle, mapping: Asked | None = None, own_drums: bool = False) -> View:
+    """Let the model look at a primer. Raises `MelodyError` where there is nothing it could continue.
+
+    `mapping` says of some tracks where they go; `UsageError` where they cannot. A model that knows drums as hits sees
+    them so; with `own_drums` each keeps the sound it has.
+    """
+    kit = None if mapping else kit_for(primer, bundle.tracks)
+    primer = as_one_track(primer, kit)
+    quantized = quantize(primer)
+    sources = sounding(primer)
+    asked = {sources.index(track): places for track, places in places_asked(mapping or {}, primer, bundle).items()}
+    placed = place_lines(quantized.tracks, bundle.tracks, [primer.tracks[index].name for index in sources], asked)
+    if not placed:
+        raise MelodyError(f"{bundle.name} writes {_kinds(bundle.tracks)}; the primer has {_kinds_of(quantized)}")
+    seen = Seen(bundle)
+    view = Score(GRID)
+    view.time_signatures = quantized.time_signatures
+    tempos = [Tempo(t.time, qpm=tempo_of_bin(seen.nearest("Tempo", tempo_bin(t.qpm)))) for t in quantized.tempos]
+    view.tempos = _without_repeats(tempos)
+    key = keys_of(quantized)[0]
+    last_key = keys_of(primer)[-1] if primer.key_signatures else key  # it may stand on the final bar line
+    view.key_signatures = quantized.key_signatures or [KeySignature(0, key.signature, int(key.mode == "minor"))]
+    lines = bars(quantized)
+    loudness, parts = {}, {}
+    for place, info in enumerate(bundle.tracks):
+        view.tracks.append(Track("", 0 if info.drums else info.program, info.drums))
+        if place in placed:
+            notes = placed[place].notes
+            if info.drums and seen.hits_alone:
+                sounds = notes.pitch if own_drums else folded(notes.pitch)
+                notes = _hits_until(int(lines[-1]), notes._replace(pitch=sounds))
+            known = seen.velocities(notes.velocity)
+            loudness[place] = round(float(np.mean(notes.velocity) - np.mean(known)))
+            parts[place] = notes._replace(velocity=known)
+            set_notes(view.tracks[-1], parts[place])
+    bar_meters = _meters_of_bars(quantized, lines)
+    ids = _ids_of(view, bar_meters, bundle)
+    tracks = {place: sources[line.track] for place, line in placed.items()}
+    messages = _messages(primer, sources, list(tracks.values()), kit)
+    return View(ids, tracks, parts, view, loudness, lines, bar_meters, key, last_key, messages, kit)
+
+
+def _hits_until(end: int, notes: Notes) -> Notes:
+    """Drums as hits, none of which makes the primer longer."""
+    hits = as_hits(notes)
+    return hits._replace(duration=np.minimum(hits.duration, end - hits.onset))
+
+
+def sounding(primer: Score) -> list[int]:
+    """The indices of the tracks that have notes: those that `quantize` leaves. Raises `MelodyError` for none."""
+    found = [index for index, track in enumerate(primer.tracks) if len(track.notes)]
+    if not found:
+        raise MelodyError("the primer has no notes; give one with notes, or none to start from nothing")
+    return found
+
+
+def _ids_of(view: Score, bar_meters: Sequence[tuple[int, int]], bundle: Bundle) -> list[int]:
+    """From BOS to the end of the last bar; in the last ones only tracks may sound that the model does not see."""
+    end = int(bars(view)[-1])
+    heard = view.copy()
+    for name in ("time_signatures", "key_signatures", "tempos"):
+        setattr(heard, name, [event for event in getattr(view, name) if event.time < end])
+    ids: list[int] = bundle.tokenizer.spell(heard).tolist()[:-1]
+    vocabulary = bundle.tokenizer.vocabulary
+    bar_id = vocabulary.ids["Bar"][0]
+    for bar in range(ids.count(bar_id), len(bar_meters)):
+        ids.append(bar_id)
+        if bar_meters[bar] != bar_meters[bar - 1]:
+            ids.append(vocabulary.ids["TimeSignature"][METERS.index(bar_meters[bar])])
+    return ids
+
+
+def own_line(primer: Score, view: View, bar: int) -> int:
+    """The primer's own bar line (at 480) that stands for one of its view's, of which the grid may know fewer."""
+    lines = bars(primer, max(end_tick(primer), int(view.lines[-1]) * SCALE))
+    return int(lines[np.abs(lines - view.lines[bar] * SCALE).argmin()])
+
+
+def _meters_of_bars(score: Score, lines: Ints) -> list[tuple[int, int]]:
+    changes = meters(score)
+    at = np.searchsorted([tick for tick, _, _ in changes], lines[:-1], side="right") - 1
+    return [changes[place][1:] for place in at.tolist()]
+
+
+def _messages(primer: Score, sources: Sequence[int], used: Sequence[int], kit: Kit | None) -> list[str]:
+    """What becomes of tracks that are not continued one for one."""
+    messages = []
+    if kit:
+        names = listed([named([track.name for track in primer.tracks], track) for track in kit.tracks])
+        messages.append(f"{names}: read and continued as one kit")
+    for index in sources:
+        name = primer.tracks[index].name or f"track {index + 1}"
+        if index not in used:
+            messages.append(f"{name}: kept, not continued")
+        elif used.count(index) > 1:
+            messages.append(f"{name}: read and continued as {used.count(index)} voices")
+    return messages
+
+
+def _without_repeats(tempos: Sequence[Tempo]) -> list[Tempo]:
+    """Tempos without those that say what already holds: mapped to known ones, several may have become one."""
+    return [t for i, t in enumerate(tempos) if i == 0 or t.qpm != tempos[i - 1].qpm]
+
+
+class Seen:
+    """The values that a bundle's training music used."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._ids = bundle.tokenizer.vocabulary.ids
+        self._seen = bundle.seen
+
+    def indices(self, kind: str) -> Ints:
+        """The known values of a type, as places in its range of ids."""
+        span = self._ids[kind]
+        return np.flatnonzero(self._seen[span.start : span.stop])
+
+    @property
+    def hits_alone(self) -> bool:
+        """Whether no note was longer than a hit on a drum."""
+        return bool((self.indices("Duration") < HIT).all())  # the first is of one tick
+
+    def nearest(self, kind: str, index: int) -> int:
+        """The known value closest to another."""
+        known = self.indices(kind)
+        return int(known[np.abs(known - index).argmin()]) if len(known) else index
+
+    def velocities(self, velocity: Ints) -> Ints:
+        """The known velocity closest to each."""
+        known = np.array(VELOCITIES)[self.indices("Velocity")]
+        return known[np.abs(known[None] - velocity[:, None]).argmin(axis=1)] if len(known) else velocity
+
+
+def keys_of(score: Score) -> tuple[Key, Key]:
+    """The keys at the start and at the end: as declared, or one for both as the notes suggest."""
+    stated = sorted(score.key_signatures, key=lambda key: key.time)
+    declared = [key_of_signature(key.key, int(key.tonality != 0)) for key in stated]
+    return (declared[0], declared[-1]) if declared else (estimate_key(score),) * 2
+
+
+def _kinds(tracks: Sequence[TrackInfo]) -> str:
+    return "drums" if all(track.drums for track in tracks) else "pitched tracks"
+
+
+def _kinds_of(score: Score) -> str:
+    return "drums alone" if all(track.is_drum for track in score.tracks) else "pitched tracks alone"
+
+
+def empty_start(bundle: Bundle) -> list[int]:
+    """BOS and the header: where a piece from nothing begins."""
+    tracks = [Track("", 0 if info.drums else info.program, info.drums) for info in bundle.tracks]
+    return bundle.tokenizer.header(tracks)
+
+
+def new_notes(ids: Sequence[int], bundle: Bundle, first_tick: int) -> dict[int, Notes]:
+    """The notes from `first_tick` (of the grid) on, by the model's track."""
+    score = bundle.tokenizer.decode(np.array(ids, np.int32))
+    parts = {place: notes_of(track) for place, track in enumerate(score.tracks)}
+    return {place: notes.take(notes.onset >= first_tick) for place, notes in parts.items()}

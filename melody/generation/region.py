@@ -1,0 +1,179 @@
+"""Where new music goes: its bars, its tracks, and what of the musician's stands there already.
+
+    continue      |primer......|new....|
+    fill 3-4      |before|new|after....|      in the tracks named, or in all
+    with Soprano  |before|new..........|      Soprano goes on, the others end: they are composed around it
+    from nothing  |new.................|
+
+All are one thing to the search: a first bar, a bar before which to stop, the model's tracks that are free, and notes
+that are fixed. Bars count from 0 here.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from melody.bundle import Bundle
+from melody.errors import UsageError
+from melody.generation.primer.primer_view import View
+from melody.generation.ranges import find_track, listed, named
+from melody.generation.rules.fixed_notes import FixedNotes
+from melody.generation.settings import Settings
+from melody.music.score import GRID, Ints, Notes, Score, bar_length
+
+Meter = tuple[int, int]
+DEFAULT_BARS = 8
+DEFAULT_METER = (4, 4)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where new music goes."""
+
+    first: int  # bar
+    stop: int  # the bar before which it ends
+    closes: bool  # whether the piece ends there
+    tracks: Mapping[int, int]  # the musician's track of each of the model's that gets new notes
+    lines: Ints  # of all bars that are known beforehand, in ticks of the grid
+    meters: Sequence[Meter] = ()  # of these bars; empty: the model's choice
+    fixed: FixedNotes | None = None
+    added: tuple[str, ...] = ()  # names of tracks that the musician did not have
+    given: Mapping[int, tuple[Notes, int]] = field(default_factory=dict)  # notes that the model is told, from a tick on
+    replaces: bool = False  # what the musician had in these bars of these tracks
+
+
+def frame_of(
+    settings: Settings, primer: Score | None, view: View | None, bundle: Bundle, bars_known: bool = False
+) -> Frame:
+    """Where new music goes; `bars_known` fixes the meter of its bars. Raises `UsageError` for what cannot be done."""
+    if primer is None or view is None:
+        for option in ("fill", "with_tracks", "keep", "mapping"):
+            if getattr(settings, option):
+                name = {"with_tracks": "with", "mapping": "map"}.get(option, option)
+                raise UsageError(f"{name}: of what? give a file too, as melody compose theme.mid --{name} ...")
+        return _continued(settings, None, bundle, bars_known)
+    if settings.fill:
+        return _filled(settings, primer, view)
+    if settings.with_tracks:
+        return _accompanied(settings, primer, view, bundle)
+    return _continued(settings, view, bundle, bars_known)
+
+
+# ---- on, or from nothing --------------------------------------------------------------------------------------------
+
+
+def _continued(settings: Settings, view: View | None, bundle: Bundle, bars_known: bool) -> Frame:
+    first = view.bars if view else 0
+    stop = first + (settings.bars or DEFAULT_BARS)
+    meter = settings.meter
+    if meter is None and (bars_known or settings.density or settings.keep):
+        meter = view.meters[-1] if view else DEFAULT_METER
+    before = view.meters if view else []
+    lines = view.lines if view else np.zeros(1, np.int64)
+    meters: list[Meter] = []
+    if meter:
+        length = int(bar_length(*meter, GRID))
+        lines = np.concatenate([lines, lines[-1] + length * np.arange(1, stop - first + 1)])
+        meters = [*before, *[meter] * (stop - first)]
+    tracks = view.tracks if view else {place: place for place in range(len(bundle.tracks))}
+    fixed = _rhythm(view, lines, first, stop) if view and settings.keep == "rhythm" else None
+    return Frame(first, stop, settings.ending and not settings.keep, tracks, lines, meters, fixed)
+
+
+def _rhythm(view: View, lines: Ints, first: int, stop: int) -> FixedNotes:
+    """The rhythm of the primer's bars over again, for bars as long as the new ones."""
+    length = lines[first + 1] - lines[first]
+    sources = np.flatnonzero(np.diff(view.lines) == length).tolist()
+    if not sources:
+        raise UsageError("keep rhythm: no bar of the primer is as long as the new ones; leave out --meter")
+    parts = {}
+    for place, notes in view.notes.items():
+        rows = [_bar_of(notes, view.lines, sources[n % len(sources)], lines[first + n]) for n in range(stop - first)]
+        parts[place] = Notes(*map(np.concatenate, zip(*rows, strict=True)))
+    return FixedNotes(parts, pitched=False)
+
+
+def _bar_of(notes: Notes, lines: Ints, bar: int, start: int) -> Notes:
+    """The notes that begin in a bar, moved to `start` and ended with it."""
+    inside = notes.take((notes.onset >= lines[bar]) & (notes.onset < lines[bar + 1]))
+    until_end = lines[bar + 1] - inside.onset
+    return inside._replace(onset=inside.onset - lines[bar] + start, duration=np.minimum(inside.duration, until_end))
+
+
+# ---- around what is there -------------------------------------------------------------------------------------------
+
+
+def _filled(settings: Settings, primer: Score, view: View) -> Frame:
+    """Some bars anew, between what stands before and after them."""
+    assert settings.fill
+    first, stop = settings.fill[0] - 1, settings.fill[1]
+    if stop > view.bars:
+        raise UsageError(f"fill {first + 1}-{stop}: the file ends with bar {view.bars}")
+    names = [track.name for track in primer.tracks]
+    wanted = _kit_as_one({find_track(names, name, "track") for name in settings.tracks}, view, names, "track")
+    wanted = wanted or set(view.tracks.values())
+    for track in wanted - set(view.tracks.values()):
+        raise UsageError(f"track {named(names, track)}: the model has no place for it; name one of those it continues")
+    free = {place: track for place, track in view.tracks.items() if track in wanted}
+    others = view.notes.keys() - free.keys()
+    start, end = int(view.lines[first]), int(view.lines[stop])
+    fixed = {place: _between(view.notes[place], start, end) for place in others}
+    given = {place: (view.notes[place], 0 if place in others else end) for place in view.notes}
+    closes = settings.ending and stop == view.bars
+    return Frame(
+        first, stop, closes, free, view.lines, view.meters, FixedNotes(fixed) if fixed else None, (), given, True
+    )
+
+
+def _accompanied(settings: Settings, primer: Score, view: View, bundle: Bundle) -> Frame:
+    """The other tracks around those that go on."""
+    names = [track.name for track in primer.tracks]
+    wanted = _kit_as_one({find_track(names, name, "with") for name in settings.with_tracks}, view, names, "with")
+    for track in wanted - set(view.tracks.values()):
+        raise UsageError(f"with {named(names, track)}: the model has no place for it, or it is empty")
+    guides = {place for place, track in view.tracks.items() if track in wanted}
+    others = {place: track for place, track in view.tracks.items() if place not in guides}
+    first, last = (_bars_until(view, places) for places in (others, guides))
+    stop = last if settings.bars is None else first + settings.bars
+    listed = " and ".join(named(names, track) for track in sorted(wanted))
+    if first >= last:
+        raise UsageError(f"with {listed}: the other tracks go on as long; to compose some bars of them anew use --fill")
+    if stop > last:
+        raise UsageError(f"with {listed}: {last - first} bars are to be composed around, not {settings.bars}")
+    added: list[str] = []
+    if not others:  # a melody alone gets all the tracks that the model writes beside it
+        empty = {track.name.casefold(): number for number, track in enumerate(primer.tracks) if not len(track.notes)}
+        for place in [place for place in range(len(bundle.tracks)) if place not in guides]:
+            name = bundle.tracks[place].name
+            others[place] = empty.get(name.casefold(), len(names) + len(added))
+            added += [name] if others[place] >= len(names) else []
+    if not others:
+        raise UsageError(
+            f"with {listed}: {bundle.name} writes no other track; choose another model, as --model chorale"
+        )
+    start, end = int(view.lines[first]), int(view.lines[stop])
+    fixed = FixedNotes({place: _between(view.notes[place], start, end) for place in guides})
+    given = {place: (view.notes[place], 0) for place in guides}
+    closes = settings.ending and stop == last
+    return Frame(first, stop, closes, others, view.lines, view.meters, fixed, tuple(added), given)
+
+
+def _kit_as_one(wanted: set[int], view: View, names: Sequence[str], option: str) -> set[int]:
+    """The tracks with the main one of a kit for all of it. Raises `UsageError` where a part of the kit is wanted."""
+    if view.kit is None or not wanted.intersection(view.kit.tracks):
+        return wanted
+    if not wanted.issuperset(view.kit.tracks):
+        kit = listed([named(names, track) for track in view.kit.tracks])
+        raise UsageError(f"{option}: {kit} are one kit to the model; name all of them, or none")
+    return wanted.difference(view.kit.tracks) | {view.kit.main}
+
+
+def _bars_until(view: View, places: Collection[int]) -> int:
+    """In how many bars some of these tracks sound, from the first to the last."""
+    ends = [int((view.notes[place].onset + view.notes[place].duration).max()) for place in places]
+    return int(np.searchsorted(view.lines, max(ends, default=0)))
+
+
+def _between(notes: Notes, start: int, end: int) -> Notes:
+    return notes.take((notes.onset >= start) & (notes.onset < end))

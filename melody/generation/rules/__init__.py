@@ -1,0 +1,1 @@
+"""Musical rules as masks on logits."""

@@ -1,0 +1,149 @@
+"""Notes that are fixed before composing begins, and the rule that writes each of them at its place.
+
+`--with` fixes whole notes of some tracks, `--fill` those of the tracks that stay, `--keep rhythm` all but pitches. The
+rule lets the model write what it likes in the free tracks up to the next fixed note, which then must come: as notes go
+by onset, track and pitch, what comes next follows from where the reader is, and nothing has to be remembered.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from melody.generation.rules.rules import NEVER, Mask, Rule
+from melody.music.score import VELOCITY_STEP, Notes, most_at_once
+from melody.tokens import Reader, Vocabulary
+from melody.tokens.vocabulary import DRUMS, MAX_DURATION
+
+
+class FixedNote(NamedTuple):
+    """A note to be written: ticks of the grid; without a pitch it may have any that its track may."""
+
+    onset: int
+    track: int
+    number: int  # among the fixed ones of its track at its onset
+    duration: int
+    pitch: int | None
+    velocity: int  # bin
+    following: int  # how many of its track at its onset come after it
+
+
+class FixedNotes:
+    """All fixed notes of a composition in the order in which they are written, and the tracks they stand in."""
+
+    def __init__(self, parts: Mapping[int, Notes], pitched: bool = True) -> None:
+        """`parts` are notes by the model's track; `pitched` says whether their pitch is fixed too."""
+        self.tracks = frozenset(parts)
+        self.notes = sorted(note for track, notes in parts.items() for note in _in_order(track, notes, pitched))
+        self._keys = [note[:3] for note in self.notes]
+        self._parts = parts
+
+    def most_at_once(self, track: int) -> int:
+        """Of a track's notes, 0 where it has none."""
+        return most_at_once(self._parts[track]) if track in self._parts else 0
+
+    def next(self, reader: Reader) -> FixedNote | None:
+        """The first one that has not been written."""
+        track, number = (reader.track, _written(reader)) if reader.noted else (-1, 0)
+        place = bisect_left(self._keys, (reader.tick, track, number))
+        return self.notes[place] if place < len(self.notes) else None
+
+    def next_tick(self, reader: Reader) -> int:
+        """Its onset, or never."""
+        note = self.next(reader)
+        return note.onset if note else NEVER
+
+    def under_way(self, reader: Reader) -> FixedNote | None:
+        """The fixed note whose pitch has been read and whose duration has not; None where it is a free one."""
+        if reader.track not in self.tracks:
+            return None
+        key = (reader.tick, reader.track, _written(reader) - 1)
+        place = bisect_left(self._keys, key)
+        return self.notes[place] if place < len(self.notes) and self._keys[place] == key else None
+
+
+def _written(reader: Reader) -> int:
+    """How many notes stand in the track under way at this position."""
+    return sum(track == reader.track for track, _ in reader.now)
+
+
+def _in_order(track: int, notes: Notes, pitched: bool) -> Iterable[FixedNote]:
+    order = np.lexsort((notes.pitch, notes.onset))
+    onset, duration, pitch, velocity = (column[order].tolist() for column in notes)
+    counts = {tick: onset.count(tick) for tick in set(onset)}
+    numbers: dict[int, int] = {}
+    for tick, ticks, height, loudness in zip(onset, duration, pitch, velocity, strict=True):
+        number = numbers[tick] = numbers.get(tick, -1) + 1
+        following = counts[tick] - number - 1
+        yield FixedNote(tick, track, number, ticks, height if pitched else None, loudness // VELOCITY_STEP, following)
+
+
+def keep_fixed(vocabulary: Vocabulary, fixed: FixedNotes, pitches: Mapping[int, Mask]) -> Rule:
+    """Every fixed note is written where it stands, and no other note in the tracks that are fixed.
+
+    `pitches` (128,) are those that notes may have whose pitch is free, by track. With `playable` this always holds.
+    """
+    ids = vocabulary.ids
+    tracks, positions = ids["Track"], ids["Position"]
+    spans = [ids[kind] for kind in ("Pitch", "Drum")]
+    velocities, bar, end = ids["Velocity"], ids["Bar"][0], ids["End"][0]
+    no_fixed_track = np.ones(len(vocabulary), bool)
+    no_fixed_track[[tracks[track] for track in fixed.tracks]] = False
+    no_note = np.ones(len(vocabulary), bool)
+    for span in (*spans, velocities):
+        no_note[span.start : span.stop] = False
+
+    def rule(reader: Reader) -> Mask | None:
+        if reader.bar < 0:
+            return None
+        if reader.kind in ("Pitch", "Drum", "Sustain"):
+            under_way = fixed.under_way(reader)
+            return _lasting(vocabulary, under_way.duration - reader.length) if under_way else None
+        note = fixed.next(reader)
+        if note is not None and note.onset == reader.tick and reader.position >= 0:
+            return up_to(reader, note)
+        mask = no_fixed_track & no_note if reader.track in fixed.tracks else no_fixed_track.copy()
+        if note is not None:
+            mask[positions.start + max(0, note.onset - reader.bar_start) + 1 : positions.stop] = False
+            mask[end] = False
+            mask[bar] = note.onset >= reader.bar_start + reader.bar_ticks
+        return mask
+
+    def up_to(reader: Reader, note: FixedNote) -> Mask:
+        """What may follow at a position at which this note must be written."""
+        mask = no_fixed_track.copy()
+        mask[positions.start : positions.stop] = mask[bar] = mask[end] = False
+        mask[tracks.start + note.track : tracks.stop] = False
+        mask[tracks.start + note.track] = True
+        if reader.track == note.track:
+            mask &= no_note
+            if reader.velocity[note.track] != note.velocity:
+                mask[velocities.start + note.velocity] = True
+            else:
+                mask[_pitches(vocabulary, reader, note, pitches)] = True
+        elif reader.track in fixed.tracks or reader.track > note.track:
+            mask &= no_note
+        return mask
+
+    return rule
+
+
+def _pitches(vocabulary: Vocabulary, reader: Reader, note: FixedNote, pitches: Mapping[int, Mask]) -> Sequence[int]:
+    """The ids of the pitches that a fixed note may have; above the highest of them there is room for those after it."""
+    start = vocabulary.ids["Drum" if reader.programs[note.track] == DRUMS else "Pitch"].start
+    if note.pitch is not None:
+        return [start + note.pitch]
+    sounding = {pitch for end, track, pitch in reader.active if track == note.track}
+    free = [p for p in np.flatnonzero(pitches[note.track]).tolist() if p > reader.last_pitch and p not in sounding]
+    return [start + pitch for pitch in free[: len(free) - note.following] or free]
+
+
+def _lasting(vocabulary: Vocabulary, ticks: int) -> Mask:
+    """The note under way lasts exactly so many ticks more."""
+    mask = np.zeros(len(vocabulary), bool)
+    if ticks > MAX_DURATION:
+        mask[vocabulary.ids["Sustain"][0]] = True
+    else:
+        mask[vocabulary.ids["Duration"][max(ticks, 1) - 1]] = True
+    return mask

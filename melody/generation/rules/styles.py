@@ -1,0 +1,159 @@
+"""Rules of a style, which a bundle names in its settings: what its music keeps so strictly that takes are held to it.
+
+They are rules as in `melody.generation.rules.rules`: where one leaves nothing, it yields.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from melody.errors import UsageError
+from melody.generation.rules.rules import Mask, Rule, without
+from melody.music.score import GRID, has_strong_middle
+from melody.tokens import Reader, Vocabulary
+from melody.tokens.vocabulary import MAX_DURATION, METERS
+
+FIFTH, OCTAVE = 7, 12
+
+
+def no_parallels(vocabulary: Vocabulary, tracks: Sequence[int]) -> Rule:
+    """No two voices that move go from a fifth to a fifth, or from an octave or unison to another.
+
+    The oldest rule of counterpoint (Fux 1725): such voices cease to be two. Tracks are voices from high to low, as in
+    `melody.music.voice_leading.parallels`; a voice that rests right before, or stays, makes no parallel.
+    """
+    pitches = vocabulary.ids["Pitch"].start
+
+    def rule(reader: Reader) -> Mask | None:
+        before = dict(reader.before)
+        if not reader.now or reader.track not in before:
+            return None
+        mine, forbidden = before[reader.track], []
+        for voice, pitch in reader.now:
+            if voice == reader.track or pitch == before.get(voice, pitch):
+                continue
+            sign = 1 if voice < reader.track else -1  # intervals are the upper voice's above the lower
+            interval = sign * (before[voice] - mine) % OCTAVE
+            if interval in (0, FIFTH):
+                forbidden.append((pitch - sign * interval) % OCTAVE)
+        return _without_classes(vocabulary, pitches, forbidden, mine) if forbidden else None
+
+    return rule
+
+
+def _without_classes(vocabulary: Vocabulary, start: int, classes: list[int], kept: int) -> Mask:
+    """All but the pitches of some classes; the pitch `kept` stays, since a voice that does not move is free."""
+    mask = np.ones(len(vocabulary), bool)
+    for one in classes:
+        mask[start + one : start + 128 : OCTAVE] = False
+    mask[start + kept] = True
+    return mask
+
+
+def tonic_ending(vocabulary: Vocabulary, tracks: Sequence[int]) -> Rule:
+    """The last chord is the tonic triad over its root, on a strong beat of the last bar, in all `tracks` together.
+
+    Strong beats are the first and, in bars of four, eight or twelve units, the middle. In minor the third may be major
+    (Picardy).
+    For single lines from high to low, in a piece whose number of bars and key are known.
+    """
+    ids = vocabulary.ids
+    pitches, positions = ids["Pitch"].start, ids["Position"]
+    track_ids, end = ids["Track"].start, ids["End"][0]
+    no_track, no_pitch = without(vocabulary, "Track"), without(vocabulary, "Pitch", "Velocity")
+
+    def rule(reader: Reader) -> Mask | None:
+        total, key = reader.plan.bars, reader.planned_key
+        if total is None or key is None or not 0 <= reader.bar < total:
+            return None
+        left, under_way = total - 1 - reader.bar, reader.kind in ("Pitch", "Sustain")
+        close = reader.bar_start + left * reader.bar_ticks + _middle(reader)  # the latest place to close
+        if close - reader.tick - reader.length > MAX_DURATION if under_way else left:
+            return None  # it is still far
+        chord = _Chord(*key, bass=max(tracks))
+        return _length(vocabulary, reader, chord, close) if under_way else closing(reader, chord, close)
+
+    def closing(reader: Reader, chord: _Chord, close: int) -> Mask:
+        """What may follow in the last bar, where no note is under way."""
+        standing = [(track, pitch) for until, track, pitch in reader.active if until > reader.tick]
+        fitting = {track for track, pitch in standing if chord.fits(track, pitch)}
+        missing = [track for track in sorted(tracks) if track not in fitting]
+        mask = np.ones(len(vocabulary), bool)
+        mask[positions.start + _middle(reader) + 1 : positions.stop] = False
+        mask[end] = not missing and reader.position in (0, _middle(reader))
+        if reader.tick == close and reader.position >= 0 and missing:  # the voices close one after the other
+            mask &= no_track
+            mask[track_ids + missing[0]] = True
+            mask = mask & no_pitch if reader.track != missing[0] else mask
+            third = {(pitch - chord.tonic) % OCTAVE for _, pitch in standing} & {3, 4} if chord.minor else set()
+            for pitch_class in set(range(OCTAVE)) - chord.classes(reader.track, third):
+                mask[pitches + pitch_class : pitches + 128 : OCTAVE] = False
+        return mask
+
+    return rule
+
+
+@dataclass(frozen=True)
+class _Chord:
+    """The tonic triad, in which the bass has the root."""
+
+    tonic: int
+    minor: bool
+    bass: int
+
+    def classes(self, track: int, third: Collection[int] = ()) -> set[int]:
+        """Pitch classes that a track may have; `third` is the one (3 or 4) that another track has taken."""
+        thirds = tuple(third)[:1] or ((3, 4) if self.minor else (4,))
+        steps = (0,) if track == self.bass else (0, *thirds, 7)
+        return {(self.tonic + step) % OCTAVE for step in steps}
+
+    def fits(self, track: int, pitch: int) -> bool:
+        """Whether a note may sound in the last chord."""
+        return pitch % OCTAVE in self.classes(track)
+
+
+def _middle(reader: Reader) -> int:
+    """The last strong beat of the bar, in ticks from its beginning."""
+    return reader.bar_ticks // 2 if has_strong_middle(METERS[reader.meter][0]) else 0
+
+
+def _length(vocabulary: Vocabulary, reader: Reader, chord: _Chord, close: int) -> Mask | None:
+    """How long the note under way may be: a stranger makes room for the last chord, whose notes end together."""
+    past = reader.tick + reader.length
+    if reader.tick < close:
+        return None if chord.fits(reader.track, reader.pitch) else _between(vocabulary, 1, close - past)
+    if reader.tick > close:
+        return None
+    closed = {track for track, _ in reader.now[:-1]}
+    ends = [until for until, track, _ in reader.active if track in closed]
+    if ends:
+        return _between(vocabulary, ends[0] - past, ends[0] - past)
+    held = max((until for until, _, _ in reader.active), default=0)
+    rest = reader.bar_ticks - _middle(reader)  # of the bar: the last chord takes half of it, or more
+    return _between(vocabulary, max(held, reader.tick + max(GRID, rest // 2)) - past, None)
+
+
+def _between(vocabulary: Vocabulary, least: int, most: int | None) -> Mask:
+    """All but the tokens that would make the note under way shorter or longer than so many ticks from here."""
+    durations = vocabulary.ids["Duration"]
+    mask = np.ones(len(vocabulary), bool)
+    mask[durations.start : durations.start + min(max(least - 1, 0), MAX_DURATION)] = False
+    if most is not None:
+        mask[durations.start + max(most, 1) : durations.stop] = False
+        mask[vocabulary.ids["Sustain"][0]] = most > MAX_DURATION
+    return mask
+
+
+def style_rules(names: Sequence[str], vocabulary: Vocabulary, tracks: Sequence[int]) -> list[Rule]:
+    """The rules of these names, for new notes in these tracks. Raises `UsageError` for an unknown name."""
+    for name in names:
+        if name not in STYLE_RULES:
+            raise UsageError(f"style rule {name!r} is unknown; there are: {', '.join(STYLE_RULES)}")
+    return [STYLE_RULES[name](vocabulary, tracks) for name in names]
+
+
+STYLE_RULES: Mapping[str, Callable[[Vocabulary, Sequence[int]], Rule]] = {
+    "no_parallels": no_parallels,
+    "tonic_ending": tonic_ending,
+}

@@ -1,0 +1,53 @@
+"""Notes as they are composed, each at the same price however long the piece has grown.
+
+A note is handed over when nothing that follows can change it: at once, where its track is one of the model's. Where
+several of the model's tracks go to one of the musician's, notes that meet on a pitch are one (as in
+`melody.music.score.without_overlaps`): of one onset the longer counts, a later one ends the one before. There a note
+waits for its end; and so do those after it, as notes come in order of onset.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from melody.generation.assemble import NewNote, first_new_grid_tick, junction, loudness, own_track
+from melody.generation.prepared import Task
+from melody.generation.primer.primer_view import SCALE
+from melody.tokens import Reader
+from melody.tokens.vocabulary import VELOCITIES
+
+
+def as_they_come(task: Task, tokens: Iterable[int]) -> Iterator[NewNote]:
+    """The notes of the new part, in the musician's tracks, while its tokens are drawn."""
+    reader, offset = task.prefix.reader.copy(), junction(task) - first_new_grid_tick(task) * SCALE
+    voices = Counter(task.frame.tracks.values())
+    waiting: list[NewNote] = []
+    for token in tokens:
+        reader.read(token)
+        if reader.kind == "Duration" and reader.track in task.frame.tracks:  # fixed notes stand there already
+            waiting = _together(waiting, _latest(task, reader, offset))
+        now = reader.tick * SCALE + offset
+        while waiting and (voices[waiting[0].track] < 2 or waiting[0].onset + waiting[0].duration <= now):
+            yield waiting.pop(0)
+    yield from waiting
+
+
+def _latest(task: Task, reader: Reader, offset: int) -> NewNote:
+    """The note that has just been read."""
+    track, note = reader.track, reader.history[reader.track]
+    assert note is not None
+    velocity = int(loudness(task, track, VELOCITIES[reader.velocity[track]]))
+    onset = note.onset * SCALE + offset
+    own = own_track(task, task.frame.tracks[track], note.pitch)
+    return NewNote(own, onset, note.duration * SCALE, note.pitch, velocity, reader.bar + 1)
+
+
+def _together(waiting: Sequence[NewNote], new: NewNote) -> list[NewNote]:
+    """Those that wait with a new one, which may meet one of its track and pitch."""
+    met = next((n for n in reversed(waiting) if (n.track, n.pitch) == (new.track, new.pitch)), None)
+    if met is None:
+        return [*waiting, new]
+    if met.onset == new.onset:
+        longer = max(met, new, key=lambda note: (note.duration, note.velocity))
+        return [longer if note is met else note for note in waiting]
+    shorter = met._replace(duration=min(met.duration, new.onset - met.onset))
+    return [*(shorter if note is met else note for note in waiting), new]

@@ -1,0 +1,1 @@
+"""Scores and what is known of music: keys, chords, voice leading, originality, General MIDI."""

@@ -1,0 +1,79 @@
+"""Music of a kind that a model does not know: one line says so, and what to try; music that it knows costs no word."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.fakes import fake_bundle
+from support.primers import PRIMERS, primer, tune, voices
+
+import melody
+from melody.evaluation.likelihood import token_nats
+from melody.generation import Composer
+from melody.generation.decoders import decode_loop as decoding
+from melody.generation.decoders.decode_loop import read_prefix
+from melody.generation.primer.primer_fit import LEAST_NOTES, strangeness
+from melody.generation.primer.primer_view import view_of
+from melody.music.score import Score, clip
+from melody.tokens import Plan, Reader
+
+
+@pytest.fixture(scope="module")
+def chorale() -> Composer:
+    return melody.load("chorale")
+
+
+def strange(composer: Composer, score: Score, **options: object) -> list[str]:
+    take = composer.compose(score, bars=1, seed=1, **options)[0]
+    return [message for message in take.messages if "strange" in message]
+
+
+@pytest.mark.parametrize(
+    ("tracks", "remedy"),
+    [
+        ([tune()], "--with Fiddle composes Alto, Tenor and Bass around it"),
+        (voices()[:2], "--with Sopran --with Alt composes Tenor and Bass around it"),
+        ([tune("My lead")], "--with 'My lead' composes Alto, Tenor and Bass around it"),
+        ([tune("")], "--with 1 composes Alto, Tenor and Bass around it"),
+    ],
+)
+def test_missing_voices_are_said_to_be_strange_with_what_to_try(chorale: Composer, tracks: list, remedy: str):
+    said = strange(chorale, primer(*tracks))
+    assert len(said) == 1
+    assert said[0].startswith("chorale finds this music strange: ")
+    assert f"its own kind 1.6; {remedy}, or another model may suit it better" in said[0]
+    assert "\n" not in said[0]
+
+
+@pytest.mark.parametrize("name", ["chorale", "folk", "drums"])
+def test_music_of_its_kind_costs_no_word(name: str):
+    assert strange(melody.load(name), PRIMERS[name]) == []
+
+
+def test_what_it_advises_can_be_done(chorale: Composer):
+    take = chorale.compose(primer(*voices()[:2]), with_tracks=["Sopran", "Alt"], seed=1)[0]
+    assert [track.name for track in take.score.tracks] == ["Sopran", "Alt", "Tenor", "Bass"]
+    assert not [message for message in take.messages if "strange" in message]
+
+
+def test_a_few_notes_are_no_music_to_judge(chorale: Composer):
+    short = clip(primer(tune()), 0, 2)
+    assert len(short.tracks[0].notes) < LEAST_NOTES
+    assert strange(chorale, short) == []
+
+
+def test_a_model_without_scores_judges_nothing(tmp_path: Path):
+    bundle = fake_bundle(tmp_path)
+    score = primer(tune())
+    view = view_of(score, bundle)
+    assert strangeness(1e9, view.ids, view, bundle, ["x"]) == ""
+
+
+@pytest.mark.parametrize("block", [1, 7, 10_000])
+def test_reading_counts_the_nats_of_what_it_reads(chorale: Composer, monkeypatch: pytest.MonkeyPatch, block: int):
+    monkeypatch.setattr(decoding, "_BLOCK", block)
+    ids = view_of(primer(*voices()), chorale.bundle).ids[:60]
+    plan = Plan(bars=4)
+    prefix = read_prefix(chorale.engine, Reader(chorale.bundle.tokenizer.vocabulary, plan), ids)
+    raw = token_nats([np.array(ids)], chorale.bundle, chorale.engine, plan)[0][1]
+    assert prefix.nats == pytest.approx(raw.sum(), rel=1e-5)

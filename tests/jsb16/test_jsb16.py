@@ -1,0 +1,482 @@
+"""The published benchmark: its unit, what its tokens may know, its file, its corpus, and the command that runs it."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from melody.bundle import SHIPPED
+from melody.cli import run
+from melody.corpus import TokenStore, prepare
+from melody.corpus.recipe import load_pieces
+from melody.corpus.store import StoredPiece, write_store
+from melody.engine import Engine
+from melody.engine.ensemble import Ensemble
+from melody.engine.torch import TorchEngine
+from melody.errors import MelodyError, UnreadableFile, UsageError
+from melody.evaluation.likelihood import nats_read_by
+from melody.jsb16 import evaluation as jsb16
+from melody.jsb16.corpus import FILE, read_jsb16
+from melody.jsb16.evaluation import LEAKS, VoiceSteps, evaluate_jsb16, reader_for, spell
+from melody.jsb16.tokenizer import ORDERS, READ, Grid, VoicesTokenizer
+from melody.learning import tokenizer_of, train_from_config
+from melody.learning.trained import open_trained
+from melody.models import build
+from melody.tokens import EventTokenizer
+
+VOICES, EVENTS = VoicesTokenizer(), EventTokenizer()
+RECIPE = Path(__file__).parents[2] / "corpora" / "jsb16"
+CONFIG = Path(__file__).parents[2] / "configs" / "jsb16.yaml"
+both = pytest.mark.parametrize("tokenizer", [VOICES, EVENTS], ids=["voices", "events"])
+
+
+def grid(seed: int, quarters: int = 6) -> Grid:
+    """Four voices whose pitches change now and then."""
+    generator = np.random.default_rng(seed)
+    steps = 4 * quarters
+    changes = generator.random((steps, 4)) < 0.3
+    changes[0] = True
+    walk = np.array([67, 62, 57, 48]) + generator.integers(-5, 6, (steps, 4))
+    latest = np.maximum.accumulate(np.where(changes, np.arange(steps)[:, None], 0))
+    return np.take_along_axis(walk, latest, axis=0).astype(np.int64)
+
+
+@pytest.fixture(scope="module")
+def real(data_folder: Path) -> dict[str, list[Grid]]:
+    """The benchmark, where it is at hand."""
+    return read_jsb16(data_folder / FILE)
+
+
+def model_of(tokenizer: VoicesTokenizer | EventTokenizer, seed: int = 0) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    sizes = [channel.size for channel in tokenizer.channels]
+    return build("residual_lstm", len(tokenizer.vocabulary), sizes, hidden_size=16, layers=2).eval()
+
+
+class Uniform(TorchEngine):
+    """For which all tokens are alike."""
+
+    def step(self, ids, context, carry):
+        return np.zeros((len(ids), len(VOICES.vocabulary)), np.float32), carry
+
+
+# ---- the unit -------------------------------------------------------------------------------------------------------
+
+
+def test_the_unit_is_nats_over_voices_times_steps():
+    grids = [grid(0), grid(1, quarters=9), grid(2)]
+    (found,) = evaluate_jsb16(TorchEngine(model_of(VOICES)), VOICES, grids, "valid")
+    assert found.voice_steps == [96, 144, 96]
+    assert found.nats_per_voice_step == pytest.approx(sum(found.nats) / 336)
+    assert found.raw == pytest.approx(sum(found.raw_nats) / 336)
+    assert [VOICES.voice_steps(VOICES.spell(one)) for one in grids] == found.voice_steps
+
+
+def test_a_clean_figure_leaves_out_what_leaks():
+    found = VoiceSteps("test", [10.0, 99.0, 20.0], [4, 4, 8], (1,), [11.0, 99.0, 22.0])
+    assert (found.clean, found.raw_clean) == (pytest.approx(30 / 12), pytest.approx(33 / 12))
+
+
+def test_a_uniform_model_pays_the_logarithm_of_what_may_follow():
+    (found,) = evaluate_jsb16(Uniform(model_of(VOICES)), VOICES, [np.full((4, 4), 60)], "test")
+    # a length, four voices of 49 pitches and a rest, and one wait of 1 to 4; the end follows from the length
+    assert found.nats == pytest.approx([np.log(255) + 4 * np.log(50) + np.log(4)])
+    assert found.raw_nats == pytest.approx([7 * np.log(len(VOICES.vocabulary))])
+
+
+@both
+def test_every_token_is_paid_for_its_length_and_its_end_included(tokenizer: VoicesTokenizer | EventTokenizer):
+    class DearAt:
+        """A model that is surprised by one place of a piece, and sure of all others."""
+
+        def __init__(self, ids: np.ndarray, place: int) -> None:
+            self.ids, self.place, self.time = ids, place, 0
+
+        def initial_carry(self, batch: int) -> tuple[()]:
+            return ()
+
+        def step(self, ids, context, carry):
+            self.time += 1
+            logits = np.full((1, len(tokenizer.vocabulary)), -50, np.float32)
+            logits[0, self.ids[self.time]] = -50 if self.time == self.place else 50
+            return logits, carry
+
+    one = grid(7, quarters=2)
+    ids = spell(tokenizer, one)
+    for place in range(1, len(ids)):
+        engine: Engine = DearAt(ids, place)
+        assert evaluate_jsb16(engine, tokenizer, [one], "test")[0].raw == pytest.approx(
+            np.log(len(tokenizer.vocabulary)) / one.size
+        )
+
+
+class Sure(TorchEngine):
+    """A model whose logits are so many times what they should be."""
+
+    factor = 1.0
+
+    def step(self, ids, context, carry):
+        logits, carry = super().step(ids, context, carry)
+        return logits * self.factor, carry
+
+
+def test_a_temperature_undoes_how_sure_a_model_is():
+    modest, sure = Sure(model_of(VOICES)), Sure(model_of(VOICES))
+    sure.factor = 1.5
+    (expected,) = evaluate_jsb16(modest, VOICES, [grid(0)], "valid")
+    plain, warm = evaluate_jsb16(sure, VOICES, [grid(0)], "valid", temperatures=(1.0, 1.5))
+    assert (plain.temperature, warm.temperature) == (1.0, 1.5)
+    assert warm.nats == pytest.approx(expected.nats, rel=1e-5)
+    assert warm.raw_nats == pytest.approx(expected.raw_nats, rel=1e-5)
+    assert plain.nats != pytest.approx(expected.nats, rel=1e-3)
+
+
+def test_the_temperature_is_chosen_on_valid(monkeypatch: pytest.MonkeyPatch):
+    seen = {"train": [], "valid": [grid(0)], "test": [grid(1)]}
+    monkeypatch.setattr(jsb16, "read_jsb16", lambda path: seen)
+    sure = Sure(model_of(VOICES, seed=3))
+    sure.factor = 8.0  # of what a model knows that has learned nothing, nothing is worth so much trust
+    found = jsb16.benchmark_jsb16(sure, VOICES, Path("file"))
+    assert [one.split for one in found] == ["valid", "test"] * 4
+    assert [one.orders for one in found] == [1] * 4 + [len(ORDERS)] * 4
+    for plain, _, valid, test in (found[:4], found[4:]):
+        assert plain.temperature == 1.0
+        assert valid.temperature == test.temperature > 1.0
+        assert valid.nats_per_voice_step < plain.nats_per_voice_step
+        at_each = evaluate_jsb16(
+            sure, VOICES, seen["valid"], "valid", VOICES.tune_book([]), jsb16.TEMPERATURES, valid.orders
+        )
+        assert valid.nats_per_voice_step == min(one.nats_per_voice_step for one in at_each)
+
+
+def test_each_step_has_the_mean_of_what_the_orders_give_it():
+    one, engine = grid(3), TorchEngine(model_of(VOICES))
+    steps: list[dict[int, float]] = []  # for each order the log-probability of each step
+    for order in range(len(ORDERS)):
+        ids = spell(VOICES, one, order)
+        ((nats, _),) = nats_read_by([ids], [reader_for(VOICES, None, order)], engine)
+        costs: dict[int, float] = {}
+        waits = 0
+        for token, cost in zip(ids[1:].tolist(), nats[0].tolist(), strict=True):
+            costs[waits] = costs.get(waits, 0) - cost
+            waits += token in VOICES.vocabulary.ids["Wait"]
+        steps.append(costs)
+    expected = -sum(np.log(np.mean([np.exp(costs[step]) for costs in steps])) for step in steps[0])
+    (mean,) = evaluate_jsb16(engine, VOICES, [one, grid(5)], "test", orders=len(ORDERS))
+    assert mean.nats[0] == pytest.approx(expected, rel=1e-5)
+    assert (mean.orders, mean.to_row()["orders"]) == (len(ORDERS), len(ORDERS))
+    alone = [-sum(costs.values()) for costs in steps]
+    assert min(alone) < mean.nats[0] + len(steps[0]) * np.log(len(ORDERS))
+    assert mean.nats[0] < max(alone)
+
+
+def test_the_mean_over_one_order_is_that_order():
+    engine, grids = TorchEngine(model_of(VOICES)), [grid(0), grid(1, quarters=9)]
+    (found,) = evaluate_jsb16(engine, VOICES, grids, "valid")
+    for one, nats in zip(grids, found.nats, strict=True):
+        ((within, _),) = nats_read_by([spell(VOICES, one)], [reader_for(VOICES)], engine)
+        assert nats == pytest.approx(within.sum(), rel=1e-5)
+
+
+def test_the_pieces_of_train_are_told_of():
+    class Seeing(Uniform):
+        """Notes what it is told."""
+
+        told = 0
+
+        def step(self, ids, context, carry):
+            self.told += int((np.asarray(context)[:, len(READ) : -4] > 0).sum())
+            return super().step(ids, context, carry)
+
+    one = np.stack([np.repeat([67, 69, 71, 72, 74, 71], 4)] * 4, axis=1).astype(np.int64)
+    for book, expected in ((None, False), (VOICES.tune_book([one]), True)):
+        engine = Seeing(model_of(VOICES))
+        evaluate_jsb16(engine, VOICES, [one - 2], "test", book)
+        assert (engine.told > 0) == expected
+
+
+def test_the_splits_have_the_published_sizes(real: dict[str, list[Grid]]):
+    assert {name: len(grids) for name, grids in real.items()} == {"train": 229, "valid": 76, "test": 77}
+    assert sum(one.size for one in real["test"]) == 75_600
+    assert max(int(one.max()) for grids in real.values() for one in grids) == 81
+
+
+@both
+def test_tokens_say_the_whole_benchmark_and_nothing_else(
+    real: dict[str, list[Grid]], tokenizer: VoicesTokenizer | EventTokenizer
+):
+    for one in real["test"]:
+        assert np.array_equal(VOICES.spell(one), VOICES.encode(tokenizer.decode(spell(tokenizer, one))))
+
+
+# ---- leaks ----------------------------------------------------------------------------------------------------------
+
+
+def assert_no_leak(
+    one: Grid, other: Grid, step: int, tokenizer: VoicesTokenizer | EventTokenizer, order: int = 0
+) -> None:
+    """Where two pieces are the same up to a step, so are the costs until there."""
+    pieces = [spell(tokenizer, one, order), spell(tokenizer, other, order)]
+    shorter = min(map(len, pieces))
+    same = int(np.argmin(np.append(pieces[0][:shorter] == pieces[1][:shorter], False)))
+    engine = TorchEngine(model_of(tokenizer, seed=1))
+    book = VOICES.tune_book([one, other]) if tokenizer is VOICES else None  # in which both futures can be found
+    first, second = nats_read_by(pieces, [reader_for(tokenizer, book, order) for _ in pieces], engine)
+    assert same > step  # many tokens, of which there is one a step or more
+    for (ours,), (theirs,) in zip(first, second, strict=True):
+        assert np.array_equal(ours[: same - 1], theirs[: same - 1])
+        assert not np.array_equal(ours, theirs)
+
+
+@both
+def test_another_future_leaves_earlier_costs_alone(tokenizer: VoicesTokenizer | EventTokenizer):
+    one = grid(4)
+    other = one.copy()
+    other[12:] = grid(5)[12:]
+    assert_no_leak(one, other, 12, tokenizer)
+
+
+@pytest.mark.parametrize("order", range(1, len(ORDERS)))
+def test_another_future_leaves_earlier_costs_alone_in_every_order(order: int):
+    one = grid(4)
+    other = one.copy()
+    other[12:] = grid(5)[12:]
+    assert_no_leak(one, other, 12, VOICES, order)
+
+
+@both
+def test_another_future_of_a_chorale_leaves_earlier_costs_alone(
+    real: dict[str, list[Grid]], tokenizer: VoicesTokenizer | EventTokenizer
+):
+    one = min(real["test"], key=len)
+    half = len(one) // 2
+    other = one.copy()
+    other[half:] = np.where(one[half:] > 0, one[half:] + 1, 0)
+    assert_no_leak(one, other, half, tokenizer)
+
+
+def stepped_and_batched(one: Grid, tokenizer: VoicesTokenizer | EventTokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """The nats of a piece by an engine, token by token, and by the model in one pass."""
+    ids, model = spell(tokenizer, one), model_of(tokenizer)
+    ((_, stepped),) = nats_read_by([ids], [reader_for(tokenizer)], TorchEngine(model))
+    reader, context = reader_for(tokenizer), []
+    for token in ids[:-1].tolist():
+        reader.read(token)
+        context.append(np.array(reader.context))
+    with torch.inference_mode():
+        tokens = torch.from_numpy(ids[None, :-1].astype(np.int64))
+        channels = torch.from_numpy(np.stack(context)[None].astype(np.int64))
+        logits, _ = model(tokens, model.initial_carry(1), channels)
+        targets = torch.from_numpy(ids[1:].astype(np.int64))
+    return stepped[0], torch.nn.functional.cross_entropy(logits[0], targets, reduction="none").numpy()
+
+
+@both
+def test_stepwise_equals_batched(tokenizer: VoicesTokenizer | EventTokenizer):
+    stepped, batched = stepped_and_batched(grid(3), tokenizer)
+    assert np.abs(stepped - batched).max() < 1e-4
+
+
+@both
+def test_stepwise_equals_batched_on_a_chorale(real: dict[str, list[Grid]], tokenizer: VoicesTokenizer | EventTokenizer):
+    stepped, batched = stepped_and_batched(min(real["test"], key=len), tokenizer)
+    assert np.abs(stepped - batched).max() < 1e-4
+
+
+def test_a_piece_costs_the_same_alone_and_among_others():
+    engine, grids = TorchEngine(model_of(VOICES)), [grid(seed, quarters=4 + seed) for seed in range(5)]
+    together = evaluate_jsb16(engine, VOICES, grids, "test")[0].nats
+    alone = [evaluate_jsb16(engine, VOICES, [one], "test")[0].nats[0] for one in grids]
+    assert together == pytest.approx(alone, abs=1e-4)
+
+
+def bars_of(one: Grid) -> set[bytes]:
+    """Its bars of sixteen steps from each quarter on, whatever the transposition."""
+    bars = (one[start : start + 16] for start in range(0, len(one) - 15, 4))
+    return {np.where(bar > 0, bar - bar[0, 3], 0).tobytes() for bar in bars}
+
+
+def test_what_counts_as_a_leak_shares_more_with_train_than_any_other_piece(real: dict[str, list[Grid]]):
+    train = [bars_of(one) for one in real["train"]]
+    overlaps = load_pieces(RECIPE).overlaps
+    for split, leaks in LEAKS.items():
+        held_out = [bars_of(one) for one in real[split]]
+        shares = [max(len(bars & known) / len(bars) for known in train) for bars in held_out]
+        assert sorted(np.argsort(shares)[-2:].tolist()) == sorted(leaks)
+        for leak in leaks:
+            nearest = int(np.argmax([len(held_out[leak] & known) for known in train]))
+            assert overlaps[f"{split}/{leak:03}"] == f"train/{nearest:03}"
+
+
+# ---- an ensemble ----------------------------------------------------------------------------------------------------
+
+
+def test_an_ensemble_gives_the_mean_probability():
+    members = [TorchEngine(model_of(VOICES, seed)) for seed in (1, 2, 3)]
+    ids = VOICES.spell(grid(6))
+    costs = [nats_read_by([ids], [reader_for(VOICES)], engine)[0][1] for engine in (*members, Ensemble(members))]
+    assert costs[-1] == pytest.approx(-np.log(np.mean(np.exp(-np.array(costs[:-1])), axis=0)), abs=1e-4)
+
+
+def test_an_ensemble_of_one_model_twice_is_that_model():
+    engine = TorchEngine(model_of(VOICES))
+    (alone,) = evaluate_jsb16(engine, VOICES, [grid(6)], "test")
+    (twice,) = evaluate_jsb16(Ensemble([engine, engine]), VOICES, [grid(6)], "test")
+    assert twice.nats == pytest.approx(alone.nats, abs=1e-4)
+
+
+# ---- the file and the corpus ----------------------------------------------------------------------------------------
+
+
+def test_another_file_is_refused_and_not_unpickled(tmp_path: Path):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    np.savez(tmp_path / "other.npz", test=np.array([Trap()], object))
+    with pytest.raises(UnreadableFile, match=r"not the benchmark's file; get it from"):
+        read_jsb16(tmp_path / "other.npz")
+    with pytest.raises(UnreadableFile, match=r"other\.npz: is not the benchmark's file"):
+        prepare("jsb16", tmp_path / "store", local=tmp_path / "other.npz")
+    assert not (tmp_path / "sprung").exists()
+    assert not (tmp_path / "store" / "store.json").exists()
+
+
+def test_prepare_makes_a_store_of_voices(data_folder: Path, tmp_path: Path):
+    report = prepare("jsb16", tmp_path / "store", local=data_folder / FILE, workers=1)
+    assert report.pieces == {"train": 229, "valid": 76, "test": 77}
+    assert (report.differences, report.dropped, report.lossless) == ([], [], 1.0)
+    store = TokenStore.open(tmp_path / "store")
+    assert isinstance(tokenizer_of(store), VoicesTokenizer)
+    grids = read_jsb16(data_folder / FILE)
+    train = store.split("train")
+    every = np.concatenate(grids["train"])
+    ranges = [(column[column > 0].min(), column.max()) for column in every.T]
+    for index, one in enumerate(grids["train"]):
+        ids, context = train.piece(index)
+        assert np.array_equal(ids, VOICES.spell(one))
+        assert np.array_equal(context, VOICES.context(VOICES.spell(one))[:, : len(READ)])
+        least, greatest = train.shifts[index].tolist()
+        for voice, (low, high) in enumerate(ranges):
+            pitches = one[one[:, voice] > 0, voice]
+            assert low <= pitches.min() + least <= pitches.max() + greatest <= high
+    assert (train.shifts[:, 0] < train.shifts[:, 1]).mean() > 0.9
+
+
+# ---- the commands ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a few steps on made-up pieces."""
+    folder = tmp_path_factory.mktemp("jsb16")
+    splits = {}
+    for split, seeds in (("train", range(6)), ("valid", range(6, 9))):
+        grids = {f"{split}/{seed}": grid(seed, quarters=4) for seed in seeds}
+        spelled = {name: VOICES.spell(one) for name, one in grids.items()}
+        splits[split] = [
+            StoredPiece(name, ids.astype(np.uint16), VOICES.context(ids)[:, : len(READ)], 4 * len(grids[name]), (-2, 2))
+            for name, ids in spelled.items()
+        ]
+    write_store(folder / "store", "made-up", VOICES, splits, {})
+    overrides = [f"corpus={folder / 'store'}", "model.hidden_size=16", "data.batch_size=2", "data.window=32"]
+    overrides += ["max_passes=2", "evaluation.every=1", "tensorboard=false", "threads=1", "optimizer.warmup_steps=0"]
+    assert train_from_config(CONFIG, overrides, folder / "run") == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def small_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The benchmark with two made-up pieces in place of its file."""
+    pieces = {"train": [], "valid": [grid(20, 3)], "test": [grid(21, 4)]}
+    monkeypatch.setattr(jsb16, "read_jsb16", lambda path: pieces)
+    monkeypatch.setattr(jsb16, "LEAKS", {"valid": (), "test": ()})
+
+
+def test_training_tells_the_unit_of_the_benchmark(trained: Path, capsys: pytest.CaptureFixture[str]):
+    info = json.loads((trained.parent / "store" / "store.json").read_text())
+    overrides = [f"corpus={trained.parent / 'store'}", "model.hidden_size=16", "data.batch_size=2", "data.window=32"]
+    overrides += ["max_passes=2", "evaluation.every=1", "tensorboard=false", "threads=1", "optimizer.warmup_steps=0"]
+    assert train_from_config(CONFIG, overrides, trained) == 0  # which has nothing left to do
+    said = capsys.readouterr().out.strip().splitlines()[-1]
+    best = min(float(line.split(",")[2]) for line in (trained / "evaluations.csv").read_text().splitlines()[1:])
+    assert f"{best * info['splits']['valid']['notes'] / (3 * 64):.4f} nats per voice-step" in said
+
+
+def test_the_command_gives_the_figures_of_a_run(
+    trained: Path, small_benchmark: None, capsys: pytest.CaptureFixture[str]
+):
+    command = ["evaluate", str(trained), "--benchmark", "jsb16", "--data", "any.npz"]
+    assert run([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["tokens"], found["unit"]) == ("voices", "nats per voice-step")
+    assert [one["orders"] for one in found["splits"]] == [1] * 4 + [len(ORDERS)] * 4
+    valid, test, warm, other = found["splits"][:4]
+    assert (valid["temperature"], test["temperature"]) == (1.0, 1.0)
+    assert warm["temperature"] == other["temperature"] >= 1.0
+    assert warm["canonical"] <= valid["canonical"]
+    assert (valid["split"], valid["voice_steps"], test["voice_steps"]) == ("valid", 48, 64)
+    assert 0 < valid["canonical"] < valid["canonical_unmasked"]
+    assert {one["model"] for one in found["published"]} >= {"Music Transformer", "Coconet, chronological"}
+    assert run(command) == 0
+    said = capsys.readouterr().out
+    assert f"{test['canonical']:.4f}" in said
+    assert "0.3350" in said
+
+
+def test_the_command_takes_a_bundle(small_benchmark: None, capsys: pytest.CaptureFixture[str]):
+    assert run(["evaluate", str(SHIPPED / "chorale"), "--benchmark", "jsb16", "--data", "any.npz"]) == 0
+    assert "this model has learned scores" in capsys.readouterr().out
+
+
+def test_several_runs_are_an_ensemble_and_called_one(
+    trained: Path, small_benchmark: None, capsys: pytest.CaptureFixture[str]
+):
+    command = ["evaluate", str(trained), str(trained), "--benchmark", "jsb16", "--data", "any.npz", "--json"]
+    assert run(command) == 0
+    assert json.loads(capsys.readouterr().out)["model"].startswith("ensemble of 2 (")
+
+
+def test_a_mistake_is_one_line(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    other = tmp_path / "other.npz"
+    other.write_bytes(b"PK")
+    mistakes = {
+        "needs its file: --data PATH; get it from https": (str(trained), "--benchmark", "jsb16"),
+        "other.npz: is not the benchmark's file": (str(trained), "--benchmark", "jsb16", "--data", str(other)),
+        "cannot read": (str(trained), "--benchmark", "jsb16", "--data", str(tmp_path / "nowhere")),
+        "benchmark 'jsb17': there is jsb16": (str(trained), "--benchmark", "jsb17", "--data", str(other)),
+        "only models of the same tokens": (str(trained), "chorale", "--benchmark", "jsb16", "--data", str(other)),
+        "no model 'nobody'": ("nobody", "--benchmark", "jsb16", "--data", str(other)),
+        "pass --benchmark jsb16 too": ("chorale", "folk"),
+    }
+    for message, arguments in mistakes.items():
+        assert run(["evaluate", *arguments]) in (1, 2)
+        said = capsys.readouterr().err
+        assert message in said
+        assert len(said.strip().splitlines()) == 1
+
+
+def test_a_run_of_other_tokens_is_refused(trained: Path, tmp_path: Path):
+    from melody.training.checkpoint import load_best, save_checkpoint
+
+    weights, info = load_best(trained)
+    save_checkpoint(tmp_path, "best", weights, info | {"run": info["run"] | {"channel_sizes": []}})
+    with pytest.raises(MelodyError, match="has learned other tokens than melody's events or voices"):
+        open_trained([str(tmp_path)])
+
+
+def test_weights_that_do_not_fit_are_refused(trained: Path, tmp_path: Path):
+    from melody.training.checkpoint import load_best, save_checkpoint
+
+    weights, info = load_best(trained)
+    save_checkpoint(tmp_path, "best", {"x": next(iter(weights.values()))}, info)
+    with pytest.raises(UnreadableFile, match="its weights do not fit its configuration"):
+        open_trained([str(tmp_path)])
+
+
+def test_a_benchmark_without_its_file_is_a_usage_error():
+    with pytest.raises(UsageError, match="--data PATH"):
+        jsb16.benchmark_jsb16(TorchEngine(model_of(VOICES)), VOICES, None)

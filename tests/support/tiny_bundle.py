@@ -1,0 +1,106 @@
+"""A whole bundle of a few kilobytes with random weights: real files for tests of what may come in and of load."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+from melody.bundle import Bundle, TrackInfo
+from melody.engine.graphs.residual_lstm import build_step_graph, step_weights
+from melody.music.originality import build
+from melody.tokens import EventTokenizer
+
+WIDTH, LAYERS = 16, 1
+VOICES = [("High", 0, False, 60, 84, 72.0, 1), ("Low", 0, False, 36, 59, 48.0, 1)]
+# The tracks of the shipped models as their corpora have them: name, program, drums, lowest, highest, mean, polyphony.
+STYLES = {
+    "chorale": [
+        ("Soprano", 52, False, 57, 81, 70.58, 1),
+        ("Alto", 52, False, 53, 74, 65.05, 1),
+        ("Tenor", 52, False, 48, 69, 59.47, 1),
+        ("Bass", 52, False, 36, 64, 50.92, 1),
+    ],
+    "drums": [("Drums", 0, True, 36, 57, 41.01, 5)],
+    "folk": [("Melody", 73, False, 57, 88, 72.26, 1)],
+    "lied": [("Voice", 52, False, 55, 81, 69.82, 2), ("Piano", 0, False, 24, 105, 60.65, 11)],
+    "pop": [
+        ("Melody", 0, False, 53, 96, 72.97, 3),
+        ("Bridge", 0, False, 42, 106, 74.17, 11),
+        ("Piano", 0, False, 29, 99, 57.08, 10),
+    ],
+}
+
+
+def tiny_weights(seed: int = 0) -> dict[str, np.ndarray]:
+    """The state dict of a `ResidualLSTM` of one layer, drawn at random; longer notes likelier, so bars end soon."""
+    generator = np.random.default_rng(seed)
+    vocabulary = EventTokenizer.vocabulary
+    shapes = {"embedding.weight": (len(vocabulary), WIDTH), "head_bias": (len(vocabulary),)}
+    shapes |= {f"channels.{n}.weight": (c.size, WIDTH) for n, c in enumerate(EventTokenizer.channels)}
+    for part in ("ih", "hh"):
+        shapes |= {f"lstms.0.weight_{part}_l0": (4 * WIDTH, WIDTH), f"lstms.0.bias_{part}_l0": (4 * WIDTH,)}
+    weights = {name: generator.normal(0, 0.3, shape).astype(np.float16) for name, shape in shapes.items()}
+    durations = vocabulary.ids["Duration"]
+    weights["head_bias"][durations.start + len(durations) // 3 :] += 2
+    return weights
+
+
+def tiny_files(weights: Mapping[str, np.ndarray] | None = None) -> dict[str, bytes]:
+    """The files of a bundle but for bundle.json, by name."""
+    weights = weights or tiny_weights()
+    tokens = list(EventTokenizer.vocabulary.tokens)
+    return {
+        "step.onnx": build_step_graph(step_weights(weights)),
+        "weights.safetensors": save(dict(weights)),
+        "vocabulary.json": json.dumps({"tokens": tokens, "counts": [1] * len(tokens)}).encode(),
+        "originality.npz": build([]).to_bytes(),
+    }
+
+
+def style_tracks(style: str) -> list[TrackInfo]:
+    """The tracks of a shipped model."""
+    return [TrackInfo(*row) for row in STYLES[style]]
+
+
+def bundle_of(style: str, name: str = "") -> Bundle:
+    """A bundle that says what tracks it writes, and has no file."""
+    return Bundle(Path(style), {"name": name or style, "tracks": [asdict(track) for track in style_tracks(style)]})
+
+
+def write_styles(folder: Path, styles: Iterable[str]) -> Path:
+    """Write a bundle for each of these, all with the same random weights, as melody's folder of models has them."""
+    files = tiny_files()
+    for style in styles:
+        tracks = [asdict(track) for track in style_tracks(style)]
+        write_bundle(folder / style, files, {"name": style, "tracks": tracks, "density_limits": [1.25, 1.75]})
+    return folder
+
+
+def write_bundle(
+    folder: Path, files: Mapping[str, bytes] | None = None, changes: Mapping[str, Any] | None = None
+) -> Path:
+    """Write a bundle of these files, its settings changed; a change to `...` leaves a setting out."""
+    files = tiny_files() if files is None else files
+    settings = {
+        "format": 1,
+        "name": "tiny",
+        "description": "Random weights",
+        "licence": "none",
+        "model": {"name": "residual_lstm", "hidden_size": WIDTH, "layers": LAYERS, "dropout": 0.0, "attention": None},
+        "tokenizer": EventTokenizer().config,
+        "vocabulary_hash": EventTokenizer.vocabulary.hash,
+        "tracks": [asdict(TrackInfo(*voice)) for voice in VOICES],
+        "tempo_qpm": 96,
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    whole = {name: value for name, value in (settings | dict(changes or {})).items() if value is not ...}
+    (folder / "bundle.json").write_text(json.dumps(whole))
+    return folder
