@@ -70,7 +70,7 @@ def check(file: Annotated[Path, typer.Argument(help="A MIDI file.")], as_json: J
     """
     from melody.formats.midi import check as breaches_of
     from melody.formats.midi.events import Limits
-    from melody.storage.source import read_bytes
+    from melody.storage.files import read_bytes
 
     report = Report(as_json)
     breaches = breaches_of(read_bytes(file, Limits().file_bytes), str(file))

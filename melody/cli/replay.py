@@ -56,7 +56,7 @@ def embedded(file: Path) -> tuple[str, dict[str, Any]]:
     from melody.formats.midi.events import Limits, scan
     from melody.formats.midi.metas import OWN_ID, SEQUENCER
     from melody.generation.settings import settings_from
-    from melody.storage.source import read_bytes
+    from melody.storage.files import read_bytes
 
     metas = scan(read_bytes(file, Limits().file_bytes), str(file), Limits()).tracks[0].metas()
     own = [payload[len(OWN_ID) :] for _, kind, payload in metas if kind == SEQUENCER and payload.startswith(OWN_ID)]

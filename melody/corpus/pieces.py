@@ -84,7 +84,7 @@ def read_file(item: str, root: Path) -> dict[str, Score | MelodyError]:
 def read_kern(path: Path) -> Score:
     """The score of a file in Humdrum's kern, by way of music21. Raises `UnreadableFile` or `LimitExceeded`."""
     from melody.formats.musicxml import from_music21
-    from melody.storage.source import read_bytes
+    from melody.storage.files import read_bytes
 
     text = read_bytes(path, MAX_KERN_BYTES).decode("utf-8", errors="replace")
     if "**kern" not in text:
@@ -110,7 +110,7 @@ def _read_tunes(name: str, root: Path) -> dict[str, Score | MelodyError]:
 def abc_text(path: Path) -> str:
     """The text of a book of tunes. Raises `UnreadableFile`, or `LimitExceeded` for a giant one."""
     from melody.formats.abc import MAX_FILE_BYTES
-    from melody.storage.source import read_bytes
+    from melody.storage.files import read_bytes
 
     return read_bytes(path, MAX_FILE_BYTES).decode("utf-8-sig", errors="replace")
 

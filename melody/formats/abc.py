@@ -23,7 +23,7 @@ from melody.formats.midi.reader import Reading, parse
 from melody.formats.midi.texts import decode
 from melody.formats.midi.track import Limits, Repairs
 from melody.music.score import bar_length, end_tick, notes_of, set_notes
-from melody.storage.source import read_bytes
+from melody.storage.files import read_bytes
 
 MAX_FILE_BYTES = 32 << 20
 MAX_TUNE_CHARACTERS = 100_000

@@ -11,7 +11,7 @@ from melody.formats.abc import first_tune
 from melody.formats.midi.events import Limits
 from melody.formats.midi.reader import Reading, parse
 from melody.formats.musicxml import parse_musicxml
-from melody.storage.source import read_bytes
+from melody.storage.files import read_bytes
 
 SUPPORTED = "MIDI (.mid, .midi, .kar, .rmi), MusicXML (.musicxml, .xml, .mxl) and ABC (.abc)"
 MAX_FILE_BYTES = 64 << 20  # of any kind; MIDI has a limit of its own

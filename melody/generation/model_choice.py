@@ -19,6 +19,7 @@ from melody.generation.primer.mapping import Asked, places_asked
 from melody.generation.primer.matching import misfit, shape_of, voices_of
 from melody.generation.primer.primer_view import sounding
 from melody.generation.ranges import find_track, listed
+from melody.music.general_midi import family
 from melody.music.score import Score, notes_of, quantize
 
 # In semitones of misfit:
@@ -29,7 +30,6 @@ SPLIT = 12.0  # for each further voice as which a track of chords is read
 OTHER_FAMILY = 10.0  # for each track of another family of instruments
 OTHER_KIND = 1e6  # for pitched tracks to a model of drums, and drums to one of pitched tracks
 POOR = 30.0  # from here on a track fits badly
-FAMILY = 8  # programs in each of General MIDI's families
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -135,7 +135,7 @@ def _fit(
         return _Fit(OTHER_KIND, {}, len(tracks), True)
     used = {line.track for line in placed.values()}
     misfits = [misfit(shape_of(line.notes), infos[place]) for place, line in placed.items()]
-    foreign = sum(tracks[line.track].program // FAMILY != infos[p].program // FAMILY for p, line in placed.items())
+    foreign = sum(family(tracks[line.track].program) != family(infos[p].program) for p, line in placed.items())
     places = sum(info.drums == bool(tracks[0].is_drum) for info in infos)
     empty = places - len(placed)
     left = -ADDED * empty if adds else EMPTY * empty / places

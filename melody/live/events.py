@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import mido
 
 from melody.formats.midi import dumps
+from melody.music.general_midi import DRUM_CHANNEL
 from melody.music.score import TICKS_PER_QUARTER, Score, bars, resample
 
-DRUM_CHANNEL = 9
 WOOD_BLOCKS = (76, 77)  # high for the first beat of a bar, low
 CLICK_TICKS = 30
 # Order at equal ticks: what ends, what changes the sound, what begins.

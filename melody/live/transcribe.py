@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from symusic import Tempo, TimeSignature, Track
 
-from melody.live.events import DRUM_CHANNEL
+from melody.music.general_midi import DRUM_CHANNEL
 from melody.music.score import GRID, TICKS_PER_QUARTER, Ints, Notes, Score, set_notes, without_overlaps
 
 SIXTEENTH, TRIPLET = GRID // 4, GRID // 3

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import MelodyError
-from melody.formats.midi.texts import default_name
+from melody.music.general_midi import default_name
 from melody.music.score import Notes, Score, bars, end_tick, notes_of
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#5B4A42")

@@ -78,7 +78,10 @@ def fresh_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes. Raises `UnreadableFile` or `LimitExceeded`."""
+    """Return the bytes of a regular file of at most `limit` bytes. Raises `UnreadableFile` or `LimitExceeded`.
+
+    A file that grows while it is read counts with what it has grown to.
+    """
     name = os.fspath(path)
     try:
         # Non-blocking, as opening a pipe would wait for a writer before we could see what it is.
@@ -86,15 +89,24 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise UnreadableFile(f"{name}: is not a regular file")
-            if status.st_size > limit:
-                raise LimitExceeded(f"{name}: {status.st_size:,} bytes; melody reads up to {limit:,} of its kind")
-            with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
-                return file.read(status.st_size)
+                folder = stat.S_ISDIR(status.st_mode)
+                raise UnreadableFile(f"{name}: is {'a folder' if folder else 'not a regular file'}; name a file")
+            size, data = status.st_size, b""
+            if size <= limit:
+                with os.fdopen(descriptor, "rb", closefd=False) as file:
+                    data = file.read(size + 1)
+                    if len(data) > size:
+                        data += file.read(limit + 1 - len(data))
+                size = len(data)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise UnreadableFile(f"{name}: cannot read: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL in the name
+        raise UnreadableFile(f"{name!r}: no file can have this name") from error
+    if size > limit:
+        raise LimitExceeded(f"{name}: {size:,} bytes; melody reads up to {limit:,} of a file of this kind")
+    return data
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from melody.music.general_midi import PROGRAMS
 from melody.music.score import (
     BAR_UNIT,
     GRID,
@@ -24,7 +25,7 @@ from melody.music.score import (
 
 MAX_TRACKS = 32
 MAX_DURATION = 4 * GRID  # ticks of the longest Duration token and of one Sustain
-DRUMS = 128  # the program index of a drum track
+DRUMS = PROGRAMS  # the program index of a drum track
 
 
 def _meters() -> list[tuple[int, int]]:

@@ -14,8 +14,8 @@ from symusic.core import ScoreTick as Score
 
 from melody.errors import LimitExceeded, MelodyError
 from melody.formats.midi import SEQUENCER, Text, cautions, check, dumps, parse, write_midi
-from melody.formats.midi.texts import INSTRUMENTS
 from melody.formats.midi.writer import number_bytes, track_names
+from melody.music.general_midi import INSTRUMENTS
 from melody.music.score import bars, notes_of, resample, without_overlaps
 
 

@@ -252,7 +252,7 @@ ATTACKS = {
     "many values": of_json("50,000 values", b"[" + b"[]," * 300_000),
     "deep json": of_json("nested too deeply", b"[" * 49_000),
     "json is a pickle": of_json("not JSON", PICKLE),
-    "json is a folder": Attack("bundle.json", "regular file", spoil=folder_in_place),
+    "json is a folder": Attack("bundle.json", "is a folder", spoil=folder_in_place),
     "json is a pipe": Attack("bundle.json", "regular file", spoil=fifo),
     "json is a device": Attack("bundle.json", "regular file", spoil=device),
     "graph is a pipe": Attack("step.onnx", "regular file", spoil=fifo),

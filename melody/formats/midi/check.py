@@ -16,7 +16,8 @@ from symusic.core import ScoreTick as Score
 from melody.errors import LimitExceeded
 from melody.formats.midi.events import Limits, MidiFile, MidiTrack, scan
 from melody.formats.midi.metas import KEY_SIGNATURE, MARKER, PORT, SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, meter_value
-from melody.formats.midi.parts import CONTROL, DRUM_CHANNEL, NOTE_OFF, NOTE_ON, PITCH_BEND, PROGRAM
+from melody.formats.midi.parts import CONTROL, NOTE_OFF, NOTE_ON, PITCH_BEND, PROGRAM
+from melody.music.general_midi import DRUM_CHANNEL
 from melody.music.score import TICKS_PER_QUARTER, bars
 
 _PITCHED_CHANNELS = 15

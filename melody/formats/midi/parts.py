@@ -10,11 +10,11 @@ from symusic import ControlChange, PitchBend, TextMeta, Track
 from melody.errors import LimitExceeded
 from melody.formats.midi.events import MidiFile, MidiTrack, Repairs
 from melody.formats.midi.metas import Labels
+from melody.music.general_midi import DRUM_CHANNEL
 from melody.music.score import Ints, Notes, set_notes
 
 NOTE_OFF, NOTE_ON, POLY_PRESSURE, CONTROL, PROGRAM, PRESSURE, PITCH_BEND = range(0x8, 0xF)
 BEND_CENTRE = 8192
-DRUM_CHANNEL = 9  # counted from 0; channel 10 to people
 
 
 class Messages(NamedTuple):

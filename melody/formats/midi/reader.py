@@ -15,7 +15,7 @@ from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.midi.events import Limits, MidiFile, scan
 from melody.formats.midi.metas import Piece, Text, read_metas
 from melody.formats.midi.parts import read_part, tracks_of
-from melody.storage.source import read_bytes
+from melody.storage.files import read_bytes
 
 
 @dataclass(frozen=True)

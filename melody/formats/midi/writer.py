@@ -32,8 +32,9 @@ from melody.formats.midi.metas import (
     TRACK_NAME,
     Text,
 )
-from melody.formats.midi.parts import BEND_CENTRE, DRUM_CHANNEL
-from melody.formats.midi.texts import ascii_name, default_name, keep_name
+from melody.formats.midi.parts import BEND_CENTRE
+from melody.formats.midi.texts import ascii_name, keep_name
+from melody.music.general_midi import DRUM_CHANNEL, default_name
 from melody.music.score import (
     TICKS_PER_QUARTER,
     bars,

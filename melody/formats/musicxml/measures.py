@@ -20,7 +20,6 @@ from symusic import TimeSignature
 from melody.music.score import TICKS_PER_QUARTER, Notes
 
 DEFAULT_VELOCITY = 80  # where the file gives none
-DRUM_CHANNEL = 10
 MINOR_MODES = ("minor", "aeolian", "dorian", "phrygian", "locrian")
 
 

@@ -20,12 +20,11 @@ from symusic import KeySignature, Tempo, Track
 
 from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.midi.reader import Reading
-from melody.formats.midi.texts import INSTRUMENTS, decode
+from melody.formats.midi.texts import decode
 from melody.formats.midi.track import Limits, Repairs
 from melody.formats.musicxml.document import MAX_DOCUMENT_BYTES, document
 from melody.formats.musicxml.measures import (
     DEFAULT_VELOCITY,
-    DRUM_CHANNEL,
     MINOR_MODES,
     Sound,
     as_notes,
@@ -34,8 +33,9 @@ from melody.formats.musicxml.measures import (
     time_signatures,
     untie,
 )
+from melody.music.general_midi import DRUM_CHANNEL, INSTRUMENTS
 from melody.music.score import MAX_BARS, TICKS_PER_QUARTER, Score, set_notes
-from melody.storage.source import read_bytes
+from melody.storage.files import read_bytes
 
 MAX_NOTES = 40_000  # some seconds; a movement of a symphony has fewer
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -174,7 +174,7 @@ def _read_header(element: Element, read: _Document) -> None:
 def _read_instrument(midi: Element, part: _Part) -> None:
     """MusicXML counts programs, channels and drums from 1; a part's first program counts."""
     channel, program, drum = (_integer(midi.findtext(f"midi-{what}")) for what in ("channel", "program", "unpitched"))
-    part.is_drum = part.is_drum or channel == DRUM_CHANNEL
+    part.is_drum = part.is_drum or channel == DRUM_CHANNEL + 1
     if program is not None and 1 <= program <= 128 and not part.has_program:
         part.program, part.has_program = program - 1, True
     if drum is not None and 1 <= drum <= 128:

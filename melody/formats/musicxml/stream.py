@@ -16,7 +16,6 @@ from symusic import KeySignature, Tempo, Track
 from melody.errors import UnreadableFile
 from melody.formats.musicxml.measures import (
     DEFAULT_VELOCITY,
-    DRUM_CHANNEL,
     MINOR_MODES,
     Measure,
     Sound,
@@ -26,6 +25,7 @@ from melody.formats.musicxml.measures import (
     time_signatures,
     untie,
 )
+from melody.music.general_midi import DRUM_CHANNEL
 from melody.music.score import TICKS_PER_QUARTER, Score, set_notes
 
 
@@ -110,7 +110,7 @@ def _first_elements(grid: list[list[Any]], index: int, kind: str) -> list[Any]:
 def _track(staves: list[Any], grid: list[list[Any]], starts: list[Fraction], index: int) -> Track:
     instrument = staves[0].getInstrument(returnDefault=False)
     sounds = [s for measures in grid for m, start in zip(measures, starts, strict=False) for s in _sounds(m, start)]
-    drums = getattr(instrument, "midiChannel", None) == DRUM_CHANNEL - 1 or _is_percussion(instrument)
+    drums = getattr(instrument, "midiChannel", None) == DRUM_CHANNEL or _is_percussion(instrument)
     program = getattr(instrument, "midiProgram", None) or 0
     track = Track(staves[0].partName or f"Part {index + 1}", 0 if drums else program, drums)
     set_notes(track, as_notes(untie(sounds)))

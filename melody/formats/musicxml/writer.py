@@ -14,7 +14,6 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from melody.errors import MelodyError
-from melody.formats.midi.texts import INSTRUMENTS
 from melody.formats.musicxml.notes import Pen, write_line
 from melody.formats.notation.accidentals import Accidentals
 from melody.formats.notation.bars import Bar, Line, bars_of, lines_of, tones_by_bar
@@ -24,7 +23,7 @@ from melody.formats.notation.notate import tidied
 from melody.formats.notation.staves import Part, Staff, groups_of, parts_of
 from melody.formats.notation.voicing import Tone
 from melody.formats.xml import add, archive, document
-from melody.music.general_midi import drum_name
+from melody.music.general_midi import DRUM_CHANNEL, INSTRUMENTS, drum_name
 from melody.music.score import GRID, Score, note_count, quantize
 from melody.storage.files import write_bytes
 
@@ -36,7 +35,6 @@ _CONTAINER = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<container><rootfiles><rootfile full-path="score.musicxml"/>'
     b"</rootfiles></container>\n"
 )
-DRUM_CHANNEL = 10
 
 
 def write_musicxml(
@@ -93,13 +91,13 @@ def _header(root: Element, title: str) -> None:
 def _part_list(root: Element, parts: Sequence[Part]) -> None:
     listed = add(root, "part-list")
     groups = groups_of(parts)
-    channels = [channel for channel in range(1, 17) if channel != DRUM_CHANNEL]
+    channels = [channel for channel in range(1, 17) if channel != DRUM_CHANNEL + 1]
     for index, part in enumerate(parts):
         for symbol in [symbol for first, _, symbol in groups if first == index]:
             group = add(listed, "part-group", type="start", number=1)
             add(group, "group-symbol", symbol)
             add(group, "group-barline", "yes")
-        channel = DRUM_CHANNEL if part.is_drum else channels[index % len(channels)]
+        channel = DRUM_CHANNEL + 1 if part.is_drum else channels[index % len(channels)]
         _score_part(listed, index, part, channel, is_alone=len(parts) == 1)
         if index in [last for _, last, _ in groups]:
             add(listed, "part-group", type="stop", number=1)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from melody.formats.notation.voicing import Tone
+from melody.music.general_midi import BASSES, CONTRABASS, GUITARS, VIOLA, VOCALS
 
 
 class Clef(NamedTuple):
@@ -22,8 +23,6 @@ ALTO, TENOR = Clef("C", 3, 0, 28), Clef("C", 4, 0, 26)
 PERCUSSION = Clef("percussion", 2, 0, 34)
 
 # programs of General MIDI
-BASSES, GUITARS, VOCALS = range(32, 40), range(24, 32), range(52, 55)
-CONTRABASS, VIOLA = 43, 41
 TENOR_CLEF = (42, 57, 70)  # cello, trombone, bassoon: for high passages
 TREBLE_ONLY = (9, 10, 40, 56, 64, 65, 68, 69, *range(71, 76))  # who never reads a bass clef
 CLEF_CHANGE = 10.0  # ledger lines that a change must save

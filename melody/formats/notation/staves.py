@@ -14,14 +14,10 @@ from functools import cached_property
 import numpy as np
 from symusic import Track
 
-from melody.formats.midi.texts import default_name
 from melody.formats.notation.clefs import (
     BASS,
-    BASSES,
-    GUITARS,
     PERCUSSION,
     TREBLE,
-    VOCALS,
     Clef,
     clef_choices,
     clefs_of,
@@ -30,10 +26,10 @@ from melody.formats.notation.drum_staff import drum
 from melody.formats.notation.hands import hands_of
 from melody.formats.notation.spelling import spell
 from melody.formats.notation.voicing import Tone, tones_of
+from melody.music.general_midi import BASSES, BRASS, GUITARS, KEYBOARDS, STRINGS, VOCALS, WOODWINDS, default_name
 from melody.music.score import Notes, Score, most_at_once, notes_of
 
 CHORALE_VOICES = 4
-KEYBOARDS, STRINGS, BRASS, WOODWINDS = range(8), range(40, 44), range(56, 61), range(64, 80)
 FAMILIES = (VOCALS, STRINGS, BRASS, WOODWINDS)
 LEFT_REACHES, RIGHT_REACHES = 57, 62  # what sounds below and above these at once fits no single staff
 SHARE = 0.15  # of a track's onsets at which it does
