@@ -45,14 +45,14 @@ __all__ = [
 # The functions import what they need when they are called: `import melody` costs next to nothing.
 
 
-def read(path: str | os.PathLike[str]) -> Score:
-    """The score in a MIDI, MusicXML or ABC file; `melody.formats.reading.load` gives its repairs too.
+def read(source: str | os.PathLike[str] | bytes) -> Score:
+    """Return the score in a MIDI, MusicXML or ABC file, named by its path or given as its bytes.
 
-    Raises `UnreadableFile`.
+    `melody.formats.reading.read_file` gives its repairs and remarks too. Raises `UnreadableFile`.
     """
     from melody.formats.reading import read
 
-    return read(path)
+    return read(source)
 
 
 def load(model: str | os.PathLike[str] = "chorale", *, engine: str = "onnx", threads: int = 1) -> Composer:
@@ -85,7 +85,7 @@ def write(
     """Write a score or a take as MIDI by the rules of DAWs; a take's settings are embedded as text for programs.
 
     `title` and `texts` go to the conductor track, `own_channels` (from 0) are those that its tracks keep
-    where they can (`melody.formats.reading.load` gives those of a file).
+    where they can (`melody.formats.reading.read_file` gives those of a file).
 
     Raises `MelodyError` where the file exists (unless `force`) or cannot be written.
     """

@@ -6,7 +6,15 @@ A message says what came, what fits and what to try:
 
 
 class MelodyError(Exception):
-    """Something melody cannot do with what it was given; the message names the remedy (exit code 1)."""
+    """Something melody cannot do with what it was given; the message names the remedy (exit code 1).
+
+    `option` names the keyword that would help, where one does: ``force`` is ``force=True`` in Python, and the command
+    line adds its ``--force``.
+    """
+
+    def __init__(self, message: str = "", *, option: str = "") -> None:
+        super().__init__(message)
+        self.option = option
 
 
 class UnreadableFile(MelodyError):

@@ -1,17 +1,23 @@
 """The command line: parse, call the public API, print. One line for an error, no traceback; exit codes 0, 1, 2.
 
+MELODY_DEBUG=1 prints the traceback of any error before its line.
+
 Each command is one function in a module of its own and imports what it needs when it runs.
 """
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 import typer
 
 from melody.cli import compose, files, learn, live, models, originality, runs
+from melody.cli.output import say
 from melody.cli.takes import Interrupted
 from melody.errors import MelodyError, UsageError
+from melody.storage.display import shown
 
 app = typer.Typer(
     name="melody",
@@ -39,7 +45,10 @@ def _options(version: bool = typer.Option(False, "--version", help="Print the ve
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """``melody``."""
+    """Run ``melody`` as the shell starts it."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 shows signs in place of what it lacks
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     code = run(sys.argv[1:] if arguments is None else list(arguments))
     try:
         sys.stdout.flush()
@@ -61,11 +70,11 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except UsageError as error:
-        return _fail(str(error), 2)
+        return _fail(_with_option(error), 2)
     except CommandLineError as error:
         return _fail(error.format_message(), 2)  # type: ignore[attr-defined]
     except MelodyError as error:
-        return _fail(str(error), 1)
+        return _fail(_with_option(error), 1)
     except Interrupted as stop:
         return _fail(str(stop), 130)
     except (KeyboardInterrupt, typer.Abort):
@@ -74,11 +83,27 @@ def run(arguments: list[str]) -> int:
         return 1
     except OSError as error:
         return _fail(f"{error.filename or 'output'}: {error.strerror or error}", 1)
+    except MemoryError:
+        return _fail("out of memory; close other programs, or give a smaller file, model or number of takes", 1)
+    except Exception as error:  # a mistake of ours: still one line, and a way to tell us
+        return _fail(
+            f"a mistake in melody ({type(error).__name__}: {shown(error, 200)}); please report it with the command, "
+            "its files and what MELODY_DEBUG=1 prints before this line",
+            1,
+        )
     if result == 130:  # what recent releases of typer make of Ctrl-C, without a word
         return _fail("interrupted", 130)
     return result if isinstance(result, int) else 0
 
 
+def _with_option(error: MelodyError) -> str:
+    """Return an error's message with the option of the command line that would help."""
+    return f"{error}, or pass --{error.option.replace('_', '-')}" if error.option else str(error)
+
+
 def _fail(message: str, code: int) -> int:
-    print(f"melody: {' '.join(message.split())}", file=sys.stderr)
+    """Print an error in one line, behind its traceback where MELODY_DEBUG asks for one."""
+    if os.environ.get("MELODY_DEBUG", "0") not in ("", "0"):
+        traceback.print_exc()
+    say(f"melody: {' '.join(message.split())}")
     return code

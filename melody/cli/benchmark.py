@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from melody.cli.output import Report, table
+from melody.cli.output import Report
 from melody.errors import UsageError
 
 BENCHMARKS = ("jsb16",)
@@ -23,14 +23,14 @@ def run_benchmark(name: str, models: Sequence[str], data: Path | None, engine: s
     trained = open_trained(models, engine)
     found = [split.to_row() for split in benchmark_jsb16(trained.engine, trained.tokenizer, data)]
     figures = ("canonical", "clean", "canonical_unmasked", "clean_unmasked")
-    report.line(f"{trained.name} on {name}, told as {trained.tokenizer.name}: nats per voice-step\n")
-    report.line(table(found, {**dict.fromkeys(figures, _figure), "temperature": "{:.2f}".format}))
+    report.lines(f"{trained.name} on {name}, told as {trained.tokenizer.name}: nats per voice-step\n")
+    report.table(found, {**dict.fromkeys(figures, _figure), "temperature": "{:.2f}".format})
     if trained.tokenizer.name == EventTokenizer.name:
-        report.line(
+        report.lines(
             "\nthis model has learned scores, with meter, key and repeated notes, none of which the grid knows: "
             "it reads here what it has not learned"
         )
-    report.line(
+    report.lines(
         "\ncanonical: all pieces; clean: without those that share bars with train\n"
         "unmasked: without the mask of what may follow, which past tokens tell and which is free\n"
         "temperature: what all logits are divided by; the second one is the best for valid, canonical\n"
@@ -38,7 +38,7 @@ def run_benchmark(name: str, models: Sequence[str], data: Path | None, engine: s
         "published and measured before, canonical:\n"
     )
     published = [one._asdict() for one in PUBLISHED]
-    report.line(table(published, dict.fromkeys(("valid", "test"), _figure)))
+    report.table(published, dict.fromkeys(("valid", "test"), _figure))
     report.done(
         benchmark=name,
         model=trained.name,

@@ -289,6 +289,7 @@ def compose(
 
     import melody
     from melody.cli.follow import followed
+    from melody.generation.composer import check_takes
     from melody.generation.primer.mapping import parse_mapping
     from melody.generation.ranges import parse_ranges
 
@@ -301,6 +302,7 @@ def compose(
     if replay:
         given = _given(context)
         return rebuild(replay, primer, model, out, output, given)
+    check_takes(takes)
     seed = secrets.randbelow(2**31) if seed is None else seed
     names = names_of_takes(out, primer.stem if primer else Path(model or FROM_NOTHING).name, seed, takes)
     refuse_existing(output, names, [primer])

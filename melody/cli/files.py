@@ -1,12 +1,14 @@
 """``melody inspect``, ``check`` and ``render``: commands on one file."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from melody.cli.output import Report, table
-from melody.errors import UsageError
+from melody.cli.output import Report
+from melody.errors import LimitExceeded, MelodyError, UsageError
+from melody.storage.display import shown
 
 if TYPE_CHECKING:
     from melody.formats.midi import Reading
@@ -31,13 +33,13 @@ def inspect(
 
     Example: melody inspect theme.mid --model chorale
     """
-    from melody.formats.reading import load
+    from melody.formats.reading import read_file
     from melody.music.key import estimate_key
     from melody.music.score import bars, note_count
-    from melody.tokens import EventTokenizer
 
     report = Report(as_json)
-    reading = load(file)
+    reading = read_file(file)
+    report.remarks(file, reading)
     score = reading.score
     summary: dict[str, Any] = {
         "file": str(file),
@@ -47,8 +49,7 @@ def inspect(
         "meters": [f"{m.numerator}/{m.denominator}" for m in score.time_signatures],
         "tempos_qpm": [round(t.qpm, 2) for t in score.tempos],
         "key": estimate_key(score).name if note_count(score) else "none",
-        "tokens": len(EventTokenizer().encode(score)),
-        "repairs": list(reading.repairs),
+        "tokens": _token_count(score),
     }
     for name, value in summary.items():
         text = (
@@ -56,10 +57,12 @@ def inspect(
         )
         report.line(f"{name.replace('_', ' '):18} {text if text != '' else '-'}")
     tracks = _tracks(reading)
-    report.line("\n" + table(tracks))
+    report.line("")
+    report.table(tracks)
     surprise = _surprise(reading, model) if model else []
     if surprise:
-        report.line("\n" + table(surprise, {"nats per note": "{:.2f}".format}))
+        report.line("")
+        report.table(surprise, {"nats per note": "{:.2f}".format})
     report.done(**summary, tracks=tracks, surprise=surprise)
 
 
@@ -70,10 +73,14 @@ def check(file: Annotated[Path, typer.Argument(help="A MIDI file.")], as_json: J
     """
     from melody.formats.midi import check as breaches_of
     from melody.formats.midi.events import Limits
+    from melody.formats.midi.reader import parse
     from melody.storage.files import read_bytes
 
     report = Report(as_json)
-    breaches = breaches_of(read_bytes(file, Limits().file_bytes), str(file))
+    data = read_bytes(file, Limits().file_bytes)
+    breaches = breaches_of(data, str(file))
+    with suppress(MelodyError):  # what cannot be read has been said
+        report.remarks(file, parse(data, str(file)))
     for breach in breaches:
         report.line(f"{file}: {breach.place}: {breach.rule}: {breach.explanation}")
     report.line(f"{file}: {len(breaches) or 'no'} rule{'' if len(breaches) == 1 else 's'} broken")
@@ -95,14 +102,15 @@ def render(
     Example: melody render take.mid --out take.flac
     """
     import melody
-    from melody.formats.reading import load
+    from melody.formats.reading import read_file
     from melody.render.sound import FORMATS
 
     report = Report(as_json)
     path = out or file.with_suffix(".wav")
     if path.suffix.lower() not in (known := [*FORMATS, ".png", ".html"]):
         raise UsageError(f"{path}: nothing of that suffix can be rendered; end the name in {', '.join(known)}")
-    reading = load(file)
+    reading = read_file(file)
+    report.remarks(file, reading)
     if path.suffix.lower() == ".png":
         from melody.render.pianoroll import draw
 
@@ -112,10 +120,8 @@ def render(
             report.line(line)
     else:
         melody.render(reading.score, path, soundfont=soundfont, force=force)
-    for repair in reading.repairs:
-        report.line(f"{file}: repaired: {repair}")
     report.line(str(path))
-    report.done(file=str(path), repairs=list(reading.repairs))
+    report.done(file=str(path))
 
 
 def _write_page(score: "Score", file: Path, path: Path, soundfont: Path | None, force: bool) -> list[str]:
@@ -128,7 +134,8 @@ def _write_page(score: "Score", file: Path, path: Path, soundfont: Path | None, 
     notes = note_count(score)
     key = estimate_key(score).name if notes else "none"
     figures = [Figure("notes", f"{notes:,}"), Figure("bars", f"{len(bars(score)) - 1:,}"), Figure("key", key)]
-    panel = Panel(file.stem, score, dumps(score, title=file.stem), figures=figures)
+    name = shown(file.stem)
+    panel = Panel(name, score, dumps(score, title=name), figures=figures)
     return write_page([panel], path, file.name, soundfont, force)
 
 
@@ -142,6 +149,16 @@ def _tracks(reading: "Reading") -> list[dict[str, Any]]:
         program = "drums" if track.is_drum else str(track.program)
         rows.append({"track": number, "name": track.name, "program": program, "notes": len(pitch), "pitches": span})
     return rows
+
+
+def _token_count(score: "Score") -> int | str:
+    """Return how many tokens a score takes, or why it is beyond what tokens can say."""
+    from melody.tokens import EventTokenizer
+
+    try:
+        return len(EventTokenizer().encode(score))
+    except LimitExceeded as error:
+        return f"none: {error}"
 
 
 def _surprise(reading: "Reading", model: str) -> list[dict[str, Any]]:

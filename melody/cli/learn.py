@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from melody.cli.output import Report, table
+from melody.cli.output import Report
 from melody.cli.takes import Interrupted
 from melody.errors import UsageError
 from melody.storage.files import refuse_overwrite
@@ -89,7 +89,7 @@ def prepare(
         {"split": split, "pieces": result.pieces[split], "notes": result.notes[split], "tokens": result.tokens[split]}
         for split in result.pieces
     ]
-    report.line(table(rows))
+    report.table(rows)
     for reason, count in result.reasons.items():
         report.line(f"dropped {count}: {reason}")
     for difference in result.differences:
@@ -241,11 +241,13 @@ def evaluate(
         f"{result.count_model.nats_per_note:.4f} nats per note"
     )
     if result.statistics:
-        report.line("\n" + table(result.statistics, dict.fromkeys(list(result.statistics[0])[1:], _three_digits)))
+        report.line("")
+        report.table(result.statistics, dict.fromkeys(list(result.statistics[0])[1:], _three_digits))
     if html is not None:
         from melody.evaluation.page import write_page
 
-        report.line(f"\n{write_page(result, open_bundle(model), model, html, force)}")
+        report.line("")
+        report.line(f"{write_page(result, open_bundle(model), model, html, force)}")
     report.done(**result.to_dict(), **({} if html is None else {"html": str(html)}))
 
 

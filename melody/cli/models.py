@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from melody.cli.output import Report, table
+from melody.cli.output import Report
 
 
 def register(app: typer.Typer) -> None:
@@ -31,5 +31,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="A report for pr
         }
         for bundle in bundles()
     ]
-    report.line(table(rows, {"nats per note": "{:.3f}".format, "MB": "{:.1f}".format}) or "no models")
+    report.table(rows, {"nats per note": "{:.3f}".format, "MB": "{:.1f}".format})
+    if not rows:
+        report.line("no models")
     report.done(models=rows)

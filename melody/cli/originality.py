@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from melody.cli.output import Report, table
+from melody.cli.output import Report
 from melody.errors import MelodyError, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def originality(
     """
     from melody.bundle import open_bundle
     from melody.evaluation.originality import originality_of
-    from melody.formats.reading import load
+    from melody.formats.reading import read_file
 
     if not 0 < min_bars <= 1000:
         raise UsageError(f"--min-bars must lie in (0, 1000], got {min_bars:g}")
@@ -41,14 +41,13 @@ def originality(
     bundle = open_bundle(model)
     if all(track.drums for track in bundle.tracks):
         raise MelodyError(f"{bundle.name} has learned drums alone, and what is compared is pitch; try another --model")
-    reading = load(file)
+    reading = read_file(file)
+    report.remarks(file, reading)
     found = originality_of(reading.score, bundle, min_bars)
-    for repair in reading.repairs:
-        report.line(f"{file}: repaired: {repair}")
-    report.line(table(_tracks(found, reading.score)))
+    report.table(_tracks(found, reading.score))
     for line in [*_copies(found, reading.score, min_bars), _rank(found, bundle.name)]:
         report.line(line)
-    data = {"file": str(file), "model": bundle.name, "min_bars": min_bars, "repairs": list(reading.repairs)}
+    data = {"file": str(file), "model": bundle.name, "min_bars": min_bars}
     report.done(**_without_nan(data | found.to_dict()))
 
 

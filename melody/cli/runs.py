@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from melody.cli.output import Report, table
+from melody.cli.output import Report
 
 COLUMNS = {
     "nats per note": "{:.4f}".format,
@@ -48,5 +48,7 @@ def runs(
         }
         for run in found
     ]
-    report.line(table(rows, COLUMNS) or f"no runs in {folder}")
+    report.table(rows, COLUMNS)
+    if not rows:
+        report.line(f"no runs in {folder}")
     report.done(runs=[run.to_dict() for run in found])

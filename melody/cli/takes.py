@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from melody.cli.output import Report
 from melody.errors import MelodyError
+from melody.storage.display import shown
 
 if TYPE_CHECKING:
     from melody.formats.midi import Reading
@@ -62,14 +63,13 @@ def refuse_existing(output: Output, names: Sequence[Path], inputs: Sequence[Path
 
 
 def read_primer(output: Output, primer: Path | None) -> "Reading | None":
-    """The primer with its repairs, which the report tells."""
+    """Read the primer; the report tells what was mended or left out."""
     if primer is None:
         return None
-    from melody.formats.reading import load
+    from melody.formats.reading import read_file
 
-    reading = load(primer)
-    for repair in reading.repairs:
-        output.report.line(f"{primer}: repaired: {repair}")
+    reading = read_file(primer)
+    output.report.remarks(primer, reading)
     return reading
 
 
@@ -114,7 +114,8 @@ def write_takes(
     except KeyboardInterrupt:
         kept = f"kept {len(described)} of {len(names)} takes" if described else "no take was finished"
         raise Interrupted(f"interrupted; {kept}") from None
-    report = {"repairs": list(reading.repairs) if reading else [], "messages": messages, "takes": described}
+    output.report.data.setdefault("repairs", [])
+    report = {"messages": messages, "takes": described}
     return report | ({"html": str(page)} if page else {})
 
 
@@ -138,7 +139,9 @@ def write_take(output: Output, take: "Take", name: Path, reading: "Reading | Non
     own = reading.channels if reading else ()
     files = {"midi": str(melody.write(take, name, title=title, texts=texts, own_channels=own, force=output.force))}
     for suffix in output.each:
-        for number, path in enumerate(_write_extra(output, take, name.with_suffix(suffix), title or name.stem), 1):
+        for number, path in enumerate(
+            _write_extra(output, take, name.with_suffix(suffix), title or shown(name.stem)), 1
+        ):
             files[suffix[1:] if number == 1 else f"{suffix[1:]}-page{number}"] = str(path)
     return files
 

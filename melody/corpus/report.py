@@ -4,7 +4,6 @@ The page is one file without scripts: tables, and bars drawn as plain elements, 
 opens anywhere. All that comes from files is escaped.
 """
 
-import html
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -14,6 +13,7 @@ import numpy as np
 
 from melody.corpus.pieces import Dropped
 from melody.corpus.shards import Entry
+from melody.storage.display import escaped
 
 LEAST_NOTES = 50_000
 LEAST_HELD_OUT = 20
@@ -169,7 +169,7 @@ def _left_out(dropped: Sequence[Mapping[str, str]], reasons: Mapping[str, int]) 
 
 
 def _text(value: object) -> str:
-    return html.escape(str(value))
+    return escaped(value)
 
 
 def _cell(value: object, tag: str = "td") -> str:

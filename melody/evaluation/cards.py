@@ -1,7 +1,6 @@
 """The plots of an evaluation, each with its figures, what it means, and itself as a table."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from melody.evaluation.measured import RATES, Measured
 from melody.evaluation.plots import Range, Series, bars, distribution, ranges, rows
 from melody.music.score import Score, notes_of
 from melody.music.voice_leading import RANGES
+from melody.storage.display import escaped
 
 MOST_BINS = 14  # of drums: those that the held-out pieces strike most
 QUANTILES = (0, 0.05, 0.5, 0.95, 1)
@@ -52,16 +52,16 @@ def plots_of(found: Evaluation, bundle: Bundle, sides: Sequence[Side]) -> Iterat
 def _card(title: str, svg: str, figures: str, meaning: Meaning, table: str) -> str:
     word, _, which = meaning.better.partition(": ")
     return (
-        f'<figure class="card"><h3>{escape(title)}</h3>{svg}<figcaption><p class="numbers">{escape(figures)}</p>'
-        f"<p>{escape(meaning.says)} <b>{word}:</b> {escape(which)}</p></figcaption>"
+        f'<figure class="card"><h3>{escaped(title)}</h3>{svg}<figcaption><p class="numbers">{escaped(figures)}</p>'
+        f"<p>{escaped(meaning.says)} <b>{word}:</b> {escaped(which)}</p></figcaption>"
         f"<details><summary>As a table</summary>{table}</details></figure>\n"
     )
 
 
 def _table(heads: Sequence[str], lines: Sequence[tuple[str, Sequence[str]]]) -> str:
-    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
+    head = "".join(f'<th scope="col">{escaped(one)}</th>' for one in heads)
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
+        f'<tr><th scope="row">{escaped(name)}</th>{"".join(f"<td>{escaped(cell)}</td>" for cell in cells)}</tr>'
         for name, cells in lines
     )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -7,7 +7,6 @@ that play (`melody.render.player`) with `page.css`. Equal evaluations make equal
 import os
 import shlex
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from melody.music.score import bars, end_tick
 from melody.render.page import PALETTE, Page, Part, layout
 from melody.render.player import document, style
 from melody.render.svg import systems_of
+from melody.storage.display import escaped
 from melody.storage.files import write_bytes
 
 ROLLS = 4  # the first samples
@@ -58,10 +58,10 @@ def page(found: Evaluation, bundle: Bundle, model: str, name: str = "page.html")
         _commands(found, bundle, model, name),
     ]
     return document(
-        f"{escape(found.model)}, evaluated",
-        escape(f"{bundle.settings.get('description', '')} {_size(found)}".strip()),
+        f"{escaped(found.model)}, evaluated",
+        escaped(f"{bundle.settings.get('description', '')} {_size(found)}".strip()),
         "\n".join(section for section in sections if section),
-        f"<p>Step graph of SHA-256 {escape(bundle.settings['files']['step.onnx'])}</p>",
+        f"<p>Step graph of SHA-256 {escaped(bundle.settings['files']['step.onnx'])}</p>",
         look=style() + Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
     )
 
@@ -80,13 +80,13 @@ def _size(found: Evaluation) -> str:
 
 
 def _section(title: str, body: str) -> str:
-    return f'<section class="take silent"><h2>{escape(title)}</h2>\n{body}</section>'
+    return f'<section class="take silent"><h2>{escaped(title)}</h2>\n{body}</section>'
 
 
 def _legend(sides: Sequence[Side]) -> str:
     marks = "".join(
         f'<li><svg viewBox="0 0 26 14" aria-hidden="true"><path class="{side.kind}" d="M1 13V2h24V13z"/></svg>'
-        f"{escape(side.name)}</li>"
+        f"{escaped(side.name)}</li>"
         for side in sides
     )
     return f'<ul class="legend">{marks}</ul>'
@@ -110,7 +110,7 @@ def _nats(found: Evaluation, bundle: Bundle) -> str:
         f"The count model ({counts:.4f}) knows how often tokens follow each other in the same training pieces; any "
         f"network has to beat it. The model is told how long each piece is{key}; the count model is not."
     )
-    return _section("Nats per note", f'<div class="two">{drawn}<p>{escape(says)}</p></div>')
+    return _section("Nats per note", f'<div class="two">{drawn}<p>{escaped(says)}</p></div>')
 
 
 def _acts(found: Evaluation, bundle: Bundle, music: Music) -> str:
@@ -138,7 +138,7 @@ def _acts(found: Evaluation, bundle: Bundle, music: Music) -> str:
         f"The held-out pieces are whole, at the median {median} bars long; so what grows with a piece (its "
         "range, its repeated bars, its longest runs) is to be compared with care."
     )
-    return _section("What acts on a sample", "".join(f"<p>{escape(text)}</p>" for text in says))
+    return _section("What acts on a sample", "".join(f"<p>{escaped(text)}</p>" for text in says))
 
 
 def _table(found: Evaluation) -> str:
@@ -146,7 +146,7 @@ def _table(found: Evaluation) -> str:
     names = list(found.statistics[0])
     head = "".join(f'<th scope="col">{_COLUMNS.get(name, name)}</th>' for name in names)
     lines = "".join(
-        f'<tr><th scope="row">{escape(row["statistic"])}{" †" * (row["statistic"] in ruled)}</th>'
+        f'<tr><th scope="row">{escaped(row["statistic"])}{" †" * (row["statistic"] in ruled)}</th>'
         + "".join(f"<td>{_three_digits(row[name])}</td>" for name in names[1:])
         + "</tr>\n"
         for row in found.statistics
@@ -181,9 +181,9 @@ def _endings(found: Evaluation, sides: Sequence[Side]) -> str:
         return ""
     single = sides[-1].pieces.voices == 1  # as the held-out pieces, though one voice alone may sound in a sample
     ends = [endings_of(side.pieces.scores, single) for side in sides]
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("last", *(side.name for side in sides)))
+    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in ("last", *(side.name for side in sides)))
     lines = "".join(
-        f'<tr><th scope="row">{escape(kind)}</th>' + "".join(f"<td>{one[kind]:.0%}</td>" for one in ends) + "</tr>"
+        f'<tr><th scope="row">{escaped(kind)}</th>' + "".join(f"<td>{one[kind]:.0%}</td>" for one in ends) + "</tr>"
         for kind in ends[-1]
     ).replace("%", " %")
     says = (
@@ -203,7 +203,7 @@ def _rolls(found: Evaluation, music: Music, model: str) -> str:
     command = _compose_command(found, model, drawn[-1][0])
     return _section(
         "Samples",
-        f"<p>{says}</p><pre>{escape(command)}</pre>{_tracks(max((roll.parts for _, roll in drawn), key=len))}"
+        f"<p>{says}</p><pre>{escaped(command)}</pre>{_tracks(max((roll.parts for _, roll in drawn), key=len))}"
         + "".join(_roll(f"Take {number} of seed {found.seed}", roll) for number, roll in drawn),
     )
 
@@ -220,7 +220,7 @@ def _roll(name: str, roll: Page) -> str:
 def _tracks(parts: Sequence[Part]) -> str:
     """Which colour is which track's."""
     marks = (
-        f'<li><i class="swatch hue c{index % len(PALETTE)}"></i><span>{escape(part.name)}</span></li>'
+        f'<li><i class="swatch hue c{index % len(PALETTE)}"></i><span>{escaped(part.name)}</span></li>'
         for index, part in enumerate(parts)
     )
     return f'<ul class="tracks">{"".join(marks)}</ul>'
@@ -237,5 +237,5 @@ def _commands(found: Evaluation, bundle: Bundle, model: str, name: str) -> str:
     rules = ["--no-style-rules"] if bundle.style_rules and not found.rules else []
     words = ["melody", "evaluate", model, "--split", found.split, "--samples", str(found.samples)]
     words += ["--bars", str(found.bars), "--seed", str(found.seed), *rules, "--html", name]
-    lines = "\n".join(map(shlex.join, (["melody", "prepare", corpus], words)))
-    return _section("How this page was made", f"<pre>{escape(lines)}</pre>")
+    lines = "\n".join(escaped(shlex.join(command)) for command in (["melody", "prepare", corpus], words))
+    return _section("How this page was made", f"<pre>{lines}</pre>")

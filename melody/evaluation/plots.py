@@ -7,11 +7,12 @@ Lengths are points of a drawing that is `WIDTH` wide.
 
 import itertools
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from melody.storage.display import escaped
 
 WIDTH = 340
 LEFT, RIGHT, TOP, BOTTOM = 36, 322, 12, 150
@@ -88,7 +89,7 @@ def rows(title: str, description: str, names: Sequence[str], series: Sequence[Se
     top = float(known.max(initial=0)) or 1.0
     body, y = [], 0.0
     for place, name in enumerate(names):
-        body.append(f'<text class="name" x="2" y="{y + 13:.1f}">{escape(name)}</text>')
+        body.append(f'<text class="name" x="2" y="{y + 13:.1f}">{escaped(name)}</text>')
         y += 18
         for one in series:
             body.append(_row(one.kind, y, float(one.values[place]), top, unit))
@@ -105,7 +106,7 @@ def _row(kind: str, y: float, value: float, top: float, unit: str) -> str:
     text = _number(value, True) if unit == "%" else f"{value:.2f} {unit}"
     return (
         f'<path class="{kind}" d="M2 {y:.1f}h{length:.1f}v12h-{length:.1f}z"/>'
-        f'<text class="beside" x="{7 + length:.1f}" y="{y + 10:.1f}">{escape(text)}</text>'
+        f'<text class="beside" x="{7 + length:.1f}" y="{y + 10:.1f}">{escaped(text)}</text>'
     )
 
 
@@ -138,7 +139,7 @@ def ranges(
         body.append(_label(x(pitch), f"C{pitch // 12 - 1}", height + 15))
     y = 0.0
     for place, name in enumerate(names):
-        body.append(f'<text class="name" x="2" y="{y + 13:.1f}">{escape(name)}</text>')
+        body.append(f'<text class="name" x="2" y="{y + 13:.1f}">{escaped(name)}</text>')
         y += 20
         if limits:
             left, right = x(limits[place].start), x(limits[place].stop - 1)
@@ -211,7 +212,7 @@ def _mean(kind: str, x: float) -> str:
 
 
 def _label(x: float, text: str, y: float = BOTTOM + 18) -> str:
-    return f'<text class="tick" x="{x:.1f}" y="{y}">{escape(text)}</text>'
+    return f'<text class="tick" x="{x:.1f}" y="{y}">{escaped(text)}</text>'
 
 
 def _number(value: float, percent: bool) -> str:
@@ -220,6 +221,6 @@ def _number(value: float, percent: bool) -> str:
 
 def _drawing(title: str, description: str, body: Sequence[str], height: int = HEIGHT) -> str:
     return (
-        f'<svg class="plot" viewBox="0 0 {WIDTH} {height}" role="img"><title>{escape(title)}</title>'
-        f"<desc>{escape(description)}</desc>{''.join(body)}</svg>"
+        f'<svg class="plot" viewBox="0 0 {WIDTH} {height}" role="img"><title>{escaped(title)}</title>'
+        f"<desc>{escaped(description)}</desc>{''.join(body)}</svg>"
     )

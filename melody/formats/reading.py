@@ -6,7 +6,7 @@ from pathlib import Path
 
 from symusic.core import ScoreTick as Score
 
-from melody.errors import UnreadableFile
+from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.abc import first_tune
 from melody.formats.midi.events import Limits
 from melody.formats.midi.reader import Reading, parse
@@ -36,18 +36,24 @@ _MISTAKES = (
 )
 
 
-def read(path: str | os.PathLike[str]) -> Score:
-    """The score of a music file; raises `UnreadableFile` or `LimitExceeded`."""
-    return load(path).score
+def read(source: str | os.PathLike[str] | bytes) -> Score:
+    """Return the score of a music file, or of its bytes. Raises `UnreadableFile` or `LimitExceeded`."""
+    return read_file(source).score
 
 
-def load(path: str | os.PathLike[str], limits: Limits = Limits()) -> Reading:
-    """A music file's score with its title, repairs and remarks.
+def read_file(source: str | os.PathLike[str] | bytes, limits: Limits = Limits(), name: str = "<bytes>") -> Reading:
+    """Return a music file's score with its title, repairs and remarks, from a path or from the file's bytes.
 
-    Raises `UnreadableFile` for what is no music melody reads, naming what it seems to be, and `LimitExceeded`.
+    `name` stands in messages about bytes, and its suffix helps where they do not tell their kind. Raises
+    `UnreadableFile` for what is no music that melody reads, naming what it seems to be, and `LimitExceeded`.
     """
-    name, suffix = os.fspath(path), Path(path).suffix.lower()
-    data = read_bytes(path, MAX_FILE_BYTES)
+    if isinstance(source, bytes | bytearray | memoryview):
+        data = bytes(source)
+        if len(data) > MAX_FILE_BYTES:
+            raise LimitExceeded(f"{name}: {len(data):,} bytes; melody reads up to {MAX_FILE_BYTES:,}; cut it")
+    else:
+        name, data = os.fspath(source), read_bytes(source, MAX_FILE_BYTES)
+    suffix = Path(name).suffix.lower()
     if not data:
         raise UnreadableFile(f"{name}: is empty; export or download it again")
     if _is_midi(data, suffix):

@@ -5,21 +5,18 @@ import zipfile
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from melody.storage.display import shown
+
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def add(parent: Element, tag: str, text: object = None, **attributes: object) -> Element:
-    """A new child; in names of attributes `_` stands for `-`. What XML cannot hold is left out of texts."""
-    child = SubElement(parent, tag, {name.replace("_", "-"): printable(value) for name, value in attributes.items()})
+    """A new child; in names of attributes `_` stands for `-`. XML forbids what `shown` replaces."""
+    child = SubElement(parent, tag, {name.replace("_", "-"): shown(value) for name, value in attributes.items()})
     if text is not None:
-        child.text = printable(text)
+        child.text = shown(text)
     return child
-
-
-def printable(value: object) -> str:
-    """As text, without control characters, which XML forbids."""
-    return "".join(c for c in str(value) if c.isprintable())
 
 
 def document(root: Element, doctype: bytes = b"") -> bytes:

@@ -95,8 +95,7 @@ class Composer:
         self, primer: Score | None = None, *, takes: int = 1, seed: int | None = None, **options: Any
     ) -> Iterator[Take]:
         """The takes of `compose` one by one, as groups of them are finished."""
-        if not 1 <= takes <= 1000:
-            raise UsageError(f"takes must lie in [1, 1000], got {takes}")
+        check_takes(takes)
         seed = secrets.randbelow(2**31) if seed is None else seed
         task = self._prepare(primer, settings_of(options))
         size = takes if task.settings.beam_width else max(1, BATCH // task.settings.candidates)
@@ -254,6 +253,12 @@ class Composer:
             key=task.key or keys_of(new)[-1],
             ending=task.frame.closes,
         )
+
+
+def check_takes(takes: int) -> None:
+    """Raise `UsageError` for a number of takes that makes no sense."""
+    if not 1 <= takes <= 1000:
+        raise UsageError(f"takes must lie in [1, 1000], got {takes}")
 
 
 def _generator(seed: int, number: int, candidate: int = 1) -> np.random.Generator:

@@ -49,8 +49,10 @@ def export_run(
     tensors, info = found
     config = check_config(changed(info["config"], overrides, run), run)
     target = out or LOCAL / config.name
-    if not (force and (target / "bundle.json").is_file()):  # only a bundle is ever replaced
+    if not (target / "bundle.json").is_file():  # only a bundle is ever replaced
         refuse_overwrite(target, force=False)
+    elif not force:
+        raise MelodyError(f"{target}: a bundle is there; choose another folder", option="force")
     with fresh_folder(target) as fresh:
         _fill(fresh, config, {name: t.float().numpy() for name, t in tensors.items()}, info, fp32, samples)
     return target

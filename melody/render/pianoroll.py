@@ -32,6 +32,7 @@ from melody.render.page import (
     legend_rows,
     shortened,
 )
+from melody.storage.display import shown
 from melody.storage.files import refuse_overwrite, write_bytes
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _draw_heading(canvas: "Figure", title: str, rows: list[list[tuple[float, Par
 
 
 def _write(canvas: "Figure", x: float, y: float, text: str, **style: Any) -> None:
-    canvas.text(x, y, text, transform=canvas.dpi_scale_trans, va="center", parse_math=False, **style)
+    canvas.text(x, y, shown(text), transform=canvas.dpi_scale_trans, va="center", parse_math=False, **style)
 
 
 # ---- systems -------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from melody.render.page import PALETTE, Page, Part, layout
 from melody.render.sound import seconds_at
 from melody.render.stems import Sound, sound_of, track_seconds
 from melody.render.svg import System, systems_of
+from melody.storage.display import escaped
 from melody.storage.files import refuse_overwrite, write_bytes
 
 MAX_TRACK_SECONDS = 2400.0  # of all stems of a page: some 18 MB
@@ -90,7 +91,7 @@ def page(
         if reason:
             silent.setdefault(reason, []).append(panel.name)
         cards.append(_card(number, panel, sound))
-    parts = (escape(title), escape(subtitle), "\n".join(cards), _footer(panels))
+    parts = (escaped(title), escaped(subtitle), "\n".join(cards), _footer(panels))
     text = document(*parts, look=style(), script=_asset("player.js"))
     return text, [f"{_first_to_last(names)} without sound: {reason}" for reason, names in silent.items()]
 
@@ -101,7 +102,7 @@ def notebook(panel: Panel, subtitle: str = "") -> str:
     drawn = layout(panel.score)
     height = AROUND_A_ROLL + len(drawn.systems) * drawn.system_height * PIXELS_AN_INCH
     return (
-        f'<iframe title="{escape(panel.name)}" sandbox="allow-scripts allow-downloads" srcdoc="{escape(text)}" '
+        f'<iframe title="{escaped(panel.name)}" sandbox="allow-scripts allow-downloads" srcdoc="{escape(text)}" '
         f'style="width: 100%; height: {height:.0f}px; border: 0"></iframe>'
     )
 
@@ -179,7 +180,7 @@ def _card(number: int, panel: Panel, sound: Sound | None) -> str:
 
 
 def _head(number: int, panel: Panel, sounds: bool, seconds: float) -> str:
-    name, length = escape(panel.name), f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+    name, length = escaped(panel.name), f"{int(seconds) // 60}:{int(seconds) % 60:02}"
     play = (
         f'<button class="play" type="button" aria-label="Play {name}" data-start="Play {name}" '
         f'data-stop="Pause {name}"><svg viewBox="0 0 46 46" aria-hidden="true"><path class="start" '
@@ -187,7 +188,7 @@ def _head(number: int, panel: Panel, sounds: bool, seconds: float) -> str:
     )
     time = f'<span class="now">0:00</span> / {length}' if sounds else f"{length}, without sound"
     figures = "".join(
-        f'<div title="{escape(figure.meaning)}"><dt>{escape(figure.label)}</dt><dd>{escape(figure.value)}</dd></div>'
+        f'<div title="{escaped(figure.meaning)}"><dt>{escaped(figure.label)}</dt><dd>{escaped(figure.value)}</dd></div>'
         for figure in panel.figures
     )
     return (
@@ -199,7 +200,7 @@ def _head(number: int, panel: Panel, sounds: bool, seconds: float) -> str:
 
 
 def _track(index: int, part: Part, sounds: bool) -> str:
-    name = escape(part.name)
+    name = escaped(part.name)
     buttons = "".join(
         f'<button class="{verb.lower()}" type="button" aria-pressed="false" aria-label="{verb} {name}" '
         f'title="{verb} {name}">{verb[0]}</button>'
@@ -212,7 +213,7 @@ def _track(index: int, part: Part, sounds: bool) -> str:
 def _roll(panel: Panel, systems: Sequence[System], bars: int) -> str:
     rows = "".join(f'<div class="system">{system.svg}<div class="cursor"></div></div>\n' for system in systems)
     return (
-        f'<div class="roll" role="slider" tabindex="0" aria-label="Place in {escape(panel.name)}" aria-valuemin="1" '
+        f'<div class="roll" role="slider" tabindex="0" aria-label="Place in {escaped(panel.name)}" aria-valuemin="1" '
         f'aria-valuemax="{bars}" aria-valuenow="1">{rows}</div>'
     )
 
@@ -220,7 +221,7 @@ def _roll(panel: Panel, systems: Sequence[System], bars: int) -> str:
 def _settings(panel: Panel) -> str:
     if not panel.settings:
         return ""
-    lines = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>\n" for name, value in panel.settings)
+    lines = "".join(f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}</dd></div>\n" for name, value in panel.settings)
     return f"<details><summary>Settings</summary><dl>{lines}</dl></details>"
 
 
@@ -245,5 +246,5 @@ def _data(drawn: Page, systems: Sequence[System], bar_seconds: Sequence[float], 
 
 def _footer(panels: Sequence[Panel]) -> str:
     meanings = {figure.label: figure.meaning for panel in panels for figure in panel.figures if figure.meaning}
-    lines = "".join(f"<p><b>{escape(label)}</b>: {escape(meaning)}.</p>" for label, meaning in meanings.items())
+    lines = "".join(f"<p><b>{escaped(label)}</b>: {escaped(meaning)}.</p>" for label, meaning in meanings.items())
     return f"{KEYS}{lines}"

@@ -7,7 +7,6 @@ what is drawn. A time lies at one share of a drawing's width (`System`), so that
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from melody.music.general_midi import drum_name
 from melody.music.score import meters
 from melody.render.page import ABOVE, BARS_A_SYSTEM, BETWEEN, PALETTE, SYSTEM_WIDTH, Page, Part
 from melody.render.pianoroll import BLACK_KEYS, beat_ticks, tempo_marks
+from melody.storage.display import escaped
 
 UNIT = 100  # of an inch
 LABELS = {False: 30, True: 100}  # room at the left, by whether drum names stand there
@@ -113,7 +113,7 @@ def _rect(name: str, x: float, y: float, width: float, height: float) -> str:
 
 
 def _text(name: str, x: float, y: float, text: str) -> str:
-    return f'<text class="{name}" x="{x:.5g}" y="{y:.5g}">{escape(text)}</text>'
+    return f'<text class="{name}" x="{x:.5g}" y="{y:.5g}">{escaped(text)}</text>'
 
 
 def _line(name: str, x: float, y: float, right: float, bottom: float) -> str:

@@ -125,6 +125,8 @@ def test_nothing_is_overwritten_without_force(theme: Path, capsys):
         (["compose", "--model", "chorle"], 1, "did you mean chorale"),
         (["compose", "--top-p", "0"], 2, "top_p must lie in"),
         (["compose", "--bars", "0"], 2, "bars must lie in"),
+        (["compose", "--takes", "0"], 2, "takes must lie in [1, 1000], got 0"),
+        (["compose", "--takes", "-1"], 2, "takes must lie in [1, 1000], got -1"),
         (["compose", "--meter", "three"], 2, "3/4"),
         (["compose", "--key", "H mollig"], 2, "H mollig"),
         (["compose", "--out", "take.wav"], 2, "--wav"),

@@ -24,7 +24,7 @@ from melody.errors import LimitExceeded, MelodyError
 from melody.formats.abc import first_tune
 from melody.formats.midi import dumps, parse
 from melody.formats.musicxml import parse_musicxml
-from melody.formats.reading import load
+from melody.formats.reading import read_file
 from melody.music.score import quantize
 from melody.tokens import EventTokenizer
 
@@ -156,7 +156,7 @@ def test_an_unreadable_file_is_refused_in_one_line(tmp_path: Path) -> None:
     if os.access(path, os.R_OK):
         pytest.skip("root may read everything")
     with pytest.raises(MelodyError, match="Permission denied"):
-        load(path)
+        read_file(path)
 
 
 def test_a_hostile_file_ends_the_process_in_order(tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ def test_variable_length_numbers(value: int) -> None:
 def test_nothing_is_overwritten_unasked(tmp_path: object) -> None:
     path = write_midi(piece(voice()), tmp_path / "a.mid")  # type: ignore[operator]
     before = path.read_bytes()
-    with pytest.raises(MelodyError, match="--force"):
+    with pytest.raises(MelodyError, match="exists; choose another name"):
         write_midi(piece(), path)
     assert path.read_bytes() == before
     assert write_midi(piece(), path, force=True).read_bytes() == dumps(piece())

@@ -10,7 +10,7 @@ from symusic.core import ScoreTick as Score
 
 from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.abc import first_bar_quarters, parse_abc, read_abc, read_tunes, split_tunes
-from melody.formats.reading import load, read
+from melody.formats.reading import read, read_file
 
 JIG = 'X:7\nT:The Test Jig\nM:6/8\nL:1/8\nQ:3/8=100\nK:D\nD|"D"FAd {g}f~ed|AFD D2D:|\n'
 MINOR = "X:2\nT:Größe\nM:3/4\nL:1/4\nK:Em\nE G [Be]|(3ABc d/e/ z|\n"
@@ -134,14 +134,14 @@ def test_content_decides_not_the_name(tmp_path: Path) -> None:
     (tmp_path / "a.abc").write_bytes(file(TRACK))
     assert len(read(tmp_path / "a.abc").tracks[0].notes) == 1
     (tmp_path / "b.txt").write_text(JIG)
-    assert load(tmp_path / "b.txt").title == "The Test Jig"
+    assert read_file(tmp_path / "b.txt").title == "The Test Jig"
     (tmp_path / "c.mid").write_bytes(b"junk" + file(TRACK))
-    assert load(tmp_path / "c.mid").repairs
+    assert read_file(tmp_path / "c.mid").repairs
 
 
 def test_of_several_tunes_the_first_is_read_and_the_others_are_mentioned(tmp_path: Path) -> None:
     (tmp_path / "book.abc").write_text(JIG + "\n" + MINOR)
-    reading = load(tmp_path / "book.abc")
+    reading = read_file(tmp_path / "book.abc")
     assert reading.title == "The Test Jig"
     assert reading.remarks == ("the file holds 2 tunes; read the first, 'The Test Jig'",)
 
@@ -175,7 +175,7 @@ def test_what_is_no_music_is_named(tmp_path: Path, data: bytes, guess: str) -> N
     path = tmp_path / "x.mid"
     path.write_bytes(data)
     with pytest.raises(UnreadableFile, match=guess) as caught:
-        load(path)
+        read_file(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert str(caught.value).isprintable()
 

@@ -19,7 +19,7 @@ from melody.cli import run
 from melody.cli.replay import embedded
 from melody.errors import UsageError
 from melody.formats.midi.writer import channels
-from melody.formats.reading import load
+from melody.formats.reading import read_file
 from melody.generation.primer.lines import place_lines
 from melody.generation.primer.mapping import parse_mapping
 from melody.generation.primer.matching import assign, name_likeness, voices_of
@@ -211,7 +211,7 @@ def here(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def looks(path: Path) -> list[tuple[str, int, bool, int]]:
     """Name, program, drums and channel of each track in a file."""
-    reading = load(path)
+    reading = read_file(path)
     tracks = zip(reading.score.tracks, reading.channels, strict=True)
     return [(track.name, track.program, track.is_drum, channel) for track, channel in tracks]
 

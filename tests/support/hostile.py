@@ -91,14 +91,14 @@ def _wrong(case: Case, read: Read) -> str:
 def melody_reads(case: Case) -> Read:
     """melody, as every command reads a file."""
     from melody.errors import MelodyError
-    from melody.formats.reading import load
+    from melody.formats.reading import read_file
     from melody.music.score import notes_of
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"case{case.suffix}")
         path.write_bytes(case.data)
         try:
-            reading = load(path)
+            reading = read_file(path)
         except MelodyError as error:
             return Read(refusal=str(error))
     score = reading.score

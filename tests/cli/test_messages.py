@@ -1,0 +1,113 @@
+"""What commands say of files from strangers: remarks on stderr and in JSON, nothing that acts, never a traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import melody
+from melody.cli import output, run
+from melody.cli.output import MOST_REMARKS
+from melody.formats.midi import Reading
+from tests.cli.test_cli import failure, theme
+
+__all__ = ["theme"]
+
+
+@pytest.fixture
+def odd(theme: Path) -> Path:
+    """A theme with bytes behind its end, which the reader mends and tells."""
+    path = Path("odd.mid")
+    path.write_bytes(theme.read_bytes() + b"\0\1\2junk")
+    return path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compose", "odd.mid", "--bars", "1", "--out", "out.mid"],
+        ["inspect", "odd.mid"],
+        ["check", "odd.mid"],
+        ["render", "odd.mid", "--out", "odd.png"],
+        ["originality", "odd.mid"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_every_command_that_reads_says_what_was_mended(odd: Path, arguments: list[str], capsys):
+    run(arguments)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("odd.mid: ")]
+    assert lines
+    run([*arguments, "--json", *(["--force"] if "--out" in arguments else [])])
+    repairs = json.loads(capsys.readouterr().out)["repairs"]
+    assert [f"odd.mid: {repair}" for repair in repairs] == lines
+
+
+def test_many_remarks_are_counted(capsys):
+    many = tuple(f"remark {number}" for number in range(25))
+    report = output.Report(True)
+    report.remarks("a.mid", Reading(melody.music.score.Score(480), many, ("and a word",)))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == MOST_REMARKS + 1
+    assert "16 more" in lines[-1]
+    assert report.data["repairs"] == [*many, "and a word"]
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "two\nlines", "clear\x1b[2J", "<b>&amp;"])
+def test_a_file_may_have_any_name(theme: Path, name: str, capsys):
+    theme.rename(f"{name}.mid")
+    commands = [
+        ["compose", f"{name}.mid", "--bars", "1", "--out", f"{name}.out.mid", "--html"],
+        ["inspect", f"{name}.mid"],
+        ["check", f"{name}.mid"],
+        ["render", f"{name}.mid", "--out", f"{name}.html"],
+        ["compose", "--replay", f"{name}.out.mid", "--out", "again.mid"],
+    ]
+    for command in commands:
+        assert run(command) == 0, command
+        printed = capsys.readouterr()
+        text = printed.out + printed.err
+        text.encode("utf-8")
+        assert all(c.isprintable() or c == "\n" for c in text)
+
+
+def test_a_mistake_of_ours_is_one_line(theme: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("\x1b[31mno\nnumber")
+
+    monkeypatch.setattr("melody.formats.reading.parse", broken)
+    message = failure(capsys, 1, "inspect", "theme.mid")
+    assert "ZeroDivisionError" in message
+    assert "please report it" in message
+    assert message.rstrip("\n").isprintable()
+
+
+def test_debug_shows_where(theme: Path):
+    def errors(**environment: str) -> str:
+        command = [sys.executable, "-m", "melody", "inspect", "nowhere.mid"]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, check=False)
+        assert done.returncode == 1
+        return done.stderr
+
+    assert "Traceback" not in errors()
+    assert "Traceback" in errors(MELODY_DEBUG="1")
+    assert errors(MELODY_DEBUG="1").splitlines()[-1] == errors().rstrip("\n")
+
+
+def test_a_terminal_that_is_not_utf8_gets_lines_too(theme: Path):
+    theme.rename("flöte.mid")
+    command = [sys.executable, "-m", "melody", "inspect", "flöte.mid"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert (done.returncode, b"fl?te.mid" in done.stdout) == (0, True)
+
+
+def test_a_score_beyond_the_vocabulary_is_still_inspected(theme: Path, capsys):
+    score = melody.read(theme)
+    for _ in range(40):
+        score.tracks.append(score.tracks[0].copy())
+    melody.write(score, "many.mid")
+    assert run(["inspect", "many.mid"]) == 0
+    assert "none: " in capsys.readouterr().out
