@@ -1,0 +1,38 @@
+"""Bars of events as ids, for tests of what is planned and remembered of them."""
+
+from collections.abc import Sequence
+
+from melody.tokens.vocabulary import METERS, event_vocabulary
+
+IDS = event_vocabulary().ids
+FOUR_FOUR, THREE_FOUR = METERS.index((4, 4)), METERS.index((3, 4))
+
+Note = tuple[int, int, int]  # place in the bar, pitch (128 and more: drums), velocity bin
+
+
+def piece_of(bars: Sequence[Sequence[Note]], meters: Sequence[int] = (), duration: int = 6) -> list[int]:
+    """The ids of one track with these notes in each bar; `meters` are those of the first bars."""
+    ids = [IDS["Begin"][0], IDS["Track"][0], IDS["Program"][0]]
+    velocity, meter = -1, -1
+    for number, bar in enumerate(bars):
+        ids.append(IDS["Bar"][0])
+        own = meters[number] if number < len(meters) else meter if meter >= 0 else FOUR_FOUR
+        ids += [IDS["TimeSignature"][own]] if own != meter else []
+        meter, place = own, -1
+        for onset, pitch, loud in bar:
+            ids += [IDS["Position"][onset]] if onset != place else []
+            ids += [IDS["Track"][0]] if velocity < 0 else []
+            ids += [IDS["Velocity"][loud]] if loud != velocity else []
+            ids.append(IDS["Drum"][pitch - 128] if pitch >= 128 else IDS["Pitch"][pitch])
+            ids.append(IDS["Duration"][duration - 1])
+            place, velocity = onset, loud
+    return [*ids, IDS["End"][0]]
+
+
+def line(*pitches: int, loud: int = 20) -> list[Note]:
+    """A bar of quarters."""
+    return [(24 * place, pitch, loud) for place, pitch in enumerate(pitches)]
+
+
+A, B = line(60, 62, 64, 65), line(67, 65, 64, 62)
+C, D = line(72, 71, 69, 67), line(55, 57, 59, 60)
