@@ -33,9 +33,11 @@ from numpy.typing import NDArray  # noqa: E402
 import melody  # noqa: E402
 from melody.engine import Carry, Engine, Logits  # noqa: E402
 from melody.generation import Composer, Sampling  # noqa: E402
-from melody.generation.decoders.decode_loop import read_prefix, stream  # noqa: E402
+from melody.generation.decoders.sampling import stream  # noqa: E402
+from melody.generation.prefix import read_prefix  # noqa: E402
 from melody.generation.primer.primer_view import empty_start  # noqa: E402
-from melody.generation.rules import rules as rule  # noqa: E402
+from melody.generation.rules.bars import exact_bars, no_long_silence  # noqa: E402
+from melody.generation.rules.stated import only_seen  # noqa: E402
 from melody.generation.rules.styles import style_rules  # noqa: E402
 from melody.tokens import Plan, Reader  # noqa: E402
 
@@ -91,12 +93,12 @@ def endless(composer: Composer, seed: int) -> Iterator[Any]:
     ids = [*empty_start(bundle), vocabulary.ids["Bar"][0]]
     prefix = read_prefix(composer.engine, Reader(vocabulary, Plan(bars=MANY_BARS)), ids)
     rules = [
-        rule.exact_bars(vocabulary, MANY_BARS),
-        rule.no_long_silence(vocabulary),
-        rule.only_seen(bundle.seen),
+        exact_bars(vocabulary, MANY_BARS),
+        no_long_silence(vocabulary),
+        only_seen(bundle.seen),
         *style_rules(bundle.style_rules, vocabulary, range(len(bundle.tracks))),
     ]
-    return stream(composer.engine, prefix, rules, Sampling(top_p=0.95), [np.random.default_rng(seed)])
+    return stream(composer.engine, [prefix], rules, Sampling(top_p=0.95), [np.random.default_rng(seed)])
 
 
 def pull(tokens: Iterator[Any], count: int) -> float:

@@ -18,9 +18,11 @@ import melody
 from melody.corpus import open_store
 from melody.evaluation.likelihood import token_nats
 from melody.generation import Composer, Take
+from melody.generation.decoders import DECODERS, Continuation
 from melody.generation.gap_score import nats_after
-from melody.generation.prepared import make_ready
+from melody.generation.prepared import Prepared, prepare
 from melody.generation.rules.density import HoldDensity
+from melody.generation.seeds import Seed
 from melody.generation.settings import settings_of
 from melody.music.chords import chord_tones_on_strong_beats, laid_out, parse_progression
 from melody.music.key import key_of_signature
@@ -60,8 +62,8 @@ def densities(composer: Composer, takes: int) -> list[dict[str, Any]]:
     """Onsets a quarter where the model is told a density and no rule holds it to that."""
     rows = []
     for density in (None, "low", "medium", "high"):
-        task = make_ready(composer.bundle, composer.engine, None, settings_of({"meter": (4, 4), "density": density}))
-        free = replace(task, rules=[rule for rule in task.rules if not isinstance(rule, HoldDensity)])
+        prepared = prepare(composer.bundle, composer.engine, None, settings_of({"meter": (4, 4), "density": density}))
+        free = replace(prepared, rules=[rule for rule in prepared.rules if not isinstance(rule, HoldDensity)])
         found = composer._compose(free, 2, range(1, takes + 1))
         rows.append({"density": density or "not told", "onsets a quarter": float(np.mean([*map(_onsets, found)]))})
     return rows
@@ -128,19 +130,26 @@ def filled(composer: Composer, pieces: Sequence[Score]) -> list[dict[str, Any]]:
     for number, score in enumerate(pieces):
         if len(bars(score)) - 1 < 9:
             continue
-        task = make_ready(composer.bundle, composer.engine, score, settings_of({"fill": (4, 7), "best_of": 4}))
-        drawn = [one.ids for one in composer._draw(task, number, [(1, candidate) for candidate in range(1, 5)])]
-        after = nats_after(task, drawn, composer.engine, composer.bundle)
+        prepared = prepare(composer.bundle, composer.engine, score, settings_of({"fill": (4, 7), "best_of": 4}))
+        drawn = [one.ids for one in drawn_for(composer, prepared, number, 4)]
+        after = nats_after(prepared, drawn, composer.engine, composer.bundle)
         sums["told"].append(after[0])
         sums["told, best of 4"].append(min(after))
-        blind = make_ready(composer.bundle, composer.engine, score, settings_of({"fill": (4, 7)}), told=False)
-        drawn = [one.ids for one in composer._draw(blind, number, [(1, 1)])]
+        blind = prepare(composer.bundle, composer.engine, score, settings_of({"fill": (4, 7)}), told=False)
+        drawn = [one.ids for one in drawn_for(composer, blind, number, 1)]
         sums["not told"] += nats_after(blind, drawn, composer.engine, composer.bundle)
-        assert task.view is not None
-        line = [place for place, token in enumerate(task.view.ids) if token == task.ids[-1]]
-        sums["Bach"] += nats_after(task, [task.view.ids[len(task.ids) : line[7]]], composer.engine, composer.bundle)
-        sums["left empty"] += nats_after(task, [[]], composer.engine, composer.bundle)
+        assert prepared.primer is not None
+        ids = prepared.primer.view.ids
+        line = [place for place, token in enumerate(ids) if token == prepared.ids[-1]]
+        sums["Bach"] += nats_after(prepared, [ids[len(prepared.ids) : line[7]]], composer.engine, composer.bundle)
+        sums["left empty"] += nats_after(prepared, [[]], composer.engine, composer.bundle)
     return [{"gap filled by": name, "nats of the two bars after it": float(np.mean(n))} for name, n in sums.items()]
+
+
+def drawn_for(composer: Composer, prepared: Prepared, seed: int, count: int) -> list[Continuation]:
+    """Candidates for take 1."""
+    seeds = [Seed(seed, 1, candidate) for candidate in range(1, count + 1)]
+    return DECODERS["sampling"].decode(prepared, composer.engine, seeds)
 
 
 def held_out(composer: Composer, count: int) -> list[Score]:

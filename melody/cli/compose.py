@@ -290,7 +290,7 @@ def compose(
     import melody
     from melody.cli.follow import followed
     from melody.generation.composer import check_takes
-    from melody.generation.primer.mapping import parse_mapping
+    from melody.generation.primer.assignment import parse_mapping
     from melody.generation.ranges import parse_ranges
 
     report = Report(as_json)

@@ -104,10 +104,10 @@ def nats_read_by(
 
 def nats_per_bar(score: Score, bundle: Bundle, engine: Engine) -> list[dict[str, Any]]:
     """How surprising each bar of a score is, as the model sees it: rows of bar (from 1), notes and nats per note."""
-    from melody.generation.primer.primer_view import view_of
+    from melody.generation.primer.primer_view import view_primer
 
     vocabulary = bundle.tokenizer.vocabulary
-    ids = np.array([*view_of(score, bundle).ids, vocabulary.ids["End"][0]])
+    ids = np.array([*view_primer(score, bundle).ids, vocabulary.ids["End"][0]])
     nats = token_nats([ids], bundle, engine)[0][0]
     kinds = [vocabulary.kind_of[token] for token in ids[1:].tolist()]
     bar = np.cumsum([kind == "Bar" for kind in kinds])

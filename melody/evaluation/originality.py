@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from melody.bundle import Bundle
-from melody.generation.primer.lines import place_lines
+from melody.generation.primer.assignment import place_lines
 from melody.music.originality import MIN_BARS, Copy, Count, copies, counts, pooled
 from melody.music.score import Score
 

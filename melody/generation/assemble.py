@@ -7,8 +7,9 @@ import numpy as np
 from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 
 from melody.bundle import Bundle
-from melody.generation.prepared import Task, key_token
-from melody.generation.primer.primer_view import SCALE, new_notes, own_line
+from melody.generation.prepared import Prepared
+from melody.generation.primer.primer_view import SCALE, new_notes
+from melody.generation.told import key_token
 from melody.music.key import parse_key
 from melody.music.score import (
     GRID,
@@ -34,31 +35,31 @@ class NewNote(NamedTuple):
     bar: int  # from 1
 
 
-def placed_notes(task: Task, ids: Sequence[int], bundle: Bundle) -> list[NewNote]:
+def placed_notes(prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> list[NewNote]:
     """The new notes in the musician's tracks, at 480 ticks a quarter."""
-    first = first_new_grid_tick(task)
-    offset = junction(task) - first * SCALE
+    first = first_new_grid_tick(prepared)
+    offset = junction(prepared) - first * SCALE
     lines = _bar_lines(ids, bundle) * SCALE + offset
     by_track: dict[int, list[Notes]] = {}
     for place, notes in new_notes(ids, bundle, first).items():
-        if place not in task.frame.tracks:
+        if place not in prepared.region.tracks:
             continue  # fixed notes stand there already
-        velocity = loudness(task, place, notes.velocity)
+        velocity = loudness(prepared, place, notes.velocity)
         columns = (notes.onset * SCALE + offset, notes.duration * SCALE, notes.pitch, velocity)
-        by_track.setdefault(task.frame.tracks[place], []).append(Notes(*columns))
+        by_track.setdefault(prepared.region.tracks[place], []).append(Notes(*columns))
     result = []
     for track, voices in by_track.items():  # voices that meet on one note are one note
         merged = without_overlaps(Notes(*map(np.concatenate, zip(*voices, strict=True))))
         bar = np.searchsorted(lines, merged.onset, side="right")
         result += [
-            NewNote(own_track(task, track, int(row[2])), *map(int, row)) for row in zip(*merged, bar, strict=True)
+            NewNote(own_track(prepared, track, int(row[2])), *map(int, row)) for row in zip(*merged, bar, strict=True)
         ]
     return result
 
 
-def own_track(task: Task, track: int, pitch: int) -> int:
+def own_track(prepared: Prepared, track: int, pitch: int) -> int:
     """The musician's track of a new note: that of its drum, where a kit lies on several."""
-    kit = task.view.kit if task.view else None
+    kit = prepared.primer.view.kit if prepared.primer else None
     return kit.track_of(pitch) if kit and track == kit.main else track
 
 
@@ -69,36 +70,36 @@ def _bar_lines(ids: Sequence[int], bundle: Bundle) -> Ints:
     return lines
 
 
-def loudness(task: Task, place: int, velocity: Ints | int) -> Ints:
+def loudness(prepared: Prepared, place: int, velocity: Ints | int) -> Ints:
     """Velocities as the model writes them for one of its tracks, as loud as the musician plays there."""
-    louder = task.view.loudness.get(place, _mean_loudness(task)) if task.view else 0
+    louder = prepared.primer.view.loudness.get(place, _mean_loudness(prepared)) if prepared.primer else 0
     result: Ints = np.clip(velocity + louder, 1, 127)
     return result
 
 
-def _mean_loudness(task: Task) -> int:
+def _mean_loudness(prepared: Prepared) -> int:
     """For tracks that the musician does not have yet: as much louder as the others are."""
-    known = list(task.view.loudness.values()) if task.view else []
+    known = list(prepared.primer.view.loudness.values()) if prepared.primer else []
     return round(sum(known) / len(known)) if known else 0
 
 
-def put_together(task: Task, ids: Sequence[int], notes: Sequence[NewNote], bundle: Bundle, label: str) -> Score:
+def put_together(prepared: Prepared, ids: Sequence[int], notes: Sequence[NewNote], bundle: Bundle, label: str) -> Score:
     """The whole score with the new part, which begins with a marker that says `label`."""
-    score = task.primer.copy() if task.primer is not None else _blank(bundle)
-    for name in task.frame.added:
+    score = prepared.primer.score.copy() if prepared.primer is not None else _blank(bundle)
+    for name in prepared.region.added:
         info = next(info for info in bundle.tracks if info.name == name)
         score.tracks.append(Track(name, 0 if info.drums else info.program, info.drums))
-    start = junction(task)
-    if task.frame.replaces:
-        _clear(score, task)
-    _add_notes(score, notes, _single_lines(task))
-    if not task.frame.given:  # between notes that stay, the maps stay
-        _add_maps(score, task, ids, start, bundle)
+    start = junction(prepared)
+    if prepared.region.replaces:
+        _clear(score, prepared)
+    _add_notes(score, notes, _single_lines(prepared))
+    if not prepared.region.given:  # between notes that stay, the maps stay
+        _add_maps(score, prepared, ids, start, bundle)
     score.markers.append(TextMeta(start, label))
     return score
 
 
-def only_new_notes(score: Score, task: Task, notes: Sequence[NewNote]) -> Score:
+def only_new_notes(score: Score, prepared: Prepared, notes: Sequence[NewNote]) -> Score:
     """A copy in which the tracks hold the new notes alone."""
     result = score.copy()
     for track in result.tracks:
@@ -107,23 +108,21 @@ def only_new_notes(score: Score, task: Task, notes: Sequence[NewNote]) -> Score:
     return result
 
 
-def _single_lines(task: Task) -> set[int]:
+def _single_lines(prepared: Prepared) -> set[int]:
     """The musician's tracks that get one note at a time."""
-    tracks = list(task.frame.tracks.values())
-    single = {place for place, room in task.rooms.items() if room.polyphony == 1}
-    return {track for place, track in task.frame.tracks.items() if place in single and tracks.count(track) == 1}
+    tracks = list(prepared.region.tracks.values())
+    single = {place for place, room in prepared.rooms.items() if room.polyphony == 1}
+    return {track for place, track in prepared.region.tracks.items() if place in single and tracks.count(track) == 1}
 
 
-def junction(task: Task) -> int:
+def junction(prepared: Prepared) -> int:
     """The bar line at which new music begins, in the primer's own ticks (which the grid only approximates)."""
-    if task.primer is None or task.view is None:
-        return 0
-    return own_line(task.primer, task.view, task.frame.first)
+    return 0 if prepared.primer is None else prepared.primer.bar_line(prepared.region.first)
 
 
-def first_new_grid_tick(task: Task) -> int:
+def first_new_grid_tick(prepared: Prepared) -> int:
     """The same line on the grid."""
-    return task.prefix.reader.bar_start if task.view else 0
+    return prepared.prefix.reader.bar_start if prepared.primer else 0
 
 
 def _blank(bundle: Bundle) -> Score:
@@ -157,27 +156,27 @@ def _beside(old: Notes, new: Notes, single: bool) -> Notes:
     return Notes(*np.array(rows, np.int64).reshape(-1, 4).T)
 
 
-def _clear(score: Score, task: Task) -> None:
+def _clear(score: Score, prepared: Prepared) -> None:
     """Take away what the musician had in the bars that are filled, by where the model saw it begin."""
-    lines = task.frame.lines
-    start, stop = lines[task.frame.first], lines[task.frame.stop]
-    tracks = set(task.frame.tracks.values())
-    kit = task.view.kit if task.view else None
+    lines = prepared.region.lines
+    start, stop = lines[prepared.region.first], lines[prepared.region.stop]
+    tracks = set(prepared.region.tracks.values())
+    kit = prepared.primer.view.kit if prepared.primer else None
     for index in tracks.union(kit.tracks if kit and kit.main in tracks else ()):
         notes = notes_of(score.tracks[index])
         onset = rescale(notes.onset, TICKS_PER_QUARTER, GRID)  # as the view has it
         set_notes(score.tracks[index], notes.take((onset < start) | (onset >= stop)))
 
 
-def _add_maps(score: Score, task: Task, ids: Sequence[int], start: int, bundle: Bundle) -> None:
+def _add_maps(score: Score, prepared: Prepared, ids: Sequence[int], start: int, bundle: Bundle) -> None:
     """Meters, tempo and key of the new part: what the model wrote, and what was asked for."""
-    settings, model = task.settings, bundle.tokenizer.decode(np.array(ids, np.int32))
-    first = first_new_grid_tick(task)
+    settings, model = prepared.settings, bundle.tokenizer.decode(np.array(ids, np.int32))
+    first = first_new_grid_tick(prepared)
     for meter in model.time_signatures:
         if meter.time >= first:
             tick = (meter.time - first) * SCALE + start
             score.time_signatures.append(TimeSignature(tick, meter.numerator, meter.denominator))
-    if task.primer is None:
+    if prepared.primer is None:
         score.tempos = [Tempo(0, qpm=settings.tempo_qpm or bundle.tempo_qpm)]
         score.key_signatures = [KeySignature(k.time * SCALE, k.key, k.tonality) for k in model.key_signatures]
         return

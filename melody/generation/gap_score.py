@@ -7,32 +7,32 @@ from numpy.typing import NDArray
 
 from melody.bundle import Bundle
 from melody.engine import Engine, reorder
-from melody.generation.decoders.decode_loop import read_prefix
-from melody.generation.decoders.samplers import log_probability
-from melody.generation.prepared import Task
+from melody.generation.prefix import read_prefix
+from melody.generation.prepared import Prepared
 from melody.generation.primer.primer_view import new_notes
+from melody.generation.sampling import log_probability
 from melody.music.score import Notes, notes_of, set_notes
 from melody.tokens import Plan, Reader
 
 FOLLOWING = 2  # bars: of what comes later the model remembers the gap less than those
 
 
-def nats_after(task: Task, drawn: Sequence[Sequence[int]], engine: Engine, bundle: Bundle) -> list[float]:
+def nats_after(prepared: Prepared, drawn: Sequence[Sequence[int]], engine: Engine, bundle: Bundle) -> list[float]:
     """For each way to fill the gap (new ids) the nats of the bars after it; 0 where none follows.
 
     The model is told the length and the key, and nothing of the notes to come.
     """
-    assert task.view is not None
-    if task.frame.stop >= task.view.bars:
+    assert prepared.primer is not None
+    if prepared.region.stop >= prepared.primer.view.bars:
         return [0.0] * len(drawn)
-    pieces = [_filled(task, ids, bundle) for ids in drawn]
-    told = task.prefix.reader.plan
-    start = len(task.ids)
-    prefix = read_prefix(engine, Reader(bundle.tokenizer.vocabulary, Plan(told.bars, told.key)), task.ids)
+    pieces = [_filled(prepared, ids, bundle) for ids in drawn]
+    told = prepared.prefix.reader.plan
+    start = len(prepared.ids)
+    prefix = read_prefix(engine, Reader(bundle.tokenizer.vocabulary, Plan(told.bars, told.key)), prepared.ids)
     readers = [prefix.reader.copy() for _ in pieces]
     carry = reorder(prefix.carry, np.zeros(len(pieces), np.int64))
     logits = np.repeat(prefix.logits[None], len(pieces), axis=0)
-    spans = [_span_after(ids, task.frame.stop, bundle) for ids in pieces]
+    spans = [_span_after(ids, prepared.region.stop, bundle) for ids in pieces]
     result = [0.0] * len(pieces)
     for time in range(start, max(stop for _, stop in spans)):
         tokens = [int(ids[min(time, len(ids) - 1)]) for ids in pieces]
@@ -46,14 +46,14 @@ def nats_after(task: Task, drawn: Sequence[Sequence[int]], engine: Engine, bundl
     return result
 
 
-def _filled(task: Task, ids: Sequence[int], bundle: Bundle) -> NDArray[np.int32]:
+def _filled(prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> NDArray[np.int32]:
     """The ids of the whole piece with the gap filled by new ids."""
-    assert task.view is not None
-    lines, frame = task.frame.lines, task.frame
-    start, stop = lines[frame.first], lines[frame.stop]
-    new = new_notes([*task.ids, *ids], bundle, int(start))
-    piece = task.view.score.copy()
-    for place in frame.tracks:
+    assert prepared.primer is not None
+    lines, region = prepared.region.lines, prepared.region
+    start, stop = lines[region.first], lines[region.stop]
+    new = new_notes([*prepared.ids, *ids], bundle, int(start))
+    piece = prepared.primer.view.score.copy()
+    for place in region.tracks:
         old = notes_of(piece.tracks[place])
         parts = (old.take((old.onset < start) | (old.onset >= stop)), new[place])
         set_notes(piece.tracks[place], Notes(*map(np.concatenate, zip(*parts, strict=True))))

@@ -2,7 +2,7 @@
 
 One melodic line suits a model of tunes, four single lines one of chorales, a melody with chords one of songs, drums
 alone one of drums; with pitched tracks drums count for nothing. Only what a bundle says of its tracks (drums, range,
-polyphony, program, number) counts, in semitones as `melody.generation.primer.matching` has them; no engine is opened.
+polyphony, program, number) counts, in semitones as `melody.generation.primer.assignment` has them; no engine is opened.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,17 @@ from symusic import Track
 from melody.bundle import Bundle, TrackInfo
 from melody.bundle import bundle as bundles
 from melody.errors import MelodyError, UsageError
+from melody.generation.primer.assignment import (
+    CHORDS_FROM,
+    Asked,
+    Line,
+    misfit,
+    place_lines,
+    places_asked,
+    shape_of,
+    voices_of,
+)
 from melody.generation.primer.kit import as_one_track, kit_of
-from melody.generation.primer.lines import CHORDS_FROM, Line, place_lines
-from melody.generation.primer.mapping import Asked, places_asked
-from melody.generation.primer.matching import misfit, shape_of, voices_of
 from melody.generation.primer.primer_view import sounding
 from melody.generation.ranges import find_track, listed
 from melody.music.general_midi import family

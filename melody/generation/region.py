@@ -16,11 +16,11 @@ import numpy as np
 
 from melody.bundle import Bundle
 from melody.errors import UsageError
-from melody.generation.primer.primer_view import View
+from melody.generation.primer.primer_view import Primer, PrimerView
 from melody.generation.ranges import find_track, listed, named
 from melody.generation.rules.fixed_notes import FixedNotes
 from melody.generation.settings import Settings
-from melody.music.score import GRID, Ints, Notes, Score, bar_length
+from melody.music.score import GRID, Ints, Notes, bar_length
 
 Meter = tuple[int, int]
 DEFAULT_BARS = 8
@@ -28,7 +28,7 @@ DEFAULT_METER = (4, 4)
 
 
 @dataclass(frozen=True)
-class Frame:
+class Region:
     """Where new music goes."""
 
     first: int  # bar
@@ -43,27 +43,25 @@ class Frame:
     replaces: bool = False  # what the musician had in these bars of these tracks
 
 
-def frame_of(
-    settings: Settings, primer: Score | None, view: View | None, bundle: Bundle, bars_known: bool = False
-) -> Frame:
+def region_of(settings: Settings, primer: Primer | None, bundle: Bundle, bars_known: bool = False) -> Region:
     """Where new music goes; `bars_known` fixes the meter of its bars. Raises `UsageError` for what cannot be done."""
-    if primer is None or view is None:
+    if primer is None:
         for option in ("fill", "with_tracks", "keep", "mapping"):
             if getattr(settings, option):
                 name = {"with_tracks": "with", "mapping": "map"}.get(option, option)
                 raise UsageError(f"{name}: of what? give a file too, as melody compose theme.mid --{name} ...")
         return _continued(settings, None, bundle, bars_known)
     if settings.fill:
-        return _filled(settings, primer, view)
+        return _filled(settings, primer)
     if settings.with_tracks:
-        return _accompanied(settings, primer, view, bundle)
-    return _continued(settings, view, bundle, bars_known)
+        return _accompanied(settings, primer, bundle)
+    return _continued(settings, primer.view, bundle, bars_known)
 
 
 # ---- on, or from nothing --------------------------------------------------------------------------------------------
 
 
-def _continued(settings: Settings, view: View | None, bundle: Bundle, bars_known: bool) -> Frame:
+def _continued(settings: Settings, view: PrimerView | None, bundle: Bundle, bars_known: bool) -> Region:
     first = view.bars if view else 0
     stop = first + (settings.bars or DEFAULT_BARS)
     meter = settings.meter
@@ -78,10 +76,10 @@ def _continued(settings: Settings, view: View | None, bundle: Bundle, bars_known
         meters = [*before, *[meter] * (stop - first)]
     tracks = view.tracks if view else {place: place for place in range(len(bundle.tracks))}
     fixed = _rhythm(view, lines, first, stop) if view and settings.keep == "rhythm" else None
-    return Frame(first, stop, settings.ending and not settings.keep, tracks, lines, meters, fixed)
+    return Region(first, stop, settings.ending and not settings.keep, tracks, lines, meters, fixed)
 
 
-def _rhythm(view: View, lines: Ints, first: int, stop: int) -> FixedNotes:
+def _rhythm(view: PrimerView, lines: Ints, first: int, stop: int) -> FixedNotes:
     """The rhythm of the primer's bars over again, for bars as long as the new ones."""
     length = lines[first + 1] - lines[first]
     sources = np.flatnonzero(np.diff(view.lines) == length).tolist()
@@ -104,13 +102,13 @@ def _bar_of(notes: Notes, lines: Ints, bar: int, start: int) -> Notes:
 # ---- around what is there -------------------------------------------------------------------------------------------
 
 
-def _filled(settings: Settings, primer: Score, view: View) -> Frame:
+def _filled(settings: Settings, primer: Primer) -> Region:
     """Some bars anew, between what stands before and after them."""
     assert settings.fill
     first, stop = settings.fill[0] - 1, settings.fill[1]
+    names, view = primer.names, primer.view
     if stop > view.bars:
         raise UsageError(f"fill {first + 1}-{stop}: the file ends with bar {view.bars}")
-    names = [track.name for track in primer.tracks]
     wanted = _kit_as_one({find_track(names, name, "track") for name in settings.tracks}, view, names, "track")
     wanted = wanted or set(view.tracks.values())
     for track in wanted - set(view.tracks.values()):
@@ -121,14 +119,14 @@ def _filled(settings: Settings, primer: Score, view: View) -> Frame:
     fixed = {place: _between(view.notes[place], start, end) for place in others}
     given = {place: (view.notes[place], 0 if place in others else end) for place in view.notes}
     closes = settings.ending and stop == view.bars
-    return Frame(
+    return Region(
         first, stop, closes, free, view.lines, view.meters, FixedNotes(fixed) if fixed else None, (), given, True
     )
 
 
-def _accompanied(settings: Settings, primer: Score, view: View, bundle: Bundle) -> Frame:
+def _accompanied(settings: Settings, primer: Primer, bundle: Bundle) -> Region:
     """The other tracks around those that go on."""
-    names = [track.name for track in primer.tracks]
+    names, view = primer.names, primer.view
     wanted = _kit_as_one({find_track(names, name, "with") for name in settings.with_tracks}, view, names, "with")
     for track in wanted - set(view.tracks.values()):
         raise UsageError(f"with {named(names, track)}: the model has no place for it, or it is empty")
@@ -143,7 +141,9 @@ def _accompanied(settings: Settings, primer: Score, view: View, bundle: Bundle) 
         raise UsageError(f"with {listed}: {last - first} bars are to be composed around, not {settings.bars}")
     added: list[str] = []
     if not others:  # a melody alone gets all the tracks that the model writes beside it
-        empty = {track.name.casefold(): number for number, track in enumerate(primer.tracks) if not len(track.notes)}
+        empty = {
+            track.name.casefold(): number for number, track in enumerate(primer.score.tracks) if not len(track.notes)
+        }
         for place in [place for place in range(len(bundle.tracks)) if place not in guides]:
             name = bundle.tracks[place].name
             others[place] = empty.get(name.casefold(), len(names) + len(added))
@@ -156,10 +156,10 @@ def _accompanied(settings: Settings, primer: Score, view: View, bundle: Bundle) 
     fixed = FixedNotes({place: _between(view.notes[place], start, end) for place in guides})
     given = {place: (view.notes[place], 0) for place in guides}
     closes = settings.ending and stop == last
-    return Frame(first, stop, closes, others, view.lines, view.meters, fixed, tuple(added), given)
+    return Region(first, stop, closes, others, view.lines, view.meters, fixed, tuple(added), given)
 
 
-def _kit_as_one(wanted: set[int], view: View, names: Sequence[str], option: str) -> set[int]:
+def _kit_as_one(wanted: set[int], view: PrimerView, names: Sequence[str], option: str) -> set[int]:
     """The tracks with the main one of a kit for all of it. Raises `UsageError` where a part of the kit is wanted."""
     if view.kit is None or not wanted.intersection(view.kit.tracks):
         return wanted
@@ -169,7 +169,7 @@ def _kit_as_one(wanted: set[int], view: View, names: Sequence[str], option: str)
     return wanted.difference(view.kit.tracks) | {view.kit.main}
 
 
-def _bars_until(view: View, places: Collection[int]) -> int:
+def _bars_until(view: PrimerView, places: Collection[int]) -> int:
     """In how many bars some of these tracks sound, from the first to the last."""
     ends = [int((view.notes[place].onset + view.notes[place].duration).max()) for place in places]
     return int(np.searchsorted(view.lines, max(ends, default=0)))

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from melody.errors import UsageError
-from melody.generation.decoders.samplers import Sampling
 from melody.generation.ranges import check_ranges
 from melody.generation.ranking import BY
+from melody.generation.sampling import Sampling
 from melody.music.chords import parse_progression
 from melody.tokens.channels import DENSITIES
 from melody.tokens.vocabulary import METERS
@@ -65,7 +65,7 @@ class Settings:
             raise UsageError(f"no repeat: of 2 to 64 notes one after the other, got {self.no_repeat}")
         check_ranges(self.ranges)
         self._check_search()
-        self._check_frame()
+        self._check_region()
 
     def _check_search(self) -> None:
         if self.beam_width < 0:
@@ -86,7 +86,7 @@ class Settings:
         if several and self.sampling.temperature == 0:
             raise UsageError("best of N compares different takes, at temperature 0 (greedy) all are alike; raise it")
 
-    def _check_frame(self) -> None:
+    def _check_region(self) -> None:
         if self.density is not None and self.density not in DENSITIES:
             raise UsageError(f"density {self.density!r}: choose {', '.join(DENSITIES[:-1])} or {DENSITIES[-1]}")
         if self.keep not in (None, "rhythm", "pitches"):
@@ -109,6 +109,13 @@ class Settings:
             raise UsageError("keep rhythm: it is the primer's; leave out the density")
         if self.chords is not None:
             parse_progression(self.chords)
+
+    @property
+    def decoder(self) -> str:
+        """Return the name of its decoder, see `melody.generation.decoders`."""
+        if self.beam_width:
+            return "stochastic_beam" if self.stochastic else "beam"
+        return "sampling"
 
     @property
     def candidates(self) -> int:

@@ -10,34 +10,34 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from melody.generation.assemble import NewNote, first_new_grid_tick, junction, loudness, own_track
-from melody.generation.prepared import Task
+from melody.generation.prepared import Prepared
 from melody.generation.primer.primer_view import SCALE
 from melody.tokens import Reader
 from melody.tokens.vocabulary import VELOCITIES
 
 
-def as_they_come(task: Task, tokens: Iterable[int]) -> Iterator[NewNote]:
+def as_they_come(prepared: Prepared, tokens: Iterable[int]) -> Iterator[NewNote]:
     """The notes of the new part, in the musician's tracks, while its tokens are drawn."""
-    reader, offset = task.prefix.reader.copy(), junction(task) - first_new_grid_tick(task) * SCALE
-    voices = Counter(task.frame.tracks.values())
+    reader, offset = prepared.prefix.reader.copy(), junction(prepared) - first_new_grid_tick(prepared) * SCALE
+    voices = Counter(prepared.region.tracks.values())
     waiting: list[NewNote] = []
     for token in tokens:
         reader.read(token)
-        if reader.kind == "Duration" and reader.track in task.frame.tracks:  # fixed notes stand there already
-            waiting = _together(waiting, _latest(task, reader, offset))
+        if reader.kind == "Duration" and reader.track in prepared.region.tracks:  # fixed notes stand there already
+            waiting = _together(waiting, _latest(prepared, reader, offset))
         now = reader.tick * SCALE + offset
         while waiting and (voices[waiting[0].track] < 2 or waiting[0].onset + waiting[0].duration <= now):
             yield waiting.pop(0)
     yield from waiting
 
 
-def _latest(task: Task, reader: Reader, offset: int) -> NewNote:
+def _latest(prepared: Prepared, reader: Reader, offset: int) -> NewNote:
     """The note that has just been read."""
     track, note = reader.track, reader.history[reader.track]
     assert note is not None
-    velocity = int(loudness(task, track, VELOCITIES[reader.velocity[track]]))
+    velocity = int(loudness(prepared, track, VELOCITIES[reader.velocity[track]]))
     onset = note.onset * SCALE + offset
-    own = own_track(task, task.frame.tracks[track], note.pitch)
+    own = own_track(prepared, prepared.region.tracks[track], note.pitch)
     return NewNote(own, onset, note.duration * SCALE, note.pitch, velocity, reader.bar + 1)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from melody.render.player import Figure, Panel, notebook
 
 if TYPE_CHECKING:
-    from melody.generation.composer import Take
+    from melody.generation.take import Take
 
 NATS = "how surprising a new note is to the model, on average: the less, the more expected"
 IN_TRAINING = "how much of the new music, by figures of eight notes, stands in what the model learned from"

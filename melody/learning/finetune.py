@@ -21,8 +21,8 @@ from melody.corpus import TokenStore, prepare
 from melody.corpus.duplicates import clusters, draw_split, interval_grams
 from melody.corpus.store import StoredPiece, write_store
 from melody.errors import MelodyError
+from melody.generation.primer.assignment import place_lines
 from melody.generation.primer.kit import as_one_track, kit_for
-from melody.generation.primer.lines import place_lines
 from melody.generation.primer.primer_view import Seen, sounding
 from melody.learning.export import export_run
 from melody.learning.train import RUNS, WEIGHTS, train_run

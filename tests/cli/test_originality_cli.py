@@ -20,11 +20,13 @@ from melody.cli import run
 from melody.errors import UnreadableFile
 from melody.evaluation.originality import held_out_shares, originality_of, percentile
 from melody.generation import Composer
+from melody.generation.decoders import Continuation
 from melody.generation.decoders.beam import beam_search
-from melody.generation.decoders.decode_loop import REACH, TRIES, Continuation, Prefix, read_prefix, sample, stream
-from melody.generation.decoders.samplers import Sampling
+from melody.generation.decoders.sampling import REACH, TRIES, sample, stream
+from melody.generation.prefix import Prefix, read_prefix
+from melody.generation.rules.bars import exact_bars
 from melody.generation.rules.copying import CopyReader, NoLongCopy
-from melody.generation.rules.rules import exact_bars
+from melody.generation.sampling import Sampling
 from melody.music.originality import Count, Index, build, copies, piece_share
 from melody.music.score import GRID, Notes, Score, bars, set_notes
 from melody.tokens import EventTokenizer, Plan, Reader
@@ -179,14 +181,13 @@ PIECE = score_of(tune(1, 40))
 INDEX = build([("the piece", PIECE)])
 
 
-def ready(index: Index, max_bars: float, total: int = 5) -> tuple[TableEngine, Prefix, list, NoLongCopy]:
+def ready(index: Index, max_bars: float, total: int = 5) -> tuple[TableEngine, Prefix, list]:
     engine = plagiarist(PIECE, loyalty=14.0)
     tokenizer = EventTokenizer()
     ids = [*tokenizer.header([Track("", 0, False)]), VOCABULARY.ids["Bar"][0]]
     prefix = read_prefix(engine, Reader(VOCABULARY, Plan(bars=total)), ids)
     prefix = replace(prefix, reader=CopyReader(prefix.reader, index, max_bars))
-    veto = NoLongCopy(VOCABULARY)
-    return engine, prefix, [exact_bars(VOCABULARY, total), veto], veto
+    return engine, prefix, [exact_bars(VOCABULARY, total), NoLongCopy(VOCABULARY)]
 
 
 def composed(drawn: Continuation) -> Score:
@@ -200,9 +201,9 @@ def generators(*seeds: int) -> list[np.random.Generator]:
 
 @pytest.mark.parametrize("max_bars", [1.5, 2.0, 3.0])
 def test_a_model_that_knows_a_piece_by_heart_copies_no_more_than_it_may(max_bars: float):
-    engine, prefix, rules, veto = ready(INDEX, max_bars)
-    free = sample(engine, prefix, rules[:1], Sampling(), generators(0, 1))
-    held = sample(engine, prefix, rules, Sampling(), generators(0, 1), veto)
+    engine, prefix, rules = ready(INDEX, max_bars)
+    free = sample(engine, [prefix] * 2, rules[:1], Sampling(), generators(0, 1))
+    held = sample(engine, [prefix] * 2, rules, Sampling(), generators(0, 1))
     for copied, own in zip(map(composed, free), map(composed, held), strict=True):
         assert copies(copied, INDEX, max_bars + 0.01)
         assert not copies(own, INDEX, max_bars + 1e-9)
@@ -211,38 +212,38 @@ def test_a_model_that_knows_a_piece_by_heart_copies_no_more_than_it_may(max_bars
 
 @pytest.mark.parametrize("sampling", [Sampling(temperature=0), Sampling(top_k=1), Sampling(top_p=0.9)])
 def test_it_ends_and_holds_where_drawing_again_changes_nothing(sampling: Sampling):
-    engine, prefix, rules, veto = ready(INDEX, 2)
-    take = composed(sample(engine, prefix, rules, sampling, generators(1), veto)[0])
+    engine, prefix, rules = ready(INDEX, 2)
+    take = composed(sample(engine, [prefix], rules, sampling, generators(1))[0])
     assert not copies(take, INDEX, 2 + 1e-9)
     assert len(bars(take)) - 1 == 5
 
 
 def test_beam_search_obeys():
-    engine, prefix, rules, _ = ready(INDEX, 2, total=3)
+    engine, prefix, rules = ready(INDEX, 2, total=3)
     take = composed(beam_search(engine, prefix, rules, 2)[0])
     assert not copies(take, INDEX, 2 + 1e-9)
     assert copies(composed(beam_search(engine, prefix, rules[:1], 2)[0]), INDEX, 2 + 1e-9)
 
 
 def test_a_take_depends_on_its_own_numbers_alone():
-    engine, prefix, rules, veto = ready(INDEX, 1.5)
-    together = sample(engine, prefix, rules, Sampling(), generators(0, 1, 2), veto)
+    engine, prefix, rules = ready(INDEX, 1.5)
+    together = sample(engine, [prefix] * 3, rules, Sampling(), generators(0, 1, 2))
     for seed, other in enumerate(together):
-        alone = sample(engine, prefix, rules, Sampling(), generators(seed), veto)[0]
+        alone = sample(engine, [prefix], rules, Sampling(), generators(seed))[0]
         assert alone == other
 
 
 def test_where_nothing_is_copied_nothing_changes():
-    engine, prefix, rules, veto = ready(build([("another", score_of(tune(2)))]), 1.5)
-    watched = sample(engine, prefix, rules, Sampling(), generators(0, 1), veto)
-    assert watched == sample(engine, prefix, rules[:1], Sampling(), generators(0, 1))
+    engine, prefix, rules = ready(build([("another", score_of(tune(2)))]), 1.5)
+    watched = sample(engine, [prefix] * 2, rules, Sampling(), generators(0, 1))
+    assert watched == sample(engine, [prefix] * 2, rules[:1], Sampling(), generators(0, 1))
 
 
 def test_what_is_streamed_is_never_taken_back():
-    engine, prefix, rules, veto = ready(INDEX, 1.5)
-    whole = sample(engine, prefix, rules, Sampling(), generators(1), veto)[0]
-    assert [token for _, token, _ in stream(engine, prefix, rules, Sampling(), generators(1), veto)] == whole.ids
-    first = next(iter(stream(engine, prefix, rules, Sampling(), generators(1), veto)))
+    engine, prefix, rules = ready(INDEX, 1.5)
+    whole = sample(engine, [prefix], rules, Sampling(), generators(1))[0]
+    assert [token for _, token, _ in stream(engine, [prefix], rules, Sampling(), generators(1))] == whole.ids
+    first = next(iter(stream(engine, [prefix], rules, Sampling(), generators(1))))
     assert first[1] == whole.ids[0]
     assert TRIES % 3 == 0
     assert 1 << (TRIES - 1) * 3 // TRIES == REACH
@@ -262,8 +263,8 @@ def test_the_limit_holds_in_small_worlds(seed: int, pitches: int, max_bars: floa
     table[:, :, [VOCABULARY.id_of[name] for name in names]] = 0
     for place, name in enumerate(["Position_0", "Position_24", "Position_48", "Position_72", "Bar"]):
         table[:, :, VOCABULARY.id_of[name]] = 20 - 4 * place  # quarter after quarter: the first place that may follow
-    _, prefix, rules, veto = ready(index, max_bars, total=6)
-    take = composed(sample(TableEngine(table), prefix, rules, Sampling(), generators(seed), veto)[0])
+    _, prefix, rules = ready(index, max_bars, total=6)
+    take = composed(sample(TableEngine(table), [prefix], rules, Sampling(), generators(seed))[0])
     assert len(bars(take)) - 1 == 6
     assert not copies(take, index, max_bars + 1e-9)
 

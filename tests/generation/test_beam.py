@@ -8,8 +8,9 @@ from support.fakes import TableEngine
 
 from melody.errors import UsageError
 from melody.generation.decoders.beam import beam_search, length_norm
-from melody.generation.decoders.decode_loop import Prefix, sample
-from melody.generation.decoders.samplers import Sampling
+from melody.generation.decoders.sampling import sample
+from melody.generation.prefix import Prefix
+from melody.generation.sampling import Sampling
 
 SIZE, END, LONGEST = 4, 0, 5
 
@@ -69,7 +70,7 @@ def test_full_width_finds_the_best_pieces_of_all(seed: int, alpha: float):
 @pytest.mark.parametrize("seed", range(8))
 def test_width_one_is_greedy(seed: int):
     engine, prefix = toy(seed)
-    greedy = sample(engine, prefix, [], Sampling(temperature=0), [np.random.default_rng(0)])[0]
+    greedy = sample(engine, [prefix], [], Sampling(temperature=0), [np.random.default_rng(0)])[0]
     assert beam_search(engine, prefix, [], width=1)[0].ids == greedy.ids
 
 

@@ -12,7 +12,7 @@ from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 
 from melody.errors import MelodyError, UsageError
 from melody.generation import NewNote, Take
-from melody.generation.primer.lines import match_in_order, place_lines, share_out, split
+from melody.generation.primer.assignment import match_in_order, place_lines, share_out, split
 from melody.music.score import GRID, Notes, Score, bars, end_tick, most_at_once, notes_of, quantize, set_notes
 
 

@@ -18,7 +18,7 @@ from melody.evaluation.likelihood import nats_per_bar
 from melody.generation import Composer
 from melody.generation.model_choice import choose
 from melody.generation.primer.kit import as_one_track, kit_of
-from melody.generation.primer.primer_view import view_of
+from melody.generation.primer.primer_view import view_primer
 from melody.music.drumkit import FOLD, HIT, as_hits, folded
 from melody.music.score import GRID, Notes, Score, notes_of, set_notes
 
@@ -77,13 +77,13 @@ def test_a_hit_just_before_the_last_bar_line_makes_no_bar_more():
     set_notes(
         score.tracks[0], Notes(*(np.append(a, b) for a, b in zip(notes, (1920 * BARS - 20, 10, 38, 90), strict=True)))
     )
-    view = view_of(score, open_bundle("drums"))
+    view = view_primer(score, open_bundle("drums"))
     assert view.bars == BARS
     assert view.ids.count(open_bundle("drums").tokenizer.vocabulary.ids["Bar"][0]) == BARS
 
 
 def test_a_model_of_drums_of_other_lengths_hears_them_as_they_are(tmp_path: Path):
-    view = view_of(beat(240, snare=40), fake_bundle(tmp_path, drums=True))
+    view = view_primer(beat(240, snare=40), fake_bundle(tmp_path, drums=True))
     heard = next(iter(view.notes.values()))
     assert set(heard.duration.tolist()) == {GRID // 2}
     assert 40 in heard.pitch
@@ -201,7 +201,7 @@ def test_a_kit_on_several_tracks_is_drums_alone_to_the_choice_of_a_model():
 
 
 def test_a_model_of_several_tracks_of_drums_gets_them_one_by_one(tmp_path: Path):
-    view = view_of(divided(), fake_bundle(tmp_path, drums=True))
+    view = view_primer(divided(), fake_bundle(tmp_path, drums=True))
     assert sorted(view.tracks.values()) == [0, 1, 2]
 
 

@@ -20,9 +20,7 @@ from melody.cli.replay import embedded
 from melody.errors import UsageError
 from melody.formats.midi.writer import channels
 from melody.formats.reading import read_file
-from melody.generation.primer.lines import place_lines
-from melody.generation.primer.mapping import parse_mapping
-from melody.generation.primer.matching import assign, name_likeness, voices_of
+from melody.generation.primer.assignment import assign, name_likeness, parse_mapping, place_lines, voices_of
 from melody.generation.settings import Settings, settings_from, settings_of
 from melody.music.score import Score, most_at_once, notes_of, set_notes
 from tests.cli.test_cli import failure

@@ -10,10 +10,10 @@ from support.primers import PRIMERS, primer, tune, voices
 import melody
 from melody.evaluation.likelihood import token_nats
 from melody.generation import Composer
-from melody.generation.decoders import decode_loop as decoding
-from melody.generation.decoders.decode_loop import read_prefix
-from melody.generation.primer.primer_fit import LEAST_NOTES, strangeness
-from melody.generation.primer.primer_view import view_of
+from melody.generation import prefix as reading
+from melody.generation.prefix import read_prefix
+from melody.generation.primer.primer_fit import LEAST_NOTES, unlike_training
+from melody.generation.primer.primer_view import Primer, view_primer
 from melody.music.score import Score, clip
 from melody.tokens import Plan, Reader
 
@@ -65,14 +65,14 @@ def test_a_few_notes_are_no_music_to_judge(chorale: Composer):
 def test_a_model_without_scores_judges_nothing(tmp_path: Path):
     bundle = fake_bundle(tmp_path)
     score = primer(tune())
-    view = view_of(score, bundle)
-    assert strangeness(1e9, view.ids, view, bundle, ["x"]) == ""
+    seen = Primer(score, view_primer(score, bundle))
+    assert unlike_training(1e9, seen.view.ids, seen, bundle) == ""
 
 
 @pytest.mark.parametrize("block", [1, 7, 10_000])
 def test_reading_counts_the_nats_of_what_it_reads(chorale: Composer, monkeypatch: pytest.MonkeyPatch, block: int):
-    monkeypatch.setattr(decoding, "_BLOCK", block)
-    ids = view_of(primer(*voices()), chorale.bundle).ids[:60]
+    monkeypatch.setattr(reading, "_BLOCK", block)
+    ids = view_primer(primer(*voices()), chorale.bundle).ids[:60]
     plan = Plan(bars=4)
     prefix = read_prefix(chorale.engine, Reader(chorale.bundle.tokenizer.vocabulary, plan), ids)
     raw = token_nats([np.array(ids)], chorale.bundle, chorale.engine, plan)[0][1]

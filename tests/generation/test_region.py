@@ -96,7 +96,7 @@ def test_the_filled_bars_are_new(composer):
 
 def test_what_follows_chooses_among_candidates(composer, monkeypatch):
     """By likelihood the best of four is the one after which the rest is least surprising, if all else is equal."""
-    monkeypatch.setattr("melody.generation.composer.nats_after", lambda task, drawn, *_: [9.0, 1e6, -1e6, 9.0])
+    monkeypatch.setattr("melody.generation.composer.nats_after", lambda prepared, drawn, *_: [9.0, 1e6, -1e6, 9.0])
     take = composer.compose(theme(), seed=3, fill=(3, 4), by="likelihood")[0]
     assert (take.candidate, take.nats_after) == (3, -1e6)
 

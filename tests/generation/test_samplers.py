@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melody.errors import UsageError
-from melody.generation.decoders.samplers import Sampling, choose, log_probability, min_p, nucleus, top_k
-from melody.generation.rules.rules import narrowed
+from melody.generation.rules.contract import narrowed
+from melody.generation.sampling import Sampling, choose, log_probability, min_p, nucleus, top_k
 
 HALF = np.log([0.5, 0.25, 0.125, 0.125])  # four tokens
 logit_rows = st.lists(st.floats(-20, 20), min_size=1, max_size=12).map(np.array)

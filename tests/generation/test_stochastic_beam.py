@@ -5,8 +5,8 @@ import pytest
 from test_beam import LONGEST, SIZE, every_piece, log_probability, toy
 
 from melody.errors import UsageError
-from melody.generation.decoders.samplers import Sampling
 from melody.generation.decoders.stochastic_beam import stochastic_beam_search
+from melody.generation.sampling import Sampling
 
 
 def drawn(seed: int, width: int, sampling: Sampling = Sampling(), model: int = 0, count: int | None = None):

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from melody.engine import Engine, reorder
 from melody.errors import MelodyError, UsageError
-from melody.generation.decoders.decode_loop import MAX_TOKENS, Continuation, Prefix
-from melody.generation.rules.rules import Rule, narrowed
+from melody.generation.decoders.contract import MAX_TOKENS, Continuation
+from melody.generation.prefix import Prefix
+from melody.generation.prepared import Prepared
+from melody.generation.rules.contract import Rule, narrowed
+from melody.generation.seeds import Seed
 from melody.tokens import Reader
 
 
@@ -41,6 +44,16 @@ class Hypothesis:
 def length_norm(length: int, alpha: float) -> float:
     """Wu et al.'s length penalty."""
     return float(((5 + length) / 6) ** alpha)
+
+
+class BeamSearch:
+    """The decoder that finds the likeliest takes: the best first, whatever the seed."""
+
+    def decode(self, prepared: Prepared, engine: Engine, seeds: Sequence[Seed]) -> list[Continuation]:
+        """Return as many of the best continuations as there are seeds."""
+        settings, (prefix,) = prepared.settings, prepared.start(seeds[:1])
+        width, penalty = settings.beam_width, settings.length_penalty
+        return beam_search(engine, prefix, prepared.rules, width, penalty, count=len(seeds))
 
 
 def beam_search(

@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 
 from melody.engine import Engine, reorder
 from melody.errors import MelodyError, UsageError
-from melody.generation.decoders.decode_loop import MAX_TOKENS, Continuation, Prefix
-from melody.generation.decoders.samplers import Sampling, shaped
-from melody.generation.rules.rules import Rule, narrowed
+from melody.generation.decoders.contract import MAX_TOKENS, Continuation
+from melody.generation.prefix import Prefix
+from melody.generation.prepared import Prepared
+from melody.generation.rules.contract import Rule, narrowed
+from melody.generation.sampling import Sampling, shaped
+from melody.generation.seeds import Seed
 from melody.tokens import Reader
 
 Floats = NDArray[np.float64]
@@ -34,6 +37,17 @@ class Branch:
     log_p: float
     maximum: float
     done: bool = False
+
+
+class StochasticBeamSearch:
+    """The decoder that draws takes together, so that no two are alike."""
+
+    def decode(self, prepared: Prepared, engine: Engine, seeds: Sequence[Seed]) -> list[Continuation]:
+        """Return as many different continuations as there are seeds; they depend on the first one's seed."""
+        settings, (prefix,) = prepared.settings, prepared.start(seeds[:1])
+        generator = Seed(seeds[0].seed, take=0).generator()
+        width, sampling = settings.beam_width, settings.sampling
+        return stochastic_beam_search(engine, prefix, prepared.rules, width, sampling, generator, len(seeds))
 
 
 def stochastic_beam_search(

@@ -1,7 +1,7 @@
 """A primer as the model sees it, and the way back from the model's tracks to the musician's.
 
 The model knows the tracks, programs, tempos and velocities of its training music. So its view of a primer puts the
-musician's tracks on its own (see `melody.generation.primer.lines`) and says the rest in the nearest words that it
+musician's tracks on its own (see `melody.generation.primer.assignment`) and says the rest in the nearest words that it
 knows. The primer itself is never changed by this.
 """
 
@@ -13,9 +13,8 @@ from symusic import KeySignature, Tempo, Track
 
 from melody.bundle import Bundle, TrackInfo
 from melody.errors import MelodyError
+from melody.generation.primer.assignment import Asked, place_lines, places_asked
 from melody.generation.primer.kit import Kit, as_one_track, kit_for
-from melody.generation.primer.lines import place_lines
-from melody.generation.primer.mapping import Asked, places_asked
 from melody.generation.ranges import listed, named
 from melody.music.drumkit import HIT, as_hits, folded
 from melody.music.key import Key, estimate_key, key_of_signature
@@ -40,7 +39,7 @@ SCALE = TICKS_PER_QUARTER // GRID
 
 
 @dataclass(frozen=True)
-class View:
+class PrimerView:
     """What the model reads of a primer."""
 
     ids: list[int]  # from BOS to the end of the last bar, without EOS
@@ -61,7 +60,25 @@ class View:
         return len(self.meters)
 
 
-def view_of(primer: Score, bundle: Bundle, mapping: Asked | None = None, own_drums: bool = False) -> View:
+@dataclass(frozen=True)
+class Primer:
+    """A primer at 480 ticks a quarter, as it came, and the view that the model has of it."""
+
+    score: Score
+    view: PrimerView
+
+    def bar_line(self, bar: int) -> int:
+        """The primer's own bar line that stands for one of its view's, of which the grid may know fewer."""
+        lines = bars(self.score, max(end_tick(self.score), int(self.view.lines[-1]) * SCALE))
+        return int(lines[np.abs(lines - self.view.lines[bar] * SCALE).argmin()])
+
+    @property
+    def names(self) -> list[str]:
+        """Names of its tracks."""
+        return [track.name for track in self.score.tracks]
+
+
+def view_primer(primer: Score, bundle: Bundle, mapping: Asked | None = None, own_drums: bool = False) -> PrimerView:
     """Let the model look at a primer. Raises `MelodyError` where there is nothing it could continue.
 
     `mapping` says of some tracks where they go; `UsageError` where they cannot. A model that knows drums as hits sees
@@ -76,17 +93,17 @@ def view_of(primer: Score, bundle: Bundle, mapping: Asked | None = None, own_dru
     if not placed:
         raise MelodyError(f"{bundle.name} writes {_kinds(bundle.tracks)}; the primer has {_kinds_of(quantized)}")
     seen = Seen(bundle)
-    view = Score(GRID)
-    view.time_signatures = quantized.time_signatures
+    heard = Score(GRID)
+    heard.time_signatures = quantized.time_signatures
     tempos = [Tempo(t.time, qpm=tempo_of_bin(seen.nearest("Tempo", tempo_bin(t.qpm)))) for t in quantized.tempos]
-    view.tempos = _without_repeats(tempos)
+    heard.tempos = _without_repeats(tempos)
     key = keys_of(quantized)[0]
     last_key = keys_of(primer)[-1] if primer.key_signatures else key  # it may stand on the final bar line
-    view.key_signatures = quantized.key_signatures or [KeySignature(0, key.signature, int(key.mode == "minor"))]
+    heard.key_signatures = quantized.key_signatures or [KeySignature(0, key.signature, int(key.mode == "minor"))]
     lines = bars(quantized)
     loudness, parts = {}, {}
     for place, info in enumerate(bundle.tracks):
-        view.tracks.append(Track("", 0 if info.drums else info.program, info.drums))
+        heard.tracks.append(Track("", 0 if info.drums else info.program, info.drums))
         if place in placed:
             notes = placed[place].notes
             if info.drums and seen.hits_alone:
@@ -95,12 +112,12 @@ def view_of(primer: Score, bundle: Bundle, mapping: Asked | None = None, own_dru
             known = seen.velocities(notes.velocity)
             loudness[place] = round(float(np.mean(notes.velocity) - np.mean(known)))
             parts[place] = notes._replace(velocity=known)
-            set_notes(view.tracks[-1], parts[place])
+            set_notes(heard.tracks[-1], parts[place])
     bar_meters = _meters_of_bars(quantized, lines)
-    ids = _ids_of(view, bar_meters, bundle)
+    ids = _ids_of(heard, bar_meters, bundle)
     tracks = {place: sources[line.track] for place, line in placed.items()}
     messages = _messages(primer, sources, list(tracks.values()), kit)
-    return View(ids, tracks, parts, view, loudness, lines, bar_meters, key, last_key, messages, kit)
+    return PrimerView(ids, tracks, parts, heard, loudness, lines, bar_meters, key, last_key, messages, kit)
 
 
 def _hits_until(end: int, notes: Notes) -> Notes:
@@ -117,12 +134,12 @@ def sounding(primer: Score) -> list[int]:
     return found
 
 
-def _ids_of(view: Score, bar_meters: Sequence[tuple[int, int]], bundle: Bundle) -> list[int]:
+def _ids_of(whole: Score, bar_meters: Sequence[tuple[int, int]], bundle: Bundle) -> list[int]:
     """From BOS to the end of the last bar; in the last ones only tracks may sound that the model does not see."""
-    end = int(bars(view)[-1])
-    heard = view.copy()
+    end = int(bars(whole)[-1])
+    heard = whole.copy()
     for name in ("time_signatures", "key_signatures", "tempos"):
-        setattr(heard, name, [event for event in getattr(view, name) if event.time < end])
+        setattr(heard, name, [event for event in getattr(whole, name) if event.time < end])
     ids: list[int] = bundle.tokenizer.spell(heard).tolist()[:-1]
     vocabulary = bundle.tokenizer.vocabulary
     bar_id = vocabulary.ids["Bar"][0]
@@ -131,12 +148,6 @@ def _ids_of(view: Score, bar_meters: Sequence[tuple[int, int]], bundle: Bundle) 
         if bar_meters[bar] != bar_meters[bar - 1]:
             ids.append(vocabulary.ids["TimeSignature"][METERS.index(bar_meters[bar])])
     return ids
-
-
-def own_line(primer: Score, view: View, bar: int) -> int:
-    """The primer's own bar line (at 480) that stands for one of its view's, of which the grid may know fewer."""
-    lines = bars(primer, max(end_tick(primer), int(view.lines[-1]) * SCALE))
-    return int(lines[np.abs(lines - view.lines[bar] * SCALE).argmin()])
 
 
 def _meters_of_bars(score: Score, lines: Ints) -> list[tuple[int, int]]:

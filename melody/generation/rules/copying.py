@@ -7,16 +7,16 @@ would grow past the limit and the duration with which its last note would end pa
 musician quotes is the musician's.
 
 Being forced off a copied tune at the very last moment sounds like a wrong note. So a sampler first tries to have been
-elsewhere: it goes back to a bar line and draws again (`melody.generation.decoders.decode_loop`), and lets the rule
+elsewhere: it goes back to a bar line and draws again (`melody.generation.decoders.sampling`), and lets the rule
 speak where that has not helped. Beam search has its alternatives at hand and simply obeys.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard, cast
 
 import numpy as np
 
-from melody.generation.rules.rules import Mask
+from melody.generation.rules.contract import Mask
 from melody.music.originality import LENGTH, Index, followed_by
 from melody.music.score import Ints
 from melody.tokens import Reader, Vocabulary
@@ -34,7 +34,7 @@ class LineNote(NamedTuple):
     pitch: int
 
 
-class Line(NamedTuple):
+class CopiedLine(NamedTuple):
     """The new notes of a track as one voice."""
 
     notes: tuple[LineNote, ...] = ()  # the last ones, up to LENGTH
@@ -42,48 +42,64 @@ class Line(NamedTuple):
     latest: LineNote | None = None  # the highest so far of the latest onset, which a higher one may yet replace
 
 
-NOTHING = Line()
+NOTHING = CopiedLine()
 
 
-class CopyReader(Reader):
-    """A reader that goes on from another one, and knows what the notes from there on copy."""
+class CopyReader:
+    """A reader around another one, which goes on from there and knows what the notes to come copy.
 
-    __slots__ = ("given", "index", "lines", "longest_bar", "max_bars")
+    All that is asked of it beside that the inner reader answers.
+    """
 
-    def __init__(self, reader: Reader, index: Index, max_bars: float, given: frozenset[int] = frozenset()) -> None:
+    __slots__ = ("given", "index", "inner", "lines", "longest_bar", "max_bars")
+
+    def __init__(self, inner: Reader, index: Index, max_bars: float, given: frozenset[int] = frozenset()) -> None:
         """`given` are tracks whose new notes are the musician's: they are not watched."""
-        for name in Reader.__slots__:
-            setattr(self, name, getattr(reader, name))
-        self.context, self.recall = reader.context.copy(), reader.recall.copy()
+        self.inner = inner
         self.index = index
         self.max_bars = max_bars
         self.given = given
         self.longest_bar = 0  # ticks, of the new ones
-        self.lines: Mapping[int, Line] = {}  # by track; replaced, never changed: copies of the reader share it
+        self.lines: Mapping[int, CopiedLine] = {}  # by track; replaced, never changed: copies of the reader share it
 
-    def _read_Duration(self, value: int) -> None:
-        note = LineNote(self.tick, self.length + value + 1, self.pitch)
-        super()._read_Duration(value)
-        self.longest_bar = max(self.longest_bar, self.bar_ticks)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def copy(self) -> "CopyReader":
+        """Return an independent reader at the same place."""
+        result = CopyReader(self.inner.copy(), self.index, self.max_bars, self.given)
+        result.longest_bar, result.lines = self.longest_bar, self.lines
+        return result
+
+    def read(self, token: int) -> None:
+        """Take the next token."""
+        inner = self.inner
+        durations = inner.ids["Duration"]
+        if token not in durations:
+            inner.read(token)
+            return
+        note = LineNote(inner.tick, inner.length + token - durations.start + 1, inner.pitch)
+        inner.read(token)
+        self.longest_bar = max(self.longest_bar, inner.bar_ticks)
         if self.watched:
-            self.lines = {**self.lines, self.track: self._settled()._replace(latest=note)}
+            self.lines = {**self.lines, inner.track: self._settled()._replace(latest=note)}
 
     @property
     def watched(self) -> bool:
         """Whether the track under way is one whose copies count."""
         return self.track >= 0 and self.programs[self.track] != DRUMS and self.track not in self.given
 
-    def _settled(self) -> Line:
+    def _settled(self) -> CopiedLine:
         """The line of the track under way, with all notes that began before now."""
         line = self.lines.get(self.track, NOTHING)
         if line.latest is None or line.latest.onset == self.tick:
             return line
         copied = {row: begin for _, row, begin in self._copied(line, np.array([line.latest.pitch]))}
-        line = Line((*line.notes, line.latest)[-LENGTH:], copied)
+        line = CopiedLine((*line.notes, line.latest)[-LENGTH:], copied)
         self.lines = {**self.lines, self.track: line}  # known from now on
         return line
 
-    def _copied(self, line: Line, pitches: Ints) -> Iterator[tuple[int, int, int]]:
+    def _copied(self, line: CopiedLine, pitches: Ints) -> Iterator[tuple[int, int, int]]:
         """For each of the next `pitches` (its position) the rows it completes, and where each passage begins."""
         if len(line.notes) < LENGTH:
             return
@@ -114,8 +130,15 @@ class CopyReader(Reader):
         return line.notes[-1].duration if line.notes else 1
 
 
+def watching(reader: Reader, index: Index, max_bars: float, given: frozenset[int] = frozenset()) -> Reader:
+    """Return a `CopyReader` around a reader, in whose place it stands."""
+    return cast("Reader", CopyReader(reader, index, max_bars, given))
+
+
 class NoLongCopy:
     """The rule that no voice copies more than its `CopyReader` was told; of other readers it says nothing."""
+
+    back_at = frozenset({"Pitch"})  # a duration is only cut
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
@@ -147,5 +170,5 @@ class NoLongCopy:
         return bool(reader.room(np.array([pitch]), least)[0] < least)
 
     @staticmethod
-    def _watches(reader: Reader) -> TypeGuard[CopyReader]:
+    def _watches(reader: object) -> TypeGuard[CopyReader]:
         return isinstance(reader, CopyReader) and reader.watched

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from melody.generation.rules.rules import NEVER, Fixed, Mask, Room
+from melody.generation.rules.contract import NEVER, Mask
+from melody.generation.rules.playable import Fixed, Room
 from melody.music.score import GRID
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.vocabulary import MAX_DURATION

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from melody.generation.rules.rules import NEVER, Mask, Rule
+from melody.generation.rules.contract import NEVER, Mask, Rule
 from melody.music.score import VELOCITY_STEP, Notes, most_at_once
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.vocabulary import DRUMS, MAX_DURATION

@@ -1,6 +1,6 @@
 """Rules of a style, which a bundle names in its settings: what its music keeps so strictly that takes are held to it.
 
-They are rules as in `melody.generation.rules.rules`: where one leaves nothing, it yields.
+They are rules as in `melody.generation.rules.contract`: where one leaves nothing, it yields.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from melody.errors import UsageError
-from melody.generation.rules.rules import Mask, Rule, without
+from melody.generation.rules.contract import Mask, Rule, without
 from melody.music.score import GRID, has_strong_middle
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.vocabulary import MAX_DURATION, METERS

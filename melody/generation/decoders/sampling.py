@@ -1,9 +1,10 @@
-"""The decode loop: one step of the engine and one token a row, until every row has reached its end.
+"""Sampling: one step of the engine and one token a row, until every row has reached its end.
 
 Each row has its own reader and its own random numbers, and the engine's result for a row does not depend on its
 neighbours. So a take is the same whether it is drawn alone or among others.
 
-A row about to break the rule given as `veto` goes back to a bar line and draws again with its next random numbers:
+A row about to break a rule that asks for it (see `melody.generation.rules.contract.GoesBack`) goes back to a bar line
+and draws again with its next random numbers:
 
     bar   5    6    7    8
           |    |    |    |---x      about to copy too long
@@ -23,59 +24,21 @@ from numpy.typing import NDArray
 
 from melody.engine import Carry, Engine, reorder
 from melody.errors import MelodyError
-from melody.generation.decoders.samplers import Sampling, choose, log_probability
-from melody.generation.rules.copying import NoLongCopy
-from melody.generation.rules.rules import Rule, narrowed
+from melody.generation.decoders.contract import MAX_TOKENS, Continuation
+from melody.generation.prefix import Prefix
+from melody.generation.prepared import Prepared
+from melody.generation.rules.contract import GoesBack, Rule, narrowed
+from melody.generation.sampling import Sampling, choose, log_probability
+from melody.generation.seeds import Seed
 from melody.tokens import Reader
 
-MAX_TOKENS = 1_000_000  # of one take: a bound on run-away pieces, not on music
-TRIES = 9  # attempts to get past a bar in which the veto spoke
+BATCH = 16  # rows drawn side by side
+TRIES = 9  # attempts to get past a bar in which such a rule spoke
 REACH = 4  # bars that a row can go back
-_BLOCK = 256  # tokens of a prefix whose logits are at hand together
-
-
-@dataclass
-class Prefix:
-    """What has been read so far: the reader, the engine's carry (batch 1), and the logits (V,) of the next token."""
-
-    reader: Reader
-    carry: Carry
-    logits: NDArray[np.float32]
-    nats: float = 0.0  # of what was read, after the first token, without the grammar
-
-
-@dataclass
-class Continuation:
-    """New tokens, and their -ln p under the model within the grammar, one a token."""
-
-    ids: list[int]
-    nats: list[float]
-
-
-def read_prefix(engine: Engine, reader: Reader, ids: Sequence[int]) -> Prefix:
-    """Let a fresh reader and the engine read `ids` (at least BOS)."""
-    carry = engine.initial_carry(1)
-    nats = 0.0
-    for start in range(0, len(ids), _BLOCK):
-        block = []
-        for token in ids[start : start + _BLOCK]:
-            reader.read(int(token))
-            logits, carry = engine.step(np.array([token]), reader.context[None], carry)
-            block.append(logits[0].copy())
-        nats += _nats(np.stack(block), ids[start + 1 : start + 1 + len(block)])
-    return Prefix(reader, carry, block[-1], nats)
-
-
-def _nats(logits: NDArray[np.float32], targets: Sequence[int]) -> float:
-    """-ln p of the targets (N,) under the first N rows of logits (M, V), all at once: that costs next to nothing."""
-    rows = logits[: len(targets)]
-    top = rows.max(axis=1)
-    chosen = rows[np.arange(len(rows)), targets]
-    return float((np.log(np.exp(rows - top[:, None]).sum(axis=1)) + top - chosen).sum())
 
 
 @dataclass(frozen=True)
-class Mark:
+class BarMark:
     """A bar line to which a row can go back: what a `Prefix` holds, and how many tokens it had drawn."""
 
     reader: Reader
@@ -93,7 +56,7 @@ class Row:
     generator: np.random.Generator
     held: list[tuple[int, float]] = field(default_factory=list)  # (token, nats) not yet yielded
     drawn: int = 0  # tokens, those held included
-    marks: deque[Mark] = field(default_factory=deque)  # of the last `REACH` bar lines
+    marks: deque[BarMark] = field(default_factory=deque)  # of the last `REACH` bar lines
     farthest: int = -1  # bar to which it has come
     tries: int = 0  # times it went back from there
 
@@ -111,11 +74,11 @@ class Row:
             return
         if len(self.marks) == REACH:
             self.marks.popleft()
-        self.marks.append(Mark(self.reader.copy(), carry, logits.copy(), self.drawn))
+        self.marks.append(BarMark(self.reader.copy(), carry, logits.copy(), self.drawn))
         if self.reader.bar > self.farthest:
             self.farthest, self.tries = self.reader.bar, 0
 
-    def go_back(self) -> Mark:
+    def go_back(self) -> BarMark:
         """Return to a bar line: the nearest on the first attempts, then farther ones."""
         bars_back = min(1 << self.tries * 3 // TRIES, len(self.marks))
         self.tries += 1
@@ -136,17 +99,29 @@ class Row:
         del self.held[:count]
 
 
+class Sampled:
+    """The decoder that draws tokens one by one."""
+
+    def decode(self, prepared: Prepared, engine: Engine, seeds: Sequence[Seed]) -> list[Continuation]:
+        """Return a continuation for each seed, drawn in groups."""
+        drawn: list[Continuation] = []
+        for start in range(0, len(seeds), BATCH):
+            group = seeds[start : start + BATCH]
+            generators = [seed.generator() for seed in group]
+            drawn += sample(engine, prepared.start(group), prepared.rules, prepared.settings.sampling, generators)
+        return drawn
+
+
 def sample(
     engine: Engine,
-    prefix: Prefix,
+    prefixes: Sequence[Prefix],
     rules: Sequence[Rule],
     sampling: Sampling,
     generators: Sequence[np.random.Generator],
-    veto: NoLongCopy | None = None,
 ) -> list[Continuation]:
-    """One continuation up to its end for each generator, drawn side by side."""
+    """Return a continuation up to its end for each prefix and its generator, drawn side by side."""
     results = [Continuation([], []) for _ in generators]
-    for row, token, nats in stream(engine, prefix, rules, sampling, generators, veto):
+    for row, token, nats in stream(engine, prefixes, rules, sampling, generators):
         results[row].ids.append(token)
         results[row].nats.append(nats)
     return results
@@ -154,24 +129,21 @@ def sample(
 
 def stream(
     engine: Engine,
-    prefix: Prefix,
+    prefixes: Sequence[Prefix],
     rules: Sequence[Rule],
     sampling: Sampling,
     generators: Sequence[np.random.Generator],
-    veto: NoLongCopy | None = None,
 ) -> Iterator[tuple[int, int, float]]:
-    """Yield (row, token, nats) as they are drawn, the one that ends a row (see `Reader.ends_with`) included.
-
-    `veto` is one of the rules: one that a row obeys only after it has tried to do without.
-    """
-    draw = _Draw(rules, sampling, veto)
-    rows = [Row(number, prefix.reader.copy(), generator) for number, generator in enumerate(generators)]
-    carry = reorder(prefix.carry, np.zeros(len(rows), np.int64))
-    logits = np.repeat(prefix.logits[None], len(rows), axis=0)
+    """Yield (row, token, nats) as they are drawn, the one that ends a row (see `Reader.ends_with`) included."""
+    draw = _Draw(rules, sampling)
+    pairs = zip(prefixes, generators, strict=True)
+    rows = [Row(number, prefix.reader.copy(), generator) for number, (prefix, generator) in enumerate(pairs)]
+    carry: Carry = tuple(map(np.concatenate, zip(*(prefix.carry for prefix in prefixes), strict=True)))
+    logits = np.stack([prefix.logits for prefix in prefixes])
     while rows:
         tokens, going = [], []
         for place, row in enumerate(rows):
-            if veto is not None and (row.reader.kind == "Bar" or not row.drawn):
+            if draw.retried and (row.reader.kind == "Bar" or not row.drawn):
                 row.mark(reorder(carry, np.array([place])), logits[place])
             while (drawn := draw(row, logits[place])) is None:
                 mark = row.go_back()
@@ -203,17 +175,19 @@ def _with_row(carry: Carry, place: int, row: Carry) -> Carry:
 class _Draw:
     """Draws a token for a row, or None where it had better go back."""
 
-    def __init__(self, rules: Sequence[Rule], sampling: Sampling, veto: NoLongCopy | None) -> None:
+    def __init__(self, rules: Sequence[Rule], sampling: Sampling) -> None:
         self.rules = rules
         self.sampling = sampling
-        self.veto = veto
-        self.others = [rule for rule in rules if rule is not veto]
+        self.retried = [rule for rule in rules if isinstance(rule, GoesBack)]
+        self.others = [rule for rule in rules if not isinstance(rule, GoesBack)]
 
     def __call__(self, row: Row, logits: NDArray[np.float32]) -> tuple[int, float] | None:
         lawful = row.reader.allow()
         token = self._choose(row, lawful, logits, self.others)
-        if self._forbidden(row.reader, token):
-            if row.reader.vocabulary.kind_of[token] == "Pitch" and row.tries < TRIES and self.sampling.temperature > 0:
+        broken = [rule for rule in self.retried if rule.forbids(row.reader, token)]
+        if broken:
+            kind = row.reader.vocabulary.kind_of[token]
+            if any(kind in rule.back_at for rule in broken) and row.tries < TRIES and self.sampling.temperature > 0:
                 return None
             token = self._choose(row, lawful, logits, self.rules)
         return token, -log_probability(logits, token, lawful)
@@ -221,6 +195,3 @@ class _Draw:
     def _choose(self, row: Row, lawful: NDArray[np.bool_], logits: NDArray[np.float32], rules: Sequence[Rule]) -> int:
         (running,) = narrowed(lawful, row.reader, rules).nonzero()  # a small part of the vocabulary
         return int(running[choose(logits[running], self.sampling, row.generator)])
-
-    def _forbidden(self, reader: Reader, token: int) -> bool:
-        return self.veto is not None and self.veto.forbids(reader, token)

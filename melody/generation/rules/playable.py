@@ -1,97 +1,14 @@
-"""Musical rules as masks: each is a pure function of what has been read, `rule(reader) -> mask (V,) of what it allows`.
+"""Rule of tracks: which of them get new notes, how many at once, and of which pitches."""
 
-They narrow what the grammar allows, one after the other; a rule that would leave nothing yields to those before it, so
-the order is the order of importance and sampling never gets stuck. Rules that must always hold come first and close the
-ways to where they could not (see `playable`).
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from melody.music.score import GRID, bar_length
+from melody.generation.rules.contract import NEVER, Mask, Rule, without
 from melody.tokens import Reader, Vocabulary
-from melody.tokens.vocabulary import MAX_DURATION, METERS
-
-Mask = NDArray[np.bool_]
-Rule = Callable[[Reader], Mask | None]  # None: nothing to say here
-
-
-def narrowed(lawful: Mask, reader: Reader, rules: Sequence[Rule]) -> Mask:
-    """What may follow: what the grammar allows, narrowed by each rule in turn."""
-    opinions = [opinion for rule in rules if (opinion := rule(reader)) is not None]
-    mask = lawful.copy()
-    for opinion in opinions:
-        mask &= opinion
-    return mask if np.count_nonzero(mask) else _yielding(lawful, opinions)
-
-
-def _yielding(lawful: Mask, opinions: Sequence[Mask]) -> Mask:
-    """The same where the opinions together leave nothing: each that would leave nothing of those before it yields."""
-    for opinion in opinions:
-        rest = lawful & opinion
-        lawful = rest if rest.any() else lawful
-    return lawful
-
-
-def without(vocabulary: Vocabulary, *kinds: str) -> Mask:
-    """The mask of all tokens but those of some types."""
-    mask = np.ones(len(vocabulary), bool)
-    for kind in kinds:
-        span = vocabulary.ids[kind]
-        mask[span.start : span.stop] = False
-    return mask
-
-
-def exact_bars(
-    vocabulary: Vocabulary, total: int, closes: bool = True, end: int | None = None, sounds: bool = True
-) -> Rule:
-    """The piece has `total` bars, no more and no less, and no note sounds past the last bar line.
-
-    Where the piece does not close there, composing stops with the bar line after them instead (`Plan.stop`). The tick
-    of the last bar line is `end` where the meters are known, else as if all bars were as long as the one under way. In
-    the last bar something `sounds`, else the file would be shorter.
-    """
-    everything, open_bar, last_bar = (without(vocabulary, *kinds) for kinds in ((), ("End",), ("Bar",)))
-    if not closes:
-        last_bar = open_bar
-    silent = without(vocabulary, "End", "Bar")
-    durations, sustain = vocabulary.ids["Duration"], vocabulary.ids["Sustain"][0]
-    meters = vocabulary.ids["TimeSignature"]
-    lengths = np.array([int(bar_length(n, d, GRID)) for n, d in METERS])
-
-    def rule(reader: Reader) -> Mask:
-        if reader.kind in ("Pitch", "Drum", "Sustain"):
-            last_line = reader.bar_start + reader.bar_ticks * (total - reader.bar) if end is None else end
-            room = last_line - reader.tick - reader.length
-            mask = everything.copy()
-            mask[durations.start + max(room, 1) : durations.stop] = False
-            mask[sustain] = room > MAX_DURATION
-            return mask
-        mask = last_bar if reader.bar + 1 >= total else open_bar
-        if not reader.sounding and reader.bar + 1 >= total and sounds:
-            mask = silent
-        if reader.kind == "Bar" and end is None:  # a shorter meter must still hold what sounds on
-            mask = mask.copy()
-            mask[meters.start : meters.stop] = reader.bar_start + lengths * (total - reader.bar) >= reader.sound_end
-        return mask
-
-    return rule
-
-
-def no_long_silence(vocabulary: Vocabulary) -> Rule:
-    """At most one bar in a row is empty."""
-    no_bar = without(vocabulary, "Bar")
-
-    def rule(reader: Reader) -> Mask | None:
-        silent = reader.bar >= 0 and not reader.sounding
-        return no_bar if silent and reader.sound_end <= reader.bar_before else None
-
-    return rule
 
 
 class Room(Protocol):
@@ -179,7 +96,6 @@ class InOrder:
 
 
 NO_PITCH = np.zeros(128, bool)
-NEVER = 2**40  # ticks
 
 
 class Fixed(Protocol):
@@ -241,49 +157,3 @@ def _pitch_is_left(reader: Reader, pitches: Mask) -> bool:
     left = int(np.count_nonzero(pitches[reader.last_pitch + 1 :]))
     sounding = {pitch for _, of, pitch in reader.active if of == reader.track and pitch > reader.last_pitch}
     return left > sum(bool(pitches[pitch]) for pitch in sounding)
-
-
-def keep_meters(vocabulary: Vocabulary, meters: Callable[[int], tuple[int, int]], first_bar: int) -> Rule:
-    """Each bar from `first_bar` (from 0) on has the meter that `meters` gives for it."""
-    ids = vocabulary.ids["TimeSignature"]
-    no_change = without(vocabulary, "TimeSignature")
-
-    def rule(reader: Reader) -> Mask | None:
-        if reader.kind != "Bar" or reader.bar < first_bar:
-            return None
-        index = METERS.index(meters(reader.bar))
-        if reader.meter == index:
-            return no_change
-        wanted = np.zeros(len(vocabulary), bool)
-        wanted[ids[index]] = True
-        return wanted
-
-    return rule
-
-
-def state_at_start(vocabulary: Vocabulary, token: int) -> Rule:
-    """The first position of a piece states this key or tempo token, and no other of its type comes later."""
-    kind = vocabulary.kind_of[token]
-    none_of_it = without(vocabulary, kind)
-    only = none_of_it.copy() if kind == "Tempo" else np.zeros(len(vocabulary), bool)
-    only[token] = True
-
-    def rule(reader: Reader) -> Mask | None:
-        if reader.bar == 0 and reader.tick == 0 and reader.kind == "Position":
-            return only
-        if reader.bar == 0 and reader.tick == 0 and reader.kind == "Key" and kind == "Tempo":
-            return only
-        return none_of_it
-
-    return rule
-
-
-def no_change_of(vocabulary: Vocabulary, *kinds: str) -> Rule:
-    """No token of these types: tempo and key stay as they are."""
-    mask = without(vocabulary, *kinds)
-    return lambda reader: mask
-
-
-def only_seen(seen: Mask) -> Rule:
-    """Only tokens that stood in the training music: of others the model knows nothing."""
-    return lambda reader: seen

@@ -1,0 +1,26 @@
+"""The contract of decoders: from a prepared composition to tokens, one continuation for each seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from melody.engine import Engine
+from melody.generation.prepared import Prepared
+from melody.generation.seeds import Seed
+
+MAX_TOKENS = 1_000_000  # of one take: a bound on run-away pieces, not on music
+
+
+@dataclass
+class Continuation:
+    """New tokens, and their -ln p under the model within the grammar, one a token."""
+
+    ids: list[int]
+    nats: list[float]
+
+
+class Decoder(Protocol):
+    """A way to find tokens. It has no state: all it needs is in its arguments."""
+
+    def decode(self, prepared: Prepared, engine: Engine, seeds: Sequence[Seed]) -> list[Continuation]:
+        """Return a continuation for each seed, up to its end."""

@@ -1,0 +1,133 @@
+"""From drawn tokens to a take: the whole score, and the figures that describe the new music."""
+
+from typing import Any
+
+import numpy as np
+
+from melody.bundle import Bundle
+from melody.generation.assemble import junction, only_new_notes, placed_notes, put_together
+from melody.generation.decoders import Continuation
+from melody.generation.prepared import Prepared
+from melody.generation.primer.primer_view import SCALE, keys_of
+from melody.generation.ranges import named
+from melody.generation.ranking import Breaches, count_breaches
+from melody.generation.seeds import Seed
+from melody.generation.take import Take
+from melody.music.chords import Span, chord_tones_on_strong_beats
+from melody.music.key import estimate_key
+from melody.music.originality import piece_share
+from melody.music.score import Score, bars, clip
+
+
+def finish(
+    prepared: Prepared, bundle: Bundle, engine_name: str, seed: Seed, drawn: Continuation, after: float | None
+) -> Take:
+    """Return the take that was drawn for a seed; `after` are the nats of what stands behind a gap."""
+    settings, ids = prepared.settings, prepared.ids + drawn.ids
+    notes = placed_notes(prepared, ids, bundle)
+    label = f"melody: {bundle.name}, seed {seed.seed}, take {seed.take}"
+    score, start = put_together(prepared, ids, notes, bundle, label), junction(prepared)
+    resumes = _resumes(prepared)
+    fresh = only_new_notes(score, prepared, notes)
+    breaches = None
+    if settings.candidates > 1:
+        breaches = _breaches(prepared, _new_bars(score, prepared) if prepared.region.given else fresh, bundle)
+    chord_tones = _chord_tones(score, prepared) if prepared.chords else None
+    if settings.only_new:
+        score, start, resumes = _new_bars(score, prepared), 0, None
+    return Take(
+        score=score,
+        first_new_tick=start,
+        resumes_tick=resumes,
+        seed=seed.seed,
+        number=seed.take,
+        notes=len(notes),
+        nats_per_note=sum(drawn.nats) / max(1, len(notes)),
+        key=estimate_key(fresh).name if any(not track.is_drum for track in fresh.tracks) and notes else "",
+        settings=_provenance(prepared, bundle, engine_name) | seed.named | settings.to_dict(),
+        messages=prepared.messages,
+        candidate=seed.candidate,
+        candidates=settings.candidates,
+        in_training=_in_training(fresh, bundle),
+        breaches=breaches,
+        chord_tones=chord_tones,
+        nats_after=after,
+        places=_places(prepared, bundle),
+    )
+
+
+def _provenance(prepared: Prepared, bundle: Bundle, engine_name: str) -> dict[str, Any]:
+    """What beside the settings a take depends on; whoever knows the primer's file adds its name and hash."""
+    return {
+        "model": bundle.name,
+        "step_graph": bundle.settings["files"].get("step.onnx", ""),
+        "engine": engine_name,
+        "primer": None if prepared.primer is None else {"name": "", "sha256": ""},
+    }
+
+
+def _polyphony(prepared: Prepared, bundle: Bundle) -> dict[int, int]:
+    """Of each of the model's tracks that sound in the new bars: the most notes at once."""
+    fixed = prepared.region.fixed.tracks if prepared.region.fixed else frozenset()
+    rooms = {place: room.polyphony for place, room in prepared.rooms.items()}
+    return rooms | {place: bundle.tracks[place].polyphony for place in fixed - rooms.keys()}
+
+
+def _places(prepared: Prepared, bundle: Bundle) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The musician's tracks that go on, each with the names of the model's."""
+    if prepared.primer is None:
+        return ()
+    names, of = prepared.primer.names, prepared.primer.view.tracks
+    model = [info.name for info in bundle.tracks]
+    tracks = sorted(set(of.values()))
+    return tuple((named(names, t), tuple(model[place] for place in of if of[place] == t)) for t in tracks)
+
+
+def _in_training(new: Score, bundle: Bundle) -> float | None:
+    share = piece_share(new, bundle.originality) if bundle.knows_its_training else float("nan")
+    return share if share == share else None
+
+
+def _breaches(prepared: Prepared, new: Score, bundle: Bundle) -> Breaches:
+    infos, track_of, polyphony = bundle.tracks, prepared.track_of, _polyphony(prepared, bundle)
+
+    def alone(place: int) -> bool:
+        return list(track_of.values()).count(track_of[place]) == 1
+
+    pitched = sorted((p for p in polyphony if not infos[p].drums), key=lambda place: -infos[place].mean)
+    return count_breaches(
+        new,
+        lines=[track_of[place] for place in pitched if polyphony[place] == 1 and alone(place)],
+        ranges={
+            track: (infos[place].lowest, infos[place].highest)
+            for place, track in prepared.region.tracks.items()
+            if place in pitched
+        },
+        key=prepared.key or keys_of(new)[-1],
+        ending=prepared.region.closes,
+    )
+
+
+def _resumes(prepared: Prepared) -> int | None:
+    """The tick at which the musician's music goes on after the new bars; None where it does not."""
+    if prepared.primer is None or prepared.region.stop >= prepared.primer.view.bars:
+        return None
+    return prepared.primer.bar_line(prepared.region.stop)
+
+
+def _chord_tones(score: Score, prepared: Prepared) -> float | None:
+    """Of all that sounds on strong beats of the new bars the share that belongs to the chords."""
+    start = int(prepared.region.lines[prepared.region.first])
+    spans = [Span((span.start - start) * SCALE, span.chord) for span in prepared.chords]
+    fitting, strong = chord_tones_on_strong_beats(_new_bars(score, prepared), spans)
+    return fitting / strong if strong else None
+
+
+def _new_bars(score: Score, prepared: Prepared) -> Score:
+    """The bars of the new part alone."""
+    lines, first = bars(score), junction(prepared)
+    if prepared.region.given and prepared.primer is not None:
+        stop = prepared.primer.bar_line(prepared.region.stop)
+        return clip(score, int(np.searchsorted(lines, first)), int(np.searchsorted(lines, stop)))
+    place = int(np.searchsorted(lines, first))
+    return clip(score, place, place + prepared.region.stop - prepared.region.first)

@@ -1,0 +1,150 @@
+"""What takes are held to: the rules of a composition, and what each track may take.
+
+The order of the rules is their order of importance, see `melody.generation.rules.contract`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from melody.bundle import Bundle, TrackInfo
+from melody.errors import UsageError
+from melody.generation.primer.primer_view import Primer, PrimerView, Seen
+from melody.generation.ranges import allowed_pitches, named, ranges_by_track
+from melody.generation.region import Region
+from melody.generation.rules.bars import exact_bars, keep_meters, no_long_silence
+from melody.generation.rules.contract import Rule, without
+from melody.generation.rules.copying import NoLongCopy
+from melody.generation.rules.density import HoldDensity
+from melody.generation.rules.fixed_notes import keep_fixed
+from melody.generation.rules.harmony import chord_tones
+from melody.generation.rules.playable import Free, InOrder, Room, playable
+from melody.generation.rules.repetition import no_repeat
+from melody.generation.rules.stated import no_change_of, only_seen, state_at_start
+from melody.generation.rules.styles import style_rules
+from melody.generation.settings import Settings
+from melody.generation.told import key_token
+from melody.music.chords import Span
+from melody.music.key import Key
+from melody.music.score import Notes, most_at_once, tempo_bin
+from melody.tokens import Vocabulary
+from melody.tokens.vocabulary import KEYS
+
+
+def given_lines(settings: Settings, region: Region) -> frozenset[int]:
+    """The tracks whose new notes are the musician's."""
+    if settings.keep == "pitches":
+        return frozenset(region.tracks)
+    return region.fixed.tracks if region.fixed and settings.keep != "rhythm" else frozenset()
+
+
+def rooms_for(
+    settings: Settings, primer: Primer | None, region: Region, key: Key | None, bundle: Bundle
+) -> dict[int, Room]:
+    """What each of the model's tracks in use may take. Raises `UsageError` for options that leave one nothing."""
+    infos = bundle.tracks
+    if settings.strict_key and key is None:
+        raise UsageError("strict key: in which? give a key too, as --key 'E minor', or a primer")
+    names = primer.names if primer else [info.name for info in infos]
+    names += region.added
+    spans = ranges_by_track(settings.ranges, names)
+    for track in spans.keys() - region.tracks.values():
+        raise UsageError(f"range of {named(names, track)}: no new notes go to this track; leave its range out")
+    if settings.keep and primer:
+        _check_kept(settings, primer.view, region, names, bundle)
+    rooms: dict[int, Room] = {}
+    for place, track in region.tracks.items():
+        if not settings.keep and settings.max_polyphony == sum(region.tracks[other] == track for other in rooms):
+            continue  # the track has as many voices as it may have notes at once
+        if settings.keep == "pitches" and primer:
+            rooms[place] = _in_order(primer.view.notes[place])
+            continue
+        scale = key if settings.strict_key and not infos[place].drums else None
+        pitches = allowed_pitches(named(names, track), spans.get(track), scale)
+        rooms[place] = Free(_polyphony(infos[place], settings.max_polyphony), pitches)
+        needed = region.fixed.most_at_once(place) if settings.keep == "rhythm" and region.fixed else 0
+        if needed > pitches.sum():
+            raise UsageError(
+                f"keep rhythm: {named(names, track)} has {needed} notes at once, its range and key leave "
+                f"{pitches.sum()} pitches; widen them"
+            )
+    return rooms
+
+
+def _check_kept(settings: Settings, view: PrimerView, region: Region, names: Sequence[str], bundle: Bundle) -> None:
+    """Raise `UsageError` where what is kept has more notes at once than it may have."""
+    for track in sorted(set(region.tracks.values())):
+        places = [place for place, of in region.tracks.items() if of == track and not bundle.tracks[place].drums]
+        parts = [view.notes[place] for place in places]
+        most = most_at_once(Notes(*map(np.concatenate, zip(*parts, strict=True)))) if parts else 0
+        if settings.max_polyphony and most > settings.max_polyphony:
+            raise UsageError(
+                f"keep {settings.keep}: {named(names, track)} has {most} notes at once, the maximal polyphony allows "
+                f"{settings.max_polyphony}; raise it, or leave it out"
+            )
+
+
+def _in_order(notes: Notes) -> InOrder:
+    onsets = np.unique(notes.onset)
+    chords = tuple(tuple(sorted(notes.pitch[notes.onset == onset].tolist())) for onset in onsets)
+    return InOrder(chords, start=len(notes.onset))
+
+
+def _polyphony(info: TrackInfo, asked: int | None) -> int:
+    """The most notes at once in a track: as in the corpus, and as asked for where it is pitched."""
+    return info.polyphony if asked is None or info.drums else min(info.polyphony, asked)
+
+
+def rules_for(
+    settings: Settings,
+    view: PrimerView | None,
+    region: Region,
+    key: Key | None,
+    rooms: Mapping[int, Room],
+    chords: list[Span],
+    bundle: Bundle,
+) -> list[Rule]:
+    vocabulary = bundle.tokenizer.vocabulary
+    fixed = region.fixed
+    free = rooms.keys() - (fixed.tracks if fixed else set())
+    end = int(region.lines[region.stop]) if region.meters else None
+    rules: list[Rule] = []
+    if fixed:
+        rules.append(
+            keep_fixed(vocabulary, fixed, {place: r.pitches for place, r in rooms.items() if isinstance(r, Free)})
+        )
+    rules.append(exact_bars(vocabulary, region.stop, region.closes, end, sounds=not fixed))
+    if free:
+        rules.append(no_long_silence(vocabulary))
+    rules.append(playable(vocabulary, rooms, fixed))
+    if settings.density:
+        unfixed = {place: rooms[place] for place in free}
+        span = (region.first, region.stop, region.closes)
+        rules.append(HoldDensity(vocabulary, settings.density, bundle.density_limits, unfixed, fixed, *span))
+    if settings.max_copy_bars is not None:
+        rules.append(NoLongCopy(vocabulary))
+    if region.meters:
+        rules.append(keep_meters(vocabulary, region.meters.__getitem__, region.first))
+    rules += _states(view, settings, key, vocabulary, bundle)
+    if settings.strict_chords and chords:
+        rules.append(chord_tones(vocabulary, chords, int(region.lines[region.first])))
+    if settings.no_repeat:
+        rules.append(no_repeat(vocabulary, settings.no_repeat, int(region.lines[region.first])))
+    pitches = ~without(vocabulary, "Pitch", "Drum")  # a range may leave none that was seen; all else was
+    rules += [only_seen(bundle.seen | pitches), only_seen(bundle.seen)]
+    if settings.style_rules:
+        rules += style_rules(bundle.style_rules, vocabulary, sorted(rooms.keys() | (fixed.tracks if fixed else set())))
+    return rules
+
+
+def _states(
+    view: PrimerView | None, settings: Settings, key: Key | None, vocabulary: Vocabulary, bundle: Bundle
+) -> list[Rule]:
+    """Tempo and key are stated at the start, and do not change."""
+    if view:
+        return [no_change_of(vocabulary, "Tempo", "Key")]
+    tempo = Seen(bundle).nearest("Tempo", tempo_bin(settings.tempo_qpm or bundle.tempo_qpm))
+    rules = [state_at_start(vocabulary, vocabulary.ids["Tempo"][tempo])]
+    if key:
+        rules.append(state_at_start(vocabulary, vocabulary.ids["Key"][KEYS.index(key_token(key))]))
+    return rules

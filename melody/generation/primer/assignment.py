@@ -1,0 +1,315 @@
+"""Assignment: which of the musician's notes go to which of the model's tracks.
+
+The musician may say it (`--map Lead=Soprano`, see `parse_mapping`). All other tracks are matched by range, fullness
+and name. A misfit is counted in semitones: how far the mean pitches lie apart, how far the line leaves the track's
+range, and how much fuller or thinner it is; a name in common makes up for much, the very same name for all. Where
+nothing else decides, high goes to high and first to first. The matching with the least sum is found by the Hungarian
+method.
+
+Where a model writes single lines and has more of them than the primer has tracks, a track of chords is read as several
+voices: a melody with its piano becomes four voices for a model of chorales, and what the model composes in the lower
+three goes back to the piano.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from symusic import Track
+
+from melody.bundle import Bundle, TrackInfo
+from melody.errors import UsageError
+from melody.generation.ranges import find_track, named
+from melody.music.score import Ints, Notes, Score, most_at_once, notes_of
+
+Asked = Mapping[str, tuple[str, ...]]  # the model's tracks of each of the musician's
+Floats = NDArray[np.float64]
+
+TWICE_AS_FULL = 9.0  # semitones that twice as many notes at once, or half as many, count for
+NAME_ALIKE = 24.0
+NAME_EQUAL = 200.0
+PEAK = 3  # in the fullest moment of a corpus a track of chords sounds about so many times as full as it usually does
+FIRST_LETTERS = 3  # that two words must share at least
+CALLED = {
+    "melody": "canto gesang lead solo song theme tune vocal vocals voice voix",
+    "piano": "keyboard keys klavier pianoforte pno",
+    "soprano": "cantus descant discant treble",
+    "drums": "beat groove kit percussion schlagzeug",
+}
+_MEANING = {word: meaning for meaning, words in CALLED.items() for word in words.split()}
+CHORDS_FROM = 1.25  # notes at once on average; with fewer a track is a single line, some of whose notes overlap
+
+
+class Line(NamedTuple):
+    """Notes of a track (all, or one voice of them), and the track's index."""
+
+    track: int
+    notes: Notes
+
+
+class Shape(NamedTuple):
+    """What of a line its place depends on: pitches, and how many notes sound at once while any does."""
+
+    lowest: int
+    highest: int
+    mean: float
+    voices: float
+
+
+def place_lines(
+    tracks: Sequence[Track],
+    wanted: Sequence[TrackInfo],
+    names: Sequence[str] = (),
+    asked: Mapping[int, Sequence[int]] | None = None,
+) -> dict[int, Line]:
+    """For each place of the model in use the line on it: pitched on pitched, drums on drums.
+
+    `names` are what the tracks are called, one for each; `asked` says of some tracks to which places they go, each a
+    voice. All others are matched; a single line without any other goes to the highest place of single lines in whose
+    range it lies.
+    """
+    asked = asked or {}
+    taken = {place for places in asked.values() for place in places}
+    result = {place: line for track, at in asked.items() for place, line in _as_asked(track, at, tracks, wanted)}
+    for drums in (False, True):
+        places = {place: info for place, info in enumerate(wanted) if info.drums == drums and place not in taken}
+        mine = {i: notes_of(t) for i, t in enumerate(tracks) if bool(t.is_drum) == drums and i not in asked}
+        single = all(info.polyphony == 1 for info in wanted if info.drums == drums)
+        counts = share_out({i: _voices(notes) for i, notes in mine.items()}, len(places) if single else 0)
+        lines = [Line(i, voice) for i, notes in mine.items() for voice in split(notes, counts[i]) if len(voice.onset)]
+        result |= {place: lines[number] for place, number in _matched(places, lines, names, not asked).items()}
+    return dict(sorted(result.items()))
+
+
+def _voices(notes: Notes) -> int:
+    """As how many voices a track could be read."""
+    return most_at_once(notes) if voices_of(notes) >= CHORDS_FROM else 1
+
+
+def _as_asked(
+    track: int, places: Sequence[int], tracks: Sequence[Track], wanted: Sequence[TrackInfo]
+) -> list[tuple[int, Line]]:
+    """A track on the places asked for, as so many voices from high to low."""
+    high_to_low = sorted(places, key=lambda place: -wanted[place].mean)
+    voices = split(notes_of(tracks[track]), len(places))
+    return [(place, Line(track, v)) for place, v in zip(high_to_low, voices, strict=True) if len(v.onset)]
+
+
+def _matched(
+    places: Mapping[int, TrackInfo], lines: Sequence[Line], names: Sequence[str], all_of_it: bool
+) -> dict[int, int]:
+    """The number of the line on each place in use; `all_of_it`: there are no other lines."""
+    called = [names[line.track] if line.track < len(names) else "" for line in lines]
+    shapes = [shape_of(line.notes) for line in lines]
+    known = any(name_likeness(name, info.name) for name in called for info in places.values())
+    if all_of_it and len(lines) == 1 and not known and (alone := _alone(places, shapes[0])) is not None:
+        return {alone: 0}
+    numbers = list(places)
+    return {numbers[place]: line for place, line in match(shapes, list(places.values()), called).items()}
+
+
+def _alone(places: Mapping[int, TrackInfo], shape: Shape) -> int | None:
+    """Where a single line goes that is alone: a melody is rarely meant as a middle voice, nor as a pianist's hand."""
+    if shape.voices >= CHORDS_FROM:
+        return None
+    fitting = [p for p, info in places.items() if info.lowest <= shape.lowest and shape.highest <= info.highest]
+    return min(fitting, key=lambda place: (places[place].polyphony, -places[place].mean), default=None)
+
+
+def share_out(polyphony: Mapping[int, int], places: int) -> dict[int, int]:
+    """How many voices each track is read as: one, and more of the fullest as long as there are places."""
+    counts = dict.fromkeys(polyphony, 1)
+    while counts and sum(counts.values()) < places:
+        fullest = max(counts, key=lambda index: polyphony[index] - counts[index])
+        if polyphony[fullest] <= counts[fullest]:
+            break
+        counts[fullest] += 1
+    return counts
+
+
+def split(notes: Notes, count: int) -> list[Notes]:
+    """A track of chords as `count` single lines from high to low; notes between are left out where there are more."""
+    if count == 1:
+        return [notes]
+    voices: list[list[int]] = [[] for _ in range(count)]  # positions in notes
+    latest = np.linspace(notes.pitch.max(), notes.pitch.min(), count)  # pitch of each voice
+    for onset in np.unique(notes.onset):
+        chord = np.flatnonzero(notes.onset == onset)
+        chord = chord[np.argsort(-notes.pitch[chord], kind="stable")]
+        if len(chord) > count:
+            chord = chord[np.linspace(0, len(chord) - 1, count).round().astype(int)]  # top, bottom, some between
+        chosen = match_in_order(dict(enumerate(latest)), {int(i): float(notes.pitch[i]) for i in chord})
+        for voice, position in chosen.items():
+            voices[voice].append(position)
+            latest[voice] = notes.pitch[position]
+    return [_one_at_a_time(notes.take(np.array(voice, np.int64))) for voice in voices]
+
+
+def _one_at_a_time(notes: Notes) -> Notes:
+    """Each note ends where the next of its line begins."""
+    until_next: Ints = np.append(np.diff(notes.onset), notes.duration[-1:])
+    return notes._replace(duration=np.minimum(notes.duration, until_next))
+
+
+def match_in_order(places: Mapping[int, float], tracks: Mapping[int, float]) -> dict[int, int]:
+    """Match all of the fewer to some of the more, high to low without crossing, at the least sum of distances.
+
+    Both map an index to a mean pitch. By dynamic programming: the best way to match the first i with the first j.
+    """
+    if len(places) > len(tracks):
+        return {place: track for track, place in match_in_order(tracks, places).items()}
+    few, many = (sorted(x, key=lambda index: -x[index]) for x in (places, tracks))
+    best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())] * (len(many) + 1)
+    for place in few:
+        row: list[tuple[float, tuple[int, ...]]] = [(np.inf, ())]
+        for track, (cost, chosen) in zip(many, best, strict=False):
+            row.append(min(row[-1], (cost + abs(places[place] - tracks[track]), (*chosen, track))))
+        best = row
+    return dict(zip(few, best[-1][1], strict=True))
+
+
+# ---- by fit ---------------------------------------------------------------------------------------------------------
+
+
+def shape_of(notes: Notes) -> Shape:
+    """The shape of a line that has notes."""
+    pitch = notes.pitch
+    return Shape(int(pitch.min()), int(pitch.max()), float(np.mean(pitch)), voices_of(notes))
+
+
+def voices_of(notes: Notes) -> float:
+    """How many notes sound at once on average, while any does: 1 for a single line, about 3 for a pianist."""
+    if not len(notes.onset):
+        return 0.0
+    order = np.argsort(notes.onset, kind="stable")
+    onset = notes.onset[order]
+    reach: Ints = np.maximum.accumulate(onset + notes.duration[order])
+    heard = reach[0] - onset[0] + np.sum(reach[1:] - np.maximum(onset[1:], reach[:-1]))
+    return float(notes.duration.sum() / max(1, heard))
+
+
+def misfit(shape: Shape, info: TrackInfo) -> float:
+    """How badly a line fits a track of the model, in semitones."""
+    outside = max(0, info.lowest - shape.lowest) + max(0, shape.highest - info.highest)
+    fuller = abs(np.log2(shape.voices / max(1, info.polyphony / PEAK)))
+    return abs(shape.mean - info.mean) + outside + TWICE_AS_FULL * float(fuller)
+
+
+def match(shapes: Sequence[Shape], infos: Sequence[TrackInfo], names: Sequence[str]) -> dict[int, int]:
+    """For tracks of the model the line that goes there: all of the fewer, at the least misfit together.
+
+    `names` has one for each line; several lines of one name are no better known by it than by a like one.
+    """
+    if not shapes or not infos:
+        return {}
+    costs = np.array([[misfit(shape, info) for shape in shapes] for info in infos])  # (places, lines)
+    apart = np.array([[shape.mean - info.mean for shape in shapes] for info in infos])
+    steps = np.arange(len(infos))[:, None] - np.arange(len(shapes))
+    costs += 1e-5 * apart**2 + 1e-8 * steps**2  # both bend the sums, so that of equal ones the uncrossed is the least
+    for line, name in enumerate(names):
+        for place, info in enumerate(infos):
+            costs[place, line] -= name_likeness(name, info.name, names.count(name) == 1)
+    return assign(costs)
+
+
+def name_likeness(name: str, wanted: str, alone: bool = True) -> float:
+    """What a name counts for: most for the very same, much for a like one (Sop. for Soprano, Melodie for Melody)."""
+    if alone and name.strip().casefold() == wanted.strip().casefold():
+        return NAME_EQUAL
+    pairs = ((one, other) for one in _words(name) for other in _words(wanted))
+    return NAME_ALIKE if any(_alike(one, other) for one, other in pairs) else 0.0
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name in plain small letters, each said in melody's own word where it has one."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+    return [_MEANING.get(word, word) for word in re.findall(r"[^\W\d_]+", plain)]
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether one word begins as the other, up to the last letter of the shorter."""
+    shorter = min(len(one), len(other))
+    needed = max(FIRST_LETTERS, shorter - 1)
+    return shorter >= needed and one[:needed] == other[:needed]
+
+
+def assign(costs: Floats) -> dict[int, int]:
+    """For each row its column, or for some of more rows: at the least sum of costs (rows, columns), each used once.
+
+    The Hungarian method by shortest augmenting paths: Jonker and Volgenant, Computing 38, 1987.
+    """
+    rows, columns = costs.shape
+    if rows > columns:
+        return {row: column for column, row in sorted(assign(costs.T).items())}
+    row_price, price = np.zeros(rows + 1), np.zeros(columns + 1)
+    row_of = np.full(columns + 1, -1)  # of each column; the last column is where the row stands that looks for one
+    for row in range(rows):
+        row_of[columns], column = row, columns
+        distance, before = np.full(columns, np.inf), np.full(columns, columns)
+        done = np.zeros(columns + 1, bool)
+        while row_of[column] >= 0:
+            done[column], here = True, row_of[column]
+            through = costs[here] - row_price[here] - price[:-1]
+            nearer = ~done[:-1] & (through < distance)
+            distance[nearer], before[nearer] = through[nearer], column
+            column = int(np.argmin(np.where(done[:-1], np.inf, distance)))
+            step = distance[column]
+            row_price[row_of[done]] += step
+            price[done] -= step
+            distance[~done[:-1]] -= step
+        while column != columns:  # the path back, along which each column takes the row of the one before
+            row_of[column] = row_of[before[column]]
+            column = before[column]
+    return {int(row): column for column, row in enumerate(row_of[:-1]) if row >= 0}
+
+
+# ---- as the musician says -------------------------------------------------------------------------------------------
+
+
+def parse_mapping(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """``["Lead=Soprano", "2=Alto", "2=Bass"]`` as ``{"Lead": ("Soprano",), "2": ("Alto", "Bass")}``.
+
+    Raises `UsageError`.
+    """
+    result: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        track, equals, place = (part.strip() for part in text.rpartition("="))
+        if not (equals and track and place):
+            raise UsageError(f"--map {text}: write it as Lead=Soprano, or 2=1 for your second track and its first")
+        result[track] = (*result.get(track, ()), place)
+    return result
+
+
+def places_asked(mapping: Asked, primer: Score, bundle: Bundle) -> dict[int, tuple[int, ...]]:
+    """The model's places of each track of the primer that `mapping` names, by index.
+
+    Raises `UsageError` for a track that is not there or has no notes, for drums and pitches that would meet, and for
+    two tracks on one place.
+    """
+    names, infos = [track.name for track in primer.tracks], bundle.tracks
+    result: dict[int, tuple[int, ...]] = {}
+    owner: dict[int, int] = {}  # of each place, the track
+    for wanted, places in mapping.items():
+        track = find_track(names, wanted, "map")
+        mine = named(names, track)
+        if not len(primer.tracks[track].notes):
+            raise UsageError(f"map {wanted}: {mine} has no notes to go on from; leave it out")
+        for text in places:
+            place = find_track([info.name for info in infos], text, f"map {wanted} to {bundle.name}'s")
+            if bool(primer.tracks[track].is_drum) != infos[place].drums:
+                raise UsageError(
+                    f"map {wanted}={text}: {mine} is {_kind(primer.tracks[track].is_drum)}, "
+                    f"{infos[place].name} {_kind(infos[place].drums)}; map like to like"
+                )
+            if place in owner:
+                raise UsageError(f"map {wanted}={text}: {named(names, owner[place])} goes there already; choose one")
+            owner[place] = track
+            result[track] = (*result.get(track, ()), place)
+    return result
+
+
+def _kind(drums: bool) -> str:
+    return "drums" if drums else "pitched"

@@ -1,0 +1,75 @@
+"""Rules of bars: how many there are, which meters they have, and that none stays silent for long."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from melody.generation.rules.contract import Mask, Rule, without
+from melody.music.score import GRID, bar_length
+from melody.tokens import Reader, Vocabulary
+from melody.tokens.vocabulary import MAX_DURATION, METERS
+
+
+def exact_bars(
+    vocabulary: Vocabulary, total: int, closes: bool = True, end: int | None = None, sounds: bool = True
+) -> Rule:
+    """The piece has `total` bars, no more and no less, and no note sounds past the last bar line.
+
+    Where the piece does not close there, composing stops with the bar line after them instead (`Plan.stop`). The tick
+    of the last bar line is `end` where the meters are known, else as if all bars were as long as the one under way. In
+    the last bar something `sounds`, else the file would be shorter.
+    """
+    everything, open_bar, last_bar = (without(vocabulary, *kinds) for kinds in ((), ("End",), ("Bar",)))
+    if not closes:
+        last_bar = open_bar
+    silent = without(vocabulary, "End", "Bar")
+    durations, sustain = vocabulary.ids["Duration"], vocabulary.ids["Sustain"][0]
+    meters = vocabulary.ids["TimeSignature"]
+    lengths = np.array([int(bar_length(n, d, GRID)) for n, d in METERS])
+
+    def rule(reader: Reader) -> Mask:
+        if reader.kind in ("Pitch", "Drum", "Sustain"):
+            last_line = reader.bar_start + reader.bar_ticks * (total - reader.bar) if end is None else end
+            room = last_line - reader.tick - reader.length
+            mask = everything.copy()
+            mask[durations.start + max(room, 1) : durations.stop] = False
+            mask[sustain] = room > MAX_DURATION
+            return mask
+        mask = last_bar if reader.bar + 1 >= total else open_bar
+        if not reader.sounding and reader.bar + 1 >= total and sounds:
+            mask = silent
+        if reader.kind == "Bar" and end is None:  # a shorter meter must still hold what sounds on
+            mask = mask.copy()
+            mask[meters.start : meters.stop] = reader.bar_start + lengths * (total - reader.bar) >= reader.sound_end
+        return mask
+
+    return rule
+
+
+def no_long_silence(vocabulary: Vocabulary) -> Rule:
+    """At most one bar in a row is empty."""
+    no_bar = without(vocabulary, "Bar")
+
+    def rule(reader: Reader) -> Mask | None:
+        silent = reader.bar >= 0 and not reader.sounding
+        return no_bar if silent and reader.sound_end <= reader.bar_before else None
+
+    return rule
+
+
+def keep_meters(vocabulary: Vocabulary, meters: Callable[[int], tuple[int, int]], first_bar: int) -> Rule:
+    """Each bar from `first_bar` (from 0) on has the meter that `meters` gives for it."""
+    ids = vocabulary.ids["TimeSignature"]
+    no_change = without(vocabulary, "TimeSignature")
+
+    def rule(reader: Reader) -> Mask | None:
+        if reader.kind != "Bar" or reader.bar < first_bar:
+            return None
+        index = METERS.index(meters(reader.bar))
+        if reader.meter == index:
+            return no_change
+        wanted = np.zeros(len(vocabulary), bool)
+        wanted[ids[index]] = True
+        return wanted
+
+    return rule

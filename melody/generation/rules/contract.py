@@ -1,0 +1,63 @@
+"""The contract of musical rules. A rule is a mask: `rule(reader) -> mask (V,)` of what it allows, or None.
+
+Rules are pure functions of what has been read. They narrow what the grammar allows, one after the other; a rule that
+would leave nothing yields to those before it, so the order is the order of importance and sampling never gets stuck.
+Rules that must always hold come first and close the ways to where they could not (see `playable`).
+
+A rule may be an object too, and then have more to say: `GoesBack` for one that would rather return to a bar line and
+draw again than bend a line that has begun.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.tokens import Reader, Vocabulary
+
+Mask = NDArray[np.bool_]
+Rule = Callable[[Reader], Mask | None]  # None: nothing to say here
+NEVER = 2**40  # ticks
+
+
+@runtime_checkable
+class GoesBack(Protocol):
+    """A rule for which a sampler goes back: it draws without the rule, and again where that broke it.
+
+    A search with alternatives at hand simply obeys its mask.
+    """
+
+    back_at: frozenset[str]  # types of tokens worth going back for; of others the next best is taken
+
+    def __call__(self, reader: Reader) -> Mask | None:
+        """What may follow (V,)."""
+
+    def forbids(self, reader: Reader, token: int) -> bool:
+        """Return True where this token may not follow: the same, at the price of one token."""
+
+
+def narrowed(lawful: Mask, reader: Reader, rules: Sequence[Rule]) -> Mask:
+    """What may follow: what the grammar allows, narrowed by each rule in turn."""
+    opinions = [opinion for rule in rules if (opinion := rule(reader)) is not None]
+    mask = lawful.copy()
+    for opinion in opinions:
+        mask &= opinion
+    return mask if np.count_nonzero(mask) else _yielding(lawful, opinions)
+
+
+def _yielding(lawful: Mask, opinions: Sequence[Mask]) -> Mask:
+    """The same where the opinions together leave nothing: each that would leave nothing of those before it yields."""
+    for opinion in opinions:
+        rest = lawful & opinion
+        lawful = rest if rest.any() else lawful
+    return lawful
+
+
+def without(vocabulary: Vocabulary, *kinds: str) -> Mask:
+    """The mask of all tokens but those of some types."""
+    mask = np.ones(len(vocabulary), bool)
+    for kind in kinds:
+        span = vocabulary.ids[kind]
+        mask[span.start : span.stop] = False
+    return mask

@@ -1,0 +1,92 @@
+"""What the model is told of the music to come: its length, key, chords, density, style, and notes that are given."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from symusic import Note, Track
+
+from melody.bundle import Bundle
+from melody.generation.primer.primer_view import PrimerView, empty_start
+from melody.generation.region import Region
+from melody.generation.settings import Settings
+from melody.music.chords import Span, laid_out, parse_progression
+from melody.music.key import Key, estimate_key
+from melody.music.score import GRID, TICKS_PER_QUARTER, Score
+from melody.tokens.channels import DENSITIES
+from melody.tokens.conditions import Table, foresee, foresee_notes, nothing_foreseen
+
+OPEN = 1000  # bars that a piece is said to have left that does not end
+
+
+def key_token(key: Key) -> tuple[int, int]:
+    """A key as tokens and signatures have it."""
+    return key.signature, int(key.mode == "minor")
+
+
+def bars_of(region: Region, view: PrimerView | None) -> int:
+    """How many bars the piece has as the model is told, where composing does not close it."""
+    inside = view is not None and region.stop < view.bars
+    return view.bars if view and inside else region.stop + OPEN
+
+
+def ids_before(region: Region, view: PrimerView | None, bundle: Bundle) -> list[int]:
+    """What the model reads before it composes: up to the bar line, at the start of a primer up to its tempo."""
+    vocabulary = bundle.tokenizer.vocabulary
+    bar = vocabulary.ids["Bar"][0]
+    if view is None:
+        return [*empty_start(bundle), bar]
+    if region.first == view.bars:
+        return [*view.ids, bar]
+    line = [place for place, token in enumerate(view.ids) if token == bar][region.first]
+    if region.first:
+        return view.ids[: line + 1]
+    tempo = next(place for place, token in enumerate(view.ids) if vocabulary.kind_of[token] == "Tempo")
+    return view.ids[: tempo + 1]  # what a piece states at once: meter, key and tempo
+
+
+def chord_spans(settings: Settings, marked: list[Span], region: Region) -> list[Span]:
+    """The chords asked for, or those `marked` in the primer (at 480) in the bars to be composed."""
+    if settings.chords:
+        lines = region.lines[region.first : region.stop + 1]
+        beats = [GRID * 4 // denominator for _, denominator in region.meters[region.first : region.stop]]
+        return laid_out(parse_progression(settings.chords), lines, np.array(beats))
+    if not marked:
+        return []
+    start, stop = int(region.lines[region.first]), int(region.lines[region.stop])
+    spans = [Span(round(s.start * GRID / TICKS_PER_QUARTER), s.chord) for s in marked]
+    inside = [span for span in spans if start <= span.start < stop]
+    within_primer = [span for span in spans if span.start <= start and (region.given or span.start == start)]
+    return [Span(start, span.chord) for span in within_primer[-1:]] + [s for s in inside if s.start > start]
+
+
+def key_of_chords(chords: Sequence[Span], end: int) -> Key:
+    """The key that chords suggest, each by its length."""
+    score, track = Score(GRID), Track("", 0, False)
+    stops = [span.start for span in chords[1:]] + [end]
+    for span, stop in zip(chords, stops, strict=True):
+        classes = sorted(span.chord.classes) if span.chord else []
+        track.notes.extend([Note(span.start, stop - span.start, 60 + one, 80) for one in classes])
+    score.tracks.append(track)
+    return estimate_key(score)
+
+
+def foreseen(settings: Settings, region: Region, chords: list[Span], bundle: Bundle) -> Table | None:
+    """What is told of the music to come; None where nothing is."""
+    style = bundle.style_value(settings.style)
+    if not (chords or settings.density or region.given or style):
+        return None
+    table = nothing_foreseen(int(region.lines[-1]) + 1 if region.meters else 1)
+    if style:
+        foresee(table, "style", style)
+    if not region.meters:
+        return table
+    start, stop = (int(region.lines[bar]) for bar in (region.first, region.stop))
+    if settings.density:
+        foresee(table, "density", 1 + DENSITIES.index(settings.density), start, stop)
+    for span in chords:  # each until the next
+        foresee(table, "chord", span.chord.value if span.chord else 0, span.start, stop)
+        bass = span.chord is not None and span.chord.bass != span.chord.root
+        foresee(table, "chord_bass", 1 + span.chord.bass if bass and span.chord else 0, span.start, stop)
+    for place, (notes, first_tick) in region.given.items():
+        foresee_notes(table, place, notes, np.arange(len(table)) >= first_tick)
+    return table
