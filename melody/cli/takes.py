@@ -1,14 +1,17 @@
 """From takes to files and a report: what ``melody compose`` and its ``--replay`` share."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from melody.cli.output import Report
+from melody.cli.output import Report, say
 from melody.errors import MelodyError
 from melody.storage.display import shown
+from melody.storage.locks import held
 
 if TYPE_CHECKING:
     from melody.formats.midi import Reading
@@ -98,9 +101,11 @@ def write_takes(
     described: list[dict[str, Any]] = []
     shown: list[Take] = []
     page = output.page_of(names)
+    alone = ExitStack()
     try:
         for number, (take, name) in enumerate(zip(takes, names, strict=True)):
             if not number:
+                alone.enter_context(_alone(names[0]))
                 messages = [*take.messages, *cautions(take.score)]
                 for message in [*_places(take), *messages]:
                     output.report.line(message)
@@ -114,9 +119,17 @@ def write_takes(
     except KeyboardInterrupt:
         kept = f"kept {len(described)} of {len(names)} takes" if described else "no take was finished"
         raise Interrupted(f"interrupted; {kept}") from None
+    finally:
+        alone.close()
     output.report.data.setdefault("repairs", [])
     report = {"messages": messages, "takes": described}
     return report | ({"html": str(page)} if page else {})
+
+
+def _alone(first: Path) -> AbstractContextManager[None]:
+    """Keep other processes from writing takes of this name until all files of ours are there."""
+    name = first.with_name(re.sub(r"-\d+$", "", first.stem))
+    return held(name, lambda: say(f"waiting for another melody that writes {name}"))
 
 
 def _write_page(output: Output, page: Path, takes: "Sequence[Take]", names: Sequence[Path]) -> list[str]:

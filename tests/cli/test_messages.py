@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,20 @@ def test_a_score_beyond_the_vocabulary_is_still_inspected(theme: Path, capsys):
     melody.write(score, "many.mid")
     assert run(["inspect", "many.mid"]) == 0
     assert "none: " in capsys.readouterr().out
+
+
+def test_two_composes_of_one_name_do_not_mix_their_files(theme: Path):
+    """Whoever comes last has all files: the MIDI, its picture's settings and its page are of one seed."""
+
+    def command(seed: str) -> list[str]:
+        options = ["--bars", "1", "--takes", "3", "--seed", seed, "--out", "take.mid", "--html", "--force"]
+        return [sys.executable, "-m", "melody", "compose", "theme.mid", *options]
+
+    both = [subprocess.Popen(command(seed), stdout=subprocess.PIPE, stderr=subprocess.PIPE) for seed in ("1", "2")]
+    for process in both:
+        process.communicate(timeout=200)
+    assert [process.returncode for process in both] == [0, 0]
+    page = Path("take.html").read_text("utf-8")
+    for number in (1, 2, 3):
+        assert b64encode(Path(f"take-{number}.mid").read_bytes()).decode() in page
+    assert not [path for path in Path().iterdir() if path.name.startswith(".")]
