@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from symusic import Track
 
-from melody.corpus.beats import snapped, subdivisions
 from melody.corpus.pieces import LeftOut, one_piece
 from melody.errors import MelodyError
 from melody.formats.reading import read
 from melody.music.drumkit import FOLD as SECOND_SOUNDS
 from melody.music.drumkit import as_hits, folded
+from melody.music.quantize import snapped, subdivisions
 from melody.music.score import GRID, Notes, Score, notes_of, set_notes
 
 _FILE = re.compile(r"(?:^|/)(drummer\d+/[\w-]+/[\w-]+_(beat|fill)_[\w-]+)\.mid$")

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from melody.corpus.duplicates import fingerprint, interval_grams
 from melody.corpus.facts import Facts, facts_of
 from melody.errors import MelodyError, UnreadableFile
-from melody.music.score import Ints, Score, note_count, notes_of, quantize
+from melody.music.quantize import quantize
+from melody.music.score import Ints, Score, note_count, notes_of
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import READ
 

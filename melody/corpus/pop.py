@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from symusic import KeySignature, Tempo, TimeSignature, Track
 
-from melody.corpus.beats import Floats, snapped, subdivisions
 from melody.corpus.pieces import LeftOut, one_piece
 from melody.errors import MelodyError
 from melody.formats.reading import read
 from melody.music.key import estimate_key
+from melody.music.quantize import Floats, snapped, subdivisions
 from melody.music.score import GRID, Ints, Notes, Score, end_tick, notes_of, set_notes, without_overlaps
 
 _FILE = re.compile(r"(?:^|/)(?:midi|(\d{3}))/(\d{3})\.mid$")

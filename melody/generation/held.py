@@ -26,7 +26,8 @@ from melody.generation.settings import Settings
 from melody.generation.told import key_token
 from melody.music.chords import Span
 from melody.music.key import Key
-from melody.music.score import Notes, most_at_once, tempo_bin
+from melody.music.quantize import tempo_bin
+from melody.music.score import Notes, most_at_once
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import KEYS
 

@@ -27,7 +27,8 @@ from melody.generation.primer.kit import as_one_track, kit_of
 from melody.generation.primer.primer_view import sounding
 from melody.generation.ranges import find_track, listed
 from melody.music.general_midi import family
-from melody.music.score import Score, notes_of, quantize
+from melody.music.quantize import quantize
+from melody.music.score import Score, notes_of
 
 # In semitones of misfit:
 NOT_CONTINUED = 60.0  # for each track that has no place

@@ -24,7 +24,8 @@ from symusic import Track
 
 from melody.errors import LimitExceeded
 from melody.jsb16.tune_book import TOLD, TuneBook, TuneReader
-from melody.music.score import GRID, Notes, Score, end_tick, notes_of, quantize, set_notes
+from melody.music.quantize import quantize
+from melody.music.score import GRID, Notes, Score, end_tick, notes_of, set_notes
 from melody.tokens.channels import Channel, recalling
 from melody.tokens.intervals import IntervalView, interval_view
 from melody.tokens.repetition import Recall

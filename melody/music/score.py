@@ -12,17 +12,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from symusic import KeySignature, Note, Tempo, TimeSignature, Track
+from symusic import Note, Track
 from symusic.core import ScoreTick as Score
 
 from melody.errors import LimitExceeded
 
 GRID = 24  # ticks per quarter of the quantised grid
 TICKS_PER_QUARTER = 480  # of the files we write
-BAR_UNIT = 3  # grid ticks of a 32nd note: every bar of a quantised score is a multiple of it
 MAX_BARS = 10_000
 MAX_TICK = 2**31 - 1  # symusic counts in 32 bits
-MAX_BAR_TICKS = 12 * GRID  # twelve quarters: the longest bar on the grid
 
 __all__ = [
     "GRID",
@@ -35,14 +33,12 @@ __all__ = [
     "end_tick",
     "note_count",
     "notes_of",
-    "quantize",
     "resample",
     "set_notes",
     "transpose",
 ]
 
 Ints = NDArray[np.int64]
-T = TypeVar("T")
 
 
 class Notes(NamedTuple):
@@ -151,13 +147,13 @@ def resample(score: Score, tpq: int) -> Score:
         return score.copy()
     result = score.resample(tpq, 1)  # carries every kind of event over; its rounding differs, so set times below
     for old, new in zip(score.tracks, result.tracks, strict=True):
-        set_notes(new, _rescaled(notes_of(old), score.tpq, tpq))
+        set_notes(new, rescaled(notes_of(old), score.tpq, tpq))
     for name in ("tempos", "time_signatures", "key_signatures", "markers"):
         _rescale_events(getattr(score, name), getattr(result, name), score.tpq, tpq)
     return result
 
 
-def _rescaled(notes: Notes, old_tpq: int, new_tpq: int) -> Notes:
+def rescaled(notes: Notes, old_tpq: int, new_tpq: int) -> Notes:
     onset = rescale(notes.onset, old_tpq, new_tpq)
     end = rescale(notes.onset + notes.duration, old_tpq, new_tpq)
     return notes._replace(onset=onset, duration=np.maximum(1, end - onset))
@@ -229,52 +225,6 @@ def _moved(events: Iterable[Any], start: int, stop: int, ticks: int) -> list[Any
     return result
 
 
-# ---- the model's view -----------------------------------------------------------------------------------------------
-
-TEMPO_STEPS = 12  # tempo bins an octave, about 6 % apart, with 120 qpm among them
-LOWEST_TEMPO, HIGHEST_TEMPO = -36, 24  # bins relative to 120 qpm: 15 to 480
-VELOCITY_STEP = 4  # 32 bins
-
-
-def tempo_bin(qpm: float) -> int:
-    """The bin of a tempo, 0 for 15 qpm and slower up to 60 for 480 and faster."""
-    step = round(TEMPO_STEPS * float(np.log2(max(qpm, 1e-3) / 120)))
-    return int(np.clip(step, LOWEST_TEMPO, HIGHEST_TEMPO)) - LOWEST_TEMPO
-
-
-def tempo_of_bin(index: int) -> float:
-    """The tempo (quarters per minute) that stands for a bin."""
-    return float(round(120 * 2 ** ((index + LOWEST_TEMPO) / TEMPO_STEPS), 2))
-
-
-def quantize(score: Score) -> Score:
-    """The canonical score on the grid of `GRID` ticks a quarter: all that the model sees and that tokens keep exactly.
-
-    Kept: tracks with notes, in order, with program and drum flag; every note's pitch, onset, duration (at least one
-    tick) and velocity bin; tempo bins, meters and keys up to the last note. A note that begins while its pitch still
-    sounds in the track ends the earlier one. A meter change snaps to the 32nd grid, and a bar it cuts short gets a
-    meter of its own length. The result is its own quantisation.
-    """
-    result = Score(GRID)
-    for track in score.tracks:
-        if len(track.notes):
-            result.tracks.append(_quantize_track(track, score.tpq))
-    end = max(1, end_tick(result))  # a score without notes is one empty bar
-    result.time_signatures = [TimeSignature(*change) for change in _quantize_meters(score, end)]
-    final = int(bars(result, end)[-1])
-    result.tempos = _quantize_tempos(score, final)
-    result.key_signatures = _quantize_keys(score, final)
-    return result
-
-
-def _quantize_track(track: Track, tpq: int) -> Track:
-    notes = _rescaled(notes_of(track), tpq, GRID)
-    velocity = np.clip(notes.velocity, 1, 127) // VELOCITY_STEP * VELOCITY_STEP + VELOCITY_STEP // 2
-    result = Track("", track.program if not track.is_drum else 0, track.is_drum)
-    set_notes(result, without_overlaps(notes._replace(velocity=velocity)))
-    return result
-
-
 def without_overlaps(notes: Notes) -> Notes:
     """Notes in order of (onset, pitch): of one onset and pitch the longest, and each ends before its pitch returns."""
     notes = notes.take(np.lexsort((-notes.velocity, -notes.duration, notes.onset, notes.pitch)))
@@ -286,68 +236,3 @@ def without_overlaps(notes: Notes) -> Notes:
         duration = np.minimum(notes.duration, np.append(until_next, np.iinfo(np.int64).max))
         notes = notes._replace(duration=duration)
     return notes.take(np.lexsort((notes.pitch, notes.onset)))
-
-
-def _quantize_meters(score: Score, end: int) -> list[tuple[int, int, int]]:
-    """(tick, numerator, denominator) on the grid, each on a bar line of the ones before."""
-    snapped: dict[int, tuple[int, int]] = {}
-    for tick, numerator, denominator in meters(score):
-        units = rescale(tick, score.tpq, GRID // BAR_UNIT)  # of 32nds
-        if units * BAR_UNIT < end or units == 0:
-            _check_meter(tick, numerator, denominator)
-            snapped[units * BAR_UNIT] = (numerator, denominator)
-    changes = [(tick, *meter) for tick, meter in snapped.items()]
-    result: list[tuple[int, int, int]] = []
-    for (tick, numerator, denominator), after in zip(changes, [*(c[0] for c in changes[1:]), None], strict=True):
-        _append_meter(result, tick, numerator, denominator)
-        if after is not None and (rest := (after - tick) % int(bar_length(numerator, denominator, GRID))):
-            _append_meter(result, after - rest, *_shortest_meter(rest))
-    return result
-
-
-def _check_meter(tick: int, numerator: int, denominator: int) -> None:
-    length = bar_length(numerator, denominator, GRID)
-    if length % BAR_UNIT or length > MAX_BAR_TICKS:
-        raise LimitExceeded(
-            f"meter {numerator}/{denominator} at tick {tick}: a bar must be a whole number of 32nds "
-            f"and at most {MAX_BAR_TICKS // GRID} quarters long"
-        )
-
-
-def _append_meter(changes: list[tuple[int, int, int]], tick: int, numerator: int, denominator: int) -> None:
-    if changes and changes[-1][0] == tick:
-        changes.pop()
-    if not changes or changes[-1][1:] != (numerator, denominator):
-        changes.append((tick, numerator, denominator))
-
-
-def _shortest_meter(length: int) -> tuple[int, int]:
-    """The meter of a bar of `length` grid ticks with the largest unit from quarters down to 32nds."""
-    numerator, denominator = length // BAR_UNIT, 32
-    while numerator % 2 == 0 and denominator > 4:
-        numerator, denominator = numerator // 2, denominator // 2
-    return numerator, denominator
-
-
-def _quantize_tempos(score: Score, final: int) -> list[Tempo]:
-    bins = {0: tempo_bin(120)}
-    for tempo in sorted(score.tempos, key=lambda t: t.time):
-        bins[rescale(max(0, tempo.time), score.tpq, GRID)] = tempo_bin(tempo.qpm)
-    return [Tempo(tick, qpm=tempo_of_bin(index)) for tick, index in _changes(bins, final)]
-
-
-def _quantize_keys(score: Score, final: int) -> list[KeySignature]:
-    keys = {}
-    for key in sorted(score.key_signatures, key=lambda k: k.time):
-        sharps = key.key if -7 <= key.key <= 7 else shift_signature(key.key, 0)
-        keys[rescale(max(0, key.time), score.tpq, GRID)] = (sharps, int(key.tonality != 0))
-    return [KeySignature(tick, *key) for tick, key in _changes(keys, final)]
-
-
-def _changes(values: dict[int, T], final: int) -> list[tuple[int, T]]:
-    """What remains of tick -> value once repetitions and all at or after the final bar line are dropped."""
-    result: list[tuple[int, T]] = []
-    for tick, value in values.items():
-        if (tick < final or tick == 0) and (not result or result[-1][1] != value):
-            result.append((tick, value))
-    return result

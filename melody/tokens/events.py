@@ -23,20 +23,8 @@ from numpy.typing import NDArray
 from symusic import KeySignature, Tempo, TimeSignature, Track
 
 from melody.errors import LimitExceeded, MelodyError
-from melody.music.score import (
-    GRID,
-    VELOCITY_STEP,
-    Ints,
-    Notes,
-    Score,
-    bar_length,
-    bars,
-    end_tick,
-    notes_of,
-    quantize,
-    set_notes,
-    tempo_bin,
-)
+from melody.music.quantize import VELOCITY_STEP, quantize, tempo_bin
+from melody.music.score import GRID, Ints, Notes, Score, bar_length, bars, end_tick, notes_of, set_notes
 from melody.tokens.channels import CHANNELS, VOICES
 from melody.tokens.grammar import Plan, Reader
 from melody.tokens.intervals import IntervalView, interval_view

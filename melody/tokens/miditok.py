@@ -30,7 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import ConfigError, MelodyError, UnreadableFile
-from melody.music.score import GRID, HIGHEST_TEMPO, LOWEST_TEMPO, Score, quantize, shift_signature, tempo_of_bin
+from melody.music.quantize import HIGHEST_TEMPO, LOWEST_TEMPO, quantize, tempo_of_bin
+from melody.music.score import GRID, Score, shift_signature
 from melody.storage.files import write_bytes
 from melody.tokens.channels import Channel
 from melody.tokens.grammar import Plan

@@ -12,16 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from melody.music.general_midi import PROGRAMS
-from melody.music.score import (
-    BAR_UNIT,
-    GRID,
-    HIGHEST_TEMPO,
-    LOWEST_TEMPO,
-    MAX_BAR_TICKS,
-    VELOCITY_STEP,
-    bar_length,
-    tempo_of_bin,
-)
+from melody.music.quantize import BAR_UNIT, HIGHEST_TEMPO, LOWEST_TEMPO, MAX_BAR_TICKS, VELOCITY_STEP, tempo_of_bin
+from melody.music.score import GRID, bar_length
 
 MAX_TRACKS = 32
 MAX_DURATION = 4 * GRID  # ticks of the longest Duration token and of one Sustain

@@ -18,7 +18,8 @@ from melody.corpus.prepare import drop_duplicates
 from melody.corpus.recipe import SPLITS, load_pieces, load_recipe, recipe_folders
 from melody.corpus.workers import read_pieces
 from melody.errors import ConfigError, MelodyError
-from melody.music.score import Notes, Score, note_count, notes_of, quantize, set_notes, transpose
+from melody.music.quantize import quantize
+from melody.music.score import Notes, Score, note_count, notes_of, set_notes, transpose
 from melody.tokens import EventTokenizer
 
 CHORALE = Path(__file__).parents[2] / "corpora" / "chorale"

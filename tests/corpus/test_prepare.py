@@ -27,7 +27,8 @@ from melody.corpus.shards import Entry, Place
 from melody.corpus.splits import Homes, settle
 from melody.corpus.workers import backend, read_items
 from melody.errors import MelodyError, UsageError
-from melody.music.score import Score, quantize, transpose
+from melody.music.quantize import quantize
+from melody.music.score import Score, transpose
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 KERN = """**kern\t**kern

@@ -19,7 +19,6 @@ from symusic import Tempo, TimeSignature, Track
 
 from melody.corpus import TokenStore, folk, lied, pop, prepare, recipe
 from melody.corpus.archives import opened
-from melody.corpus.beats import snapped, subdivisions
 from melody.corpus.drums import FOLD, on_grid
 from melody.corpus.drums import name_of as drum_name
 from melody.corpus.pieces import Dropped, LeftOut, read_item, tunes_of
@@ -28,7 +27,8 @@ from melody.errors import MelodyError, UsageError
 from melody.formats.midi.reader import Reading
 from melody.formats.midi.writer import dumps
 from melody.music.drumkit import HIT
-from melody.music.score import GRID, Notes, Score, bars, notes_of, quantize, set_notes
+from melody.music.quantize import quantize, snapped, subdivisions
+from melody.music.score import GRID, Notes, Score, bars, notes_of, set_notes
 from melody.tokens import EventTokenizer
 
 CORPORA = Path(__file__).parents[2] / "corpora"

@@ -14,7 +14,8 @@ from melody.corpus.pieces import Dropped, Piece
 from melody.corpus.shards import Shards
 from melody.corpus.store import Row, StoredPiece, check_place, publish, write_store
 from melody.errors import MelodyError
-from melody.music.score import Notes, Score, note_count, notes_of, quantize, set_notes, transpose
+from melody.music.quantize import quantize
+from melody.music.score import Notes, Score, note_count, notes_of, set_notes, transpose
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import READ
 

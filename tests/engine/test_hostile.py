@@ -25,7 +25,7 @@ from melody.formats.abc import first_tune
 from melody.formats.midi import dumps, parse
 from melody.formats.musicxml import parse_musicxml
 from melody.formats.reading import read_file
-from melody.music.score import quantize
+from melody.music.quantize import quantize
 from melody.tokens import EventTokenizer
 
 DAMAGED = [*hostile_midi.damaged(), *hostile_text.damaged()]

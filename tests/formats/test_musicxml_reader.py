@@ -12,7 +12,8 @@ from melody.corpus.chorale import read_chorale
 from melody.errors import UnreadableFile
 from melody.formats.midi import Reading
 from melody.formats.musicxml import Measure, from_music21, parse_musicxml, read_musicxml, whole_bars
-from melody.music.score import TICKS_PER_QUARTER, Score, bars, end_tick, notes_of, quantize
+from melody.music.quantize import quantize
+from melody.music.score import TICKS_PER_QUARTER, Score, bars, end_tick, notes_of
 
 chorale = cache(read_chorale)
 

@@ -26,7 +26,8 @@ from melody.formats import engraving
 from melody.formats.engraving import svg_pages, write_svg
 from melody.formats.musicxml import parse_musicxml
 from melody.formats.musicxml.writer import musicxml_bytes, write_musicxml
-from melody.music.score import GRID, Score, bars, note_count, notes_of, quantize, resample, set_notes
+from melody.music.quantize import quantize
+from melody.music.score import GRID, Score, bars, note_count, notes_of, resample, set_notes
 
 chorale = cache(read_chorale)
 CHORALES = ("bach/bwv108.6.mxl", "bach/bwv276.mxl", "bach/bwv227.3.mxl", "bach/bwv248.33-3.mxl")

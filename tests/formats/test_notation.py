@@ -13,7 +13,8 @@ from melody.formats.notation.accidentals import Accidentals
 from melody.formats.notation.notate import tidied
 from melody.formats.notation.rhythm import meter_of, triplets, values
 from melody.formats.notation.spelling import Spelled, Tonality, candidates, spell, spelled
-from melody.music.score import Score, notes_of, quantize
+from melody.music.quantize import quantize
+from melody.music.score import Score, notes_of
 
 chorale = cache(read_chorale)
 CHORALES = ("bach/bwv108.6.mxl", "bach/bwv276.mxl", "bach/bwv227.3.mxl", "bach/bwv248.33-3.mxl")

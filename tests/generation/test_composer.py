@@ -13,7 +13,8 @@ from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 from melody.errors import MelodyError, UsageError
 from melody.generation import NewNote, Take
 from melody.generation.primer.assignment import match_in_order, place_lines, share_out, split
-from melody.music.score import GRID, Notes, Score, bars, end_tick, most_at_once, notes_of, quantize, set_notes
+from melody.music.quantize import quantize
+from melody.music.score import GRID, Notes, Score, bars, end_tick, most_at_once, notes_of, set_notes
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ import melody
 from melody.formats.midi import check, dumps, parse
 from melody.generation import Composer, Take
 from melody.music.key import key_of_signature, parse_key
-from melody.music.score import Notes, Score, bars, clip, notes_of, quantize, set_notes
+from melody.music.quantize import quantize
+from melody.music.score import Notes, Score, bars, clip, notes_of, set_notes
 from melody.music.voice_leading import ends_on_tonic
 from melody.music.voice_leading import examine as examine_voices
 from melody.tokens import EventTokenizer

@@ -20,7 +20,7 @@ from melody.jsb16.tokenizer import (
     grid_of,
     score_of,
 )
-from melody.music.score import quantize
+from melody.music.quantize import quantize
 from melody.tokens.channels import RECALLED
 
 TOKENIZER = VoicesTokenizer()

@@ -26,7 +26,8 @@ from melody.music.chords import (
     parse_chord,
     parse_progression,
 )
-from melody.music.score import GRID, Notes, Score, bars, notes_of, quantize
+from melody.music.quantize import quantize
+from melody.music.score import GRID, Notes, Score, bars, notes_of
 
 ROOTS, PLACES = range(12), range(len(QUALITIES))
 CHORDS = st.builds(Chord, st.sampled_from(ROOTS), st.sampled_from(PLACES), st.sampled_from(ROOTS))

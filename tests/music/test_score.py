@@ -12,11 +12,9 @@ from support.strategies import content, grid_score, rows, scores
 from symusic import ControlChange, KeySignature, Note, Tempo, TextMeta, TimeSignature, Track
 
 from melody.errors import LimitExceeded
+from melody.music.quantize import BAR_UNIT, HIGHEST_TEMPO, LOWEST_TEMPO, quantize, tempo_bin, tempo_of_bin
 from melody.music.score import (
-    BAR_UNIT,
     GRID,
-    HIGHEST_TEMPO,
-    LOWEST_TEMPO,
     MAX_BARS,
     Notes,
     Score,
@@ -26,13 +24,10 @@ from melody.music.score import (
     meters,
     note_count,
     notes_of,
-    quantize,
     resample,
     rescale,
     set_notes,
     shift_signature,
-    tempo_bin,
-    tempo_of_bin,
     transpose,
     without_overlaps,
 )

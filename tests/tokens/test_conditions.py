@@ -10,7 +10,8 @@ from support.strategies import scores
 
 from melody.corpus.chorale import read_chorale
 from melody.corpus.draw_conditions import Wishes, onsets_per_quarter
-from melody.music.score import Notes, Score, bars, quantize, transpose
+from melody.music.quantize import quantize
+from melody.music.score import Notes, Score, bars, transpose
 from melody.tokens import EventTokenizer, Plan
 from melody.tokens.channels import CHANNELS, FORESEEN, PLACE, READ, REST
 from melody.tokens.conditions import foresee, foresee_notes, nothing_foreseen

@@ -8,7 +8,8 @@ from support.strategies import content, scores
 from symusic import KeySignature, Tempo, TimeSignature, Track
 
 from melody.errors import MelodyError
-from melody.music.score import GRID, Notes, Score, end_tick, quantize, set_notes
+from melody.music.quantize import quantize
+from melody.music.score import GRID, Notes, Score, end_tick, set_notes
 from melody.tokens import CHANNELS, EventTokenizer, Plan, Reader, obeys
 
 TOKENIZER = EventTokenizer()

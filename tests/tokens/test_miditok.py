@@ -15,7 +15,8 @@ from symusic import KeySignature, Note, Tempo, TimeSignature, Track
 
 from melody.corpus.chorale import read_chorale
 from melody.errors import ConfigError, LimitExceeded, MelodyError, UnreadableFile
-from melody.music.score import GRID, Score, note_count, quantize, tempo_of_bin, transpose
+from melody.music.quantize import quantize, tempo_of_bin
+from melody.music.score import GRID, Score, note_count, transpose
 
 pytest.importorskip("miditok", reason="MidiTok is not installed")
 

@@ -14,7 +14,8 @@ from symusic import Score as SymusicScore
 
 from melody.corpus.chorale import read_chorale
 from melody.errors import LimitExceeded
-from melody.music.score import GRID, Score, bars, note_count, notes_of, quantize, shift_signature, transpose
+from melody.music.quantize import quantize
+from melody.music.score import GRID, Score, bars, note_count, notes_of, shift_signature, transpose
 from melody.tokens import CHANNELS, EventTokenizer, obeys
 from melody.tokens.grammar import key_value
 from melody.tokens.vocabulary import KEYS, MAX_TRACKS, METERS, TEMPOS, VELOCITIES

@@ -25,7 +25,8 @@ from melody.learning.finetune import on_tracks_of, prepare_store
 from melody.learning.train import base_of
 from melody.models import build
 from melody.music.drumkit import HIT
-from melody.music.score import Notes, Score, notes_of, quantize, set_notes
+from melody.music.quantize import quantize
+from melody.music.score import Notes, Score, notes_of, set_notes
 from melody.tokens import EventTokenizer
 from melody.training import Base, evaluate, load_best
 from melody.training.checkpoint import load_newest

@@ -24,7 +24,8 @@ from melody.formats.notation.staves import Part, Staff, groups_of, parts_of
 from melody.formats.notation.voicing import Tone
 from melody.formats.xml import add, archive, document
 from melody.music.general_midi import DRUM_CHANNEL, INSTRUMENTS, drum_name
-from melody.music.score import GRID, Score, note_count, quantize
+from melody.music.quantize import quantize
+from melody.music.score import GRID, Score, note_count
 from melody.storage.files import write_bytes
 
 _DOCTYPE = (

@@ -18,21 +18,8 @@ from melody.generation.primer.kit import Kit, as_one_track, kit_for
 from melody.generation.ranges import listed, named
 from melody.music.drumkit import HIT, as_hits, folded
 from melody.music.key import Key, estimate_key, key_of_signature
-from melody.music.score import (
-    GRID,
-    TICKS_PER_QUARTER,
-    Ints,
-    Notes,
-    Score,
-    bars,
-    end_tick,
-    meters,
-    notes_of,
-    quantize,
-    set_notes,
-    tempo_bin,
-    tempo_of_bin,
-)
+from melody.music.quantize import quantize, tempo_bin, tempo_of_bin
+from melody.music.score import GRID, TICKS_PER_QUARTER, Ints, Notes, Score, bars, end_tick, meters, notes_of, set_notes
 from melody.tokens.vocabulary import METERS, VELOCITIES
 
 SCALE = TICKS_PER_QUARTER // GRID

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from melody.generation.rules.contract import NEVER, Mask, Rule
-from melody.music.score import VELOCITY_STEP, Notes, most_at_once
+from melody.music.quantize import VELOCITY_STEP
+from melody.music.score import Notes, most_at_once
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.vocabulary import DRUMS, MAX_DURATION
 
