@@ -42,7 +42,7 @@ from melody.corpus import AugmentedSource, TokenStore, open_store, shift_tables 
 from melody.evaluation.ngram import learn  # noqa: E402
 from melody.music.score import Score, transpose  # noqa: E402
 from melody.tokens import EventTokenizer  # noqa: E402
-from melody.tokens.channels import CHANNELS, READ  # noqa: E402
+from melody.tokens.channels import names_of  # noqa: E402
 from melody.tokens.miditok import MidiTokTokenizer  # noqa: E402
 from melody.training.lanes import Piece  # noqa: E402
 
@@ -137,22 +137,6 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A source of which only the first channels are told."""
-
-    source: AugmentedSource
-    channels: int
-
-    @property
-    def notes(self) -> NDArray[np.int32]:
-        return self.source.notes
-
-    def fetch(self, piece: int, generator: np.random.Generator) -> Piece:
-        ids, context = self.source.fetch(piece, generator)
-        return ids, context[:, : self.channels]
-
-
-@dataclass(frozen=True)
 class Said:
     """Scores in the tokens of MidiTok, said anew in each transposition, as merged tokens cannot be looked up."""
 
@@ -176,27 +160,26 @@ class Said:
         return Pieces([self.shifted(piece, 0) for piece in range(len(self.scores))], self.notes)
 
 
-# What beside the tokens is told, as the first of melody's channels.
-ALONE, WITH_CHANNELS, WITH_RECALL = 0, len(READ), len(CHANNELS)
+# What beside the tokens is told: groups of melody's channels.
+ALONE, WITH_CHANNELS, WITH_RECALL = (), ("read",), ("read", "foreseen", "repetition")
 NAMES = {ALONE: "events", WITH_CHANNELS: "events and channels", WITH_RECALL: "events, channels and recall"}
 WIDEST = 36  # semitones of the shipped models' intervals
 
 
-def events(store: TokenStore, told: int) -> Tokens:
-    """A store in melody's events, with so many of the channels that follow from what has been read."""
-    tokenizer = EventTokenizer()
+def events(store: TokenStore, told: Sequence[str]) -> Tokens:
+    """A store in melody's events, with these groups of channels; nothing is told that does not follow from reading."""
+    tokenizer = EventTokenizer(names_of(told))
 
-    def source(split: str, moves: bool) -> Told:
+    def source(split: str, moves: bool) -> AugmentedSource:
         pieces = store.split(split)
-        hidden = AugmentedSource(pieces, shift_tables(tokenizer, pieces), moves, plan_dropout=1.0)  # no plan
-        return Told(hidden, told)
+        return AugmentedSource(pieces, shift_tables(tokenizer, pieces), moves, plan_dropout=1.0)  # no plan
 
     plain = {}
     for split in ("train", *HELD_OUT):
         still, chance = source(split, moves=False), np.random.default_rng(0)
         plain[split] = Pieces([still.fetch(piece, chance) for piece in range(len(still.notes))], still.notes)
-    sizes = [channel.size for channel in CHANNELS[:told]]
-    return Tokens(NAMES[told], len(tokenizer.vocabulary), sizes, source("train", moves=True), plain)
+    sizes = [channel.size for channel in tokenizer.channels]
+    return Tokens(NAMES[tuple(told)], len(tokenizer.vocabulary), sizes, source("train", moves=True), plain)
 
 
 def miditok(store: TokenStore, kind: str, merges: int = 0) -> Tokens:
@@ -249,7 +232,7 @@ def models(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
     for told in (WITH_RECALL, WITH_CHANNELS, ALONE):
         rivals = {**sizes.rivals, **({"LSTM with intervals": shipped} if told == WITH_RECALL else {})}
         for kind, rival in rivals.items():
-            name = f"{kind}, {NAMES[told]}"
+            name = f"{kind}, {NAMES[tuple(told)]}"
             if sizes.wants(name):
                 yield _row(name, read(told), rival, rival.recipe(store.name), sizes)
 

@@ -29,7 +29,7 @@ from melody.music.key import key_of_signature
 from melody.music.score import TICKS_PER_QUARTER, Score, bars, notes_of
 from melody.music.voice_leading import ends_on_tonic
 from melody.tokens import EventTokenizer, Plan
-from melody.tokens.conditions import foresee_notes, nothing_foreseen
+from melody.tokens.conditions import Conditions
 
 PROGRESSIONS = ("Am F C G", "C G/B Am F", "Dm7 G7 | C", "Em C | G D", "Bb F | Gm Eb | F7 Bb")
 TOKENIZER = EventTokenizer()
@@ -99,8 +99,8 @@ def harmonised(composer: Composer, pieces: Sequence[Score]) -> list[dict[str, An
             ids = TOKENIZER.encode(score)
             plan = TOKENIZER.plan_of(ids)
             if told:
-                table = nothing_foreseen(int(TOKENIZER.ticks(ids).max()) + 1)
-                foresee_notes(table, 0, notes_of(score.tracks[0]), np.ones(len(table), bool))
+                table = Conditions(int(TOKENIZER.ticks(ids).max()) + 1)
+                table.tell_notes(0, notes_of(score.tracks[0]), np.ones(len(table), bool))
                 plan = replace(plan, foreseen=table)
             below = _of_lower_voices(ids)
             nats += float(_nats(ids, plan, composer)[below[1:]].sum())

@@ -36,7 +36,7 @@ from torch.nn import functional  # noqa: E402
 
 from melody.config import TrainConfig, check_config  # noqa: E402
 from melody.corpus import AugmentedSource, TokenStore, open_store, shift_tables  # noqa: E402
-from melody.corpus.draw_conditions import Wishes, density_limits  # noqa: E402
+from melody.corpus.draw_conditions import ConditionTeller, density_limits  # noqa: E402
 from melody.corpus.store import StoredPiece, write_store  # noqa: E402
 from melody.models import build  # noqa: E402
 from melody.tokens import EventTokenizer  # noqa: E402
@@ -110,8 +110,8 @@ class Trainer:
 
     def _windows(self) -> Iterator[Window]:
         split, data = self.store.split("train"), self.config.data
-        wishes = Wishes(density_limits(split))
-        source = AugmentedSource(split, shift_tables(TOKENIZER, split), data.transpose, data.plan_dropout, wishes)
+        teller = ConditionTeller(split, TOKENIZER, density_limits(split))
+        source = AugmentedSource(split, shift_tables(TOKENIZER, split), data.transpose, data.plan_dropout, teller)
         for pass_ in count():
             yield from Lanes(source, data.batch_size, data.window).windows(pass_)
 

@@ -14,7 +14,7 @@ from support.short_scores import line, score_of, track
 from melody.corpus.store import StoredPiece, write_store
 from melody.music.score import Score, note_count, transpose
 from melody.tokens import EventTokenizer
-from melody.tokens.channels import READ
+from melody.tokens.channels import reading
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -192,6 +192,7 @@ def test_startup_says_when_a_command_fails():
 
 
 SCALE = (0, 2, 4, 5, 7, 9, 11, 12)
+READ = reading()
 TOKENIZER = EventTokenizer()
 
 

@@ -26,7 +26,7 @@ TABLE = {
     "generation": {"errors", "music", "tokens", "bundle", "engine", "render"},
     "corpus": {"errors", "music", "storage", "formats", "tokens", "jsb16"},
     "evaluation": {"errors", "music", "storage", "tokens", "bundle", "engine", "render", "generation", "corpus"},
-    "jsb16": {"errors", "music", "storage", "tokens", "engine", "corpus", "evaluation"},
+    "jsb16": {"errors", "music", "storage", "tokens", "engine"},
     "live": {"errors", "music", "formats", "bundle", "generation"},
 }
 TABLE["learning"] = set(TABLE)  # joins all rooms but the shell

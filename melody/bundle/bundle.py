@@ -27,11 +27,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.errors import MelodyError, UnreadableFile, UsageError
+from melody.errors import ConfigError, MelodyError, UnreadableFile, UsageError
 from melody.music.originality import Count, Index
 from melody.storage.files import read_bytes
-from melody.storage.untrusted import check_index, check_settings, check_weights, parse_json
+from melody.storage.untrusted import check_index, check_settings, check_weights, parse_json, weight_names
 from melody.tokens import EventTokenizer
+from melody.tokens.channels import USUAL, layout_of, names_in_older_bundle
 
 FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / "bundles"
@@ -102,9 +103,22 @@ class Bundle:
         return 1 + styles.index(style)
 
     @cached_property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the context channels that the model is told."""
+        if "channels" in self.settings:
+            return tuple(self.settings["channels"])
+        if "weights.safetensors" not in self.settings["files"]:
+            return USUAL
+        names = weight_names(self.read("weights.safetensors"))  # bundles of 0.1 do not record their channels
+        return names_in_older_bundle(sum(name.startswith("channels.") for name in names))
+
+    @cached_property
     def tokenizer(self) -> EventTokenizer:
         """The tokenizer the model was trained with; its vocabulary must be the bundle's."""
-        tokenizer = EventTokenizer(**self.settings["tokenizer"])
+        try:
+            tokenizer = EventTokenizer(layout_of(self.channels).checked)
+        except ConfigError as error:
+            raise UnreadableFile(f"{self.folder / 'bundle.json'}: {error}; {REMEDY}") from error
         if tokenizer.vocabulary.hash != self.settings["vocabulary_hash"]:
             raise UnreadableFile(f"{self.folder}: made for another vocabulary; use the melody version it came with")
         return tokenizer

@@ -1,55 +1,60 @@
-"""Augmentation while training: each fetch of a piece is a new transposition, with less of a plan and other wishes.
+"""Augmentation while training: each fetch of a piece is a new transposition, with less of a plan and other conditions.
 
 Louder or faster music is the same music too: all velocities of a piece may move by some bins, and all its tempos.
 Nothing is copied: a transposition is a table lookup on the stored ids and channels, drawn evenly from the shifts that
 the store allows the piece. What is known of the piece as a whole (its length, its key) is hidden (0 = unknown) now and
-then, so that a model learns to compose with and without being told. The channels between those that are read and those
-that are recalled are drawn: by `Wishes` what a musician may want, by `Tunes` what other pieces did, and with it the
-order in which voices are told.
+then, so that a model learns to compose with and without being told. A `Teller` draws what a model is told besides: what
+a musician may want (`melody.corpus.draw_conditions`), or what other pieces did (`melody.jsb16.told`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.corpus.draw_conditions import Wishes
-from melody.corpus.store import Split
-from melody.jsb16.told import Told, Tunes
-from melody.tokens import Channel
-from melody.tokens.channels import RECALLED
+from melody.corpus.store import Split, read_channels
+from melody.tokens.contract import Teller, Tokenizer, Told, columns_in
 from melody.tokens.repetition import recalls
 
-
-class ShiftingTokenizer(Protocol):
-    """What augmentation needs of a tokenizer."""
-
-    @property
-    def channels(self) -> tuple[Channel, ...]: ...
-
-    def shift_tables(self, shifts: list[int]) -> tuple[NDArray[np.int32], list[NDArray[np.int16]]]: ...
+REPETITION = ("recalled", "agreed", "times", "ago")  # in the order of `recalls`
 
 
 class Tables(NamedTuple):
-    """Lookup tables for the shifts from `lowest` on, one row each."""
+    """Lookup tables for the shifts from `lowest` on, one row each, and where a tokenizer's channels stand."""
 
     lowest: int  # semitones
     ids: NDArray[np.int32]  # (S, V)
     channels: list[NDArray[np.int16]]  # C of (S, size of the channel)
     plans: list[NDArray[np.bool_]]  # for each plan which channels (C,) tell of it
-    recalls: bool  # the last ones are those of `melody.tokens.repetition`
+    stored: tuple[NDArray[np.intp], NDArray[np.intp]]  # which of a store's channels are told, and in which columns
+    reread: tuple[Tokenizer, NDArray[np.intp]] | None  # what a store lacks is read anew, for these columns
+    repetition: tuple[NDArray[np.intp], NDArray[np.intp]]  # the columns of those of `REPETITION`, and which these are
 
 
-def shift_tables(tokenizer: ShiftingTokenizer, split: Split) -> Tables:
+def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
     """The tables for all transpositions that a split allows."""
     lowest = int(split.shifts[:, 0].min(initial=0))
     highest = int(split.shifts[:, 1].max(initial=0))
     ids, channels = tokenizer.shift_tables(list(range(lowest, highest + 1)))
     plan = np.array([channel.plan for channel in tokenizer.channels], str)
-    is_recalled = any(channel.name == RECALLED for channel in tokenizer.channels)
-    return Tables(lowest, ids, channels, [plan == name for name in ("length", "key")], is_recalled)
+    column = {channel.name: place for place, channel in enumerate(tokenizer.channels)}
+    held = [place for place, name in enumerate(split.channels) if name in column]
+    stored = np.array(held, np.intp), np.array([column[split.channels[place]] for place in held], np.intp)
+    missing = [channel.name for channel in read_channels(tokenizer) if channel.name not in split.channels]
+    reread = tokenizer.telling(missing), np.array([column[name] for name in missing], np.intp)
+    recalled = columns_in(tokenizer.channels, "repetition")
+    which = np.array([REPETITION.index(tokenizer.channels[place].name) for place in recalled], np.intp)
+    return Tables(
+        lowest,
+        ids,
+        channels,
+        [plan == name for name in ("length", "key")],
+        stored,
+        reread if missing else None,
+        (recalled, which),
+    )
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,8 @@ class AugmentedSource:
     tables: Tables
     transpose: bool = True
     plan_dropout: float = 0.0  # probability that the length is hidden, and that the key is
-    wishes: Wishes | None = None  # None: nothing is foreseen
+    teller: Teller | None = None  # None: nothing is told but what follows from reading
     levels: Sequence[tuple[range, int]] = ()  # tokens in order (velocities, tempos), and by how many a piece may move
-    tunes: Tunes | None = None  # None: nothing is told of other pieces
 
     def __len__(self) -> int:
         return len(self.split)
@@ -85,13 +89,7 @@ class AugmentedSource:
         for plan in self.tables.plans:
             if generator.random() < self.plan_dropout:
                 hidden |= plan
-        told: Told | None = None
-        if self.wishes is not None:
-            ids, read = self.split.piece(piece)
-            wished = self.wishes.draw(ids, generator, int(self.split.styles[piece]))
-            told = ids, np.concatenate([read, wished], axis=1)
-        elif self.tunes is not None:
-            told = self.tunes.draw(piece, generator)
+        told = self.teller.draw(piece, generator) if self.teller is not None else None
         steps = [int(generator.integers(-most, most + 1)) if most else 0 for _, most in self.levels]
         return self.shifted(piece, shift, hidden, told, steps)
 
@@ -105,22 +103,28 @@ class AugmentedSource:
     ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
         """A piece in a given transposition, with the channels `hidden` (C,) set to 0.
 
-        `told` are its ids (T,) and its first channels (T, F) before that; without, they are what the store holds.
-        `steps` say by how many places the tokens of each of `levels` move.
+        `told` is the piece before that; without, it is what the store holds. `steps` say by how many places the tokens
+        of each of `levels` move.
         """
-        ids, known = told or self.split.piece(piece)
+        if told is None:
+            stored, read = self.split.piece(piece)
+            which, columns = self.tables.stored
+            told = Told(stored, columns, read[:, which])
+        ids, columns, values = told
         row = semitones - self.tables.lowest
         context = np.zeros((len(ids), len(self.tables.channels)), np.int16)
-        context[:, : known.shape[1]] = known
-        for column, table in enumerate(self.tables.channels):
-            context[:, column] = table[row][context[:, column]]
+        for column, value in zip(columns.tolist(), values.T, strict=True):
+            context[:, column] = self.tables.channels[column][row][value]
         context[:, hidden] = 0
         moved = self.tables.ids[row][ids]
         for (span, _), count in zip(self.levels, steps, strict=False):
             move_levels(moved, span, count)
-        if self.tables.recalls:  # as quick as to keep it, and a store holds half as many channels
-            past = recalls(moved)
-            context[:, -past.shape[1] :] = past
+        if self.tables.reread is not None:
+            reader, places = self.tables.reread
+            context[:, places] = np.where(hidden[places], 0, reader.context(moved))
+        recalled, which = self.tables.repetition
+        if len(recalled):  # as quick as to keep it, and a store holds half as many channels
+            context[:, recalled] = recalls(moved)[:, which]
         return moved, context
 
 

@@ -17,8 +17,9 @@ from melody.corpus.store import Split
 from melody.music.chords import heard
 from melody.music.score import GRID, Ints, Notes, Score, bars, meters, notes_of
 from melody.tokens import EventTokenizer
-from melody.tokens.channels import VOICES
-from melody.tokens.conditions import Table, foresee, foresee_notes, nothing_foreseen
+from melody.tokens.channels import USUAL_VOICES, foreseeing
+from melody.tokens.conditions import Conditions
+from melody.tokens.contract import Told
 
 TOKENIZER = EventTokenizer()
 CHORDS, BASS, DENSITY, STYLE = 0.4, 0.4, 0.3, 0.85  # how often each is asked; the bass where chords are
@@ -26,41 +27,61 @@ TRACKS, GAPS = 0.35, 0.25  # how often some tracks are given, and how often bars
 GAP_BARS, GIVEN_BARS = 8, 2  # at most
 
 
+class ConditionTeller:
+    """Tells of the pieces of a split what they are read as, and conditions drawn for them."""
+
+    def __init__(self, split: Split, tokenizer: EventTokenizer, limits: tuple[float, float]) -> None:
+        self._split, self._draw = split, ConditionDraw(limits, tokenizer.voices)
+        place = {channel.name: column for column, channel in enumerate(tokenizer.channels)}
+        foreseen = [channel.name for channel in foreseeing(tokenizer.voices)]
+        self._told = np.array([column for column, name in enumerate(foreseen) if name in place], np.intp)
+        self._stored = [column for column, name in enumerate(split.channels) if name in place]
+        names = [split.channels[column] for column in self._stored] + [name for name in foreseen if name in place]
+        self._columns = np.array([place[name] for name in names], np.intp)
+
+    def draw(self, piece: int, generator: np.random.Generator) -> Told:
+        """See `melody.tokens.contract.Teller`."""
+        ids, read = self._split.piece(piece)
+        drawn = self._draw(ids, generator, int(self._split.styles[piece]))
+        return Told(ids, self._columns, np.concatenate([read[:, self._stored], drawn[:, self._told]], axis=1))
+
+
 @dataclass(frozen=True)
-class Wishes:
-    """Draws wishes for the pieces of one corpus."""
+class ConditionDraw:
+    """Draws conditions that a piece itself grants."""
 
     density_limits: tuple[float, float]  # see `density_limits`
+    voices: int = USUAL_VOICES  # tracks of which may be told
 
-    def draw(self, ids: NDArray[np.integer], generator: np.random.Generator, style: int = 0) -> NDArray[np.int16]:
+    def __call__(self, ids: NDArray[np.integer], generator: np.random.Generator, style: int = 0) -> NDArray[np.int16]:
         """The foreseen channels (T, F) beside the ids (T,) of a piece of a style (0: none)."""
         score = TOKENIZER.decode(ids)
         lines = bars(score)
-        table = nothing_foreseen(int(lines[-1]) + 1)
+        table = Conditions(int(lines[-1]) + 1, self.voices)
         if generator.random() < STYLE:
-            foresee(table, "style", style)
+            table.tell("style", style)
         if generator.random() < CHORDS:
             self._ask_for_chords(table, score, lines, generator)
         if generator.random() < DENSITY:
             self._ask_for_density(table, score, lines, generator)
         self._give_notes(table, score, lines, generator)
-        return table[TOKENIZER.ticks(ids)]
+        return table.values[TOKENIZER.ticks(ids)]
 
-    def _ask_for_chords(self, table: Table, score: Score, lines: Ints, generator: np.random.Generator) -> None:
+    def _ask_for_chords(self, table: Conditions, score: Score, lines: Ints, generator: np.random.Generator) -> None:
         edges = _edges(score, lines, int(generator.integers(3)))
         chords = np.repeat(heard(pitched_notes(score), edges), np.diff(edges), axis=0)  # (ticks, 2)
         start = _some_line(lines, generator)
-        foresee(table, "chord", chords[start:, 0], start, len(chords))
+        table.tell("chord", chords[start:, 0], start, len(chords))
         if generator.random() < BASS:
-            foresee(table, "chord_bass", chords[start:, 1], start, len(chords))
+            table.tell("chord_bass", chords[start:, 1], start, len(chords))
 
-    def _ask_for_density(self, table: Table, score: Score, lines: Ints, generator: np.random.Generator) -> None:
+    def _ask_for_density(self, table: Conditions, score: Score, lines: Ints, generator: np.random.Generator) -> None:
         classes = 1 + np.searchsorted(self.density_limits, onsets_per_quarter(score, lines))
         start = _some_line(lines, generator)
-        foresee(table, "density", np.repeat(classes, np.diff(lines))[start:], start, int(lines[-1]))
+        table.tell("density", np.repeat(classes, np.diff(lines))[start:], start, int(lines[-1]))
 
-    def _give_notes(self, table: Table, score: Score, lines: Ints, generator: np.random.Generator) -> None:
-        parts = {voice: notes_of(track) for voice, track in enumerate(score.tracks[:VOICES]) if not track.is_drum}
+    def _give_notes(self, table: Conditions, score: Score, lines: Ints, generator: np.random.Generator) -> None:
+        parts = {voice: notes_of(track) for voice, track in enumerate(score.tracks[: self.voices]) if not track.is_drum}
         everywhere = _some_tracks(list(parts), generator) if generator.random() < TRACKS else set()
         behind_gaps = np.zeros(len(table), bool)
         if generator.random() < GAPS:
@@ -68,7 +89,7 @@ class Wishes:
         for voice, notes in parts.items():
             known = np.ones(len(table), bool) if voice in everywhere else behind_gaps
             if known.any():
-                foresee_notes(table, voice, notes, known)
+                table.tell_notes(voice, notes, known)
 
 
 def density_limits(split: Split) -> tuple[float, float]:

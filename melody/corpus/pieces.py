@@ -15,7 +15,7 @@ from melody.errors import MelodyError, UnreadableFile
 from melody.music.quantize import quantize
 from melody.music.score import Ints, Score, note_count, notes_of
 from melody.tokens import EventTokenizer
-from melody.tokens.channels import READ
+from melody.tokens.channels import names_of
 
 if TYPE_CHECKING:
     from melody.formats.midi.reader import Reading
@@ -25,6 +25,8 @@ MAX_KERN_BYTES = 4 << 20  # music21 takes a minute for one
 
 # What an item of a corpus (mostly a file) holds: for each piece, by name, its score or why it cannot be read.
 Reader = Callable[[str], Mapping[str, Score | MelodyError]]
+
+READER = EventTokenizer(names_of(["read"]))  # a store holds what follows from reading alone
 
 
 class ItemReader(Protocol):
@@ -173,15 +175,14 @@ def _dropped(name: str, error: Exception) -> Dropped:
 
 
 def _tokenize(name: str, score: Score, tracks: list[str], ngram: int) -> Piece:
-    tokenizer = EventTokenizer()
-    ids = tokenizer.spell(score)
+    ids = READER.spell(score)
     return Piece(
         name=name,
         ids=ids.astype(np.uint16),
-        context=tokenizer.context(ids)[:, : len(READ)],
+        context=READER.context(ids),
         notes=note_count(score),
         ranges=tuple(_range(notes_of(track).pitch) if not track.is_drum else (0, 127) for track in score.tracks),
-        shifts=tokenizer.transposition(ids),
+        shifts=READER.transposition(ids),
         fingerprint=fingerprint(score),
         grams=interval_grams(score, ngram),
         facts=facts_of(score, tracks),

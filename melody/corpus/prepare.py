@@ -24,7 +24,7 @@ from melody.corpus.limits import allowed_shifts, pitch_limits
 from melody.corpus.pieces import Dropped
 from melody.corpus.recipe import SPLITS, Counts, PieceList
 from melody.corpus.report import music_of, page, warnings_of
-from melody.corpus.retokenize import learn_miditok, retokenized
+from melody.corpus.retokenize import RetellingTokenizer, learn_miditok, retokenized
 from melody.corpus.shards import FOLDER, Entry, Grams, Shards, numbers_in
 from melody.corpus.sources import Corpus, find_corpus
 from melody.corpus.splits import Home, Homes, settle
@@ -37,9 +37,10 @@ from melody.storage.files import write_bytes
 from melody.storage.locks import locked
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import STYLES
+from melody.tokens.contract import Tokenizer
 
 if TYPE_CHECKING:
-    from melody.tokens.miditok import MidiTokTokenizer
+    pass
 
 READING = 1  # to be raised when other pieces come out of the same files, so that all are read again
 BETWEEN = "between splits"
@@ -245,9 +246,9 @@ def _said(
     folder: Path,
     miditok: str | None,
     bpe: int | None,
-) -> "tuple[Mapping[str, list[Entry]], EventTokenizer | VoicesTokenizer | MidiTokTokenizer, float, list[int]]":
+) -> "tuple[Mapping[str, list[Entry]], Tokenizer, float, list[int]]":
     """The splits in the tokens that were asked for, their tokenizer, what share it keeps whole, and further shards."""
-    tokenizer: VoicesTokenizer | MidiTokTokenizer
+    tokenizer: RetellingTokenizer
     if miditok is not None:
         tokenizer = learn_miditok(splits["train"], shards, miditok, bpe)
     elif corpus.recipe is not None and corpus.recipe.tokens == VoicesTokenizer.name:

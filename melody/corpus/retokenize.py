@@ -4,19 +4,26 @@ So two tokenizations of one corpus have the same pieces in the same splits, and 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from melody.corpus.pieces import Piece
 from melody.corpus.shards import Entry, Shards
 from melody.corpus.store import read_channels
-from melody.jsb16.tokenizer import VoicesTokenizer
 from melody.music.score import Score, note_count
 from melody.tokens import EventTokenizer
+from melody.tokens.contract import Tokenizer
 
 if TYPE_CHECKING:
     from melody.tokens.miditok import MidiTokTokenizer
+
+
+class RetellingTokenizer(Tokenizer, Protocol):
+    """A tokenizer that may lose something of a score, and knows."""
+
+    def is_lossless(self, score: Score) -> bool:
+        """Whether its tokens keep all of a score that `quantize` keeps."""
 
 
 def learn_miditok(
@@ -30,7 +37,7 @@ def learn_miditok(
 
 
 def retokenized(
-    splits: Mapping[str, Sequence[Entry]], shards: Shards, said: Shards, tokenizer: "VoicesTokenizer | MidiTokTokenizer"
+    splits: Mapping[str, Sequence[Entry]], shards: Shards, said: Shards, tokenizer: RetellingTokenizer
 ) -> tuple[dict[str, list[Entry]], float]:
     """The same splits in a tokenizer's tokens, written to the shards `said`; how many pieces it keeps without loss."""
     result: dict[str, list[Entry]] = {}
@@ -49,7 +56,7 @@ def _scores(entries: Iterable[Entry], shards: Shards) -> Iterable[Score]:
     return (EventTokenizer().decode(shards.ids(entry.place)) for entry in entries)
 
 
-def _say(entry: Entry, score: Score, tokenizer: "VoicesTokenizer | MidiTokTokenizer") -> Piece:
+def _say(entry: Entry, score: Score, tokenizer: RetellingTokenizer) -> Piece:
     ids = tokenizer.encode(score)
     return Piece(
         name=entry.name,

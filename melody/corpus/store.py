@@ -28,9 +28,8 @@ from numpy.typing import NDArray
 from melody.corpus.pieces import Piece
 from melody.corpus.shards import FOLDER, Place, Shards, path_of, remove_all_but
 from melody.errors import MelodyError
-from melody.jsb16.tune_book import TOLD
 from melody.storage.files import fresh_folder, write_bytes
-from melody.tokens.channels import FORESEEN, recalling
+from melody.tokens.channels import Channel
 
 FORMAT = 3
 READABLE = (2, FORMAT)
@@ -71,6 +70,7 @@ class Split:
     shifts: NDArray[np.int8]  # (P, 2)
     styles: NDArray[np.int8]  # (P,)
     names: list[str]  # (P,)
+    channels: tuple[str, ...]  # (R,): names of the context channels
 
     def __len__(self) -> int:
         return len(self.names)
@@ -128,6 +128,11 @@ class TokenStore:
         return [split for split, counts in self.info["splits"].items() if counts["pieces"]]
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the context channels that stand beside its tokens."""
+        return tuple(channel["name"] for channel in self.info["channels"])
+
+    @property
     def vocabulary_hash(self) -> str:
         """Hash of the vocabulary the ids belong to."""
         return str(self.info["tokenizer"]["vocabulary_hash"])
@@ -158,7 +163,7 @@ class TokenStore:
             if width:
                 context = np.memmap(path_of(self.folder, number, "context"), "<i2", "r").reshape(-1, width)
             shards[number] = ids, context
-        return Split(shards, names=names, **columns)
+        return Split(shards, names=names, channels=self.channels, **columns)
 
     def _whole_split(self, name: str) -> Split:
         """Of format 2."""
@@ -170,7 +175,9 @@ class TokenStore:
         if not len(ids) == len(context) == edges[-1] or len(names) != len(columns["notes"]):
             raise ValueError("files of different lengths")
         shard = np.zeros(len(names), np.int64)
-        return Split({0: (ids, context)}, shard, edges[:-1], np.diff(edges), names=names, **columns)
+        return Split(
+            {0: (ids, context)}, shard, edges[:-1], np.diff(edges), names=names, channels=self.channels, **columns
+        )
 
     def homes(self) -> list[tuple[str, str, str]]:
         """Name, fingerprint and split of every piece that the store ever had in a split."""
@@ -271,11 +278,9 @@ def publish(
     return TokenStore.open(folder)
 
 
-def read_channels(tokenizer: Any) -> Sequence[Any]:
-    """The channels of a tokenizer that a store holds: those that follow from reading the piece, but for what is
-    recalled."""
-    without = {channel.name for channel in (*FORESEEN, *TOLD, *recalling(0))}
-    return [channel for channel in tokenizer.channels if channel.name not in without]
+def read_channels(tokenizer: Any) -> list[Channel]:
+    """The channels of a tokenizer that a store holds: those that follow from reading the piece."""
+    return [channel for channel in tokenizer.channels if channel.group == "read"]
 
 
 def check_place(folder: Path, options: Mapping[str, Any], force: bool) -> TokenStore | None:

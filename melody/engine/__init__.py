@@ -40,8 +40,8 @@ def open_engine(bundle: "Bundle", kind: str = "onnx", threads: int = 1) -> Engin
         from melody.engine.onnx import OnnxEngine
 
         engine = OnnxEngine(bundle.read("step.onnx"), threads=threads, name=str(bundle.folder / "step.onnx"))
-        tokens, channels = len(bundle.tokenizer.vocabulary), len(bundle.tokenizer.channels)
-        if engine.shapes.vocabulary != tokens or not 0 < engine.shapes.channels <= channels:
+        tokens, channels = len(bundle.tokenizer.vocabulary), len(bundle.channels)
+        if (engine.shapes.vocabulary, engine.shapes.channels) != (tokens, channels):
             raise UnreadableFile(f"{bundle.folder / 'step.onnx'}: is a model of other tokens; export its run again")
         return engine
     if kind == "torch":

@@ -78,7 +78,7 @@ class _Places:
     def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry) -> tuple[Logits, Carry]:
         """See `melody.engine.Engine`."""
         self.ids[:] = ids
-        self.context[:] = context[:, : self.context.shape[1]]  # an older bundle knows the first channels alone
+        self.context[:] = context
         for place, part in zip(self.carry, carry, strict=True):
             place[:] = part
         self._session.run_with_iobinding(self._binding)

@@ -24,7 +24,6 @@ class TorchEngine:
         self._model = (_model_of(model) if isinstance(model, Bundle) else model).eval()
         initial = flatten(self._model.initial_carry(1))  # type: ignore[operator]
         self._names = list(initial)
-        self._channels = len(list(self._model.channels))  # type: ignore[arg-type]
         self._initial = tuple(part.numpy() for part in initial.values())
 
     def initial_carry(self, batch: int) -> Carry:
@@ -36,8 +35,7 @@ class TorchEngine:
         """See `melody.engine.Engine`."""
         nest = unflatten({name: torch.from_numpy(part) for name, part in zip(self._names, carry, strict=True)})
         tokens = torch.from_numpy(np.asarray(ids, np.int64))[:, None]  # (B, 1)
-        known = np.asarray(context, np.int64)[:, : self._channels]
-        channels = torch.from_numpy(known)[:, None]  # (B, 1, C)
+        channels = torch.from_numpy(np.asarray(context, np.int64))[:, None]  # (B, 1, C)
         with use_onednn(enabled=False):  # for single steps its set-up costs more than it gains
             logits, after = self._model(tokens, nest, channels)
         return logits[:, 0].numpy(), tuple(part.numpy() for part in flatten(after).values())
@@ -59,8 +57,7 @@ def _model_of(bundle: Bundle) -> torch.nn.Module:
     name, widest = options.pop("name"), options.pop("intervals", None)
     path = bundle.folder / "weights.safetensors"
     weights = {name: tensor.float() for name, tensor in load(bundle.read(path.name)).items()}
-    known = sum(name.startswith("channels.") for name in weights)  # a bundle knows the channels of its time
-    sizes = [channel.size for channel in bundle.tokenizer.channels[:known]]
+    sizes = [channel.size for channel in bundle.tokenizer.channels]
     options |= {"channel_sizes": sizes, "intervals": bundle.tokenizer.intervals(widest)}
     make = partial(build, name, vocabulary_size=len(bundle.tokenizer.vocabulary), **options)
     with torch.device("meta"):  # shapes without memory: nothing is built that the weights do not fill

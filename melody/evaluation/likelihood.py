@@ -7,15 +7,16 @@ a musician gives; `plan=False` hides it, for comparison with models that are tol
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import Bundle
 from melody.engine import Engine
+from melody.engine.nats import nats_read_by
 from melody.music.score import Score
-from melody.tokens import Plan, Reader
+from melody.tokens import Plan
 
 BATCH = 16
 
@@ -63,43 +64,8 @@ def token_nats(
     """
     tokenizer = bundle.tokenizer
     plans = [plan if isinstance(plan, Plan) else tokenizer.plan_of(ids) if plan else Plan() for ids in pieces]
-    readers = [Reader(tokenizer.vocabulary, one) for one in plans]
+    readers = [tokenizer.reader(one) for one in plans]
     return [(within[0], without[0]) for within, without in nats_read_by(pieces, readers, engine)]
-
-
-class TokenReader(Protocol):
-    """What has read the tokens so far: it knows the context channels, and what may follow."""
-
-    def read(self, token: int) -> object: ...
-
-    @property
-    def context(self) -> Sequence[int] | NDArray[np.int16]: ...
-
-    def allow(self) -> NDArray[np.bool_]: ...
-
-
-def nats_read_by(
-    pieces: Sequence[NDArray[np.integer]],
-    readers: Sequence[TokenReader],
-    engine: Engine,
-    temperatures: Sequence[float] = (1.0,),
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """As `token_nats`, each piece with a fresh reader of its own; the nats (K, T - 1) at each of K temperatures."""
-    result = [tuple(np.zeros((2, len(temperatures), len(ids) - 1))) for ids in pieces]
-    scale = 1 / np.array(temperatures)[:, None]
-    carry = engine.initial_carry(len(pieces))
-    for time in range(max(len(ids) for ids in pieces) - 1):
-        going = [row for row, ids in enumerate(pieces) if time + 1 < len(ids)]
-        for row in going:
-            readers[row].read(int(pieces[row][time]))
-        tokens = np.array([ids[min(time, len(ids) - 1)] for ids in pieces])
-        logits, carry = engine.step(tokens, np.stack([np.asarray(reader.context) for reader in readers]), carry)
-        for row in going:
-            target = int(pieces[row][time + 1])
-            above = (logits[row].astype(np.float64) - logits[row][target]) * scale  # (K, V)
-            result[row][0][:, time] = np.logaddexp.reduce(above[:, readers[row].allow()], axis=1)
-            result[row][1][:, time] = np.logaddexp.reduce(above, axis=1)
-    return [(within, without) for within, without in result]
 
 
 def nats_per_bar(score: Score, bundle: Bundle, engine: Engine) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from melody.generation.prepared import Prepared
 from melody.generation.primer.primer_view import new_notes
 from melody.generation.sampling import log_probability
 from melody.music.score import Notes, notes_of, set_notes
-from melody.tokens import Plan, Reader
+from melody.tokens import Plan
 
 FOLLOWING = 2  # bars: of what comes later the model remembers the gap less than those
 
@@ -28,7 +28,7 @@ def nats_after(prepared: Prepared, drawn: Sequence[Sequence[int]], engine: Engin
     pieces = [_filled(prepared, ids, bundle) for ids in drawn]
     told = prepared.prefix.reader.plan
     start = len(prepared.ids)
-    prefix = read_prefix(engine, Reader(bundle.tokenizer.vocabulary, Plan(told.bars, told.key)), prepared.ids)
+    prefix = read_prefix(engine, bundle.tokenizer.reader(Plan(told.bars, told.key)), prepared.ids)
     readers = [prefix.reader.copy() for _ in pieces]
     carry = reorder(prefix.carry, np.zeros(len(pieces), np.int64))
     logits = np.repeat(prefix.logits[None], len(pieces), axis=0)

@@ -25,7 +25,7 @@ from melody.generation.told import bars_of, chord_spans, foreseen, ids_before, k
 from melody.music.chords import Span, markers_as_chords
 from melody.music.key import Key, parse_key
 from melody.music.score import TICKS_PER_QUARTER, Score, resample
-from melody.tokens import Plan, Reader
+from melody.tokens import Plan
 
 OF_PITCH = {"key": "--key", "strict_key": "--strict-key", "chords": "--chords"}  # what says nothing to drums
 
@@ -95,7 +95,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         foreseen=foreseen(settings, region, chords, bundle) if told else None,
     )
     ids = ids_before(region, view, bundle)
-    prefix = read_prefix(engine, Reader(bundle.tokenizer.vocabulary, plan), ids)
+    prefix = read_prefix(engine, bundle.tokenizer.reader(plan), ids)
     rooms = rooms_for(settings, primer, region, key, bundle)
     if settings.max_copy_bars is not None:
         given = given_lines(settings, region)

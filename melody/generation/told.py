@@ -13,7 +13,7 @@ from melody.music.chords import Span, laid_out, parse_progression
 from melody.music.key import Key, estimate_key
 from melody.music.score import GRID, TICKS_PER_QUARTER, Score
 from melody.tokens.channels import DENSITIES
-from melody.tokens.conditions import Table, foresee, foresee_notes, nothing_foreseen
+from melody.tokens.conditions import Conditions
 
 OPEN = 1000  # bars that a piece is said to have left that does not end
 
@@ -70,23 +70,23 @@ def key_of_chords(chords: Sequence[Span], end: int) -> Key:
     return estimate_key(score)
 
 
-def foreseen(settings: Settings, region: Region, chords: list[Span], bundle: Bundle) -> Table | None:
+def foreseen(settings: Settings, region: Region, chords: list[Span], bundle: Bundle) -> Conditions | None:
     """What is told of the music to come; None where nothing is."""
     style = bundle.style_value(settings.style)
     if not (chords or settings.density or region.given or style):
         return None
-    table = nothing_foreseen(int(region.lines[-1]) + 1 if region.meters else 1)
+    table = Conditions(int(region.lines[-1]) + 1 if region.meters else 1, bundle.tokenizer.voices)
     if style:
-        foresee(table, "style", style)
+        table.tell("style", style)
     if not region.meters:
         return table
     start, stop = (int(region.lines[bar]) for bar in (region.first, region.stop))
     if settings.density:
-        foresee(table, "density", 1 + DENSITIES.index(settings.density), start, stop)
+        table.tell("density", 1 + DENSITIES.index(settings.density), start, stop)
     for span in chords:  # each until the next
-        foresee(table, "chord", span.chord.value if span.chord else 0, span.start, stop)
+        table.tell("chord", span.chord.value if span.chord else 0, span.start, stop)
         bass = span.chord is not None and span.chord.bass != span.chord.root
-        foresee(table, "chord_bass", 1 + span.chord.bass if bass and span.chord else 0, span.start, stop)
+        table.tell("chord_bass", 1 + span.chord.bass if bass and span.chord else 0, span.start, stop)
     for place, (notes, first_tick) in region.given.items():
-        foresee_notes(table, place, notes, np.arange(len(table)) >= first_tick)
+        table.tell_notes(place, notes, np.arange(len(table)) >= first_tick)
     return table

@@ -18,21 +18,22 @@ The published split leaks: valid 74 and most of valid 58 stand in train, and so 
 So there is a clean figure without them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.engine import Engine
+from melody.engine.nats import nats_read_by
 from melody.errors import UsageError
-from melody.evaluation.likelihood import TokenReader, nats_read_by
 from melody.jsb16.corpus import SOURCE, read_jsb16
-from melody.jsb16.tokenizer import ORDERS, Grid, Ids, VoicesTokenizer, Walk, score_of
+from melody.jsb16.tokenizer import ORDERS, Grid, Ids, VoicesTokenizer, score_of
 from melody.jsb16.tune_book import TuneBook, TuneReader
-from melody.tokens import EventTokenizer, Plan, Reader
+from melody.tokens import EventTokenizer
+from melody.tokens.contract import Tokenizer, TokenReader
 
 LEAKS = {"valid": (58, 74), "test": (8, 69)}  # held-out pieces that share bars with train 142, 224 and 55, 124
 BATCH = 16
@@ -111,7 +112,80 @@ class VoiceSteps:
         }
 
 
-def benchmark_jsb16(engine: Engine, tokenizer: EventTokenizer | VoicesTokenizer, data: Path | None) -> list[VoiceSteps]:
+class Spelling(Protocol):
+    """How the benchmark's grids are said in a tokenizer's tokens, and read."""
+
+    @property
+    def orders(self) -> int:
+        """Number of orders of the voices in which a piece can be said."""
+
+    def spell(self, grid: Grid, order: int = 0) -> Ids:
+        """The ids (T,) of a grid, from BOS to EOS, in one of the orders."""
+
+    def reader(self, order: int = 0) -> TokenReader:
+        """A fresh reader of such ids, told nothing of the piece."""
+
+    def mean(self, pieces: Sequence[Ids], nats: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """The nats (K,) of a piece whose steps have the mean of their probabilities in each of its spellings.
+
+        `nats` are those of the tokens after BOS of each, (K, T - 1).
+        """
+
+
+@dataclass(frozen=True)
+class EventSpelling:
+    """As events: in one order."""
+
+    tokenizer: EventTokenizer
+    book: TuneBook | None = None  # says nothing to events
+    orders: int = 1
+
+    def spell(self, grid: Grid, order: int = 0) -> Ids:
+        """See `Spelling`."""
+        return self.tokenizer.encode(score_of(grid))
+
+    def reader(self, order: int = 0) -> TokenReader:
+        """See `Spelling`."""
+        return self.tokenizer.reader()
+
+    def mean(self, pieces: Sequence[Ids], nats: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """See `Spelling`."""
+        return np.asarray(nats[0].sum(axis=1))
+
+
+@dataclass(frozen=True)
+class VoiceSpelling:
+    """As voices on the grid, in each of `ORDERS`; told of the tunes in a book."""
+
+    tokenizer: VoicesTokenizer
+    book: TuneBook | None = None
+    orders: int = len(ORDERS)
+
+    def spell(self, grid: Grid, order: int = 0) -> Ids:
+        """See `Spelling`."""
+        return self.tokenizer.spell(grid, order)
+
+    def reader(self, order: int = 0) -> TokenReader:
+        """See `Spelling`."""
+        return self.tokenizer.reader(TuneReader(self.book) if self.book else None, order)
+
+    def mean(self, pieces: Sequence[Ids], nats: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """See `Spelling`."""
+        steps = []
+        for ids, tokens in zip(pieces, nats, strict=True):
+            firsts = np.flatnonzero(np.diff(self.tokenizer.steps_of(ids)[1:], prepend=-1))
+            steps.append(np.add.reduceat(tokens, firsts, axis=1))
+        mean = np.log(len(steps)) - np.logaddexp.reduce(-np.stack(steps), axis=0)  # (K, steps)
+        return np.asarray(mean.sum(axis=1))
+
+
+SPELLINGS: dict[str, Callable[..., Spelling]] = {
+    EventTokenizer.name: EventSpelling,
+    VoicesTokenizer.name: VoiceSpelling,
+}
+
+
+def benchmark_jsb16(engine: Engine, tokenizer: Tokenizer, data: Path | None) -> list[VoiceSteps]:
     """What valid and test of the benchmark's file cost a model of these tokens; then at the temperature best for valid.
 
     For a model of voices by the first order of the voices alone, then by the mean over all.
@@ -121,10 +195,10 @@ def benchmark_jsb16(engine: Engine, tokenizer: EventTokenizer | VoicesTokenizer,
     if data is None:
         raise UsageError(f"the benchmark jsb16 needs its file: --data PATH; get it from {SOURCE}")
     grids = read_jsb16(data)
-    book = tokenizer.tune_book(grids["train"]) if isinstance(tokenizer, VoicesTokenizer) else None
+    spelling = SPELLINGS[tokenizer.name](tokenizer, VoicesTokenizer().tune_book(grids["train"]))
     result = []
-    for orders in (1,) if book is None else (1, len(ORDERS)):
-        splits = [evaluate_jsb16(engine, tokenizer, grids[split], split, book, TEMPERATURES, orders) for split in LEAKS]
+    for orders in sorted({1, spelling.orders}):
+        splits = [evaluate_jsb16(engine, spelling, grids[split], split, TEMPERATURES, orders) for split in LEAKS]
         best = min(range(len(TEMPERATURES)), key=lambda place: splits[0][place].nats_per_voice_step)
         result += [split[place] for place in (0, best) for split in splits]
     return result
@@ -132,62 +206,27 @@ def benchmark_jsb16(engine: Engine, tokenizer: EventTokenizer | VoicesTokenizer,
 
 def evaluate_jsb16(
     engine: Engine,
-    tokenizer: EventTokenizer | VoicesTokenizer,
+    spelling: Spelling,
     grids: Sequence[Grid],
     split: str,
-    book: TuneBook | None = None,
     temperatures: Sequence[float] = (1.0,),
     orders: int = 1,
 ) -> list[VoiceSteps]:
-    """What the pieces of a split cost a model of these tokens, at each temperature.
-
-    `book` is what a model of voices is told of; of the orders of the voices the first so many are asked.
-    """
+    """Cost of the pieces of a split, at each temperature; of the orders of the voices the first so many are asked."""
     nats, raw = np.zeros((2, len(temperatures), len(grids)))
     by_length = sorted(range(len(grids)), key=lambda place: len(grids[place]))  # like lengths side by side
     for start in range(0, len(by_length), BATCH):
         places = by_length[start : start + BATCH]
-        pieces = [spell(tokenizer, grids[place], order) for place in places for order in range(orders)]
-        readers = [reader_for(tokenizer, book, order) for _ in places for order in range(orders)]
+        pieces = [spelling.spell(grids[place], order) for place in places for order in range(orders)]
+        readers = [spelling.reader(order) for _ in places for order in range(orders)]
         found = nats_read_by(pieces, readers, engine, temperatures)
         for row, place in enumerate(places):
             told = slice(row * orders, (row + 1) * orders)
             within, without = zip(*found[told], strict=True)
-            nats[:, place] = mean_of(tokenizer, pieces[told], within)
-            raw[:, place] = mean_of(tokenizer, pieces[told], without)
+            nats[:, place] = spelling.mean(pieces[told], within)
+            raw[:, place] = spelling.mean(pieces[told], without)
     steps, leaks = [grid.size for grid in grids], LEAKS.get(split, ())
     return [
         VoiceSteps(split, nats[place].tolist(), steps, leaks, raw[place].tolist(), float(temperature), orders)
         for place, temperature in enumerate(temperatures)
     ]
-
-
-def mean_of(
-    tokenizer: EventTokenizer | VoicesTokenizer, pieces: Sequence[Ids], nats: Sequence[NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """The nats (K,) of a piece whose steps have the mean of their probabilities in each of its spellings.
-
-    `nats` are those of the tokens after BOS of each, (K, T - 1).
-    """
-    if not isinstance(tokenizer, VoicesTokenizer):
-        return np.asarray(nats[0].sum(axis=1))
-    steps = []
-    for ids, tokens in zip(pieces, nats, strict=True):
-        firsts = np.flatnonzero(np.diff(tokenizer.steps_of(ids)[1:], prepend=-1))
-        steps.append(np.add.reduceat(tokens, firsts, axis=1))
-    mean = np.log(len(steps)) - np.logaddexp.reduce(-np.stack(steps), axis=0)  # (K, steps)
-    return np.asarray(mean.sum(axis=1))
-
-
-def spell(tokenizer: EventTokenizer | VoicesTokenizer, grid: Grid, order: int = 0) -> Ids:
-    """The ids (T,) of a grid, from BOS to EOS; in one of the orders of the voices where the tokens have such."""
-    return tokenizer.spell(grid, order) if isinstance(tokenizer, VoicesTokenizer) else tokenizer.encode(score_of(grid))
-
-
-def reader_for(
-    tokenizer: EventTokenizer | VoicesTokenizer, book: TuneBook | None = None, order: int = 0
-) -> TokenReader:
-    """A fresh reader of such ids, which is told nothing of the piece."""
-    if isinstance(tokenizer, VoicesTokenizer):
-        return Walk(TuneReader(book) if book else None, order)
-    return Reader(tokenizer.vocabulary, Plan())

@@ -88,7 +88,7 @@ CHANNELS = READ + TOLD + recalling(len(vocabulary()))
 
 
 class VoicesTokenizer:
-    """The tokenizer; it has no options."""
+    """The tokenizer; it has no options. See `melody.tokens.contract.Tokenizer`."""
 
     name = "voices"
     channels = CHANNELS
@@ -102,6 +102,14 @@ class VoicesTokenizer:
     def vocabulary(self) -> Vocabulary:
         """The tokens by id."""
         return vocabulary()
+
+    def reader(self, tunes: TuneReader | None = None, order: int = 0) -> "Walk":
+        """A fresh reader of a piece in an order of the voices, told of the `tunes` of others where there are any."""
+        return Walk(tunes, order)
+
+    def telling(self, names: Sequence[str]) -> "VoicesTokenizer":
+        """The same: its channels cannot be chosen."""
+        return self
 
     def encode(self, score: Score) -> Ids:
         """The ids (T,) of a score of four single voices on the grid. Raises `LimitExceeded` for any other."""
@@ -123,11 +131,11 @@ class VoicesTokenizer:
             ids += [ranges["Wait"][-1]] * waits + [ranges["Wait"][rest - 1]] * bool(rest)
         return np.array([*ids, ranges["End"][0]], np.int32)
 
-    def decode(self, ids: Ids | Sequence[int]) -> Score:
+    def decode(self, ids: NDArray[np.integer] | Sequence[int]) -> Score:
         """The score of ids that obey the grammar; EOS may be missing."""
         return score_of(self.grid(ids))
 
-    def grid(self, ids: Ids | Sequence[int]) -> Grid:
+    def grid(self, ids: NDArray[np.integer] | Sequence[int]) -> Grid:
         """The grid (steps, 4) of ids that obey the grammar, in whichever order."""
         walk = Walk()
         rows: list[list[int]] = []
@@ -154,7 +162,7 @@ class VoicesTokenizer:
 
     def context(self, ids: Ids, tunes: TuneReader | None = None, order: int = 0) -> NDArray[np.int16]:
         """The context channels (T, C) after each token; without `tunes` nothing is told of other pieces."""
-        walk = Walk(tunes, order)
+        walk = self.reader(tunes, order)
         result = np.empty((len(ids), len(CHANNELS)), np.int16)
         for row, token in zip(result, ids.tolist(), strict=True):
             walk.read(token)

@@ -12,41 +12,40 @@ from copy import copy
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.corpus.store import Split
 from melody.jsb16.tokenizer import ORDERS, READ, VoicesTokenizer
 from melody.jsb16.tune_book import TOLD, TuneReader
+from melody.tokens.contract import PieceSource, Told
 
 DRAWS = 24  # different parts of the book that a piece looks into, each with an order of its own in turn
 PART = (0.1, 0.9)  # of the book: the least and the most
 NONE = 0.2  # of the times
-
-Told = tuple[NDArray[np.integer], NDArray[np.int16]]
+COLUMNS = np.arange(len(READ) + len(TOLD))  # of the channels that are read, and that tell of other pieces
 
 
 class Tunes:
     """Draws what the pieces of the train split are told of each other."""
 
-    def __init__(self, tokenizer: VoicesTokenizer, train: Split) -> None:
+    def __init__(self, tokenizer: VoicesTokenizer, train: PieceSource) -> None:
         self._tokenizer, self._split, self._learns = tokenizer, train, True
         self._book = tokenizer.tune_book([tokenizer.grid(_ids(train, piece)) for piece in range(len(train))])
-        self._drawn: dict[tuple[int, int], Told] = {}
+        self._drawn: dict[tuple[int, int], tuple[NDArray[np.integer], NDArray[np.int16]]] = {}
 
-    def of_held_out(self, split: Split) -> "Tunes":
+    def of_held_out(self, split: PieceSource) -> "Tunes":
         """What the pieces of another split are told, of the same book."""
         other = copy(self)
         other._split, other._learns, other._drawn = split, False, {}
         return other
 
     def draw(self, piece: int, generator: np.random.Generator) -> Told:
-        """The ids (T,) of a piece and the channels (T, F) beside them that are read, and that tell of other pieces."""
+        """A piece with the channels that are read, and those that tell of other pieces."""
         number = int(generator.integers(DRAWS)) if self._learns else 0
         ids, context = self._find(piece, number)
         if self._learns and generator.random() < NONE:
             context = context.copy()
             context[:, len(READ) :] = 0
-        return ids, context
+        return Told(ids, COLUMNS, context)
 
-    def _find(self, piece: int, number: int) -> Told:
+    def _find(self, piece: int, number: int) -> tuple[NDArray[np.integer], NDArray[np.int16]]:
         if (piece, number) not in self._drawn:
             without: set[int] = set()
             if self._learns:
@@ -62,5 +61,5 @@ class Tunes:
         return self._drawn[piece, number]
 
 
-def _ids(split: Split, piece: int) -> NDArray[np.int32]:
+def _ids(split: PieceSource, piece: int) -> NDArray[np.int32]:
     return split.piece(piece)[0].astype(np.int32)

@@ -39,7 +39,7 @@ MOST = 24  # places of one rank that are compared
 VOICES = 4
 
 
-TOLD = (  # in the order of `TuneReader.context`; 0 where nothing is found
+_CHANNELS = (  # in the order of `TuneReader.context`; 0 where nothing is found
     Channel("tune_rank", 1 + len(NOTES)),
     Channel("tune_share", 1 + SHARES),
     *(Channel(f"tune_move_{voice}", 1 + RESTS) for voice in range(VOICES)),
@@ -48,6 +48,7 @@ TOLD = (  # in the order of `TuneReader.context`; 0 where nothing is found
     Channel("tune_next_move", 1 + RESTS),
     Channel("tune_next_wait", 2 + SOON),
 )
+TOLD = tuple(channel._replace(group="told") for channel in _CHANNELS)
 
 
 class Places(NamedTuple):

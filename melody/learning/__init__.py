@@ -6,7 +6,7 @@ Here corpus, training, engine and composing meet; nothing imports torch before s
 from melody.learning.export import export_run
 from melody.learning.finetune import FineTuned, fine_tune
 from melody.learning.runs import Run, find_runs
-from melody.learning.stores import tokenizer_of
+from melody.learning.tokenizers import tokenizer_of
 from melody.learning.train import RUNS, train_from_config, train_run
 
 __all__ = [

@@ -15,11 +15,13 @@ from melody.config import TrainConfig, changed, check_config
 from melody.corpus import Split, TokenStore, open_store, shift_tables
 from melody.corpus.draw_conditions import density_limits
 from melody.errors import MelodyError
-from melody.learning.stores import check_style, tokenizer_of
+from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
 from melody.music.originality import Index, build, counts
 from melody.music.score import Score, most_at_once, notes_of
 from melody.storage.files import fresh_folder, refuse_overwrite
 from melody.tokens import EventTokenizer
+from melody.tokens.channels import names_of
+from melody.tokens.contract import Tokenizer
 
 if TYPE_CHECKING:
     from melody.engine.graphs.residual_lstm import StepWeights
@@ -69,14 +71,15 @@ def _fill(
     from melody.generation.rules.styles import style_rules
 
     store = open_store(config.corpus)
-    tokenizer = tokenizer_of(store)
-    if not isinstance(tokenizer, EventTokenizer):
+    names = names_of(config.data.channels, config.data.voices)
+    tokenizer = tokenizer_of(store, names)
+    if not store_kind(store).composes:
         raise MelodyError(
             f"{tokenizer.name}: its grammar is not melody's; such a model is for comparison, not a bundle"
         )
     style_rules(config.style_rules, tokenizer.vocabulary, [0])  # refuses unknown ones
     check_style(config.default_style, store)
-    step = step_of(weights, config)
+    step = step_of(weights, config, names)
     (folder / "step.onnx").write_bytes(build_step_graph(step))
     if fp32:
         (folder / "step-fp32.onnx").write_bytes(build_step_graph(step, eight_bit=False))
@@ -106,6 +109,7 @@ def _fill(
         "parameters": int(sum(w.size for w in weights.values())),
         "passes": info["pass"],
         "tokenizer": tokenizer.config,
+        "channels": list(names),
         "vocabulary_hash": tokenizer.vocabulary.hash,
         "tracks": [asdict(track) for track in tracks_of([score for _, score in known], config.track_names)],
         "originality": {"ngrams": len(index), "held_out": held_out_counts(store, tokenizer, index)},
@@ -119,12 +123,12 @@ def _fill(
     _evaluate_and_describe(folder, settings, store, samples)
 
 
-def step_of(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig) -> "StepWeights":
-    """The weights of a model of events as the step graph wants them."""
+def step_of(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig, channels: Sequence[str]) -> "StepWeights":
+    """The weights of a model of events that is told these channels, as the step graph wants them."""
     from melody.engine.graphs.residual_lstm import step_weights
 
     heads = config.model.attention.heads if config.model.attention else 0
-    return step_weights(weights, heads, EventTokenizer().intervals(config.model.intervals))
+    return step_weights(weights, heads, EventTokenizer(tuple(channels)).intervals(config.model.intervals))
 
 
 def _base(base: Bundle, store: TokenStore, info: dict[str, Any]) -> dict[str, Any]:
@@ -161,18 +165,18 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
     (folder / "README.md").write_text(model_card(settings, store.info), encoding="utf-8")
 
 
-def named_pieces(split: Split, tokenizer: EventTokenizer) -> list[tuple[str, Score]]:
+def named_pieces(split: Split, tokenizer: Tokenizer) -> list[tuple[str, Score]]:
     """The pieces of a split as scores, each with its name."""
     return [(name, tokenizer.decode(split.piece(index)[0])) for index, name in enumerate(split.names)]
 
 
-def held_out_counts(store: TokenStore, tokenizer: EventTokenizer, index: Index) -> list[str]:
+def held_out_counts(store: TokenStore, tokenizer: Tokenizer, index: Index) -> list[str]:
     """What of each held-out piece stands in the training music: a line a piece, "known/n-grams" a track."""
     pieces = [score for split in ("valid", "test") for _, score in named_pieces(store.split(split), tokenizer)]
     return [" ".join(f"{known}/{ngrams}" for known, ngrams in counts(score, index)) for score in pieces]
 
 
-def token_counts(split: Split, tokenizer: EventTokenizer) -> NDArray[np.int64]:
+def token_counts(split: Split, tokenizer: Tokenizer) -> NDArray[np.int64]:
     """How often each token (V,) stands in a split, over all transpositions that training may draw.
 
     Keys count as they were written: a piece from nothing should not choose six sharps as lightly as one.

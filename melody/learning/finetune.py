@@ -19,6 +19,7 @@ from melody.bundle import LOCAL, Bundle, TrackInfo, open_bundle
 from melody.config import TrainConfig, changed, check_config
 from melody.corpus import TokenStore, prepare
 from melody.corpus.duplicates import clusters, draw_split, interval_grams
+from melody.corpus.pieces import READER
 from melody.corpus.store import StoredPiece, write_store
 from melody.errors import MelodyError
 from melody.generation.primer.assignment import place_lines
@@ -30,7 +31,6 @@ from melody.music.drumkit import as_hits, folded
 from melody.music.score import GRID, Score, note_count, set_notes
 from melody.storage.files import refuse_overwrite
 from melody.tokens import EventTokenizer
-from melody.tokens.channels import READ
 
 if TYPE_CHECKING:
     from melody.training import TrainResult
@@ -120,7 +120,7 @@ def config_of(
         "track_names": [track.name for track in base.tracks],
         "style_rules": base.style_rules,
         "model": dict(base.settings["model"]),
-        "data": {"batch_size": lanes, "window": window, "plan_dropout": 0.15},
+        "data": {"batch_size": lanes, "window": window, "plan_dropout": 0.15, "channels": base.channels},
         "evaluation": {"every": passes, "patience": 6},
         "max_minutes": minutes,
     }
@@ -183,9 +183,8 @@ def on_tracks_of(score: Score, wanted: Sequence[TrackInfo], hits: bool = False) 
 
 
 def _stored(name: str, score: Score, shifts: tuple[int, int]) -> StoredPiece:
-    tokenizer = EventTokenizer()
-    ids = tokenizer.spell(score)
-    return StoredPiece(name, ids.astype(np.uint16), tokenizer.context(ids)[:, : len(READ)], note_count(score), shifts)
+    ids = READER.spell(score)
+    return StoredPiece(name, ids.astype(np.uint16), READER.context(ids), note_count(score), shifts)
 
 
 def _too_few(music: Path, base: Bundle, count: int, reasons: Mapping[str, int]) -> str:

@@ -6,7 +6,7 @@ torch's or numpy's own generators: a run's weights are the same with it and with
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from melody.bundle import Bundle
 from melody.config import TrainConfig
 from melody.corpus import TokenStore
+from melody.corpus.draw_conditions import density_limits
 from melody.learning.export import step_of, tracks_of
 from melody.music.score import Score
-from melody.tokens import EventTokenizer
+from melody.tokens import Channel, EventTokenizer
 
 if TYPE_CHECKING:
     from melody.training import Sample
@@ -38,7 +39,7 @@ class Sampling:
 
     config: TrainConfig
     store: TokenStore
-    density_limits: tuple[float, float]  # of its training music
+    channels: Sequence[Channel]  # that the model is told
 
     def __call__(self, weights: Mapping[str, NDArray[np.float32]], stop: Callable[[], bool]) -> "Sample | None":
         """Compose with these weights, and show it; None where `stop` says so in between."""
@@ -58,7 +59,8 @@ class Sampling:
         counts = np.bincount(train.ids, minlength=len(tokenizer.vocabulary)).tolist()
         return {
             "tracks": [asdict(track) for track in tracks_of(scores, self.config.track_names)],
-            "density_limits": self.density_limits,
+            "channels": [channel.name for channel in self.channels],
+            "density_limits": density_limits(train),
             "styles": self.store.styles,
             "vocabulary": {"tokens": list(tokenizer.vocabulary.tokens), "counts": counts},
         }
@@ -70,7 +72,7 @@ def compose(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig, kno
     from melody.generation import Composer
 
     files = {
-        "step.onnx": build_step_graph(step_of(weights, config)),
+        "step.onnx": build_step_graph(step_of(weights, config, known["channels"])),
         "vocabulary.json": json.dumps(known["vocabulary"]).encode(),
     }
     settings = {

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from melody.bundle import open_bundle
 from melody.config import TrainConfig, at_temperature, load_config
 from melody.corpus import AugmentedSource, open_store, shift_tables
-from melody.corpus.draw_conditions import Wishes, density_limits
 from melody.errors import MelodyError
-from melody.jsb16.tokenizer import VoicesTokenizer
-from melody.jsb16.told import Tunes
 from melody.learning.sample import Sampling
-from melody.learning.stores import check_style, tokenizer_of
+from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
 from melody.learning.trained import net_of
-from melody.tokens import EventTokenizer
+from melody.tokens.channels import names_of
+from melody.tokens.contract import Tokenizer
 
 if TYPE_CHECKING:
     from melody.training import Base, TrainResult
@@ -40,42 +38,38 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     """
     train = _trainer()
     store = open_store(config.corpus)
-    tokenizer = tokenizer_of(store)
+    base = base_of(config.base, store.vocabulary_hash) if config.base else None
+    if config.base:  # a model that is trained further is told what it was told before
+        data = config.data.model_copy(update={"channels": open_bundle(config.base).channels})
+        config = config.model_copy(update={"data": data})
+    names = names_of(config.data.channels, config.data.voices)
+    tokenizer, kind = tokenizer_of(store, names), store_kind(store)
     check_style(config.default_style, store)
     train_split, valid_split = store.split("train"), store.split("valid")
     if not len(valid_split):
         raise MelodyError(f"{store.folder}: no piece is held out to validate with; training wants three or more pieces")
-    wishes = Wishes(density_limits(train_split)) if isinstance(tokenizer, EventTokenizer) else None
-    tables = shift_tables(tokenizer, train_split)
     moves = {"Velocity": config.data.velocity_steps, "Tempo": config.data.tempo_steps}
-    levels = [(tokenizer.vocabulary.ids[kind], most) for kind, most in moves.items()] if wishes else []
-    tunes = known_tunes = None
-    if isinstance(tokenizer, VoicesTokenizer):
-        tunes = Tunes(tokenizer, train_split)
-        known_tunes = tunes.of_held_out(valid_split)
-    learnt = AugmentedSource(
-        train_split, tables, config.data.transpose, config.data.plan_dropout, wishes, levels, tunes
-    )
-    held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False, tunes=known_tunes)
-    sizes = [channel.size for channel in tokenizer.channels]
-    base = base_of(config.base, store.vocabulary_hash) if config.base else None
-    if base:  # a model knows the channels of its time
-        sizes = sizes[: sum(name.startswith("channels.") for name in base.weights)]
+    levels = [(tokenizer.vocabulary.ids[name], most) for name, most in moves.items()] if kind.composes else []
+    teller = kind.tell(tokenizer, train_split)
+    tables = shift_tables(tokenizer, train_split)
+    learnt = AugmentedSource(train_split, tables, config.data.transpose, config.data.plan_dropout, teller, levels)
+    known = kind.tell_held_out(tokenizer, teller, valid_split)
+    held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False, teller=known)
     result = train(
         config,
         learnt,
         held_out,
         len(tokenizer.vocabulary),
-        sizes,
+        [channel.size for channel in tokenizer.channels],
         run or RUNS / config.name,
         intervals=tokenizer.intervals(config.model.intervals),
         base=base,
-        teachers=teachers_of(config, tokenizer.name),
-        sampler=Sampling(config, store, wishes.density_limits) if wishes else None,
+        teachers=teachers_of(config, tokenizer),
+        sampler=Sampling(config, store, tokenizer.channels) if kind.composes else None,
     )
-    if isinstance(tokenizer, VoicesTokenizer) and result.is_first and result.best_nats_per_note is not None:
-        steps = [tokenizer.voice_steps(valid_split.piece(index)[0]) for index in range(len(valid_split))]
-        found = result.best_nats_per_note * int(valid_split.notes.sum()) / sum(steps)
+    if kind.units and result.is_first and result.best_nats_per_note is not None:
+        units = sum(kind.units(tokenizer, valid_split.piece(index)[0]) for index in range(len(valid_split)))
+        found = result.best_nats_per_note * int(valid_split.notes.sum()) / units
         at = at_temperature(config.evaluation.temperature)
         print(f"{config.name}: best valid {found:.4f} nats per voice-step{at}, without the mask of what may follow")
     return result
@@ -93,7 +87,7 @@ def base_of(name: str, vocabulary_hash: str) -> "Base":
     return Base(bundle.name, bundle.settings["files"].get(WEIGHTS, ""), load(bundle.read(WEIGHTS)))
 
 
-def teachers_of(config: TrainConfig, tokens: str) -> "Teachers | None":
+def teachers_of(config: TrainConfig, tokens: Tokenizer) -> "Teachers | None":
     """The runs that a configuration learns from. Raises `MelodyError` for what is none, or has learned other tokens."""
     if config.distillation is None:
         return None
@@ -103,10 +97,12 @@ def teachers_of(config: TrainConfig, tokens: str) -> "Teachers | None":
     for folder in config.distillation.teachers:
         net, tokenizer = net_of(Path(folder))
         hashes.append(sha256((Path(folder) / "best.safetensors").read_bytes()).hexdigest())
-        if tokenizer.name != tokens:
+        if tokenizer.name != tokens.name:
             raise MelodyError(
-                f"{folder}: has learned {tokenizer.name}, the corpus is told as {tokens}; it cannot teach it"
+                f"{folder}: has learned {tokenizer.name}, the corpus is told as {tokens.name}; it cannot teach it"
             )
+        if tokenizer.channels != tokens.channels:
+            raise MelodyError(f"{folder}: is told other channels than {config.name}; give both the same data.channels")
         nets.append(net)
     return Teachers(nets, config.distillation.weight, config.distillation.temperature, hashes)
 

@@ -14,6 +14,8 @@ from melody.engine.ensemble import Ensemble
 from melody.errors import MelodyError, UnreadableFile, UsageError
 from melody.jsb16.tokenizer import VoicesTokenizer
 from melody.tokens import EventTokenizer
+from melody.tokens.channels import USUAL_VOICES, names_in_older_bundle, names_of
+from melody.tokens.contract import Tokenizer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +26,7 @@ class Trained(NamedTuple):
 
     name: str
     engine: Engine
-    tokenizer: EventTokenizer | VoicesTokenizer
+    tokenizer: Tokenizer
 
 
 def open_trained(models: Sequence[str], engine: str = "onnx") -> Trained:
@@ -64,7 +66,7 @@ def _run(folder: Path) -> Trained:
     return Trained(str(folder), TorchEngine(net), tokenizer)
 
 
-def net_of(folder: Path) -> "tuple[nn.Module, EventTokenizer | VoicesTokenizer]":
+def net_of(folder: Path) -> "tuple[nn.Module, Tokenizer]":
     """The best model of a run, in torch, and its tokens. Raises `MelodyError` for what is none."""
     try:
         from melody.models import build
@@ -76,7 +78,7 @@ def net_of(folder: Path) -> "tuple[nn.Module, EventTokenizer | VoicesTokenizer]"
     weights, info = load_best(folder)
     try:
         model, run = check_config(info["config"], folder).model, info["run"]
-        tokenizer = _tokenizer(folder, run)
+        tokenizer = _tokenizer(folder, info["config"], run)
     except (KeyError, TypeError) as error:
         raise UnreadableFile(f"{folder}: its best checkpoint does not say what it was trained on") from error
     intervals = tokenizer.intervals(model.intervals)
@@ -88,11 +90,15 @@ def net_of(folder: Path) -> "tuple[nn.Module, EventTokenizer | VoicesTokenizer]"
     return net, tokenizer
 
 
-def _tokenizer(folder: Path, run: dict[str, Any]) -> EventTokenizer | VoicesTokenizer:
-    """The tokenizer of these sizes; a model knows the channels of its time."""
-    sizes = run["channel_sizes"]
-    for tokenizer in (EventTokenizer(), VoicesTokenizer()):
-        known = [channel.size for channel in tokenizer.channels[: len(sizes)]]
+def _tokenizer(folder: Path, config: dict[str, Any], run: dict[str, Any]) -> Tokenizer:
+    """The tokenizer of these sizes and of the channels that the configuration names."""
+    sizes, data = run["channel_sizes"], config.get("data", {})
+    names = names_in_older_bundle(len(sizes))
+    if "channels" in data:
+        names = names_of(data["channels"], data.get("voices", USUAL_VOICES))
+    tokenizers: tuple[Tokenizer, ...] = (EventTokenizer(names), VoicesTokenizer())
+    for tokenizer in tokenizers:
+        known = [channel.size for channel in tokenizer.channels]
         if sizes and (len(tokenizer.vocabulary), known) == (run["vocabulary_size"], sizes):
             return tokenizer
     raise MelodyError(

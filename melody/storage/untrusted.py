@@ -64,6 +64,12 @@ def check_weights(data: bytes) -> int:
     return weights
 
 
+def weight_names(data: bytes) -> list[str]:
+    """The names of the tensors in a safetensors file that has been checked."""
+    header = parse_json(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+    return [name for name in header if name != "__metadata__"]
+
+
 def check_finite(values: NDArray[Any], name: str) -> None:
     """Refuse NaN and infinity in an array."""
     flat = values.reshape(-1)
@@ -201,6 +207,7 @@ def _is_originality(value: Any) -> bool:
 
 MOST_OF = {"hidden_size": 8192, "layers": 64, "intervals": 127}
 MOST_OF_ANY = 65_536  # of whatever else a model counts: heads, states of memory
+MOST_CHANNELS = 200
 NAME, HASH = r"[A-Za-z0-9][\w.-]{0,99}", r"[0-9a-f]{64}"
 TRACK: dict[str, Callable[[Any], bool]] = {
     "name": _is_text,
@@ -215,6 +222,7 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
     "name": lambda value: _is_text(value, NAME),
     "model": _is_model,
     "tokenizer": lambda value: isinstance(value, dict),
+    "channels": lambda value: _is_list(value, lambda name: _is_text(name, NAME), MOST_CHANNELS),
     "tracks": lambda value: _is_list(value, _is_track, 32) and bool(value),
     "files": _are_files,
     "vocabulary_hash": lambda value: _is_text(value, HASH),

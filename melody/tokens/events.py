@@ -15,7 +15,7 @@ score has exactly one spelling, and `decode(encode(score)) == quantize(score)`.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,9 @@ from symusic import KeySignature, Tempo, TimeSignature, Track
 from melody.errors import LimitExceeded, MelodyError
 from melody.music.quantize import VELOCITY_STEP, quantize, tempo_bin
 from melody.music.score import GRID, Ints, Notes, Score, bar_length, bars, end_tick, notes_of, set_notes
-from melody.tokens.channels import CHANNELS, VOICES
-from melody.tokens.grammar import Plan, Reader
+from melody.tokens.channels import USUAL, Channel, layout_of
 from melody.tokens.intervals import IntervalView, interval_view
+from melody.tokens.reader import Plan, Reader
 from melody.tokens.vocabulary import DRUMS, KEYS, MAX_DURATION, MAX_TRACKS, METERS, TEMPOS, VELOCITIES, event_vocabulary
 
 Ids = NDArray[np.int32]
@@ -39,17 +39,35 @@ _TRACK_PART, _VELOCITY_PART, _PITCH_PART, _SUSTAIN_PART, _DURATION_PART = range(
 
 @dataclass(frozen=True)
 class EventTokenizer:
-    """melody's own tokenizer. It has no options: all melody models read the same events."""
+    """melody's own tokenizer. All melody models read the same events; `names` are the channels told beside them."""
 
-    name: str = "events"
+    names: tuple[str, ...] = USUAL
+
+    name = "events"
+    vocabulary = event_vocabulary()
 
     @property
     def config(self) -> dict[str, object]:
-        """What rebuilds this tokenizer: ``EventTokenizer(**config)``."""
-        return asdict(self)
+        """What rebuilds this tokenizer's tokens; a bundle records the names of its channels beside it."""
+        return {"name": self.name}
 
-    vocabulary = event_vocabulary()
-    channels = CHANNELS
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The context channels, in the order of their columns."""
+        return layout_of(self.names).channels
+
+    @property
+    def voices(self) -> int:
+        """Number of tracks of whose pitches and given notes a model is told."""
+        return layout_of(self.names).voices
+
+    def telling(self, names: Sequence[str]) -> "EventTokenizer":
+        """The same tokenizer with these channels."""
+        return EventTokenizer(tuple(names))
+
+    def reader(self, plan: Plan | None = None) -> Reader:
+        """A fresh reader of a piece with such a plan (default: of which nothing is known)."""
+        return Reader(self.vocabulary, plan or Plan(), layout_of(self.names))
 
     def encode(self, score: Score) -> Ids:
         """The ids (T,) of a score's quantisation, from BOS to EOS.
@@ -76,8 +94,8 @@ class EventTokenizer:
 
     def context(self, ids: Ids, plan: Plan | None = None) -> NDArray[np.int16]:
         """The context channels (T, C) after each token, under a plan (default: the piece's own, see `plan_of`)."""
-        reader = Reader(self.vocabulary, self.plan_of(ids) if plan is None else plan)
-        result = np.empty((len(ids), len(CHANNELS)), np.int16)
+        reader = self.reader(self.plan_of(ids) if plan is None else plan)
+        result = np.empty((len(ids), len(self.names)), np.int16)
         for row, token in zip(result, ids.tolist(), strict=True):
             reader.read(token)
             row[:] = reader.context
@@ -97,8 +115,9 @@ class EventTokenizer:
 
     def intervals(self, widest: int | None) -> IntervalView | None:
         """How pitches relate to the voices, bass, key and chord told, up to so many semitones (None: not asked)."""
-        names = [*(f"voice_{voice}" for voice in range(VOICES)), "bass", "key", "chord"]
-        return interval_view([_RANGES["Pitch"]], 0, CHANNELS, names, widest) if widest else None
+        references = [*(f"voice_{voice}" for voice in range(self.voices)), "bass", "key", "chord"]
+        told = [name for name in references if name in self.names]
+        return interval_view([_RANGES["Pitch"]], 0, self.channels, told, widest) if widest else None
 
     def shift_tables(self, shifts: list[int]) -> tuple[NDArray[np.int32], list[NDArray[np.int16]]]:
         """Lookup tables that transpose: ids (S, V) and, per channel, values (S, size), one row a shift in semitones.
@@ -107,7 +126,7 @@ class EventTokenizer:
         """
         from melody.tokens.transpose import shift_channels, shift_ids
 
-        return shift_ids(self.vocabulary, shifts), shift_channels(CHANNELS, shifts)
+        return shift_ids(self.vocabulary, shifts), shift_channels(self.channels, shifts)
 
 
 _RANGES = EventTokenizer.vocabulary.ids

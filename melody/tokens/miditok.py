@@ -34,7 +34,7 @@ from melody.music.quantize import HIGHEST_TEMPO, LOWEST_TEMPO, quantize, tempo_o
 from melody.music.score import GRID, Score, shift_signature
 from melody.storage.files import write_bytes
 from melody.tokens.channels import Channel
-from melody.tokens.grammar import Plan
+from melody.tokens.reader import Plan
 from melody.tokens.vocabulary import Vocabulary
 
 FILE_NAME = "miditok.json"
@@ -101,6 +101,10 @@ class MidiTokTokenizer:
         """The kind in lower case, with ``+bpe`` where its tokens are merged."""
         return f"miditok-{self.kind.lower()}" + ("+bpe" if self.bpe_vocabulary_size else "")
 
+    def telling(self, names: Sequence[str]) -> "MidiTokTokenizer":
+        """The same: it has no channels."""
+        return self
+
     def intervals(self, widest: int | None) -> None:
         """Its tokens come without channels, so that there is nothing to relate a pitch to: raises `ConfigError`."""
         if widest:
@@ -136,7 +140,7 @@ class MidiTokTokenizer:
         body = self._miditok.encode(quantize(score)).ids
         return np.array([self._id("BOS"), *body, self._id("EOS")], np.int32)
 
-    def decode(self, ids: Ids | Sequence[int]) -> Score:
+    def decode(self, ids: NDArray[np.integer] | Sequence[int]) -> Score:
         """The quantised score of ids; PAD, BOS and EOS may stand anywhere."""
         from miditok import TokSequence
 
@@ -151,7 +155,7 @@ class MidiTokTokenizer:
         """Whether this tokenizer keeps all of a score that `quantize` keeps."""
         return bool(self.decode(self.encode(score)) == quantize(score))
 
-    def context(self, ids: Ids | Sequence[int], plan: Plan | None = None) -> NDArray[np.int16]:
+    def context(self, ids: NDArray[np.integer] | Sequence[int], plan: Plan | None = None) -> NDArray[np.int16]:
         """The context channels (T, 0): none."""
         return np.zeros((len(ids), 0), np.int16)
 

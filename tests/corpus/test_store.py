@@ -17,10 +17,12 @@ from melody.errors import MelodyError
 from melody.music.quantize import quantize
 from melody.music.score import Notes, Score, note_count, notes_of, set_notes, transpose
 from melody.tokens import EventTokenizer
-from melody.tokens.channels import READ
+from melody.tokens.channels import reading
 
 TOKENIZER = EventTokenizer()
+READ = reading()
 KEY = {"channels": len(READ)}
+CHANNELS = [{"name": channel.name} for channel in READ]
 NOTHING_HIDDEN = np.zeros(len(TOKENIZER.channels), bool)
 
 
@@ -184,8 +186,11 @@ def test_a_store_of_format_2_is_read(tmp_path: Path, train: Split) -> None:
     columns = {"notes": train.notes, "shifts": train.shifts, "styles": train.styles}
     np.savez(tmp_path / "train.pieces.npz", starts=np.cumsum([0, *train.lengths]), **columns)
     (tmp_path / "train.names.json").write_text(json.dumps(train.names))
-    (tmp_path / "store.json").write_text(json.dumps({"format": 2, "files": {}, "splits": {"train": {"pieces": 3}}}))
+    (tmp_path / "store.json").write_text(
+        json.dumps({"format": 2, "files": {}, "splits": {"train": {"pieces": 3}}, "channels": CHANNELS})
+    )
     old = TokenStore.open(tmp_path).split("train")
+    assert old.channels == train.channels
     assert (old.names, old.lengths.tolist()) == (train.names, train.lengths.tolist())
     for index, (ids, context) in enumerate(pieces):
         np.testing.assert_array_equal(old.piece(index)[0], ids)

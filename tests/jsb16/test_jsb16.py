@@ -20,7 +20,7 @@ from melody.errors import MelodyError, UnreadableFile, UsageError
 from melody.evaluation.likelihood import nats_read_by
 from melody.jsb16 import evaluation as jsb16
 from melody.jsb16.corpus import FILE, read_jsb16
-from melody.jsb16.evaluation import LEAKS, VoiceSteps, evaluate_jsb16, reader_for, spell
+from melody.jsb16.evaluation import LEAKS, SPELLINGS, VoiceSteps, evaluate_jsb16
 from melody.jsb16.tokenizer import ORDERS, READ, Grid, VoicesTokenizer
 from melody.learning import tokenizer_of, train_from_config
 from melody.learning.trained import open_trained
@@ -31,6 +31,10 @@ VOICES, EVENTS = VoicesTokenizer(), EventTokenizer()
 RECIPE = Path(__file__).parents[2] / "corpora" / "jsb16"
 CONFIG = Path(__file__).parents[2] / "configs" / "jsb16.yaml"
 both = pytest.mark.parametrize("tokenizer", [VOICES, EVENTS], ids=["voices", "events"])
+
+
+def spelling(tokenizer, book=None):
+    return SPELLINGS[tokenizer.name](tokenizer, book)
 
 
 def grid(seed: int, quarters: int = 6) -> Grid:
@@ -68,7 +72,7 @@ class Uniform(TorchEngine):
 
 def test_the_unit_is_nats_over_voices_times_steps():
     grids = [grid(0), grid(1, quarters=9), grid(2)]
-    (found,) = evaluate_jsb16(TorchEngine(model_of(VOICES)), VOICES, grids, "valid")
+    (found,) = evaluate_jsb16(TorchEngine(model_of(VOICES)), spelling(VOICES), grids, "valid")
     assert found.voice_steps == [96, 144, 96]
     assert found.nats_per_voice_step == pytest.approx(sum(found.nats) / 336)
     assert found.raw == pytest.approx(sum(found.raw_nats) / 336)
@@ -81,7 +85,7 @@ def test_a_clean_figure_leaves_out_what_leaks():
 
 
 def test_a_uniform_model_pays_the_logarithm_of_what_may_follow():
-    (found,) = evaluate_jsb16(Uniform(model_of(VOICES)), VOICES, [np.full((4, 4), 60)], "test")
+    (found,) = evaluate_jsb16(Uniform(model_of(VOICES)), spelling(VOICES), [np.full((4, 4), 60)], "test")
     # a length, four voices of 49 pitches and a rest, and one wait of 1 to 4; the end follows from the length
     assert found.nats == pytest.approx([np.log(255) + 4 * np.log(50) + np.log(4)])
     assert found.raw_nats == pytest.approx([7 * np.log(len(VOICES.vocabulary))])
@@ -105,10 +109,10 @@ def test_every_token_is_paid_for_its_length_and_its_end_included(tokenizer: Voic
             return logits, carry
 
     one = grid(7, quarters=2)
-    ids = spell(tokenizer, one)
+    ids = spelling(tokenizer).spell(one)
     for place in range(1, len(ids)):
         engine: Engine = DearAt(ids, place)
-        assert evaluate_jsb16(engine, tokenizer, [one], "test")[0].raw == pytest.approx(
+        assert evaluate_jsb16(engine, spelling(tokenizer), [one], "test")[0].raw == pytest.approx(
             np.log(len(tokenizer.vocabulary)) / one.size
         )
 
@@ -126,8 +130,8 @@ class Sure(TorchEngine):
 def test_a_temperature_undoes_how_sure_a_model_is():
     modest, sure = Sure(model_of(VOICES)), Sure(model_of(VOICES))
     sure.factor = 1.5
-    (expected,) = evaluate_jsb16(modest, VOICES, [grid(0)], "valid")
-    plain, warm = evaluate_jsb16(sure, VOICES, [grid(0)], "valid", temperatures=(1.0, 1.5))
+    (expected,) = evaluate_jsb16(modest, spelling(VOICES), [grid(0)], "valid")
+    plain, warm = evaluate_jsb16(sure, spelling(VOICES), [grid(0)], "valid", temperatures=(1.0, 1.5))
     assert (plain.temperature, warm.temperature) == (1.0, 1.5)
     assert warm.nats == pytest.approx(expected.nats, rel=1e-5)
     assert warm.raw_nats == pytest.approx(expected.raw_nats, rel=1e-5)
@@ -147,7 +151,7 @@ def test_the_temperature_is_chosen_on_valid(monkeypatch: pytest.MonkeyPatch):
         assert valid.temperature == test.temperature > 1.0
         assert valid.nats_per_voice_step < plain.nats_per_voice_step
         at_each = evaluate_jsb16(
-            sure, VOICES, seen["valid"], "valid", VOICES.tune_book([]), jsb16.TEMPERATURES, valid.orders
+            sure, spelling(VOICES, VOICES.tune_book([])), seen["valid"], "valid", jsb16.TEMPERATURES, valid.orders
         )
         assert valid.nats_per_voice_step == min(one.nats_per_voice_step for one in at_each)
 
@@ -156,8 +160,8 @@ def test_each_step_has_the_mean_of_what_the_orders_give_it():
     one, engine = grid(3), TorchEngine(model_of(VOICES))
     steps: list[dict[int, float]] = []  # for each order the log-probability of each step
     for order in range(len(ORDERS)):
-        ids = spell(VOICES, one, order)
-        ((nats, _),) = nats_read_by([ids], [reader_for(VOICES, None, order)], engine)
+        ids = spelling(VOICES).spell(one, order)
+        ((nats, _),) = nats_read_by([ids], [spelling(VOICES).reader(order)], engine)
         costs: dict[int, float] = {}
         waits = 0
         for token, cost in zip(ids[1:].tolist(), nats[0].tolist(), strict=True):
@@ -165,7 +169,7 @@ def test_each_step_has_the_mean_of_what_the_orders_give_it():
             waits += token in VOICES.vocabulary.ids["Wait"]
         steps.append(costs)
     expected = -sum(np.log(np.mean([np.exp(costs[step]) for costs in steps])) for step in steps[0])
-    (mean,) = evaluate_jsb16(engine, VOICES, [one, grid(5)], "test", orders=len(ORDERS))
+    (mean,) = evaluate_jsb16(engine, spelling(VOICES), [one, grid(5)], "test", orders=len(ORDERS))
     assert mean.nats[0] == pytest.approx(expected, rel=1e-5)
     assert (mean.orders, mean.to_row()["orders"]) == (len(ORDERS), len(ORDERS))
     alone = [-sum(costs.values()) for costs in steps]
@@ -175,9 +179,9 @@ def test_each_step_has_the_mean_of_what_the_orders_give_it():
 
 def test_the_mean_over_one_order_is_that_order():
     engine, grids = TorchEngine(model_of(VOICES)), [grid(0), grid(1, quarters=9)]
-    (found,) = evaluate_jsb16(engine, VOICES, grids, "valid")
+    (found,) = evaluate_jsb16(engine, spelling(VOICES), grids, "valid")
     for one, nats in zip(grids, found.nats, strict=True):
-        ((within, _),) = nats_read_by([spell(VOICES, one)], [reader_for(VOICES)], engine)
+        ((within, _),) = nats_read_by([spelling(VOICES).spell(one)], [spelling(VOICES).reader()], engine)
         assert nats == pytest.approx(within.sum(), rel=1e-5)
 
 
@@ -194,7 +198,7 @@ def test_the_pieces_of_train_are_told_of():
     one = np.stack([np.repeat([67, 69, 71, 72, 74, 71], 4)] * 4, axis=1).astype(np.int64)
     for book, expected in ((None, False), (VOICES.tune_book([one]), True)):
         engine = Seeing(model_of(VOICES))
-        evaluate_jsb16(engine, VOICES, [one - 2], "test", book)
+        evaluate_jsb16(engine, spelling(VOICES, book), [one - 2], "test")
         assert (engine.told > 0) == expected
 
 
@@ -209,7 +213,7 @@ def test_tokens_say_the_whole_benchmark_and_nothing_else(
     real: dict[str, list[Grid]], tokenizer: VoicesTokenizer | EventTokenizer
 ):
     for one in real["test"]:
-        assert np.array_equal(VOICES.spell(one), VOICES.encode(tokenizer.decode(spell(tokenizer, one))))
+        assert np.array_equal(VOICES.spell(one), VOICES.encode(tokenizer.decode(spelling(tokenizer).spell(one))))
 
 
 # ---- leaks ----------------------------------------------------------------------------------------------------------
@@ -219,12 +223,12 @@ def assert_no_leak(
     one: Grid, other: Grid, step: int, tokenizer: VoicesTokenizer | EventTokenizer, order: int = 0
 ) -> None:
     """Where two pieces are the same up to a step, so are the costs until there."""
-    pieces = [spell(tokenizer, one, order), spell(tokenizer, other, order)]
+    pieces = [spelling(tokenizer).spell(one, order), spelling(tokenizer).spell(other, order)]
     shorter = min(map(len, pieces))
     same = int(np.argmin(np.append(pieces[0][:shorter] == pieces[1][:shorter], False)))
     engine = TorchEngine(model_of(tokenizer, seed=1))
     book = VOICES.tune_book([one, other]) if tokenizer is VOICES else None  # in which both futures can be found
-    first, second = nats_read_by(pieces, [reader_for(tokenizer, book, order) for _ in pieces], engine)
+    first, second = nats_read_by(pieces, [spelling(tokenizer, book).reader(order) for _ in pieces], engine)
     assert same > step  # many tokens, of which there is one a step or more
     for (ours,), (theirs,) in zip(first, second, strict=True):
         assert np.array_equal(ours[: same - 1], theirs[: same - 1])
@@ -260,9 +264,9 @@ def test_another_future_of_a_chorale_leaves_earlier_costs_alone(
 
 def stepped_and_batched(one: Grid, tokenizer: VoicesTokenizer | EventTokenizer) -> tuple[np.ndarray, np.ndarray]:
     """The nats of a piece by an engine, token by token, and by the model in one pass."""
-    ids, model = spell(tokenizer, one), model_of(tokenizer)
-    ((_, stepped),) = nats_read_by([ids], [reader_for(tokenizer)], TorchEngine(model))
-    reader, context = reader_for(tokenizer), []
+    ids, model = spelling(tokenizer).spell(one), model_of(tokenizer)
+    ((_, stepped),) = nats_read_by([ids], [spelling(tokenizer).reader()], TorchEngine(model))
+    reader, context = spelling(tokenizer).reader(), []
     for token in ids[:-1].tolist():
         reader.read(token)
         context.append(np.array(reader.context))
@@ -288,8 +292,8 @@ def test_stepwise_equals_batched_on_a_chorale(real: dict[str, list[Grid]], token
 
 def test_a_piece_costs_the_same_alone_and_among_others():
     engine, grids = TorchEngine(model_of(VOICES)), [grid(seed, quarters=4 + seed) for seed in range(5)]
-    together = evaluate_jsb16(engine, VOICES, grids, "test")[0].nats
-    alone = [evaluate_jsb16(engine, VOICES, [one], "test")[0].nats[0] for one in grids]
+    together = evaluate_jsb16(engine, spelling(VOICES), grids, "test")[0].nats
+    alone = [evaluate_jsb16(engine, spelling(VOICES), [one], "test")[0].nats[0] for one in grids]
     assert together == pytest.approx(alone, abs=1e-4)
 
 
@@ -317,14 +321,14 @@ def test_what_counts_as_a_leak_shares_more_with_train_than_any_other_piece(real:
 def test_an_ensemble_gives_the_mean_probability():
     members = [TorchEngine(model_of(VOICES, seed)) for seed in (1, 2, 3)]
     ids = VOICES.spell(grid(6))
-    costs = [nats_read_by([ids], [reader_for(VOICES)], engine)[0][1] for engine in (*members, Ensemble(members))]
+    costs = [nats_read_by([ids], [spelling(VOICES).reader()], engine)[0][1] for engine in (*members, Ensemble(members))]
     assert costs[-1] == pytest.approx(-np.log(np.mean(np.exp(-np.array(costs[:-1])), axis=0)), abs=1e-4)
 
 
 def test_an_ensemble_of_one_model_twice_is_that_model():
     engine = TorchEngine(model_of(VOICES))
-    (alone,) = evaluate_jsb16(engine, VOICES, [grid(6)], "test")
-    (twice,) = evaluate_jsb16(Ensemble([engine, engine]), VOICES, [grid(6)], "test")
+    (alone,) = evaluate_jsb16(engine, spelling(VOICES), [grid(6)], "test")
+    (twice,) = evaluate_jsb16(Ensemble([engine, engine]), spelling(VOICES), [grid(6)], "test")
     assert twice.nats == pytest.approx(alone.nats, abs=1e-4)
 
 

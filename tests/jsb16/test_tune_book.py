@@ -181,7 +181,7 @@ def test_a_training_piece_finds_others_by_chance_and_never_itself(store: TokenSt
     tunes, generator = Tunes(TOKENIZER, train), np.random.default_rng(0)
 
     def finds(piece: int) -> bool:
-        return bool(tunes.draw(piece, generator)[1][:, len(READ) :].any())
+        return bool(tunes.draw(piece, generator).values[:, len(READ) :].any())
 
     assert not any(finds(2) for _ in range(50))  # no other piece sings its tune
     found = np.mean([finds(0) for _ in range(400)])
@@ -194,7 +194,7 @@ def test_a_training_piece_comes_in_every_order_of_the_voices(store: TokenStore):
     train = store.split("train")
     tunes, generator, spelled = Tunes(TOKENIZER, train), np.random.default_rng(0), {}
     for _ in range(200):
-        ids, context = tunes.draw(0, generator)
+        ids, _, context = tunes.draw(0, generator)
         order = int(context[1, 0]) - 1
         spelled[order] = ids
         assert np.array_equal(context[:, : len(READ)], TOKENIZER.context(ids, order=order)[:, : len(READ)])
@@ -212,7 +212,7 @@ def test_a_held_out_piece_finds_all_training_pieces_always(store: TokenStore):
     expected = found_by(ids, TuneReader(book))
     assert expected.any()
     for _ in range(20):
-        drawn, context = tunes.draw(0, generator)
+        drawn, _, context = tunes.draw(0, generator)
         assert np.array_equal(drawn, ids)
         assert np.array_equal(context[:, len(READ) :], expected)
 
@@ -220,7 +220,7 @@ def test_a_held_out_piece_finds_all_training_pieces_always(store: TokenStore):
 def test_what_is_told_stands_beside_the_tokens_it_belongs_to(store: TokenStore):
     train, valid = store.split("train"), store.split("valid")
     tunes = Tunes(TOKENIZER, train).of_held_out(valid)
-    source = AugmentedSource(valid, shift_tables(TOKENIZER, valid), transpose=False, tunes=tunes)
+    source = AugmentedSource(valid, shift_tables(TOKENIZER, valid), transpose=False, teller=tunes)
     ids, context = source.fetch(0, np.random.default_rng(0))
     book = TOKENIZER.tune_book([TOKENIZER.grid(train.piece(place)[0].astype(np.int32)) for place in range(3)])
     assert np.array_equal(context, TOKENIZER.context(ids, TuneReader(book)))

@@ -10,9 +10,10 @@ from symusic import KeySignature, Tempo, TimeSignature, Track
 from melody.errors import MelodyError
 from melody.music.quantize import quantize
 from melody.music.score import GRID, Notes, Score, end_tick, set_notes
-from melody.tokens import CHANNELS, EventTokenizer, Plan, Reader, obeys
+from melody.tokens import EventTokenizer, Plan, Reader, obeys
 
 TOKENIZER = EventTokenizer()
+CHANNELS = TOKENIZER.channels
 VOCABULARY = TOKENIZER.vocabulary
 SHORTEST_END = {  # which types to prefer in order to end a walk, by whether something sounds in the bar
     True: ("End", "Duration", "Bar", "Pitch", "Drum", "Velocity"),

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 from melody.jsb16.tokenizer import CHANNELS, LOWEST, VoicesTokenizer  # noqa: E402
 from melody.models.intervals import IntervalHead  # noqa: E402
 from melody.tokens import EventTokenizer  # noqa: E402
-from melody.tokens.channels import PLACE  # noqa: E402
+from melody.tokens.channels import layout_of  # noqa: E402
 
 EVENTS, VOICES = EventTokenizer(), VoicesTokenizer()
 PITCH = EVENTS.vocabulary.ids["Pitch"].start
@@ -61,7 +61,7 @@ def test_each_voice_has_scores_of_its_own_and_a_rest_none() -> None:
 def test_the_view_names_the_channels_that_tell_of_pitches() -> None:
     view = EVENTS.intervals(12)
     assert [EVENTS.channels[column].name for column in view.columns][:2] == ["voice_0", "voice_1"]
-    assert view.columns[-1] == PLACE["chord"]
+    assert view.columns[-1] == layout_of().column["chord"]
     assert [CHANNELS[column].name for column in VOICES.intervals(12).columns] == [f"voice_{v}" for v in "SBTA"]
     assert VOICES.intervals(None) is None
     assert view.places[1 + 60, 60] == 12 == view.places[1 + 60, 61] - 1

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from melody.tokens.channels import CHANNELS, PLACE, RECALLED
+from melody.tokens.channels import RECALLED, layout_of
 from melody.tokens.events import EventTokenizer
-from melody.tokens.grammar import Plan, Reader
+from melody.tokens.reader import Plan, Reader
 from melody.tokens.repetition import LEAST, LENGTHS, MEMORY, Recall, recalls
 
 PHRASE = [5, 3, 8, 1, 9, 2, 7, 4, 6, 10, 12, 11]
@@ -97,5 +97,5 @@ def test_the_reader_tells_what_a_whole_piece_is_told(splits: tuple[int, ...]) ->
         reader.read(token)
         rows.append(reader.context[-4:].tolist())
     assert rows == recalls(ids).tolist()
-    assert PLACE[RECALLED] == len(CHANNELS) - 4
+    assert layout_of().column[RECALLED] == len(layout_of().names) - 4
     assert sum(row[0] > 0 for row in rows) > len(bar)

@@ -16,11 +16,12 @@ from melody.corpus.chorale import read_chorale
 from melody.errors import LimitExceeded
 from melody.music.quantize import quantize
 from melody.music.score import GRID, Score, bars, note_count, notes_of, shift_signature, transpose
-from melody.tokens import CHANNELS, EventTokenizer, obeys
-from melody.tokens.grammar import key_value
+from melody.tokens import EventTokenizer, obeys
+from melody.tokens.reader import key_value
 from melody.tokens.vocabulary import KEYS, MAX_TRACKS, METERS, TEMPOS, VELOCITIES
 
 TOKENIZER = EventTokenizer()
+CHANNELS = TOKENIZER.channels
 VOCABULARY = TOKENIZER.vocabulary
 CHORALES = ("bach/bwv269.mxl", "bach/bwv108.6.mxl", "bach/bwv227.3.mxl", "bach/bwv276.mxl", "bach/bwv41.6.mxl")
 FILES_OF_AN_ARCHIVE = 20
@@ -185,8 +186,10 @@ def test_shifted_ids_and_context_are_those_of_the_transposed_score(score: Score,
     moved = TOKENIZER.encode(transpose(score, shift))
     assert id_tables[1][ids].tolist() == moved.tolist()
     expected = TOKENIZER.context(moved)
-    for column, table, before in zip(expected.T, channel_tables, TOKENIZER.context(ids).T, strict=True):
-        assert table[1][before].tolist() == column.tolist()
+    columns = zip(CHANNELS, expected.T, channel_tables, TOKENIZER.context(ids).T, strict=True)
+    for channel, column, table, before in columns:
+        if channel.group != "repetition":  # of tokens, which are recalled anew in each transposition
+            assert table[1][before].tolist() == column.tolist()
         assert table[0][before].tolist() == before.tolist()
 
 
