@@ -40,10 +40,10 @@ def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
     ids, channels = tokenizer.shift_tables(list(range(lowest, highest + 1)))
     plan = np.array([channel.plan for channel in tokenizer.channels], str)
     column = {channel.name: place for place, channel in enumerate(tokenizer.channels)}
-    held = [place for place, name in enumerate(split.channels) if name in column]
-    stored = np.array(held, np.intp), np.array([column[split.channels[place]] for place in held], np.intp)
-    missing = [channel.name for channel in read_channels(tokenizer) if channel.name not in split.channels]
-    reread = tokenizer.telling(missing), np.array([column[name] for name in missing], np.intp)
+    stored = held_columns(tokenizer, split)
+    read = [channel.name for channel in read_channels(tokenizer)]
+    is_held = len(stored[0]) == len(read)
+    reread = None if is_held else (tokenizer.telling(read), np.array([column[name] for name in read], np.intp))
     recalled = columns_in(tokenizer.channels, "repetition")
     which = np.array([REPETITION.index(tokenizer.channels[place].name) for place in recalled], np.intp)
     return Tables(
@@ -52,9 +52,20 @@ def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
         channels,
         [plan == name for name in ("length", "key")],
         stored,
-        reread if missing else None,
+        reread,
         (recalled, which),
     )
+
+
+def held_columns(tokenizer: Tokenizer, split: Split) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The channels of a split (R,) that a tokenizer tells, and the columns (R,) in which it tells them.
+
+    None where the split lacks one: then they are of other voices, and mean something else.
+    """
+    column = {channel.name: place for place, channel in enumerate(tokenizer.channels)}
+    lacks = {channel.name for channel in read_channels(tokenizer)} - set(split.channels)
+    held = [place for place, name in enumerate(split.channels) if name in column and not lacks]
+    return np.array(held, np.intp), np.array([column[split.channels[place]] for place in held], np.intp)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.corpus.augment import held_columns
 from melody.corpus.store import Split
 from melody.music.chords import heard
 from melody.music.score import GRID, Ints, Notes, Score, bars, meters, notes_of
@@ -35,9 +36,8 @@ class ConditionTeller:
         place = {channel.name: column for column, channel in enumerate(tokenizer.channels)}
         foreseen = [channel.name for channel in foreseeing(tokenizer.voices)]
         self._told = np.array([column for column, name in enumerate(foreseen) if name in place], np.intp)
-        self._stored = [column for column, name in enumerate(split.channels) if name in place]
-        names = [split.channels[column] for column in self._stored] + [name for name in foreseen if name in place]
-        self._columns = np.array([place[name] for name in names], np.intp)
+        self._stored, columns = held_columns(tokenizer, split)
+        self._columns = np.array([*columns, *(place[name] for name in foreseen if name in place)], np.intp)
 
     def draw(self, piece: int, generator: np.random.Generator) -> Told:
         """See `melody.tokens.contract.Teller`."""

@@ -41,7 +41,7 @@ def tiny_weights(seed: int = 0) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(seed)
     vocabulary = EventTokenizer.vocabulary
     shapes = {"embedding.weight": (len(vocabulary), WIDTH), "head_bias": (len(vocabulary),)}
-    shapes |= {f"channels.{n}.weight": (c.size, WIDTH) for n, c in enumerate(EventTokenizer.channels)}
+    shapes |= {f"channels.{n}.weight": (c.size, WIDTH) for n, c in enumerate(EventTokenizer().channels)}
     for part in ("ih", "hh"):
         shapes |= {f"lstms.0.weight_{part}_l0": (4 * WIDTH, WIDTH), f"lstms.0.bias_{part}_l0": (4 * WIDTH,)}
     weights = {name: generator.normal(0, 0.3, shape).astype(np.float16) for name, shape in shapes.items()}

@@ -271,7 +271,7 @@ def test_the_vocabulary_is_what_models_were_trained_with() -> None:
     """Bundles hold this order of tokens: a change here makes every model of melody useless."""
     assert len(VOCABULARY) == 1118
     assert VOCABULARY.hash == "4d20716aea0f59adab9d7458ecc9383ab1cf3226fd89bebb79f5584c4f89b1db"
-    assert EventTokenizer(**TOKENIZER.config).vocabulary.hash == VOCABULARY.hash
+    assert EventTokenizer().vocabulary.hash == VOCABULARY.hash
 
 
 def test_ids_of_a_type_stand_side_by_side() -> None:

@@ -13,6 +13,7 @@ from melody.errors import ConfigError, MelodyError
 from melody.learning import train_from_config
 from melody.learning.train import teachers_of
 from melody.models import build
+from melody.tokens import EventTokenizer
 from melody.training import train
 from melody.training.checkpoint import load_newest
 from melody.training.lanes import Lanes
@@ -124,8 +125,8 @@ def test_teachers_are_runs_of_the_same_tokens(trained: Path, tmp_path: Path):  #
     assert train_from_config(CONFIG, small, tmp_path / "student") == 0
     config = configuration(distillation={"teachers": [str(trained)]})
     with pytest.raises(MelodyError, match="has learned voices, the corpus is told as events"):
-        teachers_of(config, "events")
+        teachers_of(config, EventTokenizer())
     with pytest.raises(MelodyError, match="nowhere: there is no such run"):
-        teachers_of(configuration(distillation={"teachers": [str(tmp_path / "nowhere")]}), "voices")
+        teachers_of(configuration(distillation={"teachers": [str(tmp_path / "nowhere")]}), EventTokenizer())
     with pytest.raises(ConfigError, match="teachers"):
         configuration(distillation={"teachers": []})
