@@ -167,7 +167,7 @@ class Carryless(nn.Module):
         super().__init__()
         self.inner = inner
 
-    def initial_carry(self, batch_size: int, device: torch.device | None = None) -> dict[str, Tensor]:
+    def start(self, batch_size: int, device: torch.device | None = None) -> dict[str, Tensor]:
         return {}
 
     def forward(self, tokens: Tensor, carry: dict[str, Tensor], context: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -280,7 +280,7 @@ def _cast(wanted: bool) -> AbstractContextManager[Any]:
 @torch.no_grad()
 def nats_of(learner: Learner, model: nn.Module, pieces: Pieces) -> float:
     """The nats of all tokens after the first of each piece."""
-    initial = model.initial_carry(LANES)  # type: ignore[operator]
+    initial = model.start(LANES)  # type: ignore[operator]
     carry, nats = initial, 0.0
     for window in learner.held_out(pieces):
         carry = carries.reset(carry, initial, window.reset)

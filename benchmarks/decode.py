@@ -79,8 +79,8 @@ class Counter:
         self.engine = engine
         self.begun: list[float] = []  # seconds
 
-    def initial_carry(self, batch: int) -> Carry:
-        return self.engine.initial_carry(batch)
+    def start(self, batch: int) -> Carry:
+        return self.engine.start(batch)
 
     def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry) -> tuple[Logits, Carry]:
         self.begun.append(perf_counter())

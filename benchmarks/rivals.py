@@ -100,7 +100,7 @@ def _engine_steps(subject: Subject, count: int) -> Contestant:
     engine = subject.engine
 
     def turn() -> float:
-        carry = engine.initial_carry(1)
+        carry = engine.start(1)
         start = perf_counter()
         for ids, context in zip(tokens, contexts, strict=True):
             _, carry = engine.step(ids, context, carry)
@@ -136,7 +136,7 @@ def _lstm_steps(subject: Subject, count: int, onednn: bool) -> Contestant:
     @torch.inference_mode()
     @use_onednn(onednn)
     def turn() -> float:
-        carry = model.initial_carry(1)
+        carry = model.start(1)
         start = perf_counter()
         for ids, context in zip(tokens, contexts, strict=True):
             _, carry = model(ids[None], carry, context[None])

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from melody.errors import ConfigError
@@ -64,6 +64,39 @@ class ResidualLSTMConfig(Section):
         return self.model_dump(exclude={"name", "intervals"})
 
 
+class TransformerConfig(Section):
+    """The options of `melody.models.Transformer`."""
+
+    name: Literal["transformer"] = "transformer"
+    hidden_size: Count = 256
+    layers: Count = 4
+    heads: Count = 4
+    memory: Count = 512  # tokens it sees
+    dropout: Rate = 0.1
+    # Semitones: intervals up to so wide have scores of their own in the head.
+    intervals: Annotated[int, Field(ge=1, le=127)] | None = None
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "TransformerConfig":
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(f"hidden_size must be a multiple of 2 x {self.heads} heads, got {self.hidden_size}")
+        return self
+
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments of the model, but for what the tokenizer makes of `intervals`."""
+        return self.model_dump(exclude={"name", "intervals"})
+
+
+def _model_name(value: Any) -> Any:
+    return value.get("name", "residual_lstm") if isinstance(value, dict) else getattr(value, "name", "residual_lstm")
+
+
+ModelConfig = Annotated[
+    Annotated[ResidualLSTMConfig, Tag("residual_lstm")] | Annotated[TransformerConfig, Tag("transformer")],
+    Discriminator(_model_name),
+]
+
+
 class DataConfig(Section):
     """How pieces become windows."""
 
@@ -91,12 +124,29 @@ class OptimizerConfig(Section):
     label_smoothing: Rate = 0.0
 
 
-class DistillationConfig(Section):
-    """Finished runs from which a model learns besides the music; see `melody.training.objectives.distilled`."""
+class CrossEntropyConfig(Section):
+    """Learning from the music alone."""
 
+    name: Literal["cross_entropy"] = "cross_entropy"
+
+
+class DistilledConfig(Section):
+    """Learning from finished runs besides the music; see `melody.training.objectives.distilled`."""
+
+    name: Literal["distilled"] = "distilled"
     teachers: Annotated[tuple[str, ...], Field(min_length=1)]  # folders of runs with the same tokens
     weight: Share = 0.5  # of what they think, in the loss
     temperature: Positive = 1.0  # by which their logits are divided
+
+
+def _objective_name(value: Any) -> Any:
+    return value.get("name", "cross_entropy") if isinstance(value, dict) else getattr(value, "name", "cross_entropy")
+
+
+ObjectiveConfig = Annotated[
+    Annotated[CrossEntropyConfig, Tag("cross_entropy")] | Annotated[DistilledConfig, Tag("distilled")],
+    Discriminator(_objective_name),
+]
 
 
 class EvaluationConfig(Section):
@@ -126,10 +176,10 @@ class TrainConfig(Section):
     track_names: tuple[str, ...] = ()  # of the tracks it writes, in order
     default_style: str | None = None  # one of the corpus's: what the model composes in where none is asked for
     style_rules: tuple[str, ...] = ()  # to which compositions are held, as melody.generation.rules.styles names them
-    model: ResidualLSTMConfig = ResidualLSTMConfig()
+    model: ModelConfig = ResidualLSTMConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
-    distillation: DistillationConfig | None = None
+    objective: ObjectiveConfig = CrossEntropyConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     ema_decay: Rate = 0.998  # of the averaged weights that are evaluated and exported; 0: the last weights
     max_passes: Count = 100
@@ -141,6 +191,16 @@ class TrainConfig(Section):
     compile: bool = False
     tensorboard: bool = True
     sample_every: Count | None = 5  # evaluations: then TensorBoard gets a composition, as piano roll and as sound
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier(cls, values: Any) -> Any:
+        """Take the key `distillation` of earlier versions for the objective that it is now."""
+        if not isinstance(values, dict) or "distillation" not in values:
+            return values
+        told = values["distillation"]
+        rest = {key: value for key, value in values.items() if key != "distillation"}
+        return rest | ({"objective": {"name": "distilled", **told}} if isinstance(told, dict) else {})
 
     @model_validator(mode="after")
     def _devices_fit(self) -> "TrainConfig":
@@ -194,25 +254,45 @@ def _one_line(error: BaseException) -> str:
 
 
 def _explain(error: dict[str, Any]) -> str:
-    path = [str(part) for part in error["loc"]]
-    key = ".".join(path)
+    keys, section = _walk(error["loc"])
+    key = ".".join(keys)
     if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key; {_suggest(path)}"
+        return f"{key}: unknown key; {_suggest(keys[-1], list(section.model_fields))}"
     if error["type"] == "missing":
         return f"{key}: is missing"
+    if error["type"] == "union_tag_invalid":
+        name, names = str(error["ctx"]["tag"]), list(_sections(section.model_fields[keys[-1]].annotation))
+        return f"{key}.name: {name!r} is unknown; {_suggest(name, names)}"
     message: str = error["msg"].removeprefix("Value error, ")
     came = "" if isinstance(error["input"], BaseModel | dict) else f", got {error['input']!r}"
     return (f"{key}: " if key else "") + message[0].lower() + message[1:] + came
 
 
-def _suggest(path: list[str]) -> str:
+def _suggest(key: str, known: list[str]) -> str:
+    close = get_close_matches(key, known, 1)
+    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"
+
+
+def _walk(location: Sequence[int | str]) -> tuple[list[str], type[BaseModel]]:
+    """Return the keys on the way to a mistake, and the section that should know the last of them."""
+    keys: list[str] = []
     section: type[BaseModel] = TrainConfig
-    for part in path[:-1]:
-        section = next(kind for kind in _kinds(section.model_fields[part].annotation) if issubclass(kind, BaseModel))
-    close = get_close_matches(path[-1], section.model_fields, 1)
-    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(section.model_fields)}"
+    inside: dict[str, type[BaseModel]] = {"": TrainConfig}
+    for part in map(str, location):
+        if part in inside:  # which section of a union was meant: no key of the file
+            inside = {"": inside[part]}
+            continue
+        section = next(iter(inside.values()), section)
+        keys.append(part)
+        inside = _sections(section.model_fields[part].annotation) if part in section.model_fields else {}
+    return keys, section
 
 
-def _kinds(annotation: Any) -> list[type]:
-    """The classes an annotation allows: itself, or the members of a union."""
-    return [kind for kind in (get_args(annotation) or (annotation,)) if isinstance(kind, type)]
+def _sections(annotation: Any) -> dict[str, type[BaseModel]]:
+    """Return the sections that an annotation allows, by name where they have one."""
+    if isinstance(annotation, type):
+        if not issubclass(annotation, BaseModel):
+            return {}
+        name = annotation.model_fields.get("name")
+        return {name.default if name else "": annotation}
+    return {name: kind for part in get_args(annotation) for name, kind in _sections(part).items()}

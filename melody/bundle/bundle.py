@@ -4,14 +4,14 @@
 ``bundle.json``       name, model and tokenizer configuration, context channels, the tracks the model writes, scores,
                       licence, and the SHA-256 of every other file
 ``vocabulary.json``   the tokens by id, and how often each stood in the training music (transpositions included)
-``step.onnx``         one step of the model with 8-bit weights, for the default engine
+``step.onnx``         one step of the model with 8-bit weights, for the default engine; some kinds of model have none
 ``weights.safetensors``  the weights in 16-bit floats, for the torch engine and for further training
 ``originality.npz``   the n-grams of the training music (`melody.music.originality`), by which copies of it are found
 ``README.md``         the model card: data, licence, split, command, numbers
 ====================  ==============================================================================================
 
 A bundle is data, and may be a stranger's: nothing in it is executed or unpickled, its files are read from its own
-folder alone, and `melody.storage.untrusted` (of step graphs `melody.engine.check.step_check`) looks at each before it
+folder alone, and `melody.storage.untrusted` (of step graphs `melody.engine.check.graph`) looks at each before it
 is used.
 """
 
@@ -137,6 +137,11 @@ class Bundle:
         return counts > 0
 
     @property
+    def has_step_graph(self) -> bool:
+        """Whether the default engine can step it; a kind of model without a step graph composes by the torch engine."""
+        return "step.onnx" in self.settings["files"]
+
+    @property
     def knows_its_training(self) -> bool:
         """Whether it carries the index of its training music; bundles of earlier versions do not."""
         return "originality.npz" in self.settings["files"]
@@ -199,9 +204,16 @@ def open_bundle(name: str | Path) -> Bundle:
     raise MelodyError(f"no model {str(name)!r}: neither a folder with a bundle.json nor a known name; {hint}")
 
 
-def bundles() -> list[Bundle]:
-    """The shipped models and those exported here, by name."""
-    return [_open(path.parent) for path in _shipped_and_local()]
+def all_bundles() -> tuple[list[Bundle], list[UnreadableFile]]:
+    """Return the shipped models and those exported here, and the reasons why some of them cannot be read."""
+    found: list[Bundle] = []
+    damaged: list[UnreadableFile] = []
+    for path in _shipped_and_local():
+        try:
+            found.append(_open(path.parent))
+        except UnreadableFile as error:
+            damaged.append(error)
+    return found, damaged
 
 
 def _shipped_and_local() -> list[Path]:

@@ -176,6 +176,8 @@ def export(
     folder = export_run(run, out, overrides or [], fp32=fp32, samples=samples, force=force)
     size = sum(path.stat().st_size for path in folder.iterdir())
     report.line(f"{folder}  {size / 1e6:.1f} MB")
+    if not (folder / "step.onnx").is_file():
+        report.line(f"{folder.name}: this kind of model has no step graph; it composes by the torch engine, slower")
     report.done(folder=str(folder), bytes=size)
 
 

@@ -17,9 +17,10 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="A report for pr
 
     Example: melody models
     """
-    from melody.bundle import bundles
+    from melody.bundle import all_bundles
 
     report = Report(as_json)
+    found, damaged = all_bundles()
     rows = [
         {
             "model": bundle.name,
@@ -27,11 +28,17 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="A report for pr
             "nats per note": bundle.settings.get("scores", {}).get("test_nats_per_note", float("nan")),
             "MB": sum(path.stat().st_size for path in bundle.folder.iterdir()) / 1e6,
             "licence": bundle.settings.get("licence", ""),
+            "engine": "onnx" if bundle.has_step_graph else "torch",
             "folder": str(bundle.folder),
         }
-        for bundle in bundles()
+        for bundle in found
     ]
     report.table(rows, {"nats per note": "{:.3f}".format, "MB": "{:.1f}".format})
     if not rows:
         report.line("no models")
-    report.done(models=rows)
+    for bundle in found:
+        if not bundle.has_step_graph:
+            report.line(f"{bundle.name}: has no step graph; it composes by the torch engine, which is slower")
+    for error in damaged:
+        report.line(f"left out: {error}")
+    report.done(models=rows, left_out=[str(error) for error in damaged])

@@ -13,11 +13,11 @@ class Ensemble:
 
     def __init__(self, members: Sequence[Engine]) -> None:
         self._members = list(members)
-        self._sizes = [len(member.initial_carry(1)) for member in members]
+        self._sizes = [len(member.start(1)) for member in members]
 
-    def initial_carry(self, batch: int) -> Carry:
+    def start(self, batch: int) -> Carry:
         """The carry before the first token of a piece."""
-        return tuple(part for member in self._members for part in member.initial_carry(batch))
+        return tuple(part for member in self._members for part in member.start(batch))
 
     def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry) -> tuple[Logits, Carry]:
         """See `melody.engine.Engine`; the logits are the logarithm of the mean probability."""

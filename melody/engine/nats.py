@@ -21,7 +21,7 @@ def nats_read_by(
     """
     result = [tuple(np.zeros((2, len(temperatures), len(ids) - 1))) for ids in pieces]
     scale = 1 / np.array(temperatures)[:, None]
-    carry = engine.initial_carry(len(pieces))
+    carry = engine.start(len(pieces))
     for time in range(max(len(ids) for ids in pieces) - 1):
         going = [row for row, ids in enumerate(pieces) if time + 1 < len(ids)]
         for row in going:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnxruntime import OrtValue
 
 from melody.engine import Carry, Logits
-from melody.engine.check.step_check import StepShapes, check_step_graph
+from melody.engine.check.graph import StepShapes, check_step_graph
 from melody.errors import MelodyError, UnreadableFile
 
 Floats = NDArray[np.float32]
@@ -39,7 +39,7 @@ class OnnxEngine:
             raise UnreadableFile(f"{self._name}: is not a step graph: {error}") from error
         self._lock = Lock()  # a step at a time
 
-    def initial_carry(self, batch: int) -> Carry:
+    def start(self, batch: int) -> Carry:
         """Zeros: the carry before the first token of a piece."""
         return _zeros(self.shapes, batch)
 

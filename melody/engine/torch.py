@@ -22,11 +22,11 @@ class TorchEngine:
 
     def __init__(self, model: Bundle | torch.nn.Module) -> None:
         self._model = (_model_of(model) if isinstance(model, Bundle) else model).eval()
-        initial = flatten(self._model.initial_carry(1))  # type: ignore[operator]
+        initial = flatten(self._model.start(1))  # type: ignore[operator]
         self._names = list(initial)
         self._initial = tuple(part.numpy() for part in initial.values())
 
-    def initial_carry(self, batch: int) -> Carry:
+    def start(self, batch: int) -> Carry:
         """The carry before the first token of a piece."""
         return tuple(np.repeat(part, batch, axis=0) for part in self._initial)
 
@@ -38,7 +38,8 @@ class TorchEngine:
         channels = torch.from_numpy(np.asarray(context, np.int64))[:, None]  # (B, 1, C)
         with use_onednn(enabled=False):  # for single steps its set-up costs more than it gains
             logits, after = self._model(tokens, nest, channels)
-        return logits[:, 0].numpy(), tuple(part.numpy() for part in flatten(after).values())
+        parts = flatten(after)
+        return logits[:, 0].numpy(), tuple(parts[name].numpy() for name in self._names)
 
 
 @contextmanager

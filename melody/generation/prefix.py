@@ -24,7 +24,7 @@ class Prefix:
 
 def read_prefix(engine: Engine, reader: Reader, ids: Sequence[int]) -> Prefix:
     """Let a fresh reader and the engine read `ids` (at least BOS)."""
-    carry = engine.initial_carry(1)
+    carry = engine.start(1)
     nats = 0.0
     for start in range(0, len(ids), _BLOCK):
         block = []

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,6 @@ from melody.storage.files import fresh_folder, refuse_overwrite
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import names_of
 from melody.tokens.contract import Tokenizer
-
-if TYPE_CHECKING:
-    from melody.engine.graphs.residual_lstm import StepWeights
 
 
 def export_run(
@@ -67,7 +64,6 @@ def _fill(
     from omegaconf import OmegaConf
     from safetensors.numpy import save
 
-    from melody.engine.graphs.residual_lstm import build_step_graph
     from melody.generation.rules.styles import style_rules
 
     store = open_store(config.corpus)
@@ -79,10 +75,10 @@ def _fill(
         )
     style_rules(config.style_rules, tokenizer.vocabulary, [0])  # refuses unknown ones
     check_style(config.default_style, store)
-    step = step_of(weights, config, names)
-    (folder / "step.onnx").write_bytes(build_step_graph(step))
-    if fp32:
-        (folder / "step-fp32.onnx").write_bytes(build_step_graph(step, eight_bit=False))
+    if (graph := step_graph_of(weights, config, names)) is not None:
+        (folder / "step.onnx").write_bytes(graph)
+    if fp32 and (graph := step_graph_of(weights, config, names, eight_bit=False)) is not None:
+        (folder / "step-fp32.onnx").write_bytes(graph)
     halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in weights.items()}
     (folder / "weights.safetensors").write_bytes(save(halves))
     seen = token_counts(store.split("train"), tokenizer)
@@ -123,12 +119,17 @@ def _fill(
     _evaluate_and_describe(folder, settings, store, samples)
 
 
-def step_of(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig, channels: Sequence[str]) -> "StepWeights":
-    """The weights of a model of events that is told these channels, as the step graph wants them."""
-    from melody.engine.graphs.residual_lstm import step_weights
+def step_graph_of(
+    weights: Mapping[str, NDArray[np.float32]], config: TrainConfig, channels: Sequence[str], eight_bit: bool = True
+) -> bytes | None:
+    """Return the step graph of a model of events that is told these channels; None for a kind of model without one."""
+    from melody.engine.graphs import STEP_GRAPHS
 
-    heads = config.model.attention.heads if config.model.attention else 0
-    return step_weights(weights, heads, EventTokenizer(tuple(channels)).intervals(config.model.intervals))
+    build_graph = STEP_GRAPHS.get(config.model.name)
+    if build_graph is None:
+        return None
+    intervals = EventTokenizer(tuple(channels)).intervals(config.model.intervals)
+    return build_graph(weights, config.model.options(), intervals, eight_bit)
 
 
 def _base(base: Bundle, store: TokenStore, info: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +157,9 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
     from melody.bundle.model_card import model_card
     from melody.evaluation.evaluate import evaluate_model
 
-    found = {split: evaluate_model(folder, split=split, samples=n) for split, n in (("valid", 0), ("test", samples))}
+    engine = "onnx" if "step.onnx" in settings["files"] else "torch"
+    asked = (("valid", 0), ("test", samples))
+    found = {split: evaluate_model(folder, split=split, samples=n, engine=engine) for split, n in asked}
     settings["scores"] |= {f"{split}_nats_per_note": one.likelihood.nats_per_note for split, one in found.items()}
     settings["count_model"] = {split: one.count_model.nats_per_note for split, one in found.items()}
     settings["count_model"]["context"] = found["test"].count_model.context

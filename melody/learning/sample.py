@@ -20,7 +20,7 @@ from melody.bundle import Bundle
 from melody.config import TrainConfig
 from melody.corpus import TokenStore
 from melody.corpus.draw_conditions import density_limits
-from melody.learning.export import step_of, tracks_of
+from melody.learning.export import step_graph_of, tracks_of
 from melody.music.score import Score
 from melody.tokens import Channel, EventTokenizer
 
@@ -68,13 +68,13 @@ class Sampling:
 
 def compose(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig, known: Mapping[str, Any]) -> Score:
     """Eight bars from nothing, with a bundle that lives as long as it takes."""
-    from melody.engine.graphs.residual_lstm import build_step_graph
+    from safetensors.numpy import save
+
     from melody.generation import Composer
 
-    files = {
-        "step.onnx": build_step_graph(step_of(weights, config, known["channels"])),
-        "vocabulary.json": json.dumps(known["vocabulary"]).encode(),
-    }
+    files = {"vocabulary.json": json.dumps(known["vocabulary"]).encode()}
+    graph = step_graph_of(weights, config, known["channels"])
+    files |= {"weights.safetensors": save(dict(weights))} if graph is None else {"step.onnx": graph}
     settings = {
         **known,
         "name": config.name,
@@ -88,7 +88,8 @@ def compose(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig, kno
     with TemporaryDirectory() as folder:
         for name, data in files.items():
             (Path(folder) / name).write_bytes(data)
-        return Composer(Bundle(Path(folder), settings)).compose(bars=BARS, seed=SEED)[0].score
+        composer = Composer(Bundle(Path(folder), settings), engine="torch" if graph is None else "onnx")
+        return composer.compose(bars=BARS, seed=SEED)[0].score
 
 
 def picture(score: Score) -> NDArray[np.uint8]:

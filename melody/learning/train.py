@@ -1,7 +1,6 @@
 """From a configuration to a run."""
 
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,15 +8,13 @@ from melody.bundle import open_bundle
 from melody.config import TrainConfig, at_temperature, load_config
 from melody.corpus import AugmentedSource, open_store, shift_tables
 from melody.errors import MelodyError
+from melody.learning.objectives import objective_of
 from melody.learning.sample import Sampling
 from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
-from melody.learning.trained import net_of
 from melody.tokens.channels import names_of
-from melody.tokens.contract import Tokenizer
 
 if TYPE_CHECKING:
     from melody.training import Base, TrainResult
-    from melody.training.objectives.distilled import Teachers
 
 RUNS = Path("outputs/runs")
 WEIGHTS = "weights.safetensors"
@@ -64,7 +61,7 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
         run or RUNS / config.name,
         intervals=tokenizer.intervals(config.model.intervals),
         base=base,
-        teachers=teachers_of(config, tokenizer),
+        objective=objective_of(config, tokenizer),
         sampler=Sampling(config, store, tokenizer.channels) if kind.composes else None,
     )
     if kind.units and result.is_first and result.best_nats_per_note is not None:
@@ -85,26 +82,6 @@ def base_of(name: str, vocabulary_hash: str) -> "Base":
     if bundle.tokenizer.vocabulary.hash != vocabulary_hash:
         raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without --miditok")
     return Base(bundle.name, bundle.settings["files"].get(WEIGHTS, ""), load(bundle.read(WEIGHTS)))
-
-
-def teachers_of(config: TrainConfig, tokens: Tokenizer) -> "Teachers | None":
-    """The runs that a configuration learns from. Raises `MelodyError` for what is none, or has learned other tokens."""
-    if config.distillation is None:
-        return None
-    from melody.training.objectives.distilled import Teachers
-
-    nets, hashes = [], []
-    for folder in config.distillation.teachers:
-        net, tokenizer = net_of(Path(folder))
-        hashes.append(sha256((Path(folder) / "best.safetensors").read_bytes()).hexdigest())
-        if tokenizer.name != tokens.name:
-            raise MelodyError(
-                f"{folder}: has learned {tokenizer.name}, the corpus is told as {tokens.name}; it cannot teach it"
-            )
-        if tokenizer.channels != tokens.channels:
-            raise MelodyError(f"{folder}: is told other channels than {config.name}; give both the same data.channels")
-        nets.append(net)
-    return Teachers(nets, config.distillation.weight, config.distillation.temperature, hashes)
 
 
 def _trainer() -> "Callable[..., TrainResult]":

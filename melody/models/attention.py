@@ -38,9 +38,9 @@ class MemoryAttention(nn.Module):
         with torch.no_grad():  # from the start, what is alike is found
             self.key.weight.copy_(self.query.weight)
 
-    def initial_carry(self, batch_size: int, device: torch.device | str | None = None) -> dict[str, Tensor]:
-        """An empty memory."""
-        width = self.out.out_features
+    def start(self, batch_size: int) -> dict[str, Tensor]:
+        """Return an empty memory."""
+        width, device = self.out.out_features, self.distance_bias.device
         return {
             "keys": torch.zeros(batch_size, self.memory, width, device=device),
             "values": torch.zeros(batch_size, self.memory, width, device=device),

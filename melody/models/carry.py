@@ -1,5 +1,7 @@
 """The carry: all that passes from one window to the next, as a nest of tensors whose first dimension is the batch.
 
+What a model is conditioned on is such a nest too, and what the model makes of it is part of the carry.
+
 A nest is a tensor, or a dict, tuple or list of nests. What training and generation do with it (cut the gradient, start
 a lane afresh, follow a beam, write a checkpoint) is written here once, for every model.
 """
@@ -10,7 +12,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-Carry: TypeAlias = "Tensor | dict[str, Carry] | tuple[Carry, ...] | list[Carry]"
+Carry: TypeAlias = Tensor | dict[str, "Carry"] | tuple["Carry", ...] | list["Carry"]
 
 
 def map_tensors(function: Callable[..., Tensor], carry: Carry, *others: Carry) -> Carry:
@@ -40,6 +42,12 @@ def reset(carry: Carry, initial: Carry, mask: Tensor) -> Carry:
 def reorder(carry: Carry, index: Tensor) -> Carry:
     """The carry whose row i is the old row `index[i]`; the batch becomes as long as `index`."""
     return map_tensors(lambda tensor: tensor.index_select(0, index), carry)
+
+
+def unconditioned(model: str, condition: Carry | None) -> None:
+    """Refuse a condition, for a model that takes none. Raises `ValueError`."""
+    if condition is not None:
+        raise ValueError(f"model {model} takes no condition; leave it out, or train a model that is conditioned")
 
 
 def flatten(carry: Carry, prefix: str = "") -> dict[str, Tensor]:

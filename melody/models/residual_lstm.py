@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from melody.models.attention import MemoryAttention
+from melody.models.carry import Carry, unconditioned
 from melody.models.intervals import IntervalHead, IntervalView
 
 
@@ -27,8 +28,6 @@ class ResidualLSTM(nn.Module):
     The carry is a dict: ``h_0``, ``c_0``, ``h_1`` ... (B, D) in fp32, and with attention ``keys``, ``values``
     (B, memory, D), ``filled`` (B, memory) and ``pending`` (B, 1, D).
     """
-
-    causal = True
 
     def __init__(
         self,
@@ -73,11 +72,13 @@ class ResidualLSTM(nn.Module):
             nn.init.zeros_(bias_hh)
             nn.init.ones_(bias_ih.chunk(4)[1])  # only the sum of both biases counts
 
-    def initial_carry(self, batch_size: int, device: torch.device | str | None = None) -> dict[str, Tensor]:
-        """The carry before the first token of a piece: zeros."""
+    def start(self, batch_size: int, condition: Carry | None = None) -> dict[str, Tensor]:
+        """Return the carry before the first token of a piece: zeros. Raises `ValueError` for a condition."""
+        unconditioned("residual_lstm", condition)
+        device = self.head_bias.device
         names = [f"{state}_{layer}" for layer in range(len(self.lstms)) for state in "hc"]
         carry = {name: torch.zeros(batch_size, self.hidden_size, device=device) for name in names}
-        return carry if self.attention is None else carry | self.attention.initial_carry(batch_size, device)
+        return carry if self.attention is None else carry | self.attention.start(batch_size)
 
     def forward(self, tokens: Tensor, carry: dict[str, Tensor], context: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits (B, T, V), at each token for the one that follows it, and the carry after the last."""

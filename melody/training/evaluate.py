@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from melody.models import carry as carries
 from melody.training.lanes import Lanes, PieceSource
 from melody.training.objectives.cross_entropy import cross_entropy
 
@@ -52,7 +51,7 @@ def evaluate(
     """
     device = next(model.parameters()).device
     lanes = Lanes(source, batch_size, window, rank=rank, ranks=ranks)
-    initial = model.initial_carry(batch_size // ranks, device)  # type: ignore[operator]
+    initial = model.start(batch_size // ranks)  # type: ignore[operator]
     carry, nats, tokens = initial, 0.0, 0
     was_training = model.training
     model.eval()
@@ -62,7 +61,7 @@ def evaluate(
                 if stop():
                     return None
                 here = item.to(device)
-                carry = carries.reset(carry, initial, here.reset)
+                carry = here.begin(carry, initial, model.start)  # type: ignore[arg-type]
                 logits, carry = model(here.tokens, carry, here.context)
                 total, count = cross_entropy(logits / temperature, here.targets, here.mask)
                 nats, tokens = nats + total.item(), tokens + int(count)

@@ -12,7 +12,7 @@ from melody.config import TrainConfig
 from melody.models.intervals import IntervalView
 from melody.training.lanes import PieceSource
 from melody.training.log import Sample
-from melody.training.objectives.distilled import Teachers
+from melody.training.objectives import Objective
 from melody.training.warm_start import Base
 
 # Composes with weights (by the model's own names), from time to time asking whether to stop; then it gives None.
@@ -57,19 +57,16 @@ class Job:
     intervals: IntervalView | None
     folder: Path
     base: Base | None
-    teachers: Teachers | None
+    objective: Objective
     sampler: Sampler | None
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What cannot change on the way."""
+        """Settings that cannot change on the way."""
         values = {
             "vocabulary_size": self.vocabulary_size,
             "channel_sizes": self.channel_sizes,
             "model": self.config.model.model_dump(mode="json"),
             "data": self.config.data.model_dump(mode="json"),
         }
-        if self.teachers:
-            told = {"weight": self.teachers.weight, "temperature": self.teachers.temperature}
-            values["distillation"] = {"teachers": self.teachers.hashes, **told}
-        return values | ({"base": self.base.sha256} if self.base else {})
+        return values | dict(self.objective.identity) | ({"base": self.base.sha256} if self.base else {})

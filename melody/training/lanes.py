@@ -12,8 +12,8 @@ Each pass deals the pieces anew, by a generator of (seed, pass); a piece is draw
 (seed, pass, piece). A position is (pass, window): whoever knows it can go on there without further state.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,12 +21,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Piece = tuple[NDArray[Any], NDArray[Any]]  # ids (T,), context (T, C)
+from melody.models import carry as carries
+from melody.models.carry import Carry
+
+Arrays = dict[str, NDArray[Any]]  # the condition of a piece, by name, of the same shapes for all pieces
+Piece = tuple[NDArray[Any], NDArray[Any]] | tuple[NDArray[Any], NDArray[Any], Arrays]  # ids (T,), context (T, C)
 Place = tuple[int, int]  # a piece, and which of its windows
 
 
 class PieceSource(Protocol):
-    """Where pieces come from. A piece is ids (T,) from BOS to EOS and context (T, C)."""
+    """Source of pieces. A piece is ids (T,) from BOS to EOS, context (T, C) and, for a model that is conditioned on
+    something, its condition."""
 
     @property
     def lengths(self) -> NDArray[Any]:
@@ -36,8 +41,8 @@ class PieceSource(Protocol):
     def notes(self) -> NDArray[Any]:
         """Notes of each piece, shape (P,), for nats per note."""
 
-    def fetch(self, piece: int, generator: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Ids and context of a piece, augmented as chance has it; its length is always `lengths[piece]`."""
+    def fetch(self, piece: int, generator: np.random.Generator) -> Piece:
+        """Return a piece, augmented as chance has it; its length is always `lengths[piece]`."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,26 @@ class Window:
     context: Tensor  # (B, T, C) int64
     mask: Tensor  # (B, T) bool
     reset: Tensor  # (B,) bool: a piece starts here, or the lane has run dry
+    condition: Carry | None = None  # of the pieces that start here, zeros in other rows; None where none has one
 
     def to(self, device: torch.device) -> "Window":
-        """The same window on a device."""
-        return Window(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+        """Return the same window on a device."""
+        condition = self.condition
+        if condition is not None:
+            condition = carries.map_tensors(lambda tensor: tensor.to(device), condition)
+        return Window(
+            self.tokens.to(device),
+            self.targets.to(device),
+            self.context.to(device),
+            self.mask.to(device),
+            self.reset.to(device),
+            condition,
+        )
+
+    def begin(self, carry: Carry, initial: Carry, start: Callable[[int, Carry], Carry]) -> Carry:
+        """Return a carry in which the pieces that start here begin: from their condition, or from `initial`."""
+        fresh = initial if self.condition is None else start(len(self.reset), self.condition)
+        return carries.reset(carry, fresh, self.reset)
 
 
 @dataclass(frozen=True)
@@ -115,7 +136,7 @@ class Lanes:
         for lane, place in enumerate(here):
             if place is None:
                 continue
-            ids, values = pieces[place[0]]
+            ids, values = pieces[place[0]][:2]
             start = place[1] * self.window
             stop = min(start + self.window, len(ids) - 1)
             here_in_lane = (lane, slice(0, stop - start))
@@ -124,4 +145,20 @@ class Lanes:
             context[here_in_lane] = values[start:stop]
             mask[here_in_lane] = True
         reset = np.array([place is None or place[1] == 0 for place in here])
-        return Window(*(torch.from_numpy(array) for array in (tokens, targets, context, mask, reset)))
+        tensors = [torch.from_numpy(array) for array in (tokens, targets, context, mask, reset)]
+        return replace(Window(*tensors), condition=_conditions(here, pieces))
+
+
+def _conditions(here: list[Place | None], pieces: dict[int, Piece]) -> Carry | None:
+    """Return the conditions of the pieces that start in a window, lane by lane."""
+    starting = {lane: pieces[place[0]] for lane, place in enumerate(here) if place and place[1] == 0}
+    told = {lane: piece[2] for lane, piece in starting.items() if len(piece) == 3}
+    if not told:
+        return None
+    result: dict[str, Carry] = {}
+    for name, like in next(iter(told.values())).items():
+        rows = np.zeros((len(here), *like.shape), like.dtype)
+        for lane, condition in told.items():
+            rows[lane] = condition[name]
+        result[name] = torch.from_numpy(rows)
+    return result

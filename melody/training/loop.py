@@ -36,7 +36,7 @@ from melody.training.evaluate import Evaluation, evaluate
 from melody.training.job import Job, Sampler, TrainResult
 from melody.training.lanes import Lanes, PieceSource
 from melody.training.log import RunLog
-from melody.training.objectives.distilled import Teachers
+from melody.training.objectives import CrossEntropy, Objective
 from melody.training.resume import resume_last, save_last
 from melody.training.signals import Signals, caught_signals
 from melody.training.state import RunState
@@ -58,16 +58,16 @@ def train(
     *,
     intervals: IntervalView | None = None,
     base: Base | None = None,
-    teachers: Teachers | None = None,
+    objective: Objective | None = None,
     sampler: Sampler | None = None,
 ) -> TrainResult:
     """Train a model in a run's folder, or go on with the run that is there.
 
     It starts from random weights or from those of a `base`. `valid_source` must not augment. `intervals` is how the
-    tokenizer's pitches relate to its channels, where the configuration wants scores for them. `teachers` are what it
-    learns from besides the music. TensorBoard gets what `sampler` composes every few evaluations. Raises `MelodyError`
-    where another process holds the folder, its run is of another model or data, the disk is full or the loss has no
-    finite value three times in a row.
+    tokenizer's pitches relate to its channels, where the configuration wants scores for them. `objective` is what it
+    minimises, by default cross entropy. TensorBoard gets what `sampler` composes every few evaluations. Raises
+    `MelodyError` where another process holds the folder, its run is of another model or data, the disk is full or the
+    loss has no finite value three times in a row.
     """
     job = Job(
         config,
@@ -78,7 +78,7 @@ def train(
         intervals,
         run_folder,
         base,
-        teachers,
+        objective or CrossEntropy(config.optimizer.label_smoothing),
         sampler,
     )
     fabric = make_fabric(config)
@@ -112,7 +112,7 @@ class Session:
             )
         if job.base:
             take_over(model, job.base)
-        self.state = RunState.fresh(model, config.optimizer, data.batch_size // ranks, job.teachers)
+        self.state = RunState.fresh(model, config.optimizer, data.batch_size // ranks, job.objective)
         torch.manual_seed(data.seed + 1 + rank)  # ranks draw different dropout
         self.info: dict[str, Any] = {
             "format": 1,
@@ -123,6 +123,7 @@ class Session:
         if config.compile:
             model.compile()
         self.network, self.optimizer = fabric.setup(model, self.state.optimizer)
+        self.network.mark_forward_method("start")  # what it is conditioned on is learned too
         self.log = RunLog(self.folder, self.state.progress, tensorboard=config.tensorboard, active=rank == 0)
         self._saved = time.monotonic()
         self._seconds_before, self._sample_seconds = self.state.progress.seconds, 0.0

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from melody.config import OptimizerConfig
 from melody.models import carry as carries
 from melody.models.carry import Carry
-from melody.training.objectives.distilled import Teachers
+from melody.training.objectives import CrossEntropy, Objective
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Progress:
 class RunState:
     """What a step changes. `averaged` is a copy of the model that holds the moving average of its weights.
 
-    Where there are teachers, the carry is a pair: the model's, and theirs.
+    The carry is the objective's: the model's own, with whatever else it remembers for each lane.
     """
 
     model: nn.Module
@@ -48,20 +48,18 @@ class RunState:
     optimizer: torch.optim.Optimizer
     initial: Carry
     carry: Carry
+    objective: Objective
     progress: Progress = field(default_factory=Progress)
-    teachers: Teachers | None = None
 
     @classmethod
     def fresh(
-        cls, model: nn.Module, config: OptimizerConfig, lanes: int, teachers: Teachers | None = None
+        cls, model: nn.Module, config: OptimizerConfig, lanes: int, objective: Objective | None = None
     ) -> "RunState":
-        """The state before the first step, with `lanes` lanes in this process."""
-        device = next(model.parameters()).device
-        initial = model.initial_carry(lanes, device)  # type: ignore[operator]
-        if teachers:
-            initial = (initial, teachers.initial_carry(lanes, device))
+        """Return the state before the first step, with `lanes` lanes in this process; by default for cross entropy."""
+        objective = objective or CrossEntropy(config.label_smoothing)
+        initial = carries.detach(objective.start(model, lanes))
         averaged = copy.deepcopy(model).requires_grad_(False).eval()
-        return cls(model, averaged, make_optimizer(model, config), initial, initial, teachers=teachers)
+        return cls(model, averaged, make_optimizer(model, config), initial, initial, objective)
 
     @torch.no_grad()
     def average(self, decay: float) -> None:
@@ -74,6 +72,7 @@ class RunState:
         parts: dict[str, Mapping[str, Tensor]] = {
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
+            "objective": self.objective.state(),
             **{f"optimizer.{name}": self.optimizer.state[weight] for name, weight in self._moments()},
         }
         return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
@@ -82,6 +81,7 @@ class RunState:
         """Take over what `tensors` gave, in place."""
         self.model.load_state_dict(part_of(tensors, "model"))
         self.averaged.load_state_dict(part_of(tensors, "averaged"))
+        self.objective.restore(part_of(tensors, "objective"))
         for name, weight in self.model.named_parameters():
             moments = part_of(tensors, f"optimizer.{name}")
             if moments:

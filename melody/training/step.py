@@ -4,6 +4,7 @@ A step without a finite loss and gradient changes no weight; the lanes then star
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,8 +15,6 @@ from melody.config import TrainConfig
 from melody.models import carry as carries
 from melody.models.carry import Carry
 from melody.training.lanes import Window
-from melody.training.objectives.cross_entropy import cross_entropy
-from melody.training.objectives.distilled import soft_cross_entropy
 from melody.training.schedule import learning_rate
 from melody.training.state import RunState
 
@@ -36,7 +35,7 @@ def take_step(
 ) -> StepResult:
     """Read a window and learn from it. `network` and `optimizer` are Fabric's views of the state's own."""
     rate = _set_learning_rate(state, config, total_steps)
-    loss, nats, count, carry = _read(network, state, window, config.optimizer.label_smoothing)
+    loss, nats, count, carry = _read(fabric, network, state, window)
     tokens = _over_ranks(fabric, count)
     fabric.backward(loss * (fabric.world_size / tokens))  # gradients are averaged over ranks
     norm = fabric.clip_gradients(network, optimizer, max_norm=config.optimizer.clip_norm, error_if_nonfinite=False)
@@ -52,20 +51,14 @@ def take_step(
     return StepResult(nats_per_token, float(norm), rate, int(tokens), finite)
 
 
-def _read(network: Any, state: RunState, window: Window, smoothing: float) -> tuple[Tensor, Tensor, Tensor, Carry]:
-    """The loss, the nats of what followed, their number and the new carry. The logits, the largest tensor, end here."""
-    carry = carries.reset(state.carry, state.initial, window.reset)
-    if state.teachers is None:
-        logits, carry = network(window.tokens, carry, window.context)
-        nats, count = cross_entropy(logits, window.targets, window.mask, smoothing)
-        return nats, nats, count, carry
-    assert isinstance(carry, tuple)
-    own, theirs = carry
-    wanted, theirs = state.teachers.read(window, theirs)
-    logits, own = network(window.tokens, own, window.context)
-    nats, count = cross_entropy(logits, window.targets, window.mask, smoothing)
-    loss = torch.lerp(nats, soft_cross_entropy(logits, wanted, window.mask), state.teachers.weight)
-    return loss, nats, count, (own, theirs)
+def _read(fabric: Fabric, network: Any, state: RunState, window: Window) -> tuple[Tensor, Tensor, Tensor, Carry]:
+    """Return the loss, the nats of what followed, their number and the new carry.
+
+    The logits, the largest tensor, end here.
+    """
+    with fabric.autocast():
+        carry = window.begin(state.carry, state.initial, partial(state.objective.start, network))
+    return state.objective.loss(network, window, carry)
 
 
 def _set_learning_rate(state: RunState, config: TrainConfig, total_steps: int) -> float:

@@ -55,7 +55,7 @@ def walk(engine: Engine, rows: list[int], steps: int = 24) -> np.ndarray:
     generator = np.random.default_rng(0)
     ids = generator.integers(0, SIZE, (steps, 16))[:, rows]
     context = np.stack([generator.integers(0, size, (steps, 16)) for size in CHANNELS], axis=2)[:, rows]
-    carry, result = engine.initial_carry(len(rows)), []
+    carry, result = engine.start(len(rows)), []
     for token, channels in zip(ids, context, strict=True):
         logits, carry = engine.step(token, channels, carry)
         result.append(logits)
@@ -94,7 +94,7 @@ def test_threads_change_no_bit(model):
 
 def test_reorder_moves_rows(model):
     engine = TorchEngine(model)
-    _, carry = engine.step(np.array([1, 2, 3]), np.zeros((3, 2), np.int64), engine.initial_carry(3))
+    _, carry = engine.step(np.array([1, 2, 3]), np.zeros((3, 2), np.int64), engine.start(3))
     moved = reorder(carry, np.array([2, 0]))
     for old, new in zip(carry, moved, strict=True):
         assert np.array_equal(new, old[[2, 0]])
@@ -103,7 +103,7 @@ def test_reorder_moves_rows(model):
 def test_what_a_step_gave_stays_when_the_engine_goes_on(model):
     engine = OnnxEngine(graph_of(model, eight_bit=True))
     zeros = np.zeros((3, 2), np.int64)
-    logits, carry = engine.step(np.array([1, 2, 3]), zeros, engine.initial_carry(3))
+    logits, carry = engine.step(np.array([1, 2, 3]), zeros, engine.start(3))
     before = [part.copy() for part in (logits, *carry)]
     again = [engine.step(np.array([4, 5, 6]), zeros, carry)[0] for _ in range(2)]
     assert all(np.array_equal(old, new) for old, new in zip(before, (logits, *carry), strict=True))

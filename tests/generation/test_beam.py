@@ -39,7 +39,7 @@ class ToyReader:
 def toy(seed: int) -> tuple[TableEngine, Prefix]:
     table = np.random.default_rng(seed).normal(size=(1, SIZE, SIZE)).astype(np.float32) * 2
     engine = TableEngine(table)
-    return engine, Prefix(ToyReader(), engine.initial_carry(1), table[0, 1])
+    return engine, Prefix(ToyReader(), engine.start(1), table[0, 1])
 
 
 def log_probability(prefix: Prefix, table: np.ndarray, ids: tuple[int, ...]) -> float:

@@ -99,7 +99,7 @@ def test_every_token_is_paid_for_its_length_and_its_end_included(tokenizer: Voic
         def __init__(self, ids: np.ndarray, place: int) -> None:
             self.ids, self.place, self.time = ids, place, 0
 
-        def initial_carry(self, batch: int) -> tuple[()]:
+        def start(self, batch: int) -> tuple[()]:
             return ()
 
         def step(self, ids, context, carry):
@@ -273,7 +273,7 @@ def stepped_and_batched(one: Grid, tokenizer: VoicesTokenizer | EventTokenizer) 
     with torch.inference_mode():
         tokens = torch.from_numpy(ids[None, :-1].astype(np.int64))
         channels = torch.from_numpy(np.stack(context)[None].astype(np.int64))
-        logits, _ = model(tokens, model.initial_carry(1), channels)
+        logits, _ = model(tokens, model.start(1), channels)
         targets = torch.from_numpy(ids[1:].astype(np.int64))
     return stepped[0], torch.nn.functional.cross_entropy(logits[0], targets, reduction="none").numpy()
 

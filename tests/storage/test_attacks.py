@@ -243,7 +243,7 @@ ATTACKS = {
     "a thousand tracks": of_settings("tracks is", tracks=[{}] * 1000),
     "wrong hash": Attack("step.onnx", "not the file", settings={"files": HASHES | {"step.onnx": HASH}}),
     "swapped after export": Attack("step.onnx", "not the file", spoil=overwrite(b"x")),
-    "no step graph": Attack("", "no step.onnx", {name: FILES[name] for name in FILES if name != "step.onnx"}),
+    "no weights at all": Attack("", "no weights", {n: FILES[n] for n in ("vocabulary.json", "originality.npz")}),
     "lost step graph": Attack("", "no step.onnx", spoil=lambda folder, _: (folder / "step.onnx").unlink()),
     "other vocabulary": Attack("", "another vocabulary", settings={"vocabulary_hash": HASH}),
     "other tokens": of_part("vocabulary.json", "another vocabulary", lambda _: b'{"tokens": ["a"], "counts": [1]}'),
@@ -391,7 +391,7 @@ def test_a_changed_graph_is_refused_or_steps(cuts: list[tuple[int, int, bytes]])
         data[place : place + length] = new
     with contextlib.suppress(MelodyError):
         engine = OnnxEngine(bytes(data))
-        engine.step(np.zeros(2, np.int64), np.zeros((2, 1), np.int64), engine.initial_carry(2))
+        engine.step(np.zeros(2, np.int64), np.zeros((2, 1), np.int64), engine.start(2))
 
 
 def mutated(data: bytes, places: list[int], chance: random.Random) -> bytes:
@@ -420,7 +420,7 @@ def test_a_hundred_thousand_changed_graphs_are_refused_or_step():
         data = mutated(GRAPH, places, chance)
         try:
             engine = OnnxEngine(data)
-            engine.step(np.zeros(2, np.int64), np.zeros((2, engine.shapes.channels), np.int64), engine.initial_carry(2))
+            engine.step(np.zeros(2, np.int64), np.zeros((2, engine.shapes.channels), np.int64), engine.start(2))
             outcomes["stepped"] += 1
         except UnreadableFile:
             outcomes["refused"] += 1

@@ -23,7 +23,7 @@ class TableEngine:
         self.table = table  # (period, V, V)
         self.period = period
 
-    def initial_carry(self, batch: int) -> Carry:
+    def start(self, batch: int) -> Carry:
         return (np.zeros((batch, 1), np.int64),)
 
     def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry):
@@ -37,7 +37,7 @@ class UniformEngine:
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def initial_carry(self, batch: int) -> Carry:
+    def start(self, batch: int) -> Carry:
         return (np.zeros((batch, 1), np.float32),)
 
     def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry):

@@ -57,7 +57,7 @@ def test_a_configuration_survives_its_own_json(tmp_path: Path) -> None:
         ("model: {dropout: 1.0}", "", "model.dropout: input should be less than 1, got 1.0"),
         ("model: {layers: two}", "", "model.layers: input should be a valid integer"),
         ("model: 3", "", "model: input should be a valid dictionary"),
-        ("model: {name: transformer}", "", "model.name: input should be 'residual_lstm', got 'transformer'"),
+        ("model: {name: transfomer}", "", "model.name: 'transfomer' is unknown; did you mean transformer?"),
         (
             "model: {hidden_size: 10, attention: {heads: 4}}",
             "",

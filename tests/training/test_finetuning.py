@@ -205,8 +205,9 @@ def test_training_without_torch_is_one_line(
 
 
 def test_a_base_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    from support.counting import Counting, configuration
+
     from melody.training import train
-    from tests.training.test_training import Counting, configuration
 
     weights = {"embedding.weight": np.zeros((11, 16), np.float16)}
     with pytest.raises(melody.ConfigError, match="other: its weights do not fit"):

@@ -23,7 +23,7 @@ import torch
 
 from melody.training import loop
 from melody.training.checkpoint import load_newest
-from tests.training.test_training import LENGTHS, Counting, trained
+from tests.support.counting import LENGTHS, Counting, trained
 
 torch.set_num_threads(1)
 folder, kills = Path(sys.argv[1]), int(sys.argv[2])
@@ -95,7 +95,7 @@ print(json.dumps({"lost": lost, "steps": steps, "without_a_step": gains.count(0)
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_hundred_kills_cost_a_step_each_at_most_and_change_nothing(tmp_path: Path) -> None:
-    from tests.training.test_training import assert_same_run, newest
+    from support.counting import assert_same_run, newest
 
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}

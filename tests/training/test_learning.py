@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from symusic import KeySignature, Tempo, TimeSignature, Track
+from support.tunes import tune
 
 pytest.importorskip("torch")
 
@@ -15,7 +15,7 @@ from melody.cli import run
 from melody.engine import open_engine
 from melody.engine.graphs.residual_lstm import operators
 from melody.errors import MelodyError, UnreadableFile, UsageError
-from melody.music.score import Notes, Score, bars, notes_of, set_notes
+from melody.music.score import bars, notes_of, set_notes
 
 CONFIG = """
 name: tunes
@@ -31,21 +31,6 @@ optimizer: {{warmup_steps: 5}}
 max_passes: 2
 tensorboard: false
 """
-
-
-def tune(seed: int) -> Score:
-    """Eight bars of two voices that walk a scale at random."""
-    generator = np.random.default_rng(seed)
-    score = Score(480)
-    score.time_signatures, score.tempos = [TimeSignature(0, 3, 4)], [Tempo(0, qpm=100)]
-    score.key_signatures = [KeySignature(0, 0, 0)]
-    scale = np.array([0, 2, 4, 5, 7, 9, 11])
-    for name, low in (("High", 72), ("Low", 48)):
-        steps = np.abs(np.cumsum(generator.integers(-2, 3, 24))) % 7
-        track = Track(name, 0, False)
-        set_notes(track, Notes(np.arange(24) * 480, np.full(24, 480), low + scale[steps], np.full(24, 82)))
-        score.tracks.append(track)
-    return score
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +72,7 @@ def test_both_engines_tell_the_same_story(workshop: Path):
     context = np.zeros((1, len(bundle.tokenizer.channels)), np.int64)
     differences, sizes = [], []
     engines = [open_engine(bundle, kind) for kind in ("onnx", "torch")]
-    carries = [engine.initial_carry(1) for engine in engines]
+    carries = [engine.start(1) for engine in engines]
     for token in bundle.tokenizer.encode(tune(1))[:60]:
         results = [e.step(np.array([token]), context, c) for e, c in zip(engines, carries, strict=True)]
         carries = [carry for _, carry in results]

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from support.counting import LENGTHS, VALID, Counting, assert_same_run, configuration, trained
 from support.tiny_bundle import write_bundle
 
 import melody
@@ -20,7 +21,6 @@ from melody.errors import MelodyError
 from melody.learning.runs import find_runs
 from melody.storage.locks import is_locked, locked
 from melody.training import Sample, train
-from tests.training.test_training import LENGTHS, VALID, Counting, assert_same_run, configuration, trained
 
 VOCABULARY, CHANNELS = 11, [4]
 
@@ -65,7 +65,7 @@ def test_a_run_that_is_held_is_running(root: Path) -> None:
 def test_a_run_that_was_stopped_says_so(root: Path, tmp_path: Path) -> None:
     import signal
 
-    from tests.training.test_training import Killing
+    from support.counting import Killing
 
     trained(tmp_path / "told", Killing(LENGTHS, 13, signal.SIGTERM))
     assert state_of(tmp_path, "told") == "stopped"
@@ -174,7 +174,7 @@ TWO = """
 import sys
 from pathlib import Path
 from melody.errors import MelodyError
-from tests.training.test_training import trained
+from tests.support.counting import trained
 
 if __name__ == "__main__":
     try:

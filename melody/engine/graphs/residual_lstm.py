@@ -62,6 +62,17 @@ class StepWeights:
     intervals: Intervals | None = None
 
 
+def step_graph(
+    weights: Mapping[str, NDArray[Any]],
+    options: Mapping[str, Any],
+    intervals: IntervalView | None,
+    eight_bit: bool = True,
+) -> bytes:
+    """Return the step graph of a `ResidualLSTM`; see `melody.engine.graphs`."""
+    attention = options.get("attention") or {}
+    return build_step_graph(step_weights(weights, attention.get("heads", 0), intervals), eight_bit)
+
+
 def step_weights(
     state: Mapping[str, NDArray[Any]], heads: int = 0, intervals: IntervalView | None = None
 ) -> StepWeights:

@@ -1,6 +1,6 @@
 """What a stranger's step graph may be: read from its protobuf without onnx, before ONNX Runtime sees a byte of it.
 
-- it holds what `melody.engine.graphs.residual_lstm` writes and nothing else: no functions, no subgraphs, no other
+- it holds what `melody.engine.graphs` writes and nothing else: no functions, no subgraphs, no other
   fields
 - its operators are those of `SHAPES`, of the standard domain and ONNX Runtime's own; no custom ones, no loops
 - its weights lie in the file (no external data), are as many as their shapes say, and finite
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine.check.onnx_file import (
+from melody.engine.check.protobuf import (
     BATCH,
     FLOAT,
     GRAPH,

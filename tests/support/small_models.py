@@ -1,0 +1,49 @@
+"""Small models of every kind with weights that hide nothing, and something for them to read."""
+
+import torch
+from torch import Tensor, nn
+
+from melody.models import MODELS, build
+from melody.tokens import Channel
+from melody.tokens.intervals import interval_view
+
+VOCABULARY, CHANNELS = 13, (5, 3)
+SMALL = {"hidden_size": 16, "layers": 2}
+INTERVALS = interval_view([range(2, 6), range(8, 12)], 0, [Channel("voice", 5, moves="pitch")], ["voice"], widest=2)
+VARIANTS = {
+    **{name: (name, SMALL) for name in MODELS},
+    "attention": ("residual_lstm", {**SMALL, "attention": {"heads": 2, "memory": 7}}),
+    "attention over one state": ("residual_lstm", {**SMALL, "attention": {"heads": 4, "memory": 1}}),
+    "all dropouts": (
+        "residual_lstm",
+        {
+            **SMALL,
+            **dict.fromkeys(["dropout", *(f"{k}_dropout" for k in ("input", "embedding", "weight", "channel"))], 0.3),
+        },
+    ),
+    "intervals": ("residual_lstm", {**SMALL, "intervals": INTERVALS}),
+    "transformer with a short memory": ("transformer", {**SMALL, "heads": 2, "memory": 6}),
+    "transformer with intervals": ("transformer", {**SMALL, "heads": 2, "memory": 30, "intervals": INTERVALS}),
+}
+
+
+def model_of(variant: str) -> nn.Module:
+    torch.manual_seed(1)
+    name, options = VARIANTS[variant]
+    model = build(name, VOCABULARY, CHANNELS, **options)
+    with torch.no_grad():  # nothing that a fresh model leaves at zero may hide a mistake
+        for weight in model.parameters():
+            weight += 0.1 * torch.randn_like(weight)
+    return model.eval()
+
+
+def music(batch: int = 3, time: int = 20, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(0, VOCABULARY, (batch, time), generator=generator)
+    context = torch.stack([torch.randint(0, size, (batch, time), generator=generator) for size in CHANNELS], 2)
+    return tokens, context
+
+
+def logits_of(model: nn.Module, tokens: Tensor, context: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model(tokens, model.start(len(tokens)), context)[0]
