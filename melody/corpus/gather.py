@@ -49,6 +49,9 @@ def gather(corpus: Corpus, root: Path, shards: Shards, how: How) -> Gathered:
                         raise
                     result.dropped.append(Dropped(prefix[:-1], type(error).__name__, str(error)))
                     continue
+                finally:
+                    result.dropped += corpus.refused
+                    corpus.refused.clear()
                 result.items += [prefix + item for item in items]
                 result.read += _read_new(corpus, items, prefix, here.resolve(), shards, how, bar)
                 result.differences += _differences(corpus, here, items)

@@ -20,8 +20,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import melody.errors
 from melody.corpus import drums, folk, hymns, lied, pop
-from melody.corpus.archives import fetch, opened
+from melody.corpus.archives import opened
 from melody.corpus.chorale import read_chorale
+from melody.corpus.fetching import fetch
 from melody.corpus.pieces import ItemReader
 from melody.errors import ConfigError, MelodyError, UsageError
 from melody.jsb16 import corpus as jsb16

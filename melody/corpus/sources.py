@@ -3,13 +3,13 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from melody.corpus.archives import opened
-from melody.corpus.pieces import SUFFIXES, ItemReader, music_files, read_file
+from melody.corpus.archives import Budget, Refuse, opened, refuse_all
+from melody.corpus.pieces import SUFFIXES, Dropped, ItemReader, music_files, read_file
 from melody.corpus.recipe import (
     READERS,
     PieceList,
@@ -21,9 +21,10 @@ from melody.corpus.recipe import (
     source_folder,
     where_to_get,
 )
-from melody.errors import MelodyError, UsageError
+from melody.errors import MelodyError, UnreadableFile, UsageError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+OTHER_ARCHIVES = (".tar.zst", ".tzst", ".tar.lz", ".7z", ".rar")  # not read, and said to be so
 
 # How the names of the items in a place begin, and the place: an archive is unpacked only for as long as it is open.
 Source = tuple[str, contextlib.AbstractContextManager[Path]]
@@ -46,6 +47,7 @@ class Corpus:
     ranges: Literal["tracks", "corpus"] = "corpus"
     max_shift: int = 6
     remark: str = ""  # what a user should know of it before anything is read
+    refused: list[Dropped] = field(default_factory=list)  # entries of its archives; grows as these are opened
 
     @property
     def reader(self) -> str:
@@ -107,14 +109,18 @@ def _from_recipe(folder: Path, local: Path | None) -> Corpus:
 
 def _from_folder(path: Path) -> Corpus:
     name = path.resolve().name if path.is_dir() else path.name.split(".", 1)[0]
+    refused: list[Dropped] = []
+    budget = Budget(path.stat().st_size) if path.is_file() else None  # of one archive and those in it
+    root = opened(path.resolve(), _is_music_or_archive, _collect(refused, ""), name=str(path), budget=budget)
     return Corpus(
         name=name,
         origin=str(path.resolve()),
-        root=opened(path.resolve(), _is_music_or_archive),
-        sources=with_archives,
+        root=root,
+        sources=partial(with_archives, refused=refused, budget=budget),
         items=music_files,
         read=read_file,
         out=Path("outputs") / "stores" / name,
+        refused=refused,
     )
 
 
@@ -134,13 +140,28 @@ def _only(root: Path) -> Iterator[Source]:
     yield "", contextlib.nullcontext(root)
 
 
-def with_archives(root: Path) -> Iterator[Source]:
-    """A folder, and one by one the archives in it and in its folders; hidden ones are passed over."""
+def with_archives(root: Path, refused: list[Dropped] | None = None, budget: Budget | None = None) -> Iterator[Source]:
+    """A folder, and one by one the archives in it and in its folders; hidden ones are passed over.
+
+    What is refused of them is added to `refused`; without that list it refuses its archive.
+    """
     yield "", contextlib.nullcontext(root)
     found = (path.relative_to(root) for path in root.rglob("*") if path.is_file() and _is_archive(path.name))
     for path in sorted(found):
         if not any(part.startswith(".") for part in path.parts):
-            yield f"{path.as_posix()}/", opened(root / path, _is_music)
+            name = path.as_posix()
+            refuse = refuse_all if refused is None else _collect(refused, name)
+            yield f"{name}/", opened(root / path, _is_music, refuse, name=name, budget=budget)
+
+
+def _collect(refused: list[Dropped], archive: str) -> Refuse:
+    """Remember what is refused of an archive, by the name that a piece of it would have."""
+
+    def refuse(entry: str, reason: str) -> None:
+        name = f"{archive}/{entry}" if archive and entry else entry or archive
+        refused.append(Dropped(name, UnreadableFile.__name__, f"{ascii(name)[1:-1]}: {reason}"))
+
+    return refuse
 
 
 def _is_music(path: str) -> bool:
@@ -148,7 +169,7 @@ def _is_music(path: str) -> bool:
 
 
 def _is_archive(path: str) -> bool:
-    return path.lower().endswith(ARCHIVES)
+    return path.lower().endswith(ARCHIVES + OTHER_ARCHIVES)
 
 
 def _is_music_or_archive(path: str) -> bool:

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from melody.corpus import TokenStore, archives, prepare
-from melody.corpus.archives import fetch, opened
+from melody.corpus import TokenStore, fetching, prepare
+from melody.corpus.archives import opened
 from melody.corpus.drums import items, name_of
+from melody.corpus.fetching import fetch
 from melody.corpus.recipe import contents_hash
 from melody.errors import LimitExceeded, MelodyError
 from tests.corpus.test_recipes import CORPORA, drummer
@@ -126,7 +127,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "temp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
-    monkeypatch.setattr(archives, "_SCHEME", "http://")
+    monkeypatch.setattr(fetching, "_SCHEME", "http://")
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
@@ -200,7 +201,7 @@ def test_other_files_than_the_recipe_was_made_with_are_said_to_be_so(
         ("elsewhere", "cannot fetch (redirected to ftp://example.org/archive, which is not https)"),
         ("circle", "cannot fetch (redirected in a circle)"),
         ("cut", "damaged (File is not a zip file); download it again"),
-        ("page", "neither a folder nor an archive; .zip, .tar, .tar.gz and .tar.xz fit"),
+        ("page", "neither a folder nor an archive; .zip, .tar, .tar.gz, .tar.bz2 and .tar.xz fit"),
     ],
 )
 def test_what_comes_instead_is_one_line_and_leaves_nothing(
@@ -213,7 +214,7 @@ def test_what_comes_instead_is_one_line_and_leaves_nothing(
 def test_a_server_that_says_nothing_is_given_up(
     world: str, place: Path, recipe: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(fetching, "_TIMEOUT_SECONDS", 0.1)
     recipe(f"{world}/silence")
     assert refused(place) == f"{world}/silence: cannot fetch (timed out); {WHERE}"
 
@@ -221,7 +222,7 @@ def test_a_server_that_says_nothing_is_given_up(
 def test_more_than_may_come_is_refused(
     world: str, place: Path, recipe: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "MAX_ARCHIVE_BYTES", 1000)
+    monkeypatch.setattr(fetching, "MAX_ARCHIVE_BYTES", 1000)
     recipe(f"{world}/archive")
     assert refused(place) == f"{world}/archive: more than 1,000 bytes; {WHERE}"
     with pytest.raises(LimitExceeded):
@@ -236,15 +237,22 @@ def test_without_a_network_it_says_where_to_get_it(place: Path, recipe: Callable
 
 
 def test_an_address_that_is_not_https_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "_SCHEME", "https://")
+    monkeypatch.setattr(fetching, "_SCHEME", "https://")
     with pytest.raises(MelodyError, match="only https is fetched"):
         fetch("http://127.0.0.1/archive", place / "archive")
 
 
+def test_fetching_says_what_went_wrong(tmp_path: Path) -> None:
+    with pytest.raises(MelodyError, match="only https"):
+        fetch("http://example.org/x.zip", tmp_path / "x")
+    with pytest.raises(MelodyError, match="cannot fetch"):
+        fetch("https://localhost:1/x.zip", tmp_path / "x")
+
+
 PROGRAM = """
 import sys
-from melody.corpus import archives
-archives._SCHEME = "http://"
+from melody.corpus import fetching
+fetching._SCHEME = "http://"
 from melody.cli import run
 sys.exit(run(["prepare", "small", "--workers", "1"]))
 """
