@@ -1,4 +1,4 @@
-"""What a musician might ask of a piece, drawn anew each time that training fetches it.
+"""Conditions that a musician might ask for, drawn anew each time that training fetches a piece.
 
 A model that is told chords, a density, a melody to harmonise or the bars after a gap learns to compose for them; one
 that is told nothing in a fifth of the cases learns to compose freely. So each fetch draws plausible wishes, which the
@@ -101,7 +101,7 @@ def density_limits(split: Split) -> tuple[float, float]:
 
 
 def onsets_per_quarter(score: Score, lines: Ints) -> NDArray[np.float64]:
-    """How many onsets (in any track; several at once are one) each bar has a quarter, shape (bars,)."""
+    """Number of onsets a quarter in each bar, shape (bars,); several at once, in any track, are one."""
     onsets = np.unique(np.concatenate([notes_of(track).onset for track in score.tracks]))
     count = np.histogram(onsets, bins=lines)[0]
     density: NDArray[np.float64] = count / (np.diff(lines) / score.tpq)
@@ -115,7 +115,7 @@ def pitched_notes(score: Score) -> Notes:
 
 
 def _edges(score: Score, lines: Ints, coarseness: int) -> Ints:
-    """Where chords may change: at each beat (0), each half of a bar (1) or each bar line (2)."""
+    """Ticks at which chords may change: each beat (0), each half of a bar (1) or each bar line (2)."""
     if coarseness == 2:
         return lines
     inner = []
@@ -145,7 +145,7 @@ def _some_tracks(tracks: list[int], generator: np.random.Generator) -> set[int]:
 
 
 def _bars_behind_gaps(count: int, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Which of the bars are given: one or two after every gap of up to `GAP_BARS`."""
+    """Mask of the bars that are given: one or two after every gap of up to `GAP_BARS`."""
     given = np.zeros(count, bool)
     bar = 0
     while bar < count:

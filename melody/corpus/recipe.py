@@ -33,7 +33,7 @@ SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class RecipeReader:
-    """How a corpus is found in a folder and read."""
+    """Functions that find a corpus in a folder and read it."""
 
     read: ItemReader  # an item, in a folder: its pieces by name
     items: Callable[[Path], list[str]] | None = None  # the items in a folder; None: the pieces of split.json
@@ -64,7 +64,7 @@ READERS = {
 
 
 class Counts(BaseModel):
-    """How many pieces and notes a split has."""
+    """Number of pieces and notes of a split."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     pieces: int
@@ -81,7 +81,7 @@ class Addition(BaseModel):
 
 
 class Origin(BaseModel):
-    """Where the music of a corpus is published."""
+    """Place where the music of a corpus is published."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     repository: str
@@ -209,7 +209,7 @@ def _fetched(recipe: Recipe, origin: Origin) -> Iterator[Path]:
 
 
 def where_to_get(name: str, origin: Origin) -> str:
-    """What to do for the music of a recipe, as half a sentence."""
+    """Advice on how to get the music of a recipe, as half a sentence."""
     return f"get {origin.repository} ({origin.commit}) and run: melody prepare {name} --from FOLDER_OR_ARCHIVE"
 
 

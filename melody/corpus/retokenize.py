@@ -23,7 +23,7 @@ class RetellingTokenizer(Tokenizer, Protocol):
     """A tokenizer that may lose something of a score, and knows."""
 
     def is_lossless(self, score: Score) -> bool:
-        """Whether its tokens keep all of a score that `quantize` keeps."""
+        """Return True where its tokens keep all of a score that `quantize` keeps."""
 
 
 def learn_miditok(

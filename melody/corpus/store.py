@@ -166,7 +166,7 @@ class TokenStore:
         return Split(shards, names=names, channels=self.channels, **columns)
 
     def _whole_split(self, name: str) -> Split:
-        """Of format 2."""
+        """Open a split of format 2."""
         ids, context = (np.load(self.folder / f"{name}.{part}.npy", mmap_mode="r") for part in ("ids", "context"))
         with (self.folder / f"{name}.pieces.npz").open("rb") as file, np.load(file) as pieces:
             edges = pieces["starts"]

@@ -63,7 +63,7 @@ PUBLISHED = (
 
 @dataclass(frozen=True)
 class VoiceSteps:
-    """What the pieces of a split cost."""
+    """Cost of the pieces of a split."""
 
     split: str
     nats: list[float]  # of each piece, within what may follow
@@ -85,12 +85,12 @@ class VoiceSteps:
 
     @property
     def raw(self) -> float:
-        """As `nats_per_voice_step`, without the mask."""
+        """Same as `nats_per_voice_step`, without the mask."""
         return sum(self.raw_nats) / sum(self.voice_steps)
 
     @property
     def raw_clean(self) -> float:
-        """As `clean`, without the mask."""
+        """Same as `clean`, without the mask."""
         return self._without_leaks(self.raw_nats)
 
     def _without_leaks(self, nats: Sequence[float]) -> float:
@@ -113,7 +113,7 @@ class VoiceSteps:
 
 
 class Spelling(Protocol):
-    """How the benchmark's grids are said in a tokenizer's tokens, and read."""
+    """Spelling of the benchmark's grids in a tokenizer's tokens."""
 
     @property
     def orders(self) -> int:
@@ -134,7 +134,7 @@ class Spelling(Protocol):
 
 @dataclass(frozen=True)
 class EventSpelling:
-    """As events: in one order."""
+    """Spelling as events, in one order."""
 
     tokenizer: EventTokenizer
     book: TuneBook | None = None  # says nothing to events
@@ -155,7 +155,7 @@ class EventSpelling:
 
 @dataclass(frozen=True)
 class VoiceSpelling:
-    """As voices on the grid, in each of `ORDERS`; told of the tunes in a book."""
+    """Spelling as voices on the grid, in each of `ORDERS`; told of the tunes in a book."""
 
     tokenizer: VoicesTokenizer
     book: TuneBook | None = None
@@ -186,7 +186,7 @@ SPELLINGS: dict[str, Callable[..., Spelling]] = {
 
 
 def benchmark_jsb16(engine: Engine, tokenizer: Tokenizer, data: Path | None) -> list[VoiceSteps]:
-    """What valid and test of the benchmark's file cost a model of these tokens; then at the temperature best for valid.
+    """Cost of valid and test under a model of these tokens; then at the temperature best for valid.
 
     For a model of voices by the first order of the voices alone, then by the mean over all.
 

@@ -95,7 +95,7 @@ class VoicesTokenizer:
 
     @property
     def config(self) -> dict[str, object]:
-        """What names this tokenizer in a store."""
+        """Settings that name this tokenizer in a store."""
         return {"name": self.name}
 
     @property
@@ -145,11 +145,11 @@ class VoicesTokenizer:
         return np.array(rows, np.int64).reshape(-1, VOICES)[:, COLUMNS]
 
     def is_lossless(self, score: Score) -> bool:
-        """Whether these tokens keep all of a score that `quantize` keeps."""
+        """Return True where these tokens keep all of a score that `quantize` keeps."""
         return bool(self.decode(self.encode(score)) == quantize(score))
 
     def voice_steps(self, ids: NDArray[np.integer]) -> int:
-        """What the benchmark counts of a piece: its voices times its steps, which its length tells."""
+        """Number of voices times steps of a piece, which its length tells: the unit of the benchmark."""
         return VOICES * QUARTER * (1 + int(ids[1]) - self.vocabulary.ids["Length"].start)
 
     def tune_book(self, grids: Sequence[Grid]) -> TuneBook:
@@ -175,7 +175,7 @@ class VoicesTokenizer:
         return (1 - min(pitches), HIGHEST - LOWEST + 1 - max(pitches)) if pitches else (0, 0)
 
     def intervals(self, widest: int | None) -> IntervalView | None:
-        """How each voice's pitches relate to what all voices sing, up to so many semitones (None: not asked)."""
+        """Relation of each voice's pitches to what all voices sing, up to so many semitones (None: not asked)."""
         tokens = [self.vocabulary.ids[voice][1:] for voice in NAMES]
         names = [f"voice_{voice}" for voice in NAMES]
         return interval_view(tokens, LOWEST, CHANNELS, names, widest) if widest else None
@@ -198,7 +198,7 @@ class VoicesTokenizer:
 
 
 class Walk:
-    """What the tokens read so far say: where the piece is, what sounds, and what may follow."""
+    """State of a piece after the tokens read so far: where it is, what sounds, and what may follow."""
 
     def __init__(self, tunes: TuneReader | None = None, order: int = 0) -> None:
         self._order = order
@@ -273,7 +273,7 @@ class Walk:
         return self._voices[told:]
 
     def allow(self) -> NDArray[np.bool_]:
-        """Which tokens (V,) may follow: the others would say a thing in a second way, or lead past the end."""
+        """Mask (V,) of the tokens that may follow: others would say a thing in a second way, or lead past the end."""
         ranges, mask = vocabulary().ids, np.zeros(len(vocabulary()), bool)
 
         def may(span: range) -> None:

@@ -1,4 +1,4 @@
-"""How pieces of voices are told: in which order of the voices, and what of the tunes of other pieces.
+"""Pieces of voices as training tells them: in an order of the voices, with the tunes of other pieces.
 
 In training each draw takes one of the orders (`melody.jsb16.tokenizer`); a held-out piece comes in the first.
 
@@ -31,7 +31,7 @@ class Tunes:
         self._drawn: dict[tuple[int, int], tuple[NDArray[np.integer], NDArray[np.int16]]] = {}
 
     def of_held_out(self, split: PieceSource) -> "Tunes":
-        """What the pieces of another split are told, of the same book."""
+        """The same for the pieces of another split, told of the same book."""
         other = copy(self)
         other._split, other._learns, other._drawn = split, False, {}
         return other

@@ -1,4 +1,4 @@
-"""What the choir sang in other pieces where the tune went as it does now: channels for four voices on a grid.
+"""Tunes of other pieces: what the choir sang where the tune went as it does now, as channels for four voices.
 
 Chorales share their tunes: a held-out piece often sings one that a training piece has in another key, with other
 harmonies, other passing notes. A `TuneBook` holds training pieces; a `TuneReader` follows a piece and finds where the
@@ -52,7 +52,7 @@ TOLD = tuple(channel._replace(group="told") for channel in _CHANNELS)
 
 
 class Places(NamedTuple):
-    """Where passages of one rank go on as the tune does now."""
+    """Places where passages of one rank go on as the tune does now."""
 
     rank: int
     piece: Ints  # (P,)
@@ -113,11 +113,11 @@ class TuneBook:
         self._beats = [{key: np.array(places) for key, places in ranked.items()} for ranked in beats]
 
     def after_notes(self, rank: int, steps: Sequence[tuple[int, int]]) -> Ints:
-        """Where a note follows such a passage: the tune's last intervals and durations are those of `steps`."""
+        """Places where a note follows such a passage: the tune's last intervals and durations are those of `steps`."""
         return self._notes[rank].get(tuple(steps), _NOWHERE)
 
     def after_beats(self, rank: int, intervals: Sequence[int]) -> Ints:
-        """Where a beat follows such a passage, by the intervals from beat to beat."""
+        """Places where a beat follows such a passage, by the intervals from beat to beat."""
         return self._beats[rank].get(tuple(intervals), _NOWHERE)
 
 
@@ -187,7 +187,7 @@ class TuneReader:
     def _look_up(
         self, counts: Sequence[int], passage: Sequence[Any], find: Callable[[int, Sequence[Any]], Ints]
     ) -> Places | None:
-        """Where the longest passages that agree go on."""
+        """Places where the longest passages that agree go on."""
         book = self._book
         for rank in reversed(range(len(counts))):
             last = passage[-counts[rank] :]
@@ -204,7 +204,7 @@ class TuneReader:
         return self._book.next_note[one.offset + self._onset] >= one.offset + self._step
 
     def _choose(self) -> None:
-        """Of the places found the best: of the longest passages the one where the other voices agree most."""
+        """Return the best of the places found: of the longest passages the one where the other voices agree most."""
         found = [one for one in (self._by_notes, self._by_beats) if one and len(one.piece)]
         candidates = [candidate for one in found for candidate in self._candidates(one)]
         # Of equals the last one found, as good as any.
@@ -218,7 +218,7 @@ class TuneReader:
             yield Found(one.rank, *values)
 
     def _shares(self, one: Places) -> NDArray[np.float64]:
-        """How much of what the other voices sang lately they sang there too, for each place (P,)."""
+        """Share of what the other voices sang lately that they sang there too, for each place (P,)."""
         if not self._sung:
             return np.zeros(len(one.piece))
         sung = np.array(self._sung)[:, 1:]  # (L, 3)

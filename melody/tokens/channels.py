@@ -149,7 +149,7 @@ class Layout:
         return {channel.name: place.get(channel.name, spare) for channel in event_channels(self.voices)}
 
     def has(self, group: str) -> bool:
-        """Whether any channel of a group is selected."""
+        """Return True where a channel of a group is selected."""
         return any(channel.group == group for channel in self.channels)
 
     def columns(self, channels: Sequence[Channel]) -> "slice | NDArray[np.intp]":

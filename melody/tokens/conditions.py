@@ -71,7 +71,7 @@ def _line(notes: Notes) -> Notes:
 
 
 def _covered(notes: Notes, ticks: int) -> NDArray[np.bool_]:
-    """Where (ticks,) a note sounds."""
+    """Return the ticks (ticks,) at which a note sounds."""
     change = np.zeros(ticks + 1, np.int64)
     np.add.at(change, np.minimum(notes.onset, ticks), 1)
     np.add.at(change, np.minimum(notes.onset + notes.duration, ticks), -1)

@@ -42,7 +42,7 @@ class Tokenizer(Protocol):
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """What rebuilds it, as JSON."""
+        """Settings that rebuild it, as JSON."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -68,7 +68,7 @@ class Tokenizer(Protocol):
         """The same tokenizer with these channels."""
 
     def intervals(self, widest: int | None) -> IntervalView | None:
-        """How pitches relate to what the channels tell, up to so many semitones (None: not asked)."""
+        """Relation of pitches to what the channels tell, up to so many semitones (None: not asked)."""
 
     def shift_tables(self, shifts: list[int]) -> tuple[NDArray[np.int32], list[NDArray[np.int16]]]:
         """Tables that transpose: ids (S, V) and, per channel, values (S, size), one row a shift."""
@@ -92,7 +92,7 @@ class Told(NamedTuple):
 
 
 class Teller(Protocol):
-    """What draws the channels that do not follow from reading a piece."""
+    """Draws the channels that do not follow from reading a piece."""
 
     def draw(self, piece: int, generator: np.random.Generator) -> Told:
         """A piece as it is told this time."""

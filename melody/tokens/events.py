@@ -48,7 +48,7 @@ class EventTokenizer:
 
     @property
     def config(self) -> dict[str, object]:
-        """What rebuilds this tokenizer's tokens; a bundle records the names of its channels beside it."""
+        """Settings that rebuild this tokenizer's tokens; a bundle records the names of its channels beside it."""
         return {"name": self.name}
 
     @property
@@ -102,7 +102,7 @@ class EventTokenizer:
         return result
 
     def plan_of(self, ids: NDArray[np.integer]) -> Plan:
-        """What a complete piece turned out to be: its number of bars and its first key."""
+        """Plan of a complete piece: its number of bars and its first key."""
         ids = np.asarray(ids)
         keys = ids[_is(ids, "Key")]
         key = KEYS[int(keys[0]) - _RANGES["Key"].start] if len(keys) else None
@@ -114,7 +114,7 @@ class EventTokenizer:
         return (-int(pitches.min()), 127 - int(pitches.max())) if len(pitches) else (0, 0)
 
     def intervals(self, widest: int | None) -> IntervalView | None:
-        """How pitches relate to the voices, bass, key and chord told, up to so many semitones (None: not asked)."""
+        """Relation of pitches to the voices, bass, key and chord told, up to so many semitones (None: not asked)."""
         references = [*(f"voice_{voice}" for voice in range(self.voices)), "bass", "key", "chord"]
         told = [name for name in references if name in self.names]
         return interval_view([_RANGES["Pitch"]], 0, self.channels, told, widest) if widest else None
@@ -211,7 +211,7 @@ def _note_rows(notes: Notes, track: Ints, score: Score) -> list[Ints]:
 
 
 def _changes_within(value: Ints, group: Ints) -> NDArray[np.bool_]:
-    """Where a value differs from the one before it in the same group."""
+    """Mask of the values that differ from the one before them in the same group."""
     order = np.argsort(group, kind="stable")
     same = (np.diff(value[order]) == 0) & (np.diff(group[order]) == 0)
     changed = np.ones(len(value), bool)

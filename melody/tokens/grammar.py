@@ -157,7 +157,7 @@ _AFTER: dict[str, Callable[[Reader, NDArray[np.bool_]], None]] = {  # by the kin
 
 
 def obeys(vocabulary: Vocabulary, ids: Sequence[int]) -> bool:
-    """Whether a whole sequence, from BOS on, obeys the grammar."""
+    """Return True where a whole sequence, from BOS on, obeys the grammar."""
     from melody.tokens.reader import Plan, Reader
 
     reader = Reader(vocabulary, Plan())

@@ -1,4 +1,4 @@
-"""Where each pitch stands: its interval to every pitch that the context tells of, as places in a row of scores.
+"""Intervals from each pitch to every pitch that the context tells of, as places in a row of scores.
 
 A melody's next note, a chord's third, a cadence are intervals, not pitches. For each pitch that may come, an
 `IntervalView` says which score belongs to its interval to each reference: the last pitch of every voice, the bass, the
@@ -24,7 +24,7 @@ OCTAVE = 12
 
 @dataclass(frozen=True)
 class IntervalView:
-    """What a model must know of pitches, as plain numbers."""
+    """Knowledge of pitches for a model, as plain numbers."""
 
     tokens: NDArray[np.int64]  # (G, P): the token of each pitch, in G kinds that have scores of their own
     columns: NDArray[np.int64]  # (R,): the context channels of the references

@@ -112,7 +112,7 @@ class MidiTokTokenizer:
 
     @property
     def config(self) -> dict[str, object]:
-        """What rebuilds this tokenizer, as JSON can hold it: ``MidiTokTokenizer(**config)``."""
+        """Settings that rebuild this tokenizer, as JSON can hold them: ``MidiTokTokenizer(**config)``."""
         config: dict[str, object] = {"kind": self.kind, "bpe_vocabulary_size": self.bpe_vocabulary_size}
         return config | ({"trained": self._trained} if self._trained else {}) | self.options
 
@@ -152,7 +152,7 @@ class MidiTokTokenizer:
         return quantize(self._miditok.decode(TokSequence(ids=body, are_ids_encoded=self._trained is not None)))
 
     def is_lossless(self, score: Score) -> bool:
-        """Whether this tokenizer keeps all of a score that `quantize` keeps."""
+        """Return True where this tokenizer keeps all of a score that `quantize` keeps."""
         return bool(self.decode(self.encode(score)) == quantize(score))
 
     def context(self, ids: NDArray[np.integer] | Sequence[int], plan: Plan | None = None) -> NDArray[np.int16]:

@@ -35,7 +35,7 @@ MEMORY = 128  # notes of a track that are remembered, at least
 
 @dataclass(frozen=True)
 class Plan:
-    """What a piece is to become: its number of bars (None: open) and key (sharps, 0 major or 1 minor; None: free).
+    """Plan of a piece: its number of bars (None: open) and key (sharps, 0 major or 1 minor; None: free).
 
     `stop` is the bar (from 0) before which composing ends, where that is not the end of the piece (None).
     `foreseen` is what else is known of it.
@@ -312,12 +312,12 @@ class Reader:
             self.row[self.columns.foreseen] = table.at(self.tick)
 
     def written(self, track: int) -> int:
-        """How many notes of a track have been read, the one under way not counted."""
+        """Number of notes of a track that have been read, without the one under way."""
         note = self.history[track]
         return note.number if note else 0
 
     def ends_with(self, token: int) -> bool:
-        """Whether composing is done with this token: EOS, or the bar line before which it is to stop."""
+        """Return True where composing ends with this token: EOS, or the bar line before which it is to stop."""
         kind = self.vocabulary.kind_of[token]
         return kind == "End" or (kind == "Bar" and self.bar + 1 == self.plan.stop)
 
@@ -329,7 +329,7 @@ class Reader:
 
     @property
     def sounding(self) -> bool:
-        """Whether something sounds in the bar under way."""
+        """True where something sounds in the bar under way."""
         return self.sound_end > self.bar_start
 
     def allow(self) -> NDArray[np.bool_]:

@@ -1,4 +1,6 @@
-"""What the piece did the last time it stood as it does now: channels by which a model can bring a phrase back.
+"""Repetition: what followed the last time that a piece stood as it does now, as channels.
+
+With them a model can bring a phrase back.
 
 Where the last `LEAST` tokens have stood before in this piece, `recalled` is 1 + the token that followed then. `agreed`
 tells how long the two passages have agreed, `times` how often these tokens have stood in all, `ago` how long ago: a
@@ -66,7 +68,7 @@ class Recall:
             self._forget()
 
     def _agreeing(self) -> int:
-        """How many tokens before the place recalled agree with the last ones."""
+        """Number of tokens before the place recalled that agree with the last ones."""
         tokens, most = self._tokens, min(self._at, LENGTHS[-1])
         length = LEAST
         while length < most and tokens[self._at - 1 - length] == tokens[-1 - length]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from support.counting import CHANNELS, LENGTHS, VALID, VOCABULARY, Counting, Killing, assert_same_run, configuration
+from support.made_up_voices import CONFIG, train_briefly
 from torch import nn
 
 from melody.errors import ConfigError, MelodyError
@@ -19,7 +20,11 @@ from melody.training.checkpoint import load_newest
 from melody.training.lanes import Lanes
 from melody.training.objectives.cross_entropy import cross_entropy
 from melody.training.objectives.distilled import Distilled, soft_cross_entropy
-from tests.jsb16.test_jsb16 import CONFIG, trained  # noqa: F401  (a fixture: a run on made-up voices)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_briefly(tmp_path_factory.mktemp("jsb16"))
 
 
 def model(seed: int, **options: Any) -> nn.Module:
@@ -120,7 +125,7 @@ def test_a_run_keeps_its_teachers(tmp_path: Path):
         with_teachers(tmp_path, hashes=("a", "c"))  # one of them has been trained anew
 
 
-def test_teachers_are_runs_of_the_same_tokens(trained: Path, tmp_path: Path):  # noqa: F811
+def test_teachers_are_runs_of_the_same_tokens(trained: Path, tmp_path: Path):
     store = trained.parent / "store"
     small = [f"corpus={store}", "model.hidden_size=8", "data.batch_size=2", "data.window=32", "tensorboard=false"]
     small += [
