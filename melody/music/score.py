@@ -185,8 +185,16 @@ def transpose(score: Score, semitones: int) -> Score:
     return result
 
 
-def shift_signature(sharps: int, semitones: int) -> int:
-    """The key signature (sharps, flats negative) a transposition leads to, the spelling with fewest accidentals."""
+def shift_signature(sharps: int, semitones: int, steps: int | None = None) -> int:
+    """Return the key signature (sharps, flats negative) that a transposition leads to: the key of the sounding notes.
+
+    `steps` of the scale, where they are known, choose between two spellings; else the one with fewest accidentals is
+    taken: a tone below C is B flat.
+    """
+    if not semitones % 12:
+        return sharps
+    if steps is not None and -7 <= (spelled := sharps + 7 * semitones - 12 * steps) <= 7:
+        return spelled
     return (sharps + 7 * semitones + 5) % 12 - 5  # -5..6
 
 

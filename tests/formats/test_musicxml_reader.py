@@ -302,7 +302,7 @@ def test_chords_graces_cues_and_rests_in_a_file() -> None:
         quarter() + quarter("E", "<chord/>") + quarter("D", "<grace/>") + quarter("G", "<cue/>") + rest + quarter("F")
     )
     assert rows(reading.score) == [(0, 1, 60), (0, 1, 64), (3, 1, 65)]
-    assert reading.repairs == ()
+    assert reading.repairs == ("left out, as a score has no place for them: 1 cue notes, 1 grace notes",)
 
 
 def test_ties_join_across_bar_lines_in_a_file() -> None:
@@ -320,6 +320,7 @@ def test_drums_by_instrument_or_by_line() -> None:
     header = (
         '<part-name>Kit</part-name><midi-instrument id="I1"><midi-channel>10</midi-channel>'
         "<midi-unpitched>37</midi-unpitched></midi-instrument>"
+        '<midi-instrument id="I2"><midi-unpitched>39</midi-unpitched></midi-instrument>'
     )
     unpitched = "<unpitched><display-step>E</display-step><display-octave>4</display-octave></unpitched>"
     note = f"<note>{unpitched}<duration>1</duration>%s</note>"

@@ -1,9 +1,11 @@
-"""The bytes of a MusicXML file, packed (.mxl) or plain, to one document that an XML parser may safely be given.
+"""Bytes of a MusicXML file, packed (.mxl) or plain, to one document that an XML parser may safely be given.
 
-No entity is ever expanded, since none may be declared; no file but the given one is read; nothing is unpacked beyond a
-limit, whatever the archive says of its sizes.
+A document type may name MusicXML's DTD, as all programs write it, but declare nothing: neither entities, which expand,
+nor default attributes, which each element would carry. No file but the given one is read. Nothing is unpacked beyond a
+limit, whatever the archive says of its sizes, and a damaged archive is searched once, from front to back.
 """
 
+import codecs
 import io
 import re
 import zipfile
@@ -21,29 +23,40 @@ _CONTROLS = bytes(set(range(32)) - {9, 10, 13})
 _BARE_AMPERSAND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});)")
 _ENCODING = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?(\sencoding\s*=\s*[\"']([^\"'>]*)[\"'])")
 _EIGHT_BITS = re.compile(rb"us-ascii|iso-8859-(?:[1-9]|1[0134-6])|windows-125[0-8]")
+_MOST_AMPERSANDS = 10_000  # that are mended
+_DECLARATION = re.compile(rb"<!(ENTITY|ATTLIST|ELEMENT|NOTATION)")
 _LOCAL_FILE = b"PK\x03\x04"
 _DEFLATED = 8
+_LONGEST_MEMBER_NAME = 512
+_MOST_RESCUES = 8  # files of a damaged archive that are tried
+_STEP_BYTES = 1 << 20
 
 
 def document(data: bytes, name: str, repairs: Repairs) -> bytes:
-    """The XML document of a MusicXML file. Raises `UnreadableFile` or `LimitExceeded`."""
+    """Return the XML document of a MusicXML file. Raises `UnreadableFile` or `LimitExceeded`."""
     if data.startswith(b"PK"):
         data = _unpack(data, name, repairs)
     if len(data) > MAX_DOCUMENT_BYTES:
         raise LimitExceeded(f"{name}: {len(data):,} bytes; melody reads MusicXML up to {MAX_DOCUMENT_BYTES:,} bytes")
-    if b"<!ENTITY" in data.replace(b"\0", b""):
-        raise UnreadableFile(f"{name}: declares entities, which no music needs and bombs are made of; take them out")
-    return data if b"\0" in data[:4] else _cleaned(data, repairs)  # a zero there: UTF-16
+    is_utf16 = b"\0" in data[:4]
+    data = data if is_utf16 else _cleaned(data, repairs)
+    declared = _DECLARATION.search(data.replace(b"\0", b"") if is_utf16 else data)
+    if declared:
+        what = {b"ENTITY": "entities", b"ATTLIST": "attributes"}.get(declared[1], "names of its own")
+        raise UnreadableFile(
+            f"{name}: its document type declares {what}, which no music needs and bombs are made of; take that out"
+        )
+    return data
 
 
 def _cleaned(data: bytes, repairs: Repairs) -> bytes:
-    """A document in bytes that XML allows."""
+    """Return the document in bytes that XML allows."""
     plain = data.translate(None, _CONTROLS) if re.search(rb"[\0-\x08\x0b\x0c\x0e-\x1f]", data) else data
     if len(plain) < len(data):
         repairs.add("control characters, which XML forbids; left out", f"{len(data) - len(plain):,}")
     if plain.startswith((b"\xff\xfe", b"\xfe\xff")):
         return plain
-    plain, count = _BARE_AMPERSAND.subn(b"&amp;", plain)
+    plain, count = _BARE_AMPERSAND.subn(b"&amp;", plain, count=_MOST_AMPERSANDS)
     if count:
         repairs.add("an ampersand that begins no entity; read it as a letter", f"{count:,}")
     declared = _ENCODING.match(plain)
@@ -56,11 +69,14 @@ def _cleaned(data: bytes, repairs: Repairs) -> bytes:
 
 
 def _utf8(data: bytes, repairs: Repairs) -> bytes:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        repairs.add("letters that are no UTF-8; took them for Latin-1", f"byte {error.start:,}")
-        return data.decode("latin-1").encode("utf-8")
+    """Return the document in UTF-8; whatever is no UTF-8 is taken for Latin-1, as a whole."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(data), _STEP_BYTES):  # as a whole it could take four times its size
+        try:
+            decoder.decode(data[start : start + _STEP_BYTES], final=start + _STEP_BYTES >= len(data))
+        except UnicodeDecodeError as error:
+            repairs.add("letters that are no UTF-8; took them for Latin-1", f"byte {start + error.start:,}")
+            return data.decode("latin-1").encode("utf-8")
     return data
 
 
@@ -79,7 +95,7 @@ def _unpack(data: bytes, name: str, repairs: Repairs) -> bytes:
 
 
 def _score_name(archive: zipfile.ZipFile, name: str, repairs: Repairs) -> str:
-    """Which file of the archive is the score: the container's first root file, or else the first that looks like it."""
+    """Return the name of the archive's score: the container's first root file, or the first that looks like one."""
     names = archive.namelist()
     root = _ROOT_FILE.search(_member(archive, _CONTAINER, name, _CONTAINER_BYTES)) if _CONTAINER in names else None
     wanted = root[1].decode("utf-8", "replace") if root else ""
@@ -97,7 +113,7 @@ def _is_score_name(member: str) -> bool:
 
 
 def _member(archive: zipfile.ZipFile, member: str, name: str, limit: int) -> bytes:
-    """The first `limit` bytes of a file in the archive, whatever size it claims."""
+    """Return the first `limit` bytes of a file in the archive, whatever size it claims."""
     info = archive.getinfo(member)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UnreadableFile(f"{name}: packed in a way that .mxl does not use; pack it by deflation")
@@ -114,15 +130,17 @@ def _limited(document: bytes, name: str) -> bytes:
 
 
 def _rescue(data: bytes, name: str, reason: str, repairs: Repairs) -> bytes:
-    """What can be unpacked of the score in a damaged archive, found by the marks of its files."""
-    position = data.find(_LOCAL_FILE)
-    while position >= 0:
+    """Return what can be unpacked of the score in a damaged archive, found by the marks of its files."""
+    position, tries = data.find(_LOCAL_FILE), 0
+    while position >= 0 and tries < _MOST_RESCUES:
         method, name_length, extra_length = (
             int.from_bytes(data[position + i : position + i + 2], "little") for i in (8, 26, 28)
         )
         start = position + 30 + name_length
-        if method == _DEFLATED and _is_score_name(data[position + 30 : start].decode("utf-8", "replace")):
-            inflated = _inflate(data[start + extra_length :])
+        member = data[position + 30 : min(start, position + 30 + _LONGEST_MEMBER_NAME)].decode("utf-8", "replace")
+        if method == _DEFLATED and _is_score_name(member):
+            tries += 1
+            inflated = _inflate(data, start + extra_length)
             if inflated:
                 repairs.add(f"a damaged archive ({reason}); unpacked what is there", f"byte {position:,}")
                 return _limited(inflated, name)
@@ -130,12 +148,12 @@ def _rescue(data: bytes, name: str, reason: str, repairs: Repairs) -> bytes:
     raise UnreadableFile(f"{name}: a damaged archive ({reason}), and no score in it can be unpacked; export it again")
 
 
-def _inflate(data: bytes) -> bytes:
-    """As much as can be inflated, in steps, as an error loses the step in which it occurs."""
+def _inflate(data: bytes, start: int) -> bytes:
+    """Return as much as can be inflated, in steps, as an error loses the step in which it occurs."""
     inflater, parts, size = zlib.decompressobj(-zlib.MAX_WBITS), [], 0
-    for start in range(0, len(data), 256):
+    for step in range(start, len(data), 256):
         try:
-            parts.append(inflater.decompress(data[start : start + 256], MAX_DOCUMENT_BYTES + 1))
+            parts.append(inflater.decompress(data[step : step + 256], MAX_DOCUMENT_BYTES + 1))
         except zlib.error:
             break
         size += len(parts[-1])

@@ -36,7 +36,7 @@ class Measure(NamedTuple):
 
 
 def joint_measures(by_part: Sequence[Sequence[Fraction]], meters: Sequence[tuple[int, int] | None]) -> list[Measure]:
-    """The measures of all parts together, from each part's lengths in quarters and the meter changes by measure."""
+    """Return the measures of all parts together, from the lengths in each part and the meter changes by measure."""
     result: list[Measure] = []
     meter = (4, 4)
     for index in range(max(map(len, by_part), default=0)):
@@ -56,27 +56,33 @@ def ticks(quarters: Fraction) -> int:
 
 
 class Sound(NamedTuple):
-    """What sounds, perhaps only a part of a note: times in quarters from the start of the piece."""
+    """A note, or a part of one that ties join: times in quarters from the start of the piece."""
 
     start: Fraction
     end: Fraction
     pitch: int
     velocity: int
     continues: bool  # tied to a note before
+    goes_on: bool  # tied to a note after
 
 
 def untie(sounds: list[Sound]) -> list[Sound]:
-    """Join what is tied: a note that continues the one of its pitch that ends where it begins."""
-    ended: dict[tuple[int, Fraction], int] = {}  # (pitch, end) -> index in result
+    """Return the notes that ties join: one that goes on, and one of its pitch that continues it where it ends.
+
+    A tie that only one of two notes has joins nothing.
+    """
+    open_ties: dict[tuple[int, Fraction], list[int]] = {}  # (pitch, end) -> indices in the result
     result: list[Sound] = []
     for sound in sorted(sounds):
-        before = ended.pop((sound.pitch, sound.start), None) if sound.continues else None
-        if before is None:
-            before = len(result)
-            result.append(sound)
+        waiting = open_ties.get((sound.pitch, sound.start)) if sound.continues else None
+        if waiting:
+            place = waiting.pop(0)
+            result[place] = result[place]._replace(end=sound.end)
         else:
-            result[before] = result[before]._replace(end=sound.end)
-        ended[sound.pitch, sound.end] = before
+            place = len(result)
+            result.append(sound)
+        if sound.goes_on:
+            open_ties.setdefault((sound.pitch, sound.end), []).append(place)
     return result
 
 
@@ -108,7 +114,7 @@ def whole_bars(measures: Sequence[Measure]) -> list[tuple[Fraction, tuple[int, i
     pending: Measure | None = None  # the part of a split bar read so far
     for index, measure in enumerate(measures):
         if pending and (pending.meter != measure.meter or pending.length + measure.length > measure.full):
-            bars.append((pending.length, _own_meter(pending.length)))
+            bars.append((pending.length, own_meter(pending.length)))
             pending = None
         measure = measure._replace(length=measure.length + (pending.length if pending else 0))
         pending = None
@@ -116,13 +122,13 @@ def whole_bars(measures: Sequence[Measure]) -> list[tuple[Fraction, tuple[int, i
             bars.append((measure.full, measure.meter))
             measure = measure._replace(length=measure.length - measure.full)
         if index == 0 and measure.length and len(measures) > 1 and not bars:
-            bars.append((measure.length, _own_meter(measure.length)))  # a pickup stands alone
+            bars.append((measure.length, own_meter(measure.length)))  # a pickup stands alone
         elif measure.length:
             pending = measure
     return [*bars, (pending.full, pending.meter)] if pending else bars
 
 
-def _own_meter(length: Fraction) -> tuple[int, int] | None:
+def own_meter(length: Fraction) -> tuple[int, int] | None:
     """The meter of a bar of `length` quarters, in the largest unit from quarters down to 64ths."""
     for denominator in (4, 8, 16, 32, 64):
         numerator = length * denominator / 4

@@ -11,12 +11,13 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Any
 
-from symusic import KeySignature, Tempo, Track
+from symusic import Tempo, Track
 
 from melody.errors import UnreadableFile
+from melody.formats.musicxml.content import Transposition, WrittenKey
+from melody.formats.musicxml.keys import set_keys, sounding_keys
 from melody.formats.musicxml.measures import (
     DEFAULT_VELOCITY,
-    MINOR_MODES,
     Measure,
     Sound,
     as_notes,
@@ -26,7 +27,7 @@ from melody.formats.musicxml.measures import (
     untie,
 )
 from melody.music.general_midi import DRUM_CHANNEL
-from melody.music.score import TICKS_PER_QUARTER, Score, set_notes
+from melody.music.score import TICKS_PER_QUARTER, Score, set_notes, shift_signature
 
 
 def from_music21(stream: Any, name: str) -> Score:
@@ -55,8 +56,7 @@ def _read_parts(parts: list[Any], name: str) -> Score:
         raise UnreadableFile(f"{name}: no notes in it")
     score.time_signatures = time_signatures(measures)
     score.tempos = _tempos(grid, starts)
-    score.key_signatures = _key_signatures(grid, starts)
-    _settle_modes(score, grid)
+    _set_keys(score, parts, grid, starts)
     return score
 
 
@@ -133,8 +133,9 @@ def _sounds(measure: Any, start: Fraction) -> Iterator[Sound]:
         onset = start + _fraction(event.getOffsetInHierarchy(measure))
         end = onset + _fraction(event.quarterLength)
         for note in getattr(event, "notes", (event,)):
-            continues = note.tie is not None and note.tie.type in ("stop", "continue")
-            yield Sound(onset, end, _midi_pitch(note), note.volume.velocity or DEFAULT_VELOCITY, continues)
+            tie = note.tie.type if note.tie is not None else ""
+            continues, goes_on = tie in ("stop", "continue"), tie in ("start", "continue")
+            yield Sound(onset, end, _midi_pitch(note), note.volume.velocity or DEFAULT_VELOCITY, continues, goes_on)
 
 
 def _midi_pitch(note: Any) -> int:
@@ -147,29 +148,34 @@ def _midi_pitch(note: Any) -> int:
 # ---- keys and tempos ------------------------------------------------------------------------------------------------
 
 
-def _key_signatures(grid: list[list[Any]], starts: list[Fraction]) -> list[KeySignature]:
-    result: list[KeySignature] = []
-    for index, start in enumerate(starts[:-1]):
-        for key in _first_elements(grid, index, "KeySignature"):
-            if key.sharps is None or not -7 <= key.sharps <= 7:
-                continue
-            minor = int(getattr(key, "mode", None) in MINOR_MODES)
-            tick = ticks(start + _fraction(key.offset))
-            if not result or (result[-1].key, result[-1].tonality) != (key.sharps, minor):
-                result.append(KeySignature(tick, key.sharps, minor))
-    return result
+def _set_keys(score: Score, parts: list[Any], grid: list[list[Any]], starts: list[Fraction]) -> None:
+    """Give a score its key signatures; `grid` is at sounding pitch."""
+    by_part = []
+    for part, measures in zip(parts, grid, strict=True):
+        shift = _transposition(part)
+        by_part.append([[(_fraction(key.offset), _as_written(key, shift)) for key in _keys(m)] for m in measures])
+    by_measure = zip(starts, sounding_keys(by_part), strict=False)
+    set_keys(score, [(start + time, key) for start, changes in by_measure for time, key in changes], by_part)
 
 
-def _settle_modes(score: Score, grid: list[list[Any]]) -> None:
-    """Where no signature says its mode, take the mode of the key that the notes suggest; changes `score`."""
-    written = [key for measures in grid for m in measures for key in m.recurse().getElementsByClass("KeySignature")]
-    if any(getattr(key, "mode", None) for key in written) or not score.key_signatures:
-        return
-    from melody.music.key import estimate_key
+def _keys(measure: Any) -> list[Any]:
+    found = measure.recurse().getElementsByClass("KeySignature")
+    return [key for key in found if key.sharps is not None and -7 <= key.sharps <= 7]
 
-    tonality = estimate_key(score).tonality
-    for key in score.key_signatures:
-        key.tonality = tonality
+
+def _transposition(part: Any) -> Transposition:
+    """Return what the part's instrument is transposed by."""
+    interval = getattr(part.getInstrument(returnDefault=False), "transposition", None)
+    if interval is None:
+        return Transposition()
+    return Transposition(int(interval.semitones), int(interval.diatonic.generic.staffDistance))
+
+
+def _as_written(key: Any, shift: Transposition) -> WrittenKey:
+    """Return a sounding key as its player reads it."""
+    steps = None if shift.steps is None else -shift.steps
+    sharps = shift_signature(key.sharps, -shift.semitones, steps)
+    return WrittenKey(sharps, getattr(key, "mode", None) or "", shift)
 
 
 def _tempos(grid: list[list[Any]], starts: list[Fraction]) -> list[Tempo]:

@@ -1,0 +1,175 @@
+"""Limits of MusicXML: they hold for a whole file, over all its parts, and are told in one line that names it."""
+
+import io
+import tracemalloc
+import zipfile
+
+import pytest
+from support.musicxml_files import attributes, document, note, read, rows
+
+from melody.errors import LimitExceeded, MelodyError, UnreadableFile
+from melody.formats.midi.track import Repairs
+from melody.formats.musicxml import document as documents
+from melody.formats.musicxml import elements, parse_musicxml
+
+SCORE = document([attributes("") + note()])
+
+
+def refusal(data: bytes) -> str:
+    """The one line that refuses a file."""
+    with pytest.raises(MelodyError) as caught:
+        parse_musicxml(data, "any.mxl")
+    assert str(caught.value).startswith("any.mxl: ")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def with_doctype(inside: str) -> bytes:
+    return f'<?xml version="1.0"?><!DOCTYPE score-partwise {inside}>'.encode() + SCORE
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        '<!ATTLIST note a CDATA "x">',
+        '<!ENTITY a "x">',
+        "<!ELEMENT note ANY>",
+        '<!NOTATION a SYSTEM "x">',
+        '<!\x01ENTITY a "x">',  # control characters are left out, and must not hide it
+    ],
+)
+def test_a_document_type_declares_nothing(declared: str) -> None:
+    assert "declares" in refusal(with_doctype(f"[{declared}]"))
+
+
+def test_a_document_type_in_utf16_declares_nothing_either() -> None:
+    text = (
+        with_doctype('[<!ATTLIST note a CDATA "x">]')
+        .decode()
+        .replace('version="1.0"', 'version="1.0" encoding="utf-16"')
+    )
+    for encoding in ("utf-16", "utf-16-be", "utf-16-le"):
+        assert "declares" in refusal(text.encode(encoding))
+
+
+def test_the_document_type_that_programs_write_is_read() -> None:
+    public = 'PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd"'
+    assert parse_musicxml(with_doctype(public)).repairs == ()
+    assert parse_musicxml(with_doctype("[ ]")).repairs == ()
+
+
+def test_measures_are_counted_over_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elements, "MAX_MEASURES", 20)
+    parts = [[note()] * 5] * 4
+    assert len(parse_musicxml(document(*parts)).score.tracks) == 4
+    assert "over 20 measures" in refusal(document(*parts, [note()]))
+
+
+def test_notes_are_counted_over_all_parts_and_after_measure_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elements, "MAX_NOTES", 20)
+    parse_musicxml(document([note() * 10], [note() * 10]))
+    assert "over 20 notes" in refusal(document([note() * 10], [note() * 11]))
+    style = '<attributes><measure-style><measure-repeat type="start">1</measure-repeat></measure-style></attributes>'
+    assert "over 20 notes" in refusal(document([note() * 5, style, "", "", ""]))
+
+
+def test_elements_are_counted_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elements, "MAX_ELEMENTS", 100)
+    parse_musicxml(document([note() * 10]))
+    for many in (["<print/>" * 5] * 20, ["<a>" * 60 + "</a>" * 60] * 2):
+        assert "over 100 elements" in refusal(document([note(), *many]))
+    assert "over 100 elements" in refusal(SCORE.replace(b"<part-list>", b"<a/>" * 100 + b"<part-list>"))
+
+
+def test_a_measure_inside_a_measure_is_none() -> None:
+    reading = read(attributes("") + note() + f"<measure>{note('D')}</measure>", note("E"))
+    assert rows(reading.score) == [(0, 4, 60), (4, 4, 64)]
+
+
+def test_one_place_is_bounded_in_elements_and_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elements, "_PLACE_ELEMENTS", 50)
+    assert "in one place" in refusal(document([note(), "<a/>" * 60]))
+    assert "in one place" in refusal(document([note(), "<measure>" + "<a/>" * 30 + "</measure>" + "<a/>" * 30]))
+    monkeypatch.setattr(elements, "_PLACE_BYTES", 1 << 17)
+    assert "in one place" in refusal(document([note(), f"<a>{'x' * (1 << 18)}</a><b/>"]))
+    assert "in one place" in refusal(SCORE.replace(b"<part-list>", b"<a>" + b"x" * (1 << 18) + b"</a><part-list>"))
+
+
+def test_a_tag_that_never_ends_is_not_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elements, "_PLACE_BYTES", 1 << 17)
+    endless = b"<score-partwise " + b" ".join(b'a%d=""' % place for place in range(60_000)) + b">"
+    assert "in one place" in refusal(endless)
+
+
+def test_divisions_without_a_common_multiple_are_refused() -> None:
+    primes = [n for n in range(2, 300) if all(n % d for d in range(2, n))]
+    measures = [f"<attributes><divisions>{prime}</divisions></attributes>" + note(duration=1) for prime in primes]
+    assert "common multiple" in refusal(document(measures))
+    usual = [
+        f"<attributes><divisions>{d}</divisions></attributes>" + note(duration=d)
+        for d in (1, 24, 480, 768, 10080, 16384)
+    ]
+    assert [row[:2] for row in rows(read(*usual).score)] == [(place, 1) for place in range(6)]
+
+
+@pytest.mark.parametrize("more", ["", "<chord/>"])
+def test_a_note_longer_than_any_piece_is_refused(more: str) -> None:
+    assert "quarters" in refusal(document([attributes("") + note() + note("E", duration=999_999_999, more=more)]))
+
+
+# ---- archives --------------------------------------------------------------------------------------------------------
+
+
+def local_file(member: bytes, body: bytes) -> bytes:
+    """An entry of an archive, without what would end it."""
+    sizes = len(member).to_bytes(2, "little") + bytes(2)
+    return b"PK\3\4" + bytes(4) + (8).to_bytes(2, "little") + bytes(16) + sizes + member + body
+
+
+def test_names_of_a_damaged_archive_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = 0
+    original = documents._is_score_name  # type: ignore[attr-defined]
+
+    def counted(member: str) -> bool:
+        nonlocal decoded
+        decoded += len(member)
+        return bool(original(member))
+
+    monkeypatch.setattr(documents, "_is_score_name", counted)
+    data = b"".join(b"PK\3\4" + bytes(4) + (8).to_bytes(2, "little") + bytes(16) + b"\xff\xff\0\0" for _ in range(2000))
+    assert "no score in it" in refusal(data)
+    assert decoded <= 2000 * documents._LONGEST_MEMBER_NAME  # type: ignore[attr-defined]
+
+
+def test_only_a_few_files_of_a_damaged_archive_are_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+    monkeypatch.setattr(documents, "_inflate", lambda data, start: tried.append(start) or b"")
+    assert "no score in it" in refusal(local_file(b"a.xml", b"") * 500)
+    assert len(tried) == documents._MOST_RESCUES  # type: ignore[attr-defined]
+
+
+def test_a_damaged_archive_gives_what_is_there() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("score.xml", SCORE)
+    reading = parse_musicxml(packed.getvalue()[:-30], "cut.mxl")
+    assert rows(reading.score) == [(0, 4, 60)]
+    assert "damaged archive" in reading.repairs[0]
+
+
+@pytest.mark.parametrize("filling", [b"&", "é".encode("latin-1"), "𝄞".encode(), b"\1", b"<!---->"])
+def test_whatever_fills_a_document_takes_little_memory(filling: bytes) -> None:
+    data = SCORE.replace(b"<part-list>", filling * ((4 << 20) // len(filling)) + b"<part-list>", 1)
+    tracemalloc.start()
+    try:
+        documents.document(data, "any", Repairs())
+        assert tracemalloc.get_traced_memory()[1] < 6 * len(data)
+    finally:
+        tracemalloc.stop()
+
+
+def test_limits_are_melody_errors_of_their_own_kinds() -> None:
+    with pytest.raises(UnreadableFile, match="no notes"):
+        parse_musicxml(document([""]), "any")
+    with pytest.raises(LimitExceeded, match="any: "):
+        parse_musicxml(document([attributes("") + note(duration=10**8)]), "any")
