@@ -25,7 +25,8 @@ from melody.formats.musicxml.measures import (
 )
 from melody.formats.musicxml.playing_order import merged, playing_order
 from melody.music.chords import parse_chord
-from melody.music.score import GRID, MAX_BAR_TICKS, MAX_BARS, TICKS_PER_QUARTER, Score, set_notes
+from melody.music.quantize import MAX_BAR_TICKS
+from melody.music.score import GRID, MAX_BARS, TICKS_PER_QUARTER, Score, set_notes
 
 T = TypeVar("T")
 _DEFAULT_QPM = 120.0
