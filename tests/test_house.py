@@ -23,7 +23,7 @@ TABLE = {
     "bundle": {"errors", "music", "storage", "tokens"},
     "engine": {"errors", "storage", "tokens", "bundle", "models"},
     "render": {"errors", "music", "storage", "formats"},
-    "generation": {"errors", "music", "tokens", "bundle", "engine", "render"},
+    "generation": {"errors", "music", "storage", "formats", "tokens", "bundle", "engine", "render"},
     "corpus": {"errors", "music", "storage", "formats", "tokens", "jsb16"},
     "evaluation": {"errors", "music", "storage", "tokens", "bundle", "engine", "render", "generation", "corpus"},
     "jsb16": {"errors", "music", "storage", "tokens", "engine"},

@@ -14,7 +14,7 @@ from io import TextIOWrapper
 import typer
 
 from melody.cli import compose, files, learn, live, models, originality, runs
-from melody.cli.output import say
+from melody.cli.output import in_flags, say
 from melody.cli.takes import Interrupted
 from melody.errors import MelodyError, UsageError
 from melody.storage.display import shown
@@ -98,7 +98,8 @@ def run(arguments: list[str]) -> int:
 
 def _with_option(error: MelodyError) -> str:
     """Return an error's message with the option of the command line that would help."""
-    return f"{error}, or pass --{error.option.replace('_', '-')}" if error.option else str(error)
+    remedy = f", or pass --{error.option.replace('_', '-')}" if error.option else ""
+    return in_flags(str(error)) + remedy
 
 
 def _fail(message: str, code: int) -> int:

@@ -292,6 +292,7 @@ def compose(
     from melody.generation.composer import check_takes
     from melody.generation.primer.assignment import parse_mapping
     from melody.generation.ranges import parse_ranges
+    from melody.generation.settings import settings_of
 
     report = Report(as_json)
     sound, sight = {".wav": wav, ".flac": flac, ".mp3": mp3}, {".png": png, ".musicxml": musicxml, ".svg": svg}
@@ -329,10 +330,11 @@ def compose(
         report.line(f"model {name.name}: {reason}")
     composer = melody.load(name, engine=engine)
     options = {"bars": bars, **places, **decoding, **search, **choice, **control, **harmony, **limits, **task}
+    settings = settings_of(options)
     if follow:
-        composed: Iterable[Take] = [followed(composer, theme, report, takes, seed, options)]
+        composed: Iterable[Take] = [followed(composer, theme, report, takes, seed, settings)]
     else:
-        composed = composer.each(theme, takes=takes, seed=seed, **options)
+        composed = composer.each(theme, settings, takes=takes, seed=seed)
     source = source_of(primer)
     written = write_takes(output, (with_source(take, source) for take in composed), names, reading)
     report.line(f"model {composer.bundle.name}, seed {seed}")

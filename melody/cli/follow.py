@@ -1,11 +1,11 @@
 """``melody compose --follow``: the bars of a take, printed as they are composed."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from melody.cli.output import Report
 from melody.errors import UsageError
 from melody.generation.ranges import pitch_name
+from melody.generation.settings import Settings
 from melody.music.score import TICKS_PER_QUARTER, Score
 
 if TYPE_CHECKING:
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def followed(
-    composer: "Composer", theme: Score | None, report: Report, takes: int, seed: int, options: Mapping[str, Any]
+    composer: "Composer", theme: Score | None, report: Report, takes: int, seed: int, settings: Settings
 ) -> "Take":
     """Compose a take and print each of its bars as soon as it is complete; a line for the notes of a bar."""
     if takes > 1:
         raise UsageError("--follow shows one take as it grows; leave out --takes")
-    stream = composer.stream(theme, seed=seed, **options)
+    stream = composer.stream(theme, settings, seed=seed)
     names = [track.name for track in theme.tracks] if theme else [info.name for info in composer.bundle.tracks]
-    if options["with_tracks"]:  # a melody alone gets the model's other tracks
+    if settings.with_tracks:  # a melody alone gets the model's other tracks
         names += [info.name for info in composer.bundle.tracks if info.name not in names]
     line: list[NewNote] = []
     while True:

@@ -4,6 +4,7 @@ Names and texts in a line may come from a file of a stranger, so every line goes
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from melody.storage.display import shown
 if TYPE_CHECKING:
     from melody.formats.midi import Reading
 
+FLAGS = {"with_tracks": "with", "tracks": "track", "mapping": "map", "ranges": "range", "tempo_qpm": "tempo"}
 MOST_REMARKS = 10  # lines about one file; JSON has all
 
 
@@ -61,6 +63,11 @@ class Report:
 def told_of(reading: "Reading") -> list[str]:
     """Return the repairs and remarks of a file that was read, each once."""
     return list(dict.fromkeys([*reading.repairs, *reading.remarks]))
+
+
+def in_flags(text: str) -> str:
+    """Return a message of the library with its options (`with_tracks`) as the command line has them (--with)."""
+    return re.sub(r"`([a-z_]+)`", lambda match: "--" + FLAGS.get(match[1], match[1]).replace("_", "-"), text)
 
 
 def say(text: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from melody.cli.output import Report, say
+from melody.cli.output import Report, in_flags, say
 from melody.errors import MelodyError
 from melody.storage.display import shown
 from melody.storage.locks import held
@@ -106,7 +106,7 @@ def write_takes(
         for number, (take, name) in enumerate(zip(takes, names, strict=True)):
             if not number:
                 alone.enter_context(_alone(names[0]))
-                messages = [*take.messages, *cautions(take.score)]
+                messages = [*map(in_flags, take.messages), *cautions(take.score)]
                 for message in [*_places(take), *messages]:
                     output.report.line(message)
             files = write_take(output, take, name, reading)

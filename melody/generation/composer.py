@@ -8,16 +8,18 @@ candidates of which it is the best, and the first of them is the take that would
 import secrets
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from melody.bundle import Bundle, open_bundle
 from melody.engine import open_engine
 from melody.errors import UsageError
 from melody.generation.assemble import NewNote
+from melody.generation.checks import check_number, check_primer
 from melody.generation.decoders import DECODERS, Continuation
 from melody.generation.decoders.sampling import BATCH, stream
 from melody.generation.finish import finish
 from melody.generation.gap_score import nats_after
+from melody.generation.options import Options
 from melody.generation.prepared import Prepared, prepare
 from melody.generation.ranking import cost
 from melody.generation.seeds import Seed
@@ -25,6 +27,8 @@ from melody.generation.settings import Settings, settings_from, settings_of
 from melody.generation.stream import as_they_come
 from melody.generation.take import Take
 from melody.music.score import Score
+
+MOST_TAKES = 1000
 
 
 class Composer:
@@ -38,22 +42,34 @@ class Composer:
         self.engine_name = engine
 
     def compose(
-        self, primer: Score | None = None, *, takes: int = 1, seed: int | None = None, **options: Any
+        self,
+        primer: Score | None = None,
+        settings: Settings | None = None,
+        *,
+        takes: int = 1,
+        seed: int | None = None,
+        **options: Unpack[Options],
     ) -> list[Take]:
         """Continue `primer`, fill it or accompany it, or start from nothing: `takes` different compositions.
 
-        Options are the fields of `Settings` and of `Sampling`; ``greedy=True`` is temperature 0. Without a seed one is
-        drawn and stands in the takes. Raises `UsageError` for options that make no sense.
+        What is asked for stands in `settings`, or in keywords, which change them; ``greedy=True`` is temperature 0.
+        Without a seed one is drawn and stands in the takes. Raises `UsageError` for what makes no sense.
         """
-        return list(self.each(primer, takes=takes, seed=seed, **options))
+        return list(self.each(primer, settings, takes=takes, seed=seed, **options))
 
     def each(
-        self, primer: Score | None = None, *, takes: int = 1, seed: int | None = None, **options: Any
+        self,
+        primer: Score | None = None,
+        settings: Settings | None = None,
+        *,
+        takes: int = 1,
+        seed: int | None = None,
+        **options: Unpack[Options],
     ) -> Iterator[Take]:
         """Yield the takes of `compose` one by one, as groups of them are finished."""
         check_takes(takes)
-        seed = secrets.randbelow(2**31) if seed is None else seed
-        prepared = self._prepare(primer, settings_of(options))
+        seed = _seed(seed)
+        prepared = self._prepare(primer, settings_of(options, settings))
         size = takes if prepared.settings.beam_width else max(1, BATCH // prepared.settings.candidates)
         for first in range(1, takes + 1, size):
             yield from self._compose(prepared, seed, range(first, min(first + size, takes + 1)))
@@ -66,13 +82,18 @@ class Composer:
         return self._compose(prepared, int(settings["seed"]), numbers)[-1]
 
     def stream(
-        self, primer: Score | None = None, *, seed: int | None = None, **options: Any
+        self,
+        primer: Score | None = None,
+        settings: Settings | None = None,
+        *,
+        seed: int | None = None,
+        **options: Unpack[Options],
     ) -> Generator[NewNote, None, Take]:
         """Yield the notes of take 1 as they are composed; the generator returns the take."""
-        first = Seed(secrets.randbelow(2**31) if seed is None else seed, 1)
-        prepared = self._prepare(primer, settings_of(options))
+        first = Seed(_seed(seed), 1)
+        prepared = self._prepare(primer, settings_of(options, settings))
         if prepared.settings.candidates > 1 or prepared.settings.beam_width:
-            raise UsageError("a take is followed as it is drawn: leave out beams and best of; to fill, best of is 1")
+            raise UsageError("a take is followed as it is drawn: leave out `beam_width`, and give `best_of` 1")
         drawn = Continuation([], [])
 
         def tokens() -> Iterator[int]:
@@ -86,6 +107,7 @@ class Composer:
         return self._finished(prepared, [first], [drawn])[0]
 
     def _prepare(self, primer: Score | None, settings: Settings) -> Prepared:
+        check_primer(primer)
         return prepare(self.bundle, self.engine, primer, settings)
 
     def _compose(self, prepared: Prepared, seed: int, numbers: range) -> list[Take]:
@@ -107,8 +129,15 @@ class Composer:
 
 def check_takes(takes: int) -> None:
     """Raise `UsageError` for a number of takes that makes no sense."""
-    if not 1 <= takes <= 1000:
-        raise UsageError(f"takes must lie in [1, 1000], got {takes}")
+    check_number("takes", takes, 1, MOST_TAKES)
+
+
+def _seed(seed: int | None) -> int:
+    """The seed that is asked for, or one that is drawn."""
+    if seed is None:
+        return secrets.randbelow(2**31)
+    check_number("seed", seed, -(2**63), 2**64 - 1)
+    return seed
 
 
 def _best(candidates: Sequence[Take]) -> Take:

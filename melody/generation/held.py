@@ -45,7 +45,7 @@ def rooms_for(
     """What each of the model's tracks in use may take. Raises `UsageError` for options that leave one nothing."""
     infos = bundle.tracks
     if settings.strict_key and key is None:
-        raise UsageError("strict key: in which? give a key too, as --key 'E minor', or a primer")
+        raise UsageError("`strict_key`: in which? give `key` too, as 'E minor', or a primer")
     names = primer.names if primer else [info.name for info in infos]
     names += region.added
     spans = ranges_by_track(settings.ranges, names)

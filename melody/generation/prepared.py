@@ -27,7 +27,7 @@ from melody.music.key import Key, parse_key
 from melody.music.score import TICKS_PER_QUARTER, Score, resample
 from melody.tokens import Plan
 
-OF_PITCH = {"key": "--key", "strict_key": "--strict-key", "chords": "--chords"}  # what says nothing to drums
+OF_PITCH = ("key", "strict_key", "chords")  # options that say nothing to drums
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         settings = _meter_at_end(primer, settings)
     view = primer.view if primer else None
     drums = _drums_alone(settings, view, bundle)
-    idle = tuple(name for option, name in OF_PITCH.items() if drums and getattr(settings, option))
+    idle = tuple(f"`{option}`" for option in OF_PITCH if drums and getattr(settings, option))
     if idle:
         settings = replace(settings, key=None, strict_key=False, chords=None)
     marked = markers_as_chords(primer.score) if primer and not settings.chords and not drums else []

@@ -42,9 +42,9 @@ def parse_ranges(texts: Sequence[str]) -> dict[str, Span]:
         low, colon, high = span.partition(":")
         track = track.strip()
         if not (equals and colon and track):
-            raise UsageError(f"--range {text}: write it as Soprano=C4:A5, or 1=60:81 for the first track")
+            raise UsageError(f"`ranges` {text}: write it as Soprano=C4:A5, or 1=60:81 for the first track")
         if track in result:
-            raise UsageError(f"--range {text}: there is another range of {track}; give one")
+            raise UsageError(f"`ranges` {text}: there is another range of {track}; give one")
         result[track] = (parse_pitch(low), parse_pitch(high))
     return result
 
@@ -107,7 +107,7 @@ def allowed_pitches(name: str, span: Span | None, key: Key | None) -> Pitches:
     if not pitches.any() and span and key:
         raise UsageError(
             f"strict key and range of {name}: {pitch_name(span[0])}:{pitch_name(span[1])} holds no note of "
-            f"{key.name}; widen the range, or leave out --strict-key"
+            f"{key.name}; widen the range, or leave out `strict_key`"
         )
     return pitches
 

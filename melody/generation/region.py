@@ -48,8 +48,7 @@ def region_of(settings: Settings, primer: Primer | None, bundle: Bundle, bars_kn
     if primer is None:
         for option in ("fill", "with_tracks", "keep", "mapping"):
             if getattr(settings, option):
-                name = {"with_tracks": "with", "mapping": "map"}.get(option, option)
-                raise UsageError(f"{name}: of what? give a file too, as melody compose theme.mid --{name} ...")
+                raise UsageError(f"`{option}`: of what? give a primer too")
         return _continued(settings, None, bundle, bars_known)
     if settings.fill:
         return _filled(settings, primer)
@@ -84,7 +83,7 @@ def _rhythm(view: PrimerView, lines: Ints, first: int, stop: int) -> FixedNotes:
     length = lines[first + 1] - lines[first]
     sources = np.flatnonzero(np.diff(view.lines) == length).tolist()
     if not sources:
-        raise UsageError("keep rhythm: no bar of the primer is as long as the new ones; leave out --meter")
+        raise UsageError("keep rhythm: no bar of the primer is as long as the new ones; leave out `meter`")
     parts = {}
     for place, notes in view.notes.items():
         rows = [_bar_of(notes, view.lines, sources[n % len(sources)], lines[first + n]) for n in range(stop - first)]
@@ -136,7 +135,7 @@ def _accompanied(settings: Settings, primer: Primer, bundle: Bundle) -> Region:
     stop = last if settings.bars is None else first + settings.bars
     listed = " and ".join(named(names, track) for track in sorted(wanted))
     if first >= last:
-        raise UsageError(f"with {listed}: the other tracks go on as long; to compose some bars of them anew use --fill")
+        raise UsageError(f"with {listed}: the other tracks go on as long; to compose some bars of them anew use `fill`")
     if stop > last:
         raise UsageError(f"with {listed}: {last - first} bars are to be composed around, not {settings.bars}")
     added: list[str] = []
@@ -149,9 +148,7 @@ def _accompanied(settings: Settings, primer: Primer, bundle: Bundle) -> Region:
             others[place] = empty.get(name.casefold(), len(names) + len(added))
             added += [name] if others[place] >= len(names) else []
     if not others:
-        raise UsageError(
-            f"with {listed}: {bundle.name} writes no other track; choose another model, as --model chorale"
-        )
+        raise UsageError(f"with {listed}: {bundle.name} writes no other track; choose another model, as chorale")
     start, end = int(view.lines[first]), int(view.lines[stop])
     fixed = FixedNotes({place: _between(view.notes[place], start, end) for place in guides})
     given = {place: (view.notes[place], 0) for place in guides}

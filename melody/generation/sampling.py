@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import UsageError
+from melody.generation.checks import check_types
 
 Logits = NDArray[Any]  # float32 or float64
 
@@ -27,14 +28,20 @@ class Sampling:
     min_p: float = 0.0
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 <= self.temperature <= 10:
-            raise UsageError(f"temperature must lie in [0, 10], got {self.temperature:g}; 0 is greedy")
+            raise UsageError(f"`temperature` must lie in [0, 10], got {self.temperature:g}; 0 is greedy")
         if self.top_k < 0:
-            raise UsageError(f"top_k must be 1 or more, or 0 for off, got {self.top_k}")
+            raise UsageError(f"`top_k` must be 1 or more, or 0 for off, got {self.top_k}")
         if not 0 < self.top_p <= 1:
-            raise UsageError(f"top_p must lie in (0, 1], got {self.top_p:g}; for greedy decoding use temperature 0")
+            raise UsageError(f"`top_p` must lie in (0, 1], got {self.top_p:g}; for greedy decoding use `temperature` 0")
         if not 0 <= self.min_p < 1:
-            raise UsageError(f"min_p must lie in [0, 1), got {self.min_p:g}; 0 is off")
+            raise UsageError(f"`min_p` must lie in [0, 1), got {self.min_p:g}; 0 is off")
+
+    @property
+    def is_greedy(self) -> bool:
+        """Return True where the likeliest token is taken each time, so that chance has no part in a take."""
+        return self.temperature == 0 or self.top_k == 1
 
 
 def choose(logits: Logits, sampling: Sampling, generator: np.random.Generator) -> int:

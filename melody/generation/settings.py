@@ -1,10 +1,11 @@
 """What is asked of a composition: one place for every option, its limits, and its way through JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from melody.errors import UsageError
+from melody.generation.checks import check_types
 from melody.generation.ranges import check_ranges
 from melody.generation.ranking import BY
 from melody.generation.sampling import Sampling
@@ -13,6 +14,16 @@ from melody.tokens.channels import DENSITIES
 from melody.tokens.vocabulary import METERS
 
 FILL_CANDIDATES = 4  # what follows a gap chooses among them
+LIMITS = {  # least and most
+    "bars": (1, 1000),
+    "beam_width": (0, 1000),
+    "length_penalty": (0, 100),
+    "best_of": (1, 1000),
+    "no_repeat": (2, 64),
+    "max_polyphony": (1, 128),
+    "max_copy_bars": (0, 1000),
+    "tempo_qpm": (4, 1000),
+}
 DEFAULT_TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and together spoil a piece
 
 
@@ -49,64 +60,57 @@ class Settings:
     only_new: bool = False
 
     def __post_init__(self) -> None:
-        if self.bars is not None and not 1 <= self.bars <= 1000:
-            raise UsageError(f"bars must lie in [1, 1000], got {self.bars}")
+        check_types(self)
+        for name, (least, most) in LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise UsageError(f"`{name}` must lie in [{least:g}, {most:g}], got {value:g}")
         if self.meter is not None and self.meter not in METERS:
             raise UsageError(
-                f"meter {self.meter[0]}/{self.meter[1]}: a bar is a whole number of 32nds, up to 12 quarters"
+                f"`meter` {self.meter[0]}/{self.meter[1]}: a bar is a whole number of 32nds, up to 12 quarters"
             )
-        if self.tempo_qpm is not None and not 4 <= self.tempo_qpm <= 1000:
-            raise UsageError(f"tempo must lie in [4, 1000] quarters a minute, got {self.tempo_qpm:g}")
-        if self.max_polyphony is not None and self.max_polyphony < 1:
-            raise UsageError(f"max polyphony must be 1 or more notes at once in a track, got {self.max_polyphony}")
-        if self.max_copy_bars is not None and not 0 < self.max_copy_bars <= 1000:
-            raise UsageError(f"max copy bars must lie in (0, 1000], got {self.max_copy_bars:g}")
-        if self.no_repeat is not None and not 2 <= self.no_repeat <= 64:
-            raise UsageError(f"no repeat: of 2 to 64 notes one after the other, got {self.no_repeat}")
+        if self.max_copy_bars == 0:
+            raise UsageError("`max_copy_bars` must be above 0; leave it out to allow copies of any length")
         check_ranges(self.ranges)
         self._check_search()
         self._check_region()
 
     def _check_search(self) -> None:
-        if self.beam_width < 0:
-            raise UsageError(f"beam width must be 1 or more, got {self.beam_width}")
-        if not 0 <= self.length_penalty < float("inf"):
-            raise UsageError(f"length penalty must be 0 or more, got {self.length_penalty:g}")
         if self.stochastic and not self.beam_width:
-            raise UsageError("stochastic is said of a beam search; give a beam width too, of at least as many as takes")
+            raise UsageError("`stochastic` is for a beam search; give `beam_width` too, at least the number of takes")
         if self.stochastic and (self.sampling.temperature == 0 or self.length_penalty):
-            raise UsageError("a stochastic beam draws: it needs a temperature above 0, and knows no length penalty")
-        if self.best_of is not None and not 1 <= self.best_of <= 1000:
-            raise UsageError(f"best of must lie in [1, 1000], got {self.best_of}")
+            raise UsageError(
+                "`stochastic`: such a beam draws takes; it needs a `temperature` above 0 and no `length_penalty`"
+            )
         if self.by not in BY:
-            raise UsageError(f"best by {self.by!r}: choose {', '.join(BY[:-1])} or {BY[-1]}")
+            raise UsageError(f"`by` {self.by!r}: choose {', '.join(BY[:-1])} or {BY[-1]}")
         several = self.best_of is not None and self.best_of > 1
         if several and self.beam_width:
-            raise UsageError("best of N compares takes that were drawn, beam search draws none; leave one of them out")
-        if several and self.sampling.temperature == 0:
-            raise UsageError("best of N compares different takes, at temperature 0 (greedy) all are alike; raise it")
+            raise UsageError("`best_of` compares takes that were drawn, `beam_width` draws none; leave one of them out")
+        if several and self.sampling.is_greedy:
+            raise UsageError("`best_of` compares different takes; greedy ones are all equal: raise the temperature")
 
     def _check_region(self) -> None:
         if self.density is not None and self.density not in DENSITIES:
-            raise UsageError(f"density {self.density!r}: choose {', '.join(DENSITIES[:-1])} or {DENSITIES[-1]}")
+            raise UsageError(f"`density` {self.density!r}: choose {', '.join(DENSITIES[:-1])} or {DENSITIES[-1]}")
         if self.keep not in (None, "rhythm", "pitches"):
-            raise UsageError(f"keep {self.keep!r}: choose rhythm or pitches")
+            raise UsageError(f"`keep` {self.keep!r}: choose rhythm or pitches")
         if sum(map(bool, (self.fill, self.with_tracks, self.keep))) > 1:
-            raise UsageError("fill, with and keep are different tasks; do one after the other")
+            raise UsageError("`fill`, `with_tracks` and `keep` are different tasks; do one after the other")
         if self.tracks and not self.fill:
-            raise UsageError("track names those to be filled; say which bars too, as --fill 5-8 --track Piano")
+            raise UsageError("`tracks` names those to be filled; say which bars too with `fill`")
         if self.fill and not 1 <= self.fill[0] <= self.fill[1]:
-            raise UsageError(f"fill {self.fill[0]}-{self.fill[1]}: bars count from 1, the first comes first")
+            raise UsageError(f"`fill` {self.fill[0]}-{self.fill[1]}: bars count from 1, the first comes first")
         if self.fill and self.bars is not None:
-            raise UsageError("fill says which bars are composed; leave out the number of bars")
+            raise UsageError("`fill` says which bars are composed; leave out `bars`")
         if (self.fill or self.with_tracks) and (self.meter or self.tempo_qpm):
-            raise UsageError("between notes that stay, meter and tempo stay too; leave them out")
+            raise UsageError("between notes that stay, meter and tempo stay too; leave out `meter` and `tempo_qpm`")
         if self.keep == "pitches" and (self.strict_key or self.ranges):
-            raise UsageError("keep pitches: they are the primer's; leave out the strict key and the ranges")
+            raise UsageError("`keep` pitches: they are the primer's; leave out `strict_key` and `ranges`")
         if self.keep == "pitches" and (self.chords or self.no_repeat):
-            raise UsageError("keep pitches: they are the primer's; leave out chords and repetition control")
+            raise UsageError("`keep` pitches: they are the primer's; leave out `chords` and `no_repeat`")
         if self.keep == "rhythm" and self.density:
-            raise UsageError("keep rhythm: it is the primer's; leave out the density")
+            raise UsageError("`keep` rhythm: it is the primer's; leave out `density`")
         if self.chords is not None:
             parse_progression(self.chords)
 
@@ -132,40 +136,40 @@ class Settings:
         return values
 
 
-def settings_of(options: Mapping[str, Any]) -> Settings:
-    """`Settings` from keyword arguments. Raises `UsageError` for unknown ones."""
-    options = dict(options)
+def settings_of(options: Mapping[str, Any], base: Settings | None = None) -> Settings:
+    """Return settings with these options (see `melody.generation.options`) changed. Raises `UsageError`."""
+    options, base = dict(options), base or Settings()
     if options.pop("greedy", False):
         options["temperature"] = 0.0
-    options.setdefault("top_p", DEFAULT_TOP_P)
     if "with" in options:  # a keyword of Python's, as in compose(theme, **{"with": "Soprano"})
         options["with_tracks"] = options.pop("with")
-    known = Sampling.__dataclass_fields__
-    sampling = Sampling(**{name: options.pop(name) for name in list(options) if name in known})
-    unknown = options.keys() - (Settings.__dataclass_fields__.keys() - {"sampling"})
-    if unknown:
-        names = sorted([*known, *(Settings.__dataclass_fields__.keys() - {"sampling"}), "greedy"])
+    decoding, own = Sampling.__dataclass_fields__, Settings.__dataclass_fields__.keys() - {"sampling"}
+    if unknown := options.keys() - decoding - own:
+        names = sorted([*decoding, *own, "greedy"])
         raise UsageError(f"unknown option {sorted(unknown)[0]!r}; there are {', '.join(names)}")
-    for name in ("tracks", "with_tracks"):
-        if isinstance(options.get(name), str):
-            options[name] = (options[name],)
-    options["mapping"] = _tuples(options.get("mapping", {}))
-    return Settings(sampling=sampling, **options)
+    sampling = replace(base.sampling, **{name: options.pop(name) for name in list(options) if name in decoding})
+    return replace(base, sampling=sampling, **{name: _as_stored(name, value) for name, value in options.items()})
+
+
+def _as_stored(name: str, value: Any) -> Any:
+    """An option's value as `Settings` has it: sequences as tuples, one name as a tuple of one."""
+    if name in ("tracks", "with_tracks"):
+        return _names(value)
+    if name in ("meter", "fill"):
+        return tuple(value) if isinstance(value, list) else value
+    if name in ("ranges", "mapping") and isinstance(value, Mapping):
+        items = value.items()
+        return {key: _names(one) if name == "mapping" or isinstance(one, list) else one for key, one in items}
+    return value
+
+
+def _names(value: Any) -> Any:
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, Sequence) else value
 
 
 def settings_from(data: Mapping[str, Any]) -> Settings:
-    """The settings that `Settings.to_dict` made, after a way through JSON; other keys are left aside."""
-    values = {f.name: data[f.name] for f in fields(Settings) if f.name in data}
-    values["sampling"] = Sampling(**values.get("sampling", {}))
-    for name in ("meter", "fill"):
-        values[name] = tuple(values[name]) if values.get(name) else None
-    for name in ("tracks", "with_tracks"):
-        values[name] = tuple(values.get(name, ()))
-    values["ranges"] = {track: tuple(span) for track, span in values.get("ranges", {}).items()}
-    values["mapping"] = _tuples(values.get("mapping", {}))
-    return Settings(**values)
-
-
-def _tuples(mapping: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """One track or several for each, as tuples."""
-    return {track: (places,) if isinstance(places, str) else tuple(places) for track, places in mapping.items()}
+    """Return the settings that `Settings.to_dict` made, after a way through JSON; other keys are left aside."""
+    values = {f.name: _as_stored(f.name, data[f.name]) for f in fields(Settings) if f.name in data}
+    return Settings(**values | {"sampling": Sampling(**values.get("sampling", {}))})

@@ -9,8 +9,8 @@ from symusic import KeySignature, Tempo, TimeSignature, Track
 
 import melody
 from melody.cli import run
-from melody.cli.replay import embedded
 from melody.formats.midi import SEQUENCER, Text, write_midi
+from melody.generation.replay import embedded
 from melody.music.score import Notes, Score, set_notes
 from tests.cli.test_cli import failure
 

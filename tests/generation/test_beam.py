@@ -83,5 +83,5 @@ def test_a_wider_beam_is_never_worse_than_greedy():
 
 def test_more_takes_than_hypotheses_are_refused():
     engine, prefix = toy(0)
-    with pytest.raises(UsageError, match="beam width"):
+    with pytest.raises(UsageError, match="beam_width"):
         beam_search(engine, prefix, [], width=2, count=3)

@@ -151,21 +151,21 @@ def test_options_that_ask_nothing_change_nothing(composers):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"strict_key": True}, "strict key: in which"),
+        ({"strict_key": True}, "`strict_key`: in which"),
         ({"strict_key": True, "key": "C", "ranges": {"Alto": (61, 61)}}, "strict key and range of Alto: C#4:C#4"),
         ({"ranges": {"Lute": (40, 60)}}, "range of Lute: there is no such track; there are 1 Soprano, 2 Alto"),
         ({"ranges": {"Alto": (60, 50)}}, "60:50 must go from low to high"),
         ({"ranges": {"Alto": (60, 128)}}, "within 0:127"),
         ({"ranges": {"Alto": ("C4", "C5")}}, "MIDI numbers"),
         ({"ranges": {"Alto": (60, 70), "2": (50, 60)}}, "range of 2: there is another"),
-        ({"max_polyphony": 0}, "max polyphony must be 1 or more"),
-        ({"best_of": 0}, "best of must lie in"),
+        ({"max_polyphony": 0}, "`max_polyphony` must lie in"),
+        ({"best_of": 0}, "`best_of` must lie in"),
         ({"best_of": 2, "by": "taste"}, "likelihood, rules or both"),
-        ({"best_of": 2, "beam_width": 4}, "beam search"),
-        ({"best_of": 2, "greedy": True}, "temperature 0"),
-        ({"stochastic": True}, "give a beam width"),
-        ({"stochastic": True, "beam_width": 3, "length_penalty": 0.5}, "no length penalty"),
-        ({"stochastic": True, "beam_width": 3, "greedy": True}, "temperature above 0"),
+        ({"best_of": 2, "beam_width": 4}, "`beam_width` draws none"),
+        ({"best_of": 2, "greedy": True}, "greedy"),
+        ({"stochastic": True}, "give `beam_width`"),
+        ({"stochastic": True, "beam_width": 3, "length_penalty": 0.5}, "no `length_penalty`"),
+        ({"stochastic": True, "beam_width": 3, "greedy": True}, "`temperature` above 0"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(composers, options, words):
@@ -211,7 +211,7 @@ def test_ranges_as_they_are_typed():
         "a=b": (48, 60),
     }
     for wrong in (["Soprano"], ["Soprano=C4"], ["=C4:C5"], ["1=C4:C5", "1=C3:C4"]):
-        with pytest.raises(UsageError, match="--range"):
+        with pytest.raises(UsageError, match="`ranges`"):
             parse_ranges(wrong)
 
 

@@ -113,9 +113,9 @@ def test_options_of_pitch_say_nothing_to_drums(drummer: Composer):
         plain = drummer.compose(theme, seed=1, bars=2)[0]
         told = drummer.compose(theme, seed=1, bars=2, key="E minor", strict_key=True, chords="Am F")[0]
         assert told.score == plain.score
-        assert told.messages == (*plain.messages, "without effect on drums: --key, --strict-key and --chords")
+        assert told.messages == (*plain.messages, "without effect on drums: `key`, `strict_key` and `chords`")
     strict = drummer.compose(beat(), seed=1, bars=2, strict_key=True)[0]
-    assert strict.messages == ("without effect on drums: --strict-key",)
+    assert strict.messages == ("without effect on drums: `strict_key`",)
 
 
 # ---- a kit on several tracks ----------------------------------------------------------------------------------------

@@ -16,11 +16,11 @@ from symusic import Track
 
 import melody
 from melody.cli import run
-from melody.cli.replay import embedded
 from melody.errors import UsageError
 from melody.formats.midi.writer import channels
 from melody.formats.reading import read_file
 from melody.generation.primer.assignment import assign, name_likeness, parse_mapping, place_lines, voices_of
+from melody.generation.replay import embedded
 from melody.generation.settings import Settings, settings_from, settings_of
 from melody.music.score import Score, most_at_once, notes_of, set_notes
 from tests.cli.test_cli import failure
@@ -179,7 +179,7 @@ def test_what_cannot_be_is_refused(composer, mapping: dict, words: str):
 
 
 def test_without_a_primer_there_is_nothing_to_map(composer):
-    with pytest.raises(UsageError, match="map: of what"):
+    with pytest.raises(UsageError, match="mapping`: of what"):
         composer.compose(mapping={"A": "Alto"})
 
 

@@ -15,9 +15,9 @@ from symusic import Track
 
 import melody
 from melody.cli import run
-from melody.cli.replay import embedded
 from melody.errors import MelodyError, UsageError
 from melody.generation.model_choice import choose
+from melody.generation.replay import embedded
 from melody.music.score import Score, notes_of, set_notes
 
 SHIPPED = ("chorale", "drums", "folk", "pop")

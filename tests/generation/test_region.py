@@ -268,7 +268,7 @@ def test_no_line_repeats_as_many_of_its_notes(composers, seed, count):
     [
         ({"fill": (5, 4)}, "the first comes first"),
         ({"fill": (5, 9)}, "the file ends with bar 8"),
-        ({"fill": (1, 2), "bars": 4}, "leave out the number of bars"),
+        ({"fill": (1, 2), "bars": 4}, "leave out `bars`"),
         ({"fill": (1, 2), "meter": (4, 4)}, "meter and tempo stay too"),
         ({"fill": (1, 2), "keep": "rhythm"}, "different tasks"),
         ({"fill": (1, 2), "tracks": ("Flute",)}, "there is no such track; there are 1 hand 0, 2 hand 1"),
@@ -280,7 +280,7 @@ def test_no_line_repeats_as_many_of_its_notes(composers, seed, count):
         ({"keep": "pitches", "strict_key": True}, "they are the primer's"),
         ({"density": "thick"}, "choose low, medium or high"),
         ({"chords": "H7"}, "its root is no letter from A to G"),
-        ({"no_repeat": 1}, "of 2 to 64 notes"),
+        ({"no_repeat": 1}, "`no_repeat` must lie in \\[2, 64\\]"),
         ({"style": "baroque"}, "fake knows one style alone"),
     ],
 )

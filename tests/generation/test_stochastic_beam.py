@@ -50,7 +50,7 @@ def test_the_nats_are_the_models():
 
 def test_the_count_changes_nothing_and_the_width_bounds_it():
     assert drawn(5, 6, count=2) == drawn(5, 6)[:2]
-    with pytest.raises(UsageError, match="beam width"):
+    with pytest.raises(UsageError, match="beam_width"):
         drawn(5, 2, count=3)
 
 

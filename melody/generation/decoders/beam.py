@@ -61,7 +61,7 @@ def beam_search(
 ) -> list[Continuation]:
     """The `count` best finished continuations of a search of `width` hypotheses, the best first."""
     if width < 1 or count > width:
-        raise UsageError(f"beam width must be at least the number of takes ({count}), got {width}")
+        raise UsageError(f"`beam_width` must be at least the number of takes ({count}), got {width}")
     going = [Hypothesis((), (), 0.0, length_penalty)]
     finished: list[Hypothesis] = []
     readers, carry, logits = [prefix.reader], prefix.carry, prefix.logits[None]

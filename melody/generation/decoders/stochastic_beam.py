@@ -64,7 +64,7 @@ def stochastic_beam_search(
     They depend on the generator and the width, not on the count.
     """
     if width < 1 or count > width:
-        raise UsageError(f"beam width must be at least the number of takes ({count}), got {width}")
+        raise UsageError(f"`beam_width` must be at least the number of takes ({count}), got {width}")
     going, finished = [Branch((), (), 0.0, 0.0)], list[Branch]()
     readers, carry, logits = [prefix.reader], prefix.carry, prefix.logits[None]
     for _ in range(MAX_TOKENS):

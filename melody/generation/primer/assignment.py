@@ -278,7 +278,7 @@ def parse_mapping(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
     for text in texts:
         track, equals, place = (part.strip() for part in text.rpartition("="))
         if not (equals and track and place):
-            raise UsageError(f"--map {text}: write it as Lead=Soprano, or 2=1 for your second track and its first")
+            raise UsageError(f"`mapping` {text}: write it as Lead=Soprano, or 2=1 for your second track and its first")
         result[track] = (*result.get(track, ()), place)
     return result
 
