@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from melody.models.attention import MemoryAttention
 from melody.models.carry import Carry, unconditioned
+from melody.models.embedding import summed
 from melody.models.intervals import IntervalHead, IntervalView
 
 
@@ -101,10 +102,10 @@ class ResidualLSTM(nn.Module):
         if self.training and self.embedding_dropout:
             kept = functional.dropout(torch.ones_like(weight[:, :1]), self.embedding_dropout)  # (V, 1)
             weight = weight * kept
-        x = functional.embedding(tokens, weight)
-        for index, channel in enumerate(self.channels):
-            x = x + self._locked(channel(context[:, :, index]), self.channel_dropout, whole=True)
-        return x
+        shares = None
+        if self.training and self.channel_dropout:  # for each sequence and channel
+            shares = functional.dropout(torch.ones_like(context[:1], dtype=weight.dtype), self.channel_dropout)
+        return summed(tokens, context, [weight, *self.channels.parameters()], shares)
 
     def _run(self, lstm: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One layer over x (T, B, D) from the states h and c (B, D)."""
@@ -116,9 +117,8 @@ class ResidualLSTM(nn.Module):
             y, (h, c) = lstm(x, (h[None], c[None]))
         return y, h[0].float(), c[0].float()  # the carry stays in fp32 under autocast
 
-    def _locked(self, x: Tensor, rate: float, time: int = 0, whole: bool = False) -> Tensor:
-        """Dropout with one mask for all times (dimension `time` of x), of single numbers or of `whole` vectors."""
+    def _locked(self, x: Tensor, rate: float, time: int = 0) -> Tensor:
+        """Dropout with one mask for all times (dimension `time` of x)."""
         if not (self.training and rate):
             return x
-        alike = x.narrow(time, 0, 1)
-        return x * functional.dropout(torch.ones_like(alike[:, :, :1] if whole else alike), rate)
+        return x * functional.dropout(torch.ones_like(x.narrow(time, 0, 1)), rate)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from melody.models.carry import Carry, unconditioned
+from melody.models.embedding import summed
 from melody.models.intervals import IntervalHead, IntervalView
 
 ROTARY_BASE = 10_000  # the slowest pair of numbers turns once in 2 pi times so many positions
@@ -69,9 +70,7 @@ class Transformer(nn.Module):
 
     def forward(self, tokens: Tensor, carry: dict[str, Tensor], context: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return logits (B, T, V), at each token for the one that follows it, and the carry after the last."""
-        x = self.embedding(tokens)  # (B, T, D)
-        for index, channel in enumerate(self.channels):
-            x = x + channel(context[:, :, index])
+        x = summed(tokens, context, [self.embedding.weight, *self.channels.parameters()])  # (B, T, D)
         x = functional.dropout(x, self.dropout, self.training)
         length, last = tokens.shape[1], slice(-self.memory, None)
         filled = torch.cat([carry["filled"], carry["filled"].new_ones(tokens.shape)], dim=1)  # (B, M + T)
