@@ -72,19 +72,23 @@ def check(file: Annotated[Path, typer.Argument(help="A MIDI file.")], as_json: J
     Example: melody check take.mid
     """
     from melody.formats.midi import check as breaches_of
+    from melody.formats.midi.check import CAUTIONS
     from melody.formats.midi.events import Limits
     from melody.formats.midi.reader import parse
     from melody.storage.files import read_bytes
 
     report = Report(as_json)
     data = read_bytes(file, Limits().file_bytes)
-    breaches = breaches_of(data, str(file))
+    found = breaches_of(data, str(file), cautions=True)
     with suppress(MelodyError):  # what cannot be read has been said
         report.remarks(file, parse(data, str(file)))
-    for breach in breaches:
-        report.line(f"{file}: {breach.place}: {breach.rule}: {breach.explanation}")
+    for finding in found:
+        caution = "caution: " if finding.rule in CAUTIONS else ""
+        report.line(f"{file}: {finding.place}: {caution}{finding.rule}: {finding.explanation}")
+    breaches = [finding for finding in found if finding.rule not in CAUTIONS]
     report.line(f"{file}: {len(breaches) or 'no'} rule{'' if len(breaches) == 1 else 's'} broken")
-    report.done(file=str(file), breaches=[breach._asdict() for breach in breaches])
+    cautions = [finding._asdict() for finding in found if finding.rule in CAUTIONS]
+    report.done(file=str(file), breaches=[breach._asdict() for breach in breaches], cautions=cautions)
     return 1 if breaches else 0
 
 

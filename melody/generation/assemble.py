@@ -23,6 +23,8 @@ from melody.music.score import (
     without_overlaps,
 )
 
+_TICK_BITS = 32  # more than any tick has
+
 
 class NewNote(NamedTuple):
     """A note as it is composed; ticks at 480 a quarter from the start of the piece."""
@@ -85,17 +87,16 @@ def _mean_loudness(prepared: Prepared) -> int:
 
 def put_together(prepared: Prepared, ids: Sequence[int], notes: Sequence[NewNote], bundle: Bundle, label: str) -> Score:
     """The whole score with the new part, which begins with a marker that says `label`."""
-    score = prepared.primer.score.copy() if prepared.primer is not None else _blank(bundle)
+    score = prepared.given.copy() if prepared.given is not None else _blank(bundle)
     for name in prepared.region.added:
         info = next(info for info in bundle.tracks if info.name == name)
         score.tracks.append(Track(name, 0 if info.drums else info.program, info.drums))
-    start = junction(prepared)
     if prepared.region.replaces:
         _clear(score, prepared)
-    _add_notes(score, notes, _single_lines(prepared))
+    _add_notes(score, notes, prepared, _single_lines(prepared))
     if not prepared.region.given:  # between notes that stay, the maps stay
-        _add_maps(score, prepared, ids, start, bundle)
-    score.markers.append(TextMeta(start, label))
+        _add_maps(score, prepared, ids, bundle)
+    score.markers.append(TextMeta(prepared.seam.start, label))
     return score
 
 
@@ -104,7 +105,7 @@ def only_new_notes(score: Score, prepared: Prepared, notes: Sequence[NewNote]) -
     result = score.copy()
     for track in result.tracks:
         set_notes(track, notes_of(track).take(np.zeros(0, np.int64)))
-    _add_notes(result, notes)
+    _add_notes(result, notes, prepared)
     return result
 
 
@@ -116,7 +117,10 @@ def _single_lines(prepared: Prepared) -> set[int]:
 
 
 def junction(prepared: Prepared) -> int:
-    """The bar line at which new music begins, in the primer's own ticks (which the grid only approximates)."""
+    """The bar line at which new music begins, at 480 ticks a quarter.
+
+    It is the primer's own, which the grid only approximates; `Prepared.seam` has it in the ticks of what was given.
+    """
     return 0 if prepared.primer is None else prepared.primer.bar_line(prepared.region.first)
 
 
@@ -131,50 +135,60 @@ def _blank(bundle: Bundle) -> Score:
     return score
 
 
-def _add_notes(score: Score, notes: Sequence[NewNote], single: Collection[int] = ()) -> None:
+def _add_notes(score: Score, notes: Sequence[NewNote], prepared: Prepared, single: Collection[int] = ()) -> None:
+    zero, seam = junction(prepared), prepared.seam.start
     for index, track in enumerate(score.tracks):
         mine = np.array([note[1:5] for note in notes if note.track == index], np.int64).reshape(-1, 4)
         if len(mine):
+            placed = Notes(*mine.T)
+            start = rescale(placed.onset - zero, TICKS_PER_QUARTER, score.tpq) + seam
+            end = rescale(placed.onset + placed.duration - zero, TICKS_PER_QUARTER, score.tpq) + seam
             old = notes_of(track)
-            new = _beside(old, Notes(*mine.T), index in single)
+            new = beside(old, placed._replace(onset=start, duration=end - start), index in single)
             set_notes(track, Notes(*(np.concatenate(pair) for pair in zip(old, new, strict=True))))
 
 
-def _beside(old: Notes, new: Notes, single: bool) -> Notes:
+def beside(old: Notes, new: Notes, single: bool) -> Notes:
     """New notes cut so that none overlaps an old one of its pitch, in a `single` line of any pitch.
 
     On the grid none does; but a hand is rarely on the grid.
     """
-    rows = []
-    for onset, duration, pitch, velocity in zip(*new, strict=True):
-        same = old.take(np.ones(len(old.pitch), bool) if single else old.pitch == pitch)
-        ends = same.onset + same.duration
-        start = max([onset, *ends[(same.onset <= onset) & (ends > onset)].tolist()])
-        stop = min([onset + duration, *same.onset[same.onset > onset].tolist()])
-        if stop > start:
-            rows.append((start, stop - start, pitch, velocity))
-    return Notes(*np.array(rows, np.int64).reshape(-1, 4).T)
+    if not len(old.onset):
+        return new
+    # a line of its own for each pitch: lines follow each other, each with its ticks in order
+    of_old, of_new = (np.zeros_like(n.pitch) if single else n.pitch << _TICK_BITS for n in (old, new))
+    order = np.lexsort((old.onset, of_old))
+    onsets = (of_old + old.onset)[order]
+    ends = np.maximum.accumulate((of_old + old.onset + old.duration)[order])  # the last of all that began before
+    after = np.searchsorted(onsets, of_new + new.onset, side="right")
+    last_end = np.where(after > 0, ends[after - 1], 0) - of_new  # of a lower pitch: far below zero
+    next_onset = np.append(onsets, np.iinfo(np.int64).max)[after] - of_new  # of a higher pitch: far behind
+    start = np.maximum(new.onset, last_end)
+    stop = np.minimum(new.onset + new.duration, next_onset)
+    return new._replace(onset=start, duration=stop - start).take(stop > start)
 
 
 def _clear(score: Score, prepared: Prepared) -> None:
     """Take away what the musician had in the bars that are filled, by where the model saw it begin."""
+    assert prepared.primer is not None
     lines = prepared.region.lines
     start, stop = lines[prepared.region.first], lines[prepared.region.stop]
     tracks = set(prepared.region.tracks.values())
-    kit = prepared.primer.view.kit if prepared.primer else None
+    kit = prepared.primer.view.kit
     for index in tracks.union(kit.tracks if kit and kit.main in tracks else ()):
+        seen = notes_of(prepared.primer.score.tracks[index])  # in the same order
+        onset = rescale(seen.onset, TICKS_PER_QUARTER, GRID)  # as the view has it
         notes = notes_of(score.tracks[index])
-        onset = rescale(notes.onset, TICKS_PER_QUARTER, GRID)  # as the view has it
         set_notes(score.tracks[index], notes.take((onset < start) | (onset >= stop)))
 
 
-def _add_maps(score: Score, prepared: Prepared, ids: Sequence[int], start: int, bundle: Bundle) -> None:
+def _add_maps(score: Score, prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> None:
     """Meters, tempo and key of the new part: what the model wrote, and what was asked for."""
     settings, model = prepared.settings, bundle.tokenizer.decode(np.array(ids, np.int32))
-    first = first_new_grid_tick(prepared)
+    first, start = first_new_grid_tick(prepared), prepared.seam.start
     for meter in model.time_signatures:
         if meter.time >= first:
-            tick = (meter.time - first) * SCALE + start
+            tick = rescale(meter.time - first, GRID, score.tpq) + start
             score.time_signatures.append(TimeSignature(tick, meter.numerator, meter.denominator))
     if prepared.primer is None:
         score.tempos = [Tempo(0, qpm=settings.tempo_qpm or bundle.tempo_qpm)]

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from melody.bundle import Bundle
-from melody.generation.assemble import junction, only_new_notes, placed_notes, put_together
+from melody.generation.assemble import only_new_notes, placed_notes, put_together
 from melody.generation.decoders import Continuation
 from melody.generation.prepared import Prepared
-from melody.generation.primer.primer_view import SCALE, keys_of
+from melody.generation.primer.primer_view import keys_of
 from melody.generation.ranges import named
 from melody.generation.ranking import Breaches, count_breaches
 from melody.generation.seeds import Seed
@@ -16,7 +16,7 @@ from melody.generation.take import Take
 from melody.music.chords import Span, chord_tones_on_strong_beats
 from melody.music.key import estimate_key
 from melody.music.originality import piece_share
-from melody.music.score import Score, bars, clip
+from melody.music.score import GRID, Score, bars, clip, rescale
 
 
 def finish(
@@ -26,8 +26,8 @@ def finish(
     settings, ids = prepared.settings, prepared.ids + drawn.ids
     notes = placed_notes(prepared, ids, bundle)
     label = f"melody: {bundle.name}, seed {seed.seed}, take {seed.take}"
-    score, start = put_together(prepared, ids, notes, bundle, label), junction(prepared)
-    resumes = _resumes(prepared)
+    score = put_together(prepared, ids, notes, bundle, label)
+    start, resumes = prepared.seam.start, prepared.seam.resumes
     fresh = only_new_notes(score, prepared, notes)
     breaches = None
     if settings.candidates > 1:
@@ -108,26 +108,18 @@ def _breaches(prepared: Prepared, new: Score, bundle: Bundle) -> Breaches:
     )
 
 
-def _resumes(prepared: Prepared) -> int | None:
-    """The tick at which the musician's music goes on after the new bars; None where it does not."""
-    if prepared.primer is None or prepared.region.stop >= prepared.primer.view.bars:
-        return None
-    return prepared.primer.bar_line(prepared.region.stop)
-
-
 def _chord_tones(score: Score, prepared: Prepared) -> float | None:
     """Of all that sounds on strong beats of the new bars the share that belongs to the chords."""
     start = int(prepared.region.lines[prepared.region.first])
-    spans = [Span((span.start - start) * SCALE, span.chord) for span in prepared.chords]
+    spans = [Span(rescale(span.start - start, GRID, score.tpq), span.chord) for span in prepared.chords]
     fitting, strong = chord_tones_on_strong_beats(_new_bars(score, prepared), spans)
     return fitting / strong if strong else None
 
 
 def _new_bars(score: Score, prepared: Prepared) -> Score:
     """The bars of the new part alone."""
-    lines, first = bars(score), junction(prepared)
-    if prepared.region.given and prepared.primer is not None:
-        stop = prepared.primer.bar_line(prepared.region.stop)
-        return clip(score, int(np.searchsorted(lines, first)), int(np.searchsorted(lines, stop)))
-    place = int(np.searchsorted(lines, first))
-    return clip(score, place, place + prepared.region.stop - prepared.region.first)
+    lines, region = bars(score), prepared.region
+    first = int(np.searchsorted(lines, prepared.seam.start))
+    if prepared.seam.resumes is not None:
+        return clip(score, first, int(np.searchsorted(lines, prepared.seam.resumes)))
+    return clip(score, first, len(lines) - 1 if region.given else first + region.stop - region.first)

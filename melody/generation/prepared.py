@@ -19,12 +19,13 @@ from melody.generation.region import Region, region_of
 from melody.generation.rules.contract import Rule
 from melody.generation.rules.copying import watching
 from melody.generation.rules.playable import Room
+from melody.generation.seam import NOWHERE, Seam, across
 from melody.generation.seeds import Seed
 from melody.generation.settings import Settings
 from melody.generation.told import bars_of, chord_spans, foreseen, ids_before, key_of_chords, key_token
 from melody.music.chords import Span, markers_as_chords
 from melody.music.key import Key, parse_key
-from melody.music.score import TICKS_PER_QUARTER, Score, resample
+from melody.music.score import TICKS_PER_QUARTER, Score, common_resolution, resample
 from melody.tokens import Plan
 
 OF_PITCH = ("key", "strict_key", "chords")  # options that say nothing to drums
@@ -45,6 +46,9 @@ class Prepared:
     chords: list[Span]  # asked for, in ticks of the grid
     idle: tuple[str, ...] = ()  # options that say nothing to drums
     strange: str = ""  # what to say where the model does not know such music
+    given: Score | None = None  # the primer at a resolution at which nothing of it moves, its seam made ready
+    seam: Seam = NOWHERE  # in ticks of `given`
+    at_seam: tuple[str, ...] = ()  # what the musician should know of it
 
     @property
     def track_of(self) -> Mapping[int, int]:
@@ -63,7 +67,7 @@ class Prepared:
         marked = ("chords from the markers of the primer",) if self.chords and not self.settings.chords else ()
         idle = (f"without effect on drums: {listed(self.idle)}",) if self.idle else ()
         strange = (self.strange,) if self.strange else ()
-        return (*(self.primer.view.messages if self.primer else ()), *scale, *marked, *idle, *strange)
+        return (*(self.primer.view.messages if self.primer else ()), *scale, *marked, *idle, *strange, *self.at_seam)
 
 
 def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Settings, told: bool = True) -> Prepared:
@@ -71,9 +75,9 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
 
     Raises `MelodyError` where it cannot be done.
     """
-    primer = None
+    primer = given = None
     if score is not None:
-        score = resample(score, TICKS_PER_QUARTER)
+        given, score = resample(score, common_resolution(score.tpq)), resample(score, TICKS_PER_QUARTER)
         primer = Primer(score, view_primer(score, bundle, settings.mapping, own_drums=settings.keep == "pitches"))
         settings = _meter_at_end(primer, settings)
     view = primer.view if primer else None
@@ -98,11 +102,27 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
     prefix = read_prefix(engine, bundle.tokenizer.reader(plan), ids)
     rooms = rooms_for(settings, primer, region, key, bundle)
     if settings.max_copy_bars is not None:
-        given = given_lines(settings, region)
-        prefix.reader = watching(prefix.reader, bundle.originality, settings.max_copy_bars, given)
+        lines = given_lines(settings, region)
+        prefix.reader = watching(prefix.reader, bundle.originality, settings.max_copy_bars, lines)
     rules = rules_for(settings, view, region, asked, rooms, chords, bundle)
     strange = unlike_training(prefix.nats, ids, primer, bundle) if primer else ""
-    return Prepared(settings, primer, region, prefix, ids, rules, rooms, key, chords, idle, strange)
+    seam, said = NOWHERE, list[str]()
+    if given is not None and view is not None:
+        seam = _seam_of(given, view, region)
+        given, said = across(given, seam)
+    return Prepared(
+        settings, primer, region, prefix, ids, rules, rooms, key, chords, idle, strange, given, seam, tuple(said)
+    )
+
+
+def _seam_of(given: Score, view: PrimerView, region: Region) -> Seam:
+    """Where new music meets the musician's, in the ticks of what was given."""
+    primer = Primer(given, view)
+    resumes = primer.bar_line(region.stop) if region.stop < view.bars else None
+    tracks = set(region.tracks.values())
+    if view.kit and view.kit.main in tracks:
+        tracks.update(view.kit.tracks)
+    return Seam(primer.bar_line(region.first), resumes, frozenset(tracks), bool(region.given))
 
 
 def _drums_alone(settings: Settings, view: PrimerView | None, bundle: Bundle) -> bool:

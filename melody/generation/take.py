@@ -9,7 +9,10 @@ from melody.music.score import Score
 
 @dataclass(frozen=True)
 class Take:
-    """One composition: the whole score at 480 ticks a quarter, and what is known of it."""
+    """One composition: the whole score, and what is known of it.
+
+    The score has 480 ticks a quarter, or a multiple in which all that was given stands where it stood.
+    """
 
     score: Score
     first_new_tick: int  # where new music begins

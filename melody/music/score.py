@@ -6,6 +6,7 @@ length is full, and wherever a time signature stands. So a pickup is a short fir
 MIDI knows no other way. Arrays count bars from 0, people from 1.
 """
 
+import math
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeVar
@@ -20,6 +21,7 @@ from melody.errors import LimitExceeded
 GRID = 24  # ticks per quarter of the quantised grid
 TICKS_PER_QUARTER = 480  # of the files we write
 MAX_BARS = 10_000
+MAX_TPQ = 2**15 - 1  # of a MIDI file
 MAX_TICK = 2**31 - 1  # symusic counts in 32 bits
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Score",
     "bars",
     "clip",
+    "common_resolution",
     "end_tick",
     "note_count",
     "notes_of",
@@ -139,6 +142,16 @@ Ticks = TypeVar("Ticks", int, Ints)
 def rescale(ticks: Ticks, old_tpq: int, new_tpq: int) -> Ticks:
     """Times at another resolution, rounded half up (exactly: no floats)."""
     return (2 * ticks * new_tpq + old_tpq) // (2 * old_tpq)
+
+
+def common_resolution(tpq: int) -> int:
+    """The resolution at which music of `tpq` and new music both stand exactly: a common multiple with 480.
+
+    Where MIDI, with its 15 bits, cannot count so finely, one with the grid; else the music's own, in which new notes
+    lie off by less than a thousandth of a quarter.
+    """
+    fitting = (common for ours in (TICKS_PER_QUARTER, GRID) if (common := math.lcm(tpq, ours)) <= MAX_TPQ)
+    return next(fitting, tpq if tpq <= MAX_TPQ else TICKS_PER_QUARTER)
 
 
 def resample(score: Score, tpq: int) -> Score:

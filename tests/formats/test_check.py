@@ -32,7 +32,7 @@ GOOD = file(CONDUCTOR, part(), part(on(9), b"Drums", 9, b""))
 BREACHES: dict[str, tuple[str, str, bytes]] = {
     "no end-of-track": ("structure", "file", file(CONDUCTOR, part()[:-5] + b"\x8e\x20\xb0\x07\x40")),
     "type 0": ("type", "header", file(CONDUCTOR, part(), kind=0)),
-    "96 ticks": ("resolution", "header", file(CONDUCTOR[:-5] + number(384) + EOT[1:], part(spent=1632), division=96)),
+    "20 ticks": ("resolution", "header", file(CONDUCTOR[:-5] + number(160) + EOT[1:], part(spent=1856), division=20)),
     "time code": ("resolution", "header", file(CONDUCTOR, part(), division=0xE728)),
     "no conductor": ("conductor", "track 1", file(meta(3, b"Flute") + TEMPO + METER + part()[9:])),
     "no tempo": ("conductor", "track 1, tick 0", file(METER + KEY + END, part())),
@@ -51,7 +51,11 @@ BREACHES: dict[str, tuple[str, str, bytes]] = {
     "one name twice": ("name", "track 3", file(CONDUCTOR, part(), part(on(1), channel=1))),
     "ends early": ("end", "track 2", file(CONDUCTOR, part(spent=97))),
     "ends a bar late": ("end", "track 1", file(CONDUCTOR[:-5] + number(3840) + EOT[1:], part())),
-    "overlap": ("overlap", "track 2, tick 48", file(CONDUCTOR, part(OVERLAP))),
+    "pedal held": ("hang", "track 2, tick 96", file(CONDUCTOR, part(NOTE + b"\x00\xb0\x40\x7f"))),
+    "sostenuto held": ("hang", "track 2, tick 0", file(CONDUCTOR, part(b"\x00\xb0\x42\x40" + NOTE))),
+    "bend left open": ("hang", "track 2, tick 0", file(CONDUCTOR, part(b"\x00\xe0\x00\x50" + NOTE))),
+    "volume 0": ("hang", "track 2, tick 0", file(CONDUCTOR, part(b"\x00\xb0\x07\x00" + NOTE))),
+    "expression 0": ("hang", "track 2, tick 0", file(CONDUCTOR, part(b"\x00\xb0\x0b\x00" + NOTE))),
     "zero length": ("length", "track 2, tick 96", file(CONDUCTOR, part(NOTE + ZERO))),
     "hanging note": ("note-end", "track 2, tick 96", file(CONDUCTOR, part(NOTE + b"\x00\x90\x3e\x40"))),
     "note-off alone": ("note-end", "track 2, tick 96", file(CONDUCTOR, part(NOTE + b"\x00\x80\x3e\x40"))),
@@ -76,6 +80,25 @@ def test_a_breach_is_found_under_its_name(case: str) -> None:
     assert {breach.rule for breach in breaches} == {rule}
     assert place in [breach.place for breach in breaches]
     assert all(breach.explanation and breach.explanation.isprintable() for breach in breaches)
+
+
+def test_overlapping_notes_are_a_caution() -> None:
+    data = file(CONDUCTOR, part(OVERLAP))
+    assert check(data) == []
+    (caution,) = check(data, cautions=True)
+    assert (caution.rule, caution.place) == ("overlap", "track 2, tick 48")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x00\xb0\x40\x7f\x00\xe0\x00\x50" + NOTE + b"\x00\xb0\x79\x00",  # reset all controllers
+        b"\x00\xb0\x40\x7f" + NOTE + b"\x00\xb0\x40\x00",
+        b"\x00\xb0\x07\x00\x00\xb0\x07\x64" + NOTE + b"\x00\xb0\x07\x00",  # a fade, after the last note
+    ],
+)
+def test_nothing_hangs_that_was_let_go(body: bytes) -> None:
+    assert check(file(CONDUCTOR, part(body))) == []
 
 
 def test_every_rule_has_a_breach_here() -> None:

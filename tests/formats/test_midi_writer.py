@@ -1,9 +1,9 @@
 """The writer keeps the DAW rules and loses nothing: checked by `check`, by our reader, by mido and by pretty_midi."""
 
 import io
+from collections import defaultdict, deque
 
 import mido
-import numpy as np
 import pretty_midi
 import pytest
 from hypothesis import given, settings
@@ -16,12 +16,18 @@ from melody.errors import LimitExceeded, MelodyError
 from melody.formats.midi import SEQUENCER, Text, cautions, check, dumps, parse, write_midi
 from melody.formats.midi.writer import number_bytes, track_names
 from melody.music.general_midi import INSTRUMENTS
-from melody.music.score import bars, notes_of, resample, without_overlaps
+from melody.music.score import bars, resample
 
 
 def notes(track: Track) -> list[tuple[int, ...]]:
-    """The notes of a track as the writer must keep them."""
-    return sorted(zip(*(column.tolist() for column in without_overlaps(notes_of(track))), strict=True))
+    """(onset, duration, pitch, velocity), of each pitch the first note ending first, as a file has them."""
+    rows = []
+    for pitch in {note.pitch for note in track.notes}:
+        same = [note for note in track.notes if note.pitch == pitch]
+        ends = sorted(note.time + max(1, note.duration) for note in same)
+        same = sorted(same, key=lambda note: (note.time, note.duration, note.velocity))
+        rows += [(note.time, end - note.time, pitch, note.velocity) for note, end in zip(same, ends, strict=True)]
+    return sorted(rows)
 
 
 def piece(*tracks: Track) -> Score:
@@ -43,7 +49,7 @@ def voice(name: str = "", program: int = 0, is_drum: bool = False, start: int = 
 @settings(max_examples=60, deadline=None)
 def test_whatever_is_written_passes_the_check(score: Score) -> None:
     data = dumps(score, title="Tïtle", texts=["{}", Text(100, "here")])
-    assert check(data) == []
+    assert [breach for breach in check(data) if breach.rule != "hang"] == []  # a score may leave a bend open
     assert dumps(score, title="Tïtle", texts=["{}", Text(100, "here")]) == data
 
 
@@ -94,13 +100,13 @@ def test_mido_and_pretty_midi_read_the_same_notes(score: Score) -> None:
 
 
 def _mido_notes(track: mido.MidiTrack) -> list[tuple[int, ...]]:
-    now, sounding, found = 0, {}, []
+    now, sounding, found = 0, defaultdict(deque), []
     for message in track:
         now += message.time
         if message.type == "note_on":
-            sounding[message.note] = (now, message.velocity)
+            sounding[message.note].append((now, message.velocity))
         elif message.type == "note_off":
-            onset, velocity = sounding.pop(message.note)
+            onset, velocity = sounding[message.note].popleft()
             found.append((onset, now - onset, message.note, velocity))
     return sorted(found)
 
@@ -112,6 +118,22 @@ def test_every_track_ends_on_the_final_bar_line() -> None:
     assert ends == [int(bars(score)[-1])] * 3 == [480 + 2 * 1680] * 3
 
 
+@pytest.mark.parametrize(("tpq", "written"), [(192, 960), (960, 960), (220, 5280), (15360, 15360), (1001, 24024)])
+def test_nothing_moves_at_a_resolution_that_480_cannot_hold(tpq: int, written: int) -> None:
+    track = Track("", 0, False)
+    track.notes = [Note(onset, 1, 60 + onset % 12, 64) for onset in range(0, 40, 3)]
+    score = Score(tpq)
+    score.tracks.append(track)
+    score.tempos = [Tempo(0, mspq=500_000), Tempo(7, mspq=400_000)]
+    back = parse(dumps(score, texts=[Text(5, "words")])).score
+    assert back.tpq == written
+    factor = written // tpq
+    assert [(n.time, n.duration) for n in back.tracks[0].notes] == [
+        (factor * n.time, factor * n.duration) for n in track.notes
+    ]
+    assert [t.time for t in back.tempos] == [0, 7 * factor]
+
+
 def test_other_resolutions_are_resampled() -> None:
     track = Track("", 0, False)
     track.notes = [Note(0, 8, 60, 64), Note(8, 8, 62, 64), Note(16, 8, 64, 64)]
@@ -120,7 +142,7 @@ def test_other_resolutions_are_resampled() -> None:
     written = parse(dumps(score)).score
     assert written.tpq == 480
     assert [(n.time, n.duration) for n in written.tracks[0].notes] == [(0, 160), (160, 160), (320, 160)]
-    assert np.array_equal(notes(resample(score, 480).tracks[0]), notes(written.tracks[0]))
+    assert notes(resample(score, 480).tracks[0]) == notes(written.tracks[0])
 
 
 def test_names_are_unique_ascii_and_the_originals_come_back() -> None:
@@ -196,11 +218,12 @@ def _controls(track: Track) -> list[tuple[int, int, int]]:
     return [(c.time, c.number, c.value) for c in parse(dumps(piece(track))).score.tracks[0].controls]
 
 
-def test_overlaps_shorten_the_earlier_note() -> None:
+def test_overlapping_notes_are_all_there_the_first_ends_first() -> None:
     track = Track("", 0, False)
     track.notes = [Note(0, 960, 60, 64), Note(480, 960, 60, 80), Note(480, 100, 60, 70), Note(1440, 0, 60, 90)]
     written = parse(dumps(piece(track))).score.tracks[0].notes
-    assert [(n.time, n.duration, n.velocity) for n in written] == [(0, 480, 64), (480, 960, 80), (1440, 1, 90)]
+    assert sorted((n.time, n.velocity) for n in written) == [(0, 64), (480, 70), (480, 80), (1440, 90)]
+    assert sorted(n.time + n.duration for n in written) == [580, 960, 1440, 1441]
 
 
 def test_a_score_without_notes_is_a_conductor_alone() -> None:

@@ -1,7 +1,8 @@
-"""A lint for MIDI files: which of the rules that `writer` keeps does a file break, where, and what comes of it.
+"""A lint for MIDI files: the rules of `writer` that a file breaks, the place, and the consequence.
 
 It looks at the raw events, so it sees what a reader mends. Rules are the keys of `RULES`; bars, beats and notes are
-not judged.
+not judged. `CAUTIONS` name what is sound as a file, and what `writer` keeps where it was given, though some programs
+read it otherwise: notes of one pitch that overlap.
 """
 
 from collections import defaultdict, deque
@@ -16,29 +17,33 @@ from symusic.core import ScoreTick as Score
 from melody.errors import LimitExceeded
 from melody.formats.midi.events import Limits, MidiFile, MidiTrack, scan
 from melody.formats.midi.metas import KEY_SIGNATURE, MARKER, PORT, SET_TEMPO, TIME_SIGNATURE, TRACK_NAME, meter_value
-from melody.formats.midi.parts import CONTROL, NOTE_OFF, NOTE_ON, PITCH_BEND, PROGRAM
+from melody.formats.midi.parts import BEND_CENTRE, CONTROL, NOTE_OFF, NOTE_ON, PITCH_BEND, PROGRAM
 from melody.music.general_midi import DRUM_CHANNEL
-from melody.music.score import TICKS_PER_QUARTER, bars
+from melody.music.score import GRID, TICKS_PER_QUARTER, Ints, bars
 
 _PITCHED_CHANNELS = 15
+RESET_ALL = 121  # all controllers of a channel
 
 
 class Breach(NamedTuple):
     """One rule broken at one place, and what comes of it."""
 
-    rule: str  # a key of RULES
+    rule: str  # a key of RULES, or of CAUTIONS
     place: str
     explanation: str
 
 
-def check(data: bytes, name: str = "<bytes>", limits: Limits = Limits()) -> list[Breach]:
+def check(data: bytes, name: str = "<bytes>", limits: Limits = Limits(), *, cautions: bool = False) -> list[Breach]:
     """The rules that the bytes of a MIDI file break, none for a file that opens as meant everywhere.
+
+    With `cautions`, also what some programs read otherwise.
 
     Raises `UnreadableFile` where there is no MIDI file, `LimitExceeded` past `limits`.
     """
     file = scan(data, name, limits)
     tracks = [_Track(number, track) for number, track in enumerate(file.tracks, 1)]
-    return [Breach(rule, *finding) for rule, look in RULES.items() for finding in look(file, tracks)]
+    rules = RULES | CAUTIONS if cautions else RULES
+    return [Breach(rule, *finding) for rule, look in rules.items() for finding in look(file, tracks)]
 
 
 Finding = tuple[str, str]  # place, explanation
@@ -84,9 +89,10 @@ def _type(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
 
 
 def _resolution(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
-    if file.division != TICKS_PER_QUARTER:
-        what = "time code" if file.division & 0x8000 else f"{file.division} ticks a quarter"
-        yield "header", f"{what}, not {TICKS_PER_QUARTER} ticks a quarter: some programs round the times of others"
+    if file.division & 0x8000:
+        yield "header", "time code, not ticks a quarter: programs place bars and beats by chance"
+    elif file.division < GRID:
+        yield "header", f"{file.division} ticks a quarter: too few for triplets of sixteenths; use {TICKS_PER_QUARTER}"
 
 
 def _conductor(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
@@ -169,6 +175,39 @@ def _end(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
             yield track.place, f"{what}: loops and clips come out too short or too long"
 
 
+def _hang(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
+    """What a track leaves acting, on notes that may follow or on its own."""
+    for track in tracks:
+        for channel in track.channels:
+            yield from _left_acting(track, track.channel == channel)
+
+
+def _left_acting(track: _Track, mine: NDArray[np.bool_]) -> Iterator[Finding]:
+    is_control = mine & (track.kind == CONTROL)
+    for number, what in ((64, "sustain pedal"), (66, "sostenuto pedal"), (69, "hold pedal")):
+        last = np.flatnonzero(is_control & ((track.pitch == number) | (track.pitch == RESET_ALL)))[-1:]
+        if (track.pitch[last] == number).any() and (track.velocity[last] >= 64).any():
+            yield _at(track, last), f"the {what} is still down at the end: notes that follow do not end"
+    last = np.flatnonzero((mine & (track.kind == PITCH_BEND)) | (is_control & (track.pitch == RESET_ALL)))[-1:]
+    bend = (track.velocity[last] << 7 | track.pitch[last]) - BEND_CENTRE
+    if (track.kind[last] == PITCH_BEND).any() and bend.any():
+        yield (
+            _at(track, last),
+            f"pitch bend {int(bend[0]):+d} is left open at the end: what follows is out of tune",
+        )
+    for number, what in ((7, "volume"), (11, "expression")):
+        level = np.flatnonzero(is_control & (track.pitch == number))
+        notes = np.flatnonzero(mine & track.begins)
+        at = np.searchsorted(level, notes) - 1
+        silent = notes[(at >= 0) & (track.velocity[level[at]] == 0)] if len(level) else notes[:0]
+        if len(silent):
+            yield _at(track, silent), f"{len(silent):,} notes under {what} 0: nobody hears them"
+
+
+def _at(track: _Track, places: Ints) -> str:
+    return f"{track.place}, tick {int(track.tick[places[0]]):,}"
+
+
 def _note_findings(rule: str) -> Callable[[MidiFile, list[_Track]], Iterator[Finding]]:
     def look(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
         for track in tracks:
@@ -220,5 +259,7 @@ RULES: dict[str, Callable[[MidiFile, list[_Track]], Iterator[Finding]]] = {
     "program": _program,
     "name": _name,
     "end": _end,
-    **{rule: _note_findings(rule) for rule in _NOTE_RULES},
+    "hang": _hang,
+    **{rule: _note_findings(rule) for rule in _NOTE_RULES if rule != "overlap"},
 }
+CAUTIONS = {"overlap": _note_findings("overlap")}

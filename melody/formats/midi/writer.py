@@ -1,12 +1,14 @@
 """A score to the bytes of a MIDI file that every DAW, sequencer and notation program opens as meant.
 
-The rules (`check` lints any file by them): type 1, 480 ticks a quarter. A conductor track without notes carries title,
+The rules (`check` lints any file by them): type 1, 480 ticks a quarter or a multiple in which every time of the score
+stands exactly. A conductor track without notes carries title,
 tempos, meters, keys, markers and texts; keys stand again in every pitched track, as MuseScore reads them only there.
 One channel a track, its own where it had one, drums on channel 10; from the 16th pitched track on channels repeat, on
 another port (`cautions` says so). A program change before the first note. Track names are unique and ASCII; a name
 that had to change stays in an event for programs alone (MuseScore prints a plain text in a track as a lyric). Every
-track ends on the final bar line. No two notes of a pitch overlap in a track (the earlier is shortened), none is without
-length, and at equal ticks note-offs come first, note-ons last. Equal scores make equal bytes.
+track ends on the final bar line. No note is without length, and at equal ticks note-offs come first, note-ons last.
+Notes of one pitch that sound together are all there; a note-off ends the one that began first, as every reader of
+files has it. Equal scores make equal bytes.
 """
 
 import os
@@ -36,14 +38,13 @@ from melody.formats.midi.parts import BEND_CENTRE
 from melody.formats.midi.texts import ascii_name, keep_name
 from melody.music.general_midi import DRUM_CHANNEL, default_name
 from melody.music.score import (
-    TICKS_PER_QUARTER,
     bars,
+    common_resolution,
     meters,
     notes_of,
     resample,
     rescale,
     shift_signature,
-    without_overlaps,
 )
 from melody.storage.files import write_bytes
 
@@ -84,8 +85,9 @@ def dumps(
     an event before tick 0, more bars than `melody.music.score.MAX_BARS`.
     """
     ticked = [Text(0, text) if isinstance(text, str) else text for text in texts]
-    ticked = [text._replace(tick=rescale(text.tick, score.tpq, TICKS_PER_QUARTER)) for text in ticked]
-    score = resample(score, TICKS_PER_QUARTER)
+    tpq = common_resolution(score.tpq)
+    ticked = [text._replace(tick=rescale(text.tick, score.tpq, tpq)) for text in ticked]
+    score = resample(score, tpq)
     keys = _keys(score)
     names = track_names(score.tracks)
     tracks = [_conductor(score, title, ticked, keys)]
@@ -93,7 +95,7 @@ def dumps(
     for track, name, channel, port in zip(score.tracks, names, on, _ports(on), strict=True):
         tracks.append(port + _track(track, name, channel, [] if track.is_drum else keys))
     end = int(bars(score, max((event[0] for events in tracks for event in events), default=0))[-1])
-    header = b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), TICKS_PER_QUARTER)
+    header = b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), tpq)
     return header + b"".join(_chunk(events, end) for events in tracks)
 
 
@@ -203,7 +205,9 @@ def _track(track: Track, name: str, channel: int, keys: list[Event]) -> list[Eve
     events = _names(track.name, name)
     events += keys
     notes = notes_of(track)
-    notes = without_overlaps(notes._replace(duration=np.maximum(1, notes.duration)))
+    # of notes of one pitch and onset the shortest first, whose note-off comes first
+    notes = notes._replace(duration=np.maximum(1, notes.duration))
+    notes = notes.take(np.lexsort((notes.velocity, notes.duration, notes.pitch, notes.onset)))
     controls = [(c.time, c.number, c.value) for c in track.controls] + _pedals(track)
     first_note = int(notes.onset.min()) if len(notes.onset) else 0
     banks = [time for time, number, _ in controls if number in _BANK_SELECT and time <= first_note]

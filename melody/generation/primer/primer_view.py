@@ -19,7 +19,19 @@ from melody.generation.ranges import listed, named
 from melody.music.drumkit import HIT, as_hits, folded
 from melody.music.key import Key, estimate_key, key_of_signature
 from melody.music.quantize import quantize, tempo_bin, tempo_of_bin
-from melody.music.score import GRID, TICKS_PER_QUARTER, Ints, Notes, Score, bars, end_tick, meters, notes_of, set_notes
+from melody.music.score import (
+    GRID,
+    TICKS_PER_QUARTER,
+    Ints,
+    Notes,
+    Score,
+    bars,
+    end_tick,
+    meters,
+    notes_of,
+    rescale,
+    set_notes,
+)
 from melody.tokens.vocabulary import METERS, VELOCITIES
 
 SCALE = TICKS_PER_QUARTER // GRID
@@ -49,15 +61,16 @@ class PrimerView:
 
 @dataclass(frozen=True)
 class Primer:
-    """A primer at 480 ticks a quarter, as it came, and the view that the model has of it."""
+    """A primer as it came, and the view that the model has of it, which was made at 480 ticks a quarter."""
 
     score: Score
     view: PrimerView
 
     def bar_line(self, bar: int) -> int:
         """The primer's own bar line that stands for one of its view's, of which the grid may know fewer."""
-        lines = bars(self.score, max(end_tick(self.score), int(self.view.lines[-1]) * SCALE))
-        return int(lines[np.abs(lines - self.view.lines[bar] * SCALE).argmin()])
+        seen = rescale(self.view.lines, GRID, self.score.tpq)
+        lines = bars(self.score, max(end_tick(self.score), int(seen[-1])))
+        return int(lines[np.abs(lines - seen[bar]).argmin()])
 
     @property
     def names(self) -> list[str]:
