@@ -4,66 +4,88 @@
 
     import melody
 
-    theme = melody.read("theme.mid")  # a symusic.Score
+    theme = melody.read("theme.mid")  # a symusic.Score; bytes of a file do too
     composer = melody.load("chorale")  # a shipped model, or a folder; melody.choose_model(theme) says which suits
     takes = composer.compose(theme, bars=8, takes=4, top_p=0.95, seed=7)
-    melody.write(takes[0], "take.mid")
-    melody.render(takes[0], "take.wav")
+    melody.write(takes[0], "take.mid")  # or .musicxml, .svg, .dawproject; without a path: the bytes
+    melody.render(takes[0], "take.wav")  # or .flac, .mp3, .ogg, .png, .html
     for note in composer.stream(theme, seed=7):  # listen while it composes
         ...
+
+The functions and classes import what they need when they are used: `import melody` costs next to nothing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, overload
 
 from melody.errors import ConfigError, LimitExceeded, MelodyError, UnreadableFile, UsageError
+from melody.version import __version__
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
     from pathlib import Path
 
-    from melody.formats.midi import Text
-    from melody.generation import Composer, Take
+    from melody.formats.midi import Reading, Text
+    from melody.generation import Composer, Settings, Take
     from melody.music.score import Score
 
-__version__ = "0.1.0"
 __all__ = [
+    "Composer",
     "ConfigError",
     "LimitExceeded",
     "MelodyError",
+    "Settings",
+    "Take",
     "UnreadableFile",
     "UsageError",
+    "__version__",
     "choose_model",
     "load",
     "read",
+    "read_file",
     "render",
     "write",
 ]
+_LAZY = {"Composer": "melody.generation", "Settings": "melody.generation", "Take": "melody.generation"}
 
-# The functions import what they need when they are called: `import melody` costs next to nothing.
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'melody' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])
 
 
 def read(source: str | os.PathLike[str] | bytes) -> Score:
     """Return the score in a MIDI, MusicXML or ABC file, named by its path or given as its bytes.
 
-    `melody.formats.reading.read_file` gives its repairs and remarks too. Raises `UnreadableFile`.
+    Raises `UnreadableFile` or `LimitExceeded`. `read_file` tells what was mended or left out.
     """
-    from melody.formats.reading import read
+    return read_file(source).score
 
-    return read(source)
+
+def read_file(source: str | os.PathLike[str] | bytes) -> Reading:
+    """Return what a file holds: its `score`, `title`, `texts` and `channels`, and `repairs` and `remarks` about it."""
+    from melody.formats.reading import read_file
+
+    return read_file(source)
 
 
 def load(model: str | os.PathLike[str] = "chorale", *, engine: str = "onnx", threads: int = 1) -> Composer:
-    """A composer with a shipped model, by name, or with the bundle in a folder."""
+    """Return a composer with a shipped model, by name, or with the bundle in a folder."""
     from melody.generation import Composer
 
     return Composer(str(model), engine=engine, threads=threads)
 
 
 def choose_model(score: Score, with_tracks: Sequence[str] = ()) -> tuple[str, str]:
-    """The name of the shipped model that suits a score best, and why: what `melody compose` takes without ``--model``.
+    """Return the name of the shipped model that suits a score best, and why: the one of `melody compose` by default.
 
     For a score to be composed around, `with_tracks` names the tracks that go on.
     """
@@ -73,6 +95,18 @@ def choose_model(score: Score, with_tracks: Sequence[str] = ()) -> tuple[str, st
     return bundle.name, reason
 
 
+@overload
+def write(
+    piece: Score | Take,
+    path: None = None,
+    *,
+    title: str = "",
+    texts: Sequence[str | Text] = (),
+    own_channels: Sequence[int] = (),
+) -> bytes: ...
+
+
+@overload
 def write(
     piece: Score | Take,
     path: str | os.PathLike[str],
@@ -81,23 +115,31 @@ def write(
     texts: Sequence[str | Text] = (),
     own_channels: Sequence[int] = (),
     force: bool = False,
-) -> Path:
-    """Write a score or a take as MIDI by the rules of DAWs; a take's settings are embedded as text for programs.
+) -> Path: ...
 
-    `title` and `texts` go to the conductor track, `own_channels` (from 0) are those that its tracks keep
-    where they can (`melody.formats.reading.read_file` gives those of a file).
+
+def write(
+    piece: Score | Take,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    title: str = "",
+    texts: Sequence[str | Text] = (),
+    own_channels: Sequence[int] = (),
+    force: bool = False,
+) -> Path | bytes:
+    """Write a score or a take as MIDI by the rules of DAWs, and return the path; without a path, return the bytes.
+
+    A take's settings are embedded as text for programs. `title` and `texts` go to the conductor track, `own_channels`
+    (from 0) are those that its tracks keep where they can (`read_file` gives all three of a file). Where `path` ends in
+    .musicxml, .mxl, .svg or .dawproject it is written so.
 
     Raises `MelodyError` where the file exists (unless `force`) or cannot be written.
     """
-    import json
+    from melody.generation.take_files import midi_bytes
 
-    from melody.formats.midi import SEQUENCER, Text, write_midi
-
-    settings = getattr(piece, "settings", None)
-    about = [Text(0, f"melody {__version__} {json.dumps(settings)}", SEQUENCER)] if settings else []
-    return write_midi(
-        _score_of(piece), path, title=title, texts=[*texts, *about], own_channels=own_channels, force=force
-    )
+    if path is None:
+        return midi_bytes(piece, title=title, texts=texts, own_channels=own_channels)
+    return _write(piece, path, title=title, texts=texts, own_channels=own_channels, force=force)
 
 
 def render(
@@ -107,11 +149,16 @@ def render(
     soundfont: str | os.PathLike[str] | None = None,
     force: bool = False,
 ) -> Path:
-    """Write a score or a take as sound, by the file's suffix: .wav, .flac, .mp3 or .ogg."""
-    from melody.render.sound import render
+    """Write a score or a take as sound (.wav, .flac, .mp3, .ogg), a piano roll (.png) or a page that plays (.html).
 
-    return render(_score_of(piece), path, soundfont=soundfont, force=force)
+    Raises `MelodyError` where the file exists (unless `force`) or cannot be written.
+    """
+    return _write(piece, path, soundfont=soundfont, force=force)
 
 
-def _score_of(piece: Score | Take) -> Score:
-    return getattr(piece, "score", piece)
+def _write(piece: Score | Take, path: str | os.PathLike[str], **options: Any) -> Path:
+    from pathlib import Path
+
+    from melody.generation.take_files import Writing, write_piece
+
+    return write_piece(Writing(piece, Path(path), **options)).paths[0]

@@ -18,6 +18,7 @@ from melody.cli.output import in_flags, say
 from melody.cli.takes import Interrupted
 from melody.errors import MelodyError, UsageError
 from melody.storage.display import shown
+from melody.version import __version__
 
 app = typer.Typer(
     name="melody",
@@ -38,9 +39,7 @@ for module in (compose, models, files, originality, live, learn, runs):
 @app.callback(invoke_without_command=True)
 def _options(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
     if version:
-        import melody
-
-        print(melody.__version__)
+        print(__version__)
         raise typer.Exit
 
 

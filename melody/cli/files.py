@@ -105,42 +105,20 @@ def render(
 
     Example: melody render take.mid --out take.flac
     """
-    import melody
     from melody.formats.reading import read_file
-    from melody.render.sound import FORMATS
+    from melody.generation.take_files import RENDERED, Writing, write_piece
 
     report = Report(as_json)
     path = out or file.with_suffix(".wav")
-    if path.suffix.lower() not in (known := [*FORMATS, ".png", ".html"]):
-        raise UsageError(f"{path}: nothing of that suffix can be rendered; end the name in {', '.join(known)}")
+    if path.suffix.lower() not in RENDERED:
+        raise UsageError(f"{path}: nothing of that suffix can be rendered; end the name in {', '.join(RENDERED)}")
     reading = read_file(file)
     report.remarks(file, reading)
-    if path.suffix.lower() == ".png":
-        from melody.render.pianoroll import draw
-
-        draw(reading.score, path, title=file.stem, force=force)
-    elif path.suffix.lower() == ".html":
-        for line in _write_page(reading.score, file, path, soundfont, force):
-            report.line(line)
-    else:
-        melody.render(reading.score, path, soundfont=soundfont, force=force)
-    report.line(str(path))
-    report.done(file=str(path))
-
-
-def _write_page(score: "Score", file: Path, path: Path, soundfont: Path | None, force: bool) -> list[str]:
-    """Write a page that plays the score of `file`; what had to be left out."""
-    from melody.formats.midi import dumps
-    from melody.music.key import estimate_key
-    from melody.music.score import bars, note_count
-    from melody.render.player import Figure, Panel, write_page
-
-    notes = note_count(score)
-    key = estimate_key(score).name if notes else "none"
-    figures = [Figure("notes", f"{notes:,}"), Figure("bars", f"{len(bars(score)) - 1:,}"), Figure("key", key)]
-    name = shown(file.stem)
-    panel = Panel(name, score, dumps(score, title=name), figures=figures)
-    return write_page([panel], path, file.name, soundfont, force)
+    writing = Writing(reading.score, path, title=shown(file.stem), source=file.name, soundfont=soundfont, force=force)
+    written = write_piece(writing)
+    for line in [*written.left_out, *map(str, written.paths)]:
+        report.line(line)
+    report.done(file=str(path), left_out=written.left_out)
 
 
 def _tracks(reading: "Reading") -> list[dict[str, Any]]:

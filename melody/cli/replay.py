@@ -7,6 +7,7 @@ from pathlib import Path
 
 from melody.cli.takes import Output, read_primer, refuse_existing, with_source, write_takes
 from melody.errors import UsageError
+from melody.version import __version__
 
 ALLOWED = {"primer", "model", "replay", "out", "soundfont", "as_json", "force"} | {
     *("wav", "flac", "mp3", "png", "musicxml", "svg", "dawproject", "html"),
@@ -42,8 +43,6 @@ def rebuild(file: Path, primer: Path | None, model: str | None, out: Path, outpu
 
 
 def _differs(file: Path, version: str) -> str:
-    import melody
-
-    if version != melody.__version__:
-        return f"differs from {file}, which melody {version} wrote; this is {melody.__version__}"
+    if version != __version__:
+        return f"differs from {file}, which melody {version} wrote; this is {__version__}"
     return f"differs from {file}; it was changed since, or made with another engine release"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from melody.cli.output import Report, in_flags, say
 from melody.errors import MelodyError
-from melody.storage.display import shown
 from melody.storage.locks import held
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def write_takes(
                 for message in [*_places(take), *messages]:
                     output.report.line(message)
             files = write_take(output, take, name, reading)
-            described.append(_described(take, files))
+            described.append({"files": files, **take.to_dict()})
             output.report.line(_line_of(take, files))
             if page:
                 shown.append(take)
@@ -146,43 +145,17 @@ def _write_page(output: Output, page: Path, takes: "Sequence[Take]", names: Sequ
 
 def write_take(output: Output, take: "Take", name: Path, reading: "Reading | None") -> dict[str, str]:
     """Write a take as MIDI and what else is asked for; the path of each by its kind."""
-    import melody
+    from melody.generation.take_files import Writing, write_piece
 
     title, texts = (reading.title, reading.texts) if reading and not take.settings["only_new"] else ("", ())
     own = reading.channels if reading else ()
-    files = {"midi": str(melody.write(take, name, title=title, texts=texts, own_channels=own, force=output.force))}
+    midi = Writing(take, name, title, texts, own, soundfont=output.soundfont, force=output.force)
+    files = {"midi": str(write_piece(midi).paths[0])}
     for suffix in output.each:
-        for number, path in enumerate(
-            _write_extra(output, take, name.with_suffix(suffix), title or shown(name.stem)), 1
-        ):
+        more = replace(midi, path=name.with_suffix(suffix), title=midi.headline)
+        for number, path in enumerate(write_piece(more).paths, 1):
             files[suffix[1:] if number == 1 else f"{suffix[1:]}-page{number}"] = str(path)
     return files
-
-
-def _write_extra(output: Output, take: "Take", path: Path, title: str) -> list[Path]:
-    """Write what the suffix of `path` says; several files where a page does not hold it all."""
-    score, force = take.score, output.force
-    if path.suffix == ".png":
-        from melody.render.pianoroll import draw
-
-        draw(score, path, take.first_new_tick, path.stem, force, resumes=take.resumes_tick)
-    elif path.suffix == ".musicxml":
-        from melody.formats.musicxml.writer import write_musicxml
-
-        write_musicxml(score, path, title=title, tidy=True, force=force)
-    elif path.suffix == ".svg":
-        from melody.formats.engraving import write_svg
-
-        return write_svg(score, path, title=title, force=force)
-    elif path.suffix == ".dawproject":
-        from melody.formats.dawproject import write_dawproject
-
-        write_dawproject(score, path, title=title, force=force)
-    else:
-        import melody
-
-        melody.render(take, path, soundfont=output.soundfont, force=force)
-    return [path]
 
 
 def _places(take: "Take") -> list[str]:
@@ -190,24 +163,6 @@ def _places(take: "Take") -> list[str]:
     from melody.generation.ranges import listed
 
     return [f"{track}: goes on as {listed(places)}" for track, places in take.places if (track,) != places]
-
-
-def _described(take: "Take", files: dict[str, str]) -> dict[str, Any]:
-    described = {
-        "files": files,
-        "take": take.number,
-        "notes": take.notes,
-        "key": take.key,
-        "places": dict(take.places),
-        "nats_per_note": round(take.nats_per_note, 4),
-        "in_training": None if take.in_training is None else round(take.in_training, 4),
-        "chord_tones": None if take.chord_tones is None else round(take.chord_tones, 4),
-        "nats_after": None if take.nats_after is None else round(take.nats_after, 4),
-    }
-    if take.breaches is None:
-        return described
-    best = {"of": take.candidates, "by": take.settings["by"], "candidate": take.candidate}
-    return described | {"best": best, "breaches": take.breaches.to_dict()}
 
 
 def _line_of(take: "Take", files: dict[str, str]) -> str:

@@ -17,9 +17,10 @@ from melody.evaluation.endings import endings_of
 from melody.evaluation.evaluate import Evaluation, Music
 from melody.evaluation.measured import RATES, SHARES
 from melody.evaluation.plots import Series, rows
+from melody.formats.colours import PALETTE
 from melody.generation.settings import Settings
 from melody.music.score import bars, end_tick
-from melody.render.page import PALETTE, Page, Part, layout
+from melody.render.page import Page, Part, layout
 from melody.render.player import document, style
 from melody.render.svg import systems_of
 from melody.storage.display import escaped

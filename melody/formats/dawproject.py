@@ -17,10 +17,10 @@ from xml.etree.ElementTree import Element
 from symusic import Track
 
 from melody.errors import MelodyError
+from melody.formats.colours import PALETTE
 from melody.formats.xml import add, archive, document
 from melody.music.general_midi import DRUM_CHANNEL, default_name
 from melody.music.score import Score, bars, end_tick, meters, notes_of
-from melody.render.page import PALETTE
 from melody.storage.files import write_bytes
 
 SLOWEST_QPM, FASTEST_QPM = (

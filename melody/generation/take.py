@@ -1,10 +1,14 @@
-"""A take: one composition with all that is known of it."""
+"""A take: one composition with all that is known of it, as a score, as a MIDI file, as a dictionary, as a page."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from melody.formats.midi import SEQUENCER, Text, dumps
 from melody.generation.ranking import Breaches
 from melody.music.score import Score
+from melody.version import __version__
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,41 @@ class Take:
     nats_after: float | None = None  # of the two bars after a gap, given what fills it; None where there was no gap
     places: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the musician's tracks that go on, each with the model's
 
+    def to_midi(self, *, title: str = "", texts: Sequence[str | Text] = (), own_channels: Sequence[int] = ()) -> bytes:
+        """Return the take as the bytes of a MIDI file, with its settings as a text for programs.
+
+        `title`, `texts` and `own_channels` are those of `melody.formats.midi.dumps`: what the primer's file had beside
+        its score. `melody compose --replay` composes such a file again.
+        """
+        about = Text(0, f"melody {__version__} {json.dumps(self.settings)}", SEQUENCER)
+        return dumps(self.score, title=title, texts=[*texts, about], own_channels=own_channels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is known of the take as JSON can hold it: all but the score."""
+        known = {
+            "take": self.number,
+            "seed": self.seed,
+            "notes": self.notes,
+            "key": self.key,
+            "places": dict(self.places),
+            "nats_per_note": round(self.nats_per_note, 4),
+            "in_training": _rounded(self.in_training),
+            "chord_tones": _rounded(self.chord_tones),
+            "nats_after": _rounded(self.nats_after),
+            "messages": list(self.messages),
+            "settings": self.settings,
+        }
+        if self.breaches is None:
+            return known
+        best = {"of": self.candidates, "by": self.settings["by"], "candidate": self.candidate}
+        return known | {"best": best, "breaches": self.breaches.to_dict()}
+
     def _repr_html_(self) -> str:
-        """What a notebook shows: the take's piano roll with a player and its figures."""
+        """Return what a notebook shows: the take's piano roll with a player and its figures."""
         from melody.generation.take_page import html
 
         return html(self)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

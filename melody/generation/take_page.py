@@ -1,9 +1,10 @@
-"""A take as a panel of the page that `melody.render.player` makes: what is known of it, in words that explain it."""
+"""A take, or a score, as a panel of the page that `melody.render.player` makes: its figures, in words that explain."""
 
 import json
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from melody.music.key import estimate_key
+from melody.music.score import Score, bars, note_count
 from melody.render.player import Figure, Panel, notebook
 
 if TYPE_CHECKING:
@@ -18,12 +19,20 @@ UNSET: tuple[Any, ...] = (None, False, "", [], (), {})
 
 
 def panel(take: "Take", name: str, midi: bytes) -> Panel:
-    """The panel of a take, whose file is called `name` and holds `midi`."""
+    """Return the panel of a take, whose file is called `name` and holds `midi`."""
     return Panel(name, take.score, midi, take.first_new_tick, take.resumes_tick, figures(take), settings(take))
 
 
+def score_panel(score: Score, name: str, midi: bytes) -> Panel:
+    """Return the panel of a score that somebody has: notes, bars and key."""
+    notes = note_count(score)
+    key = estimate_key(score).name if notes else "none"
+    shown = [Figure("notes", f"{notes:,}"), Figure("bars", f"{len(bars(score)) - 1:,}"), Figure("key", key)]
+    return Panel(name, score, midi, figures=shown)
+
+
 def figures(take: "Take") -> list[Figure]:
-    """What is known of a take, as on the command line."""
+    """Return what is known of a take, as on the command line."""
     found = [Figure("new notes", f"{take.notes:,}")]
     if take.key:
         found.append(Figure("key", take.key))
@@ -41,7 +50,7 @@ def figures(take: "Take") -> list[Figure]:
 
 
 def settings(take: "Take") -> list[tuple[str, str]]:
-    """What a take was asked to be, by name; the hashes stay in its file."""
+    """Return the settings of a take by name; the hashes stay in its file."""
     told = {name: value for name, value in take.settings.items() if name not in ("step_graph", "sampling", "primer")}
     told |= take.settings["sampling"]
     told["primer"] = (take.settings["primer"] or {}).get("name")
@@ -49,18 +58,14 @@ def settings(take: "Take") -> list[tuple[str, str]]:
 
 
 def subtitle(take: "Take") -> str:
-    """The model and the seed."""
+    """Return the model and the seed."""
     return f"model {take.settings['model']}, seed {take.seed}"
 
 
 def html(take: "Take") -> str:
-    """The take for a notebook's cell."""
-    import melody
-
+    """Return the take for a notebook's cell."""
     name = f"{take.settings['model']}-{take.seed}-{take.number}"
-    with TemporaryDirectory(prefix="melody-") as folder:
-        midi = melody.write(take, f"{folder}/take.mid").read_bytes()
-    return notebook(panel(take, name, midi), subtitle(take))
+    return notebook(panel(take, name, take.to_midi()), subtitle(take))
 
 
 def _plain(value: Any) -> str:

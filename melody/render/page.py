@@ -1,8 +1,7 @@
 """Where everything of a piano roll stands: systems of eight bars, the rows of pitches and drums, the legend.
 
 Lengths are inches from the top left corner, times are ticks. One scale holds in the whole picture, so a bar is as wide
-in one system as in another. Palette: Okabe & Ito 2008, told apart by colour-blind readers too, its yellow replaced
-(it vanishes on white).
+in one system as in another.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import MelodyError
+from melody.formats.colours import PALETTE
 from melody.music.general_midi import default_name
 from melody.music.score import Notes, Score, bars, end_tick, notes_of
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#5B4A42")
 BARS_A_SYSTEM = 8
 MAX_SYSTEMS = 16  # longer pieces get more bars a system
 WIDTH, MARGIN = 13.0, 0.45

@@ -19,8 +19,9 @@ from string import Template
 from typing import NamedTuple
 
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
+from melody.formats.colours import PALETTE
 from melody.music.score import Score, note_count
-from melody.render.page import PALETTE, Page, Part, layout
+from melody.render.page import Page, Part, layout
 from melody.render.sound import seconds_at
 from melody.render.stems import Sound, sound_of, track_seconds
 from melody.render.svg import System, systems_of

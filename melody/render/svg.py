@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from melody.formats.colours import PALETTE
 from melody.music.general_midi import drum_name
 from melody.music.score import meters
-from melody.render.page import ABOVE, BARS_A_SYSTEM, BETWEEN, PALETTE, SYSTEM_WIDTH, Page, Part
+from melody.render.page import ABOVE, BARS_A_SYSTEM, BETWEEN, SYSTEM_WIDTH, Page, Part
 from melody.render.pianoroll import BLACK_KEYS, beat_ticks, tempo_marks
 from melody.storage.display import escaped
 

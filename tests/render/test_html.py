@@ -20,10 +20,11 @@ from symusic import ControlChange, Note, Tempo, TimeSignature, Track
 import melody
 from melody.cli import run
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
+from melody.formats.colours import PALETTE
 from melody.music.score import Score, note_count
 from melody.render import player, stems, svg
 from melody.render.loudness import loudness_lufs
-from melody.render.page import PALETTE, layout
+from melody.render.page import layout
 from melody.render.player import Figure, Panel, page, write_page
 from melody.render.sound import synthesize
 

@@ -9,6 +9,7 @@ from matplotlib.image import imread
 from symusic import Note, Tempo, TimeSignature, Track
 
 from melody.errors import MelodyError
+from melody.formats.colours import PALETTE
 from melody.music.general_midi import DRUM_NAMES, drum_name
 from melody.music.score import Score, bars
 from melody.render import page, pianoroll
@@ -52,7 +53,7 @@ def test_size(picture) -> None:
 
 def test_notes_have_their_tracks_colour_where_they_sound(picture) -> None:
     image, (pitched, kit) = picture
-    blue, _, green = (np.array(to_rgb(colour)) for colour in page.PALETTE[:3])
+    blue, _, green = (np.array(to_rgb(colour)) for colour in PALETTE[:3])
     for bar in range(4):
         for tick in (100, 500, 900):
             assert pixel(image, pitched, 1920 * bar + tick, 72 + bar) == pytest.approx(blue, abs=0.01)
@@ -63,7 +64,7 @@ def test_notes_have_their_tracks_colour_where_they_sound(picture) -> None:
 
 def test_velocity_is_opacity(picture) -> None:
     image, (pitched, _) = picture
-    colour, ground = np.array(to_rgb(page.PALETTE[1])), np.ones(3)
+    colour, ground = np.array(to_rgb(PALETTE[1])), np.ones(3)
     faint = pianoroll.FAINTEST * colour + (1 - pianoroll.FAINTEST) * ground
     assert pixel(image, pitched, 1920 + 1200, 40) == pytest.approx(faint, abs=0.02)
 
