@@ -1,0 +1,205 @@
+"""Roles: the part that each track of a piece plays in a band, for any file.
+
+A place of a model for bands is a role, not an instrument: drums, bass, chords, guitar, lead, pad or arpeggio. A track's
+role is read from its channel, program and name, and from its notes: range, polyphony, share of chords, length of notes,
+regularity and leaps. The reasons stand in order of how sure they are: the first that holds decides. What is too
+short, or an effect, is of no role (``other``).
+
+The numbers were chosen on the train split of the corpus `band` (`corpora/band`), whose roles were found by another rule
+and checked by hand on a sample; how often both agree stands in that corpus's README.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from symusic import Track
+
+from melody.music.general_midi import BASSES, BRASS, GUITARS, KEYBOARDS
+from melody.music.score import Notes, Score, notes_of
+
+Role = Literal["drums", "bass", "chords", "guitar", "lead", "pad", "arpeggio", "other"]
+ROLES: tuple[Role, ...] = ("drums", "bass", "chords", "guitar", "lead", "pad", "arpeggio")
+
+PADS = {44, *range(48, 55), *range(88, 96)}  # ensembles of strings and voices, synthesizer pads
+EFFECTS = {47, *range(112, 128)}  # timpani, percussive instruments, sound effects
+LEADS = range(80, 88)  # synthesizer leads
+HORNS = {*BRASS, 61, 62, 63}  # brass, by players and synthesizers
+PLUCKED = {*GUITARS, 84}  # and a synthesizer's imitation
+NAMES: tuple[tuple[Role, str], ...] = (
+    ("drums", r"drum|perc(?!uss?ive organ)|\bkit\b"),
+    ("bass", r"\bbass\b(?!oon)|\bbas\b"),
+    ("arpeggio", r"\barp"),
+    ("pad", r"\bpad"),
+    ("lead", r"\blead|melod|solo|vocal|theme"),
+)
+LEAST_NOTES = 12
+
+
+class Texture(NamedTuple):
+    """Figures of a track's notes; lengths are in quarters."""
+
+    notes: int
+    pitches: int  # different ones
+    lowest: int
+    mean: float
+    highest: int
+    polyphony: float  # notes that sound together on the mean, while any does
+    chords: float  # share of onsets with two pitch classes and more: octaves are no chord
+    wide: float  # share of onsets with three
+    length: float  # the median
+    long: float  # share of notes of a quarter and a half, and more
+    regular: float  # share of the commonest step from onset to onset
+    step: float  # that step
+    leap: float  # mean interval of the top line, in semitones
+
+
+class RoleFound(NamedTuple):
+    """The role of a track, and the reason in words."""
+
+    role: Role
+    reason: str
+
+
+def texture_of(notes: Notes, tpq: int) -> Texture:
+    """Figures of the notes of a track. Raises `ValueError` where there are none."""
+    if not len(notes.onset):
+        raise ValueError("a track without notes has no texture")
+    order = np.lexsort((notes.pitch, notes.onset))
+    notes = notes.take(order)
+    onset, group, count = np.unique(notes.onset, return_inverse=True, return_counts=True)
+    top = notes.pitch[np.cumsum(count) - 1]
+    classes = np.bincount(np.unique(group * 12 + notes.pitch % 12) // 12)  # of each onset
+    steps = np.diff(onset)
+    step, often = np.unique(steps, return_counts=True) if len(steps) else (np.array([0]), np.array([0]))
+    span = notes.duration.sum() / max(1, _covered(notes))
+    return Texture(
+        notes=len(notes.onset),
+        pitches=len(np.unique(notes.pitch)),
+        lowest=int(notes.pitch.min()),
+        mean=float(notes.pitch.mean()),
+        highest=int(notes.pitch.max()),
+        polyphony=float(span),
+        chords=float((classes >= 2).mean()),
+        wide=float((classes >= 3).mean()),
+        length=float(np.median(notes.duration)) / tpq,
+        long=float((notes.duration >= 1.5 * tpq).mean()),
+        regular=float(often.max() / max(1, len(steps))),
+        step=float(step[often.argmax()]) / tpq,
+        leap=float(np.abs(np.diff(top)).mean()) if len(top) > 1 else 0.0,
+    )
+
+
+def _covered(notes: Notes) -> int:
+    """Ticks in which something sounds; the notes go by onset."""
+    end = np.maximum.accumulate(notes.onset + notes.duration)
+    start = np.maximum(notes.onset, np.concatenate([[0], end[:-1]]))
+    return int(np.maximum(end - start, 0).sum())
+
+
+def roles_of(score: Score) -> list[RoleFound]:
+    """Return the role of each track of a score, in order."""
+    textures = [texture_of(notes_of(track), score.tpq) if track.notes else None for track in score.tracks]
+    found = [
+        _role(track, texture) if texture else RoleFound("other", "no notes")
+        for track, texture in zip(score.tracks, textures, strict=True)
+    ]
+    return _with_bass(found, textures)
+
+
+def _with_bass(found: list[RoleFound], textures: list[Texture | None]) -> list[RoleFound]:
+    """The lowest thin line is the bass of a band that has none."""
+    if len(found) < 3 or any(role.role == "bass" for role in found):
+        return found
+    lines = [
+        (texture.mean, place)
+        for place, (role, texture) in enumerate(zip(found, textures, strict=True))
+        if texture and role.role not in ("drums", "other") and texture.mean < 48 and texture.wide < 0.2 and texture.chords < 0.4
+    ]
+    if not lines:
+        return found
+    place = min(lines)[1]
+    return [*found[:place], RoleFound("bass", "lowest line, no bass program"), *found[place + 1 :]]
+
+
+def _role(track: Track, texture: Texture) -> RoleFound:
+    for decide in (_by_kind, _by_name, _by_range, _by_instrument, _by_texture):
+        if found := decide(track, texture):
+            return found
+    return RoleFound("lead", "single line")
+
+
+def _by_kind(track: Track, texture: Texture) -> RoleFound | None:
+    if track.is_drum:
+        return RoleFound("drums", "drum channel")
+    if track.program in EFFECTS:
+        return RoleFound("other", "percussion or effect")
+    if texture.notes < LEAST_NOTES:
+        return RoleFound("other", f"under {LEAST_NOTES} notes")
+    return None
+
+
+def _by_name(track: Track, texture: Texture) -> RoleFound | None:
+    for role, pattern in NAMES:
+        if re.search(pattern, track.name, re.IGNORECASE) and _is_likely(role, texture):
+            return RoleFound(role, "name")
+    return None
+
+
+def _is_likely(role: Role, texture: Texture) -> bool:
+    """True where a name does not contradict the notes."""
+    if role == "bass":
+        return texture.mean < 52 and texture.wide < 0.3
+    if role == "lead":
+        return texture.chords < 0.6 and texture.mean >= 50
+    if role == "pad":
+        return texture.length >= 1
+    return role != "drums"  # pitched: a drum track has been found before
+
+
+def _by_range(track: Track, texture: Texture) -> RoleFound | None:
+    thin = texture.wide < 0.2 and texture.chords < 0.5
+    if track.program in BASSES:
+        return RoleFound("bass", "bass program") if texture.mean < 57 else RoleFound("lead", "bass program, high")
+    if texture.pitches <= 2:
+        return RoleFound("other", "one or two pitches")
+    if texture.mean < 46 and thin and track.program not in PLUCKED:
+        return RoleFound("bass", "low line")
+    return None
+
+
+def _by_instrument(track: Track, texture: Texture) -> RoleFound | None:
+    if track.program in PLUCKED:
+        if texture.chords >= 0.3:
+            return RoleFound("guitar", "guitar, chords")
+        if texture.polyphony >= 2.2:
+            return RoleFound("guitar", "guitar, picked")
+        if texture.mean < 56 or texture.highest - texture.lowest <= 7:
+            return RoleFound("guitar", "guitar, low riff")
+        return RoleFound("lead", "guitar, high single line")
+    if track.program in PADS:
+        if texture.chords >= 0.3:
+            return RoleFound("pad", "pad program, chords")
+        if texture.long >= 0.4:
+            return RoleFound("pad", "pad program, long notes")
+    return None
+
+
+def _by_texture(track: Track, texture: Texture) -> RoleFound | None:
+    keys = track.program in KEYBOARDS
+    if texture.chords >= 0.5 and texture.length >= 2 and not keys:
+        return RoleFound("pad", "long chords")
+    if texture.chords < 0.3 and texture.length >= 3.4 and texture.step >= 2:
+        return RoleFound("pad", "very long notes")
+    if texture.chords < 0.3 and texture.regular >= 0.9 and texture.leap >= 3 and texture.step <= 0.51:
+        return RoleFound("arpeggio", "regular leaps")
+    if track.program in HORNS and texture.wide < 0.4 and texture.mean >= 58:
+        return RoleFound("lead", "line in two voices")
+    if track.program in LEADS and texture.wide < 0.1 and texture.mean >= 64:
+        return RoleFound("lead", "line in two voices")
+    if texture.chords >= 0.4:
+        return RoleFound("chords", "chords")
+    if texture.polyphony >= 2.4:
+        return RoleFound("chords", "overlapping leaps")
+    return None
