@@ -122,14 +122,16 @@ def render(
 
 
 def _tracks(reading: "Reading") -> list[dict[str, Any]]:
+    from melody.music.roles import roles_of
     from melody.music.score import notes_of
 
     rows = []
-    for number, track in enumerate(reading.score.tracks, 1):
+    for number, (track, found) in enumerate(zip(reading.score.tracks, roles_of(reading.score), strict=True), 1):
         pitch = notes_of(track).pitch
         span = f"{pitch.min()}-{pitch.max()}" if len(pitch) else "-"
         program = "drums" if track.is_drum else str(track.program)
-        rows.append({"track": number, "name": track.name, "program": program, "notes": len(pitch), "pitches": span})
+        row = {"track": number, "name": track.name, "role": found.role, "program": program}
+        rows.append({**row, "notes": len(pitch), "pitches": span})
     return rows
 
 

@@ -5,12 +5,13 @@ role is read from its channel, program and name, and from its notes: range, poly
 regularity and leaps. The reasons stand in order of how sure they are: the first that holds decides. What is too
 short, or an effect, is of no role (``other``).
 
-The numbers were chosen on the train split of the corpus `band` (`corpora/band`), whose roles were found by another rule
-and checked by hand on a sample; how often both agree stands in that corpus's README.
+The limits were chosen on 204 pieces for games (Freedoom, Simutrans, Helland, Blasphemer) whose roles another rule
+found, about 95 % of them rightly; both agree in 90 % of 1,778 tracks, in 95 % of basses and in all drums (a test
+holds them to it where the pieces are at hand). Weak: pianos that break chords, arpeggios of single lines, guitars
+that lead and comp.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -115,7 +116,11 @@ def _with_bass(found: list[RoleFound], textures: list[Texture | None]) -> list[R
     lines = [
         (texture.mean, place)
         for place, (role, texture) in enumerate(zip(found, textures, strict=True))
-        if texture and role.role not in ("drums", "other") and texture.mean < 48 and texture.wide < 0.2 and texture.chords < 0.4
+        if texture
+        and role.role not in ("drums", "other")
+        and texture.mean < 48
+        and texture.wide < 0.2
+        and texture.chords < 0.4
     ]
     if not lines:
         return found
@@ -175,7 +180,7 @@ def _by_instrument(track: Track, texture: Texture) -> RoleFound | None:
             return RoleFound("guitar", "guitar, chords")
         if texture.polyphony >= 2.2:
             return RoleFound("guitar", "guitar, picked")
-        if texture.mean < 56 or texture.highest - texture.lowest <= 7:
+        if texture.mean < 56 or (texture.mean < 66 and texture.highest - texture.lowest <= 7):
             return RoleFound("guitar", "guitar, low riff")
         return RoleFound("lead", "guitar, high single line")
     if track.program in PADS:
