@@ -15,6 +15,7 @@ from melody.music.score import TICKS_PER_QUARTER
 PULSES_PER_QUARTER = 24  # of MIDI clock
 PULSE_TICKS = TICKS_PER_QUARTER // PULSES_PER_QUARTER
 FITTED_PULSES = PULSES_PER_QUARTER + 1  # the tempo is that of the last quarter
+FASTEST_QPM = 600.0  # pulses that come faster, a quarter long, are noise
 FEWEST_PULSES = 7  # a sixteenth: of fewer, jitter makes no tempo
 LOST_AFTER_SECONDS = 1.0  # without a pulse; the slowest that could be meant is 2.5 quarters a minute
 
@@ -100,7 +101,7 @@ class ClockFollower:
 
     def pulse(self, seconds: float) -> None:
         """A pulse was heard."""
-        if not self.running:
+        if not self.running or self._is_flooded(seconds):
             return
         self._pulses.append((self._next_tick, seconds))
         self._next_tick += PULSE_TICKS
@@ -108,6 +109,10 @@ class ClockFollower:
             self._line = (*self._pulses[-1], self._given)
         else:
             self._line = _fitted(self._pulses)
+
+    def _is_flooded(self, seconds: float) -> bool:
+        """Whether a quarter of pulses came in less time than music has; a few may come together after a delay."""
+        return len(self._pulses) == FITTED_PULSES and seconds - self._pulses[0][1] < 60 / FASTEST_QPM
 
     def is_lost(self, now: float) -> bool:
         """Whether no pulse has come for long."""
@@ -133,4 +138,4 @@ def _fitted(pulses: Sequence[tuple[int, float]]) -> tuple[float, float, float]:
     mean_seconds = sum(seconds for _, seconds in pulses) / len(pulses)
     spread = sum((tick - mean_tick) ** 2 for tick, _ in pulses)
     rate = sum((tick - mean_tick) * (seconds - mean_seconds) for tick, seconds in pulses) / spread
-    return mean_tick, mean_seconds, max(rate, 1e-6)
+    return mean_tick, mean_seconds, max(rate, 60 / (FASTEST_QPM * TICKS_PER_QUARTER))

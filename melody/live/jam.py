@@ -13,6 +13,7 @@ A call that the model cannot answer is said, and the next one is waited for: it 
 The tempo is a given one, with a click and a count-in; or that of another's MIDI clock, whose start makes bar 1.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,8 @@ from melody.live.clock import Clock, ClockFollower, TempoMap
 from melody.live.composing import Composing
 from melody.live.events import clicks, final_line
 from melody.live.ports import Inlet, Outlet
-from melody.live.scheduler import Figures, Stage, performing
-from melody.live.transcribe import SCALE, Ear, Tone, score_of
+from melody.live.scheduler import Figures, Scheduler, performing
+from melody.live.transcribe import MOST_HEARD, SCALE, Ear, HeardNote, score_of
 from melody.music.score import TICKS_PER_QUARTER, Score, bar_length
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ Answer = Callable[[Score, int], Composing]
 LEAD_IN_SECONDS = 0.25
 STEP_SECONDS = 0.001  # how often what comes in is looked at, and so how exactly onsets are heard
 MARGIN_SECONDS = 0.03  # beside twice the time of the slowest first note
+MOST_A_STEP = 32  # messages that are heard before what is due is sent: a MIDI cable carries one a millisecond
+MOST_KEPT = 50_000  # notes of the player's and of melody's that a session remembers, for its file: some three hours
 MEMORY_BARS = 16  # of what was played that an answer is composed from, or twice the bars of a call
 
 
@@ -83,17 +86,19 @@ class Jam:
         self._inlet, outlet = ports
         self._bar = int(bar_length(*rules.meter, TICKS_PER_QUARTER))
         self._follower = ClockFollower(rules.qpm)
-        self._stage = Stage(outlet, clock, self._follower, sends_clock=not rules.follows, step_seconds=STEP_SECONDS)
-        self._stage.attend = self._attend
+        self._scheduler = Scheduler(
+            outlet, clock, self._follower, sends_clock=not rules.follows, step_seconds=STEP_SECONDS
+        )
+        self._scheduler.attend = self._attend
         self._composing: Composing | None = None
         self._lead_seconds = float("inf")  # cut to a beat
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._ear = Ear()
-        self._calls: list[Tone] = []
-        self._answers: list[Tone] = []
-        self._answered: list[Tone] = []  # of the answer that is under way
+        self._calls: deque[HeardNote] = deque(maxlen=MOST_KEPT)
+        self._answers: deque[HeardNote] = deque(maxlen=MOST_KEPT)
+        self._answered: list[HeardNote] = []  # of the answer that is under way
         self._line = 0  # where the next call begins, in ticks
         self._memory_line = 0  # before it nothing is composed from
         self._last_onset_seconds: float | None = None
@@ -101,7 +106,7 @@ class Jam:
     @property
     def figures(self) -> Figures:
         """How late messages went out."""
-        return self._stage.figures
+        return self._scheduler.figures
 
     def score(self) -> Score:
         """The session since the clock began, as it was heard: the player's track and melody's."""
@@ -116,7 +121,7 @@ class Jam:
 
     def run(self) -> None:
         """Play until the rounds are over. Raises `MelodyError` where a port is closed or the composer has gone."""
-        with performing(self._stage):
+        with performing(self._scheduler):
             while self._goes_on:
                 self._session()
 
@@ -128,7 +133,7 @@ class Jam:
                 self._round()
         except ClockStopped:
             self._composing = None
-            self._stage.silence()
+            self._scheduler.silence()
             self._say("the clock has stopped")
 
     @property
@@ -153,26 +158,29 @@ class Jam:
             now_tick = self._follower.tick_at(self._clock.now())
             self._line = self._bar * -int(-max(0.0, now_tick - TICKS_PER_QUARTER / 4) // self._bar)
             return
-        self._stage.transport = TempoMap([(0, self._rules.qpm)], self._clock.now() + LEAD_IN_SECONDS)
-        self._stage.start()
+        self._scheduler.transport = TempoMap([(0, self._rules.qpm)], self._clock.now() + LEAD_IN_SECONDS)
+        self._scheduler.start()
         self._line = self._bar
         if self._rules.click:
-            self._stage.add(clicks(0, self._bar, self._rules.meter), counted=False)
+            self._scheduler.add(clicks(0, self._bar, self._rules.meter), counted=False)
 
     def _round(self) -> None:
         """A call and its answer; after silence, the next call."""
         first, line = self._line, self._line + self._rules.bars * self._bar
         self._line = line
         if self._rules.click:
-            self._stage.add(clicks(first, line, self._rules.meter), counted=False)
+            self._scheduler.add(clicks(first, line, self._rules.meter), counted=False)
         try:
-            self._stage.run_until(self._cutoff(line))
+            self._scheduler.run_until(self._cutoff(line))
             heard = self._ear.tones(first, line)
             if heard:
                 self._compose(heard, line)
-            self._stage.run_until(line)
+            self._scheduler.run_until(line)
         finally:
             self._calls += self._ear.tones(first, line)
+            if self._ear.is_full:
+                self._say(f"bar {self._number(first)}: heard more than {MOST_HEARD:,} notes and passed over the rest")
+            self._ear.forget(line - TICKS_PER_QUARTER)
         if not heard:
             self._say(f"bar {self._number(first)}: heard nothing, listening on")
         elif not self._is_refused:
@@ -183,9 +191,9 @@ class Jam:
         before, last_onset = len(self.figures.notes), self._last_onset_seconds
         self._line += self._rules.bars * self._bar
         try:
-            self._stage.run_until(self._line)
+            self._scheduler.run_until(self._line)
         finally:
-            now_tick = self._stage.transport.tick_at(self._clock.now())
+            now_tick = self._scheduler.transport.tick_at(self._clock.now())
             self._answers += [tone for tone in self._answered if tone.onset * SCALE < now_tick]
         if not self._is_refused:
             sent = self.figures.sent_at[before : before + 1]
@@ -198,10 +206,10 @@ class Jam:
 
     def _cutoff(self, line: int) -> float:
         """The tick up to which an answer that begins at `line` listens."""
-        transport, beat = self._stage.transport, 4 * TICKS_PER_QUARTER / self._rules.meter[1]
+        transport, beat = self._scheduler.transport, 4 * TICKS_PER_QUARTER / self._rules.meter[1]
         return max(line - beat, transport.tick_at(transport.seconds_at(line) - self._lead_seconds))
 
-    def _compose(self, heard: list[Tone], line: int) -> None:
+    def _compose(self, heard: list[HeardNote], line: int) -> None:
         """Begin an answer to what was heard now and before."""
         memory = max(MEMORY_BARS, 2 * self._rules.bars) * self._bar // SCALE
         since = max(line // SCALE - memory, self._memory_line // SCALE)
@@ -234,7 +242,9 @@ class Jam:
 
     def _attend(self, now: float) -> None:
         """Hear what has come, and take what has been composed."""
-        while (message := self._inlet.poll()) is not None:
+        for _ in range(MOST_A_STEP):
+            if (message := self._inlet.poll()) is None:
+                break
             self._hear(message, now)
         if self._inlet.closed:
             raise MelodyError(f"{getattr(self._inlet, 'name', 'port')}: the other side has closed it")
@@ -260,16 +270,16 @@ class Jam:
             _FOLLOW[message.type](self._follower, message, now)
             if message.type == "stop":
                 raise ClockStopped
-        elif self._ear.hear(message, self._stage.transport.tick_at(now)):
+        elif self._ear.hear(message, self._scheduler.transport.tick_at(now)):
             self._last_onset_seconds = now
 
     def _take(self, notes: "Sequence[NewNote]") -> None:
-        """Put notes of the answer on the stage."""
+        """Put notes of the answer on the scheduler."""
         for note in notes:
             channel = self._channels[note.track] if self._rules.channel is None else self._rules.channel
             onset = note.onset + self._shift
-            if self._stage.add_note(onset, note.duration, note.pitch, note.velocity, channel):
-                tone = Tone(
+            if self._scheduler.add_note(onset, note.duration, note.pitch, note.velocity, channel):
+                tone = HeardNote(
                     self._channels[note.track], onset // SCALE, note.duration // SCALE, note.pitch, note.velocity
                 )
                 self._answered.append(tone)

@@ -7,7 +7,7 @@ from melody.live.clock import Clock, TempoMap
 from melody.live.composing import Composing
 from melody.live.events import events_of, final_line, is_setup, tempos_of
 from melody.live.ports import Outlet
-from melody.live.scheduler import Figures, Stage, performing
+from melody.live.scheduler import Figures, Scheduler, performing
 from melody.music.score import TICKS_PER_QUARTER, Score
 
 STEP_SECONDS = 0.005  # how often new notes are looked for
@@ -25,32 +25,32 @@ def play(
     is closed; whatever is raised, nothing sounds on.
     """
     transport = TempoMap(tempos_of(score), clock.now() + LEAD_IN_SECONDS)
-    stage = Stage(outlet, clock, transport, sends_clock=sends_clock, step_seconds=STEP_SECONDS)
+    scheduler = Scheduler(outlet, clock, transport, sends_clock=sends_clock, step_seconds=STEP_SECONDS)
     events = events_of(score)
-    with performing(stage):
-        stage.send_now(event for event in events if is_setup(event))
-        stage.add(event for event in events if not is_setup(event))
+    with performing(scheduler):
+        scheduler.send_now(event for event in events if is_setup(event))
+        scheduler.add(event for event in events if not is_setup(event))
         if new:
-            _follow(stage, new, channels(score.tracks))
-        stage.start()
-        stage.run_until(final_line(score) if any(len(track.notes) for track in score.tracks) else 0)
+            _follow(scheduler, new, channels(score.tracks))
+        scheduler.start()
+        scheduler.run_until(final_line(score) if any(len(track.notes) for track in score.tracks) else 0)
         if new:
-            stage.run_until(_end_of(new, stage))
-    return stage.figures
+            scheduler.run_until(_end_of(new, scheduler))
+    return scheduler.figures
 
 
-def _follow(stage: Stage, new: Composing, channel_of: Sequence[int]) -> None:
-    """Let the stage take new notes as they come."""
+def _follow(scheduler: Scheduler, new: Composing, channel_of: Sequence[int]) -> None:
+    """Let the scheduler take new notes as they come."""
 
     def attend(now: float) -> None:
         for note in new.ready():
-            stage.add_note(note.onset, note.duration, note.pitch, note.velocity, channel_of[note.track])
+            scheduler.add_note(note.onset, note.duration, note.pitch, note.velocity, channel_of[note.track])
 
-    stage.attend = attend
+    scheduler.attend = attend
 
 
-def _end_of(new: Composing, stage: Stage) -> int:
+def _end_of(new: Composing, scheduler: Scheduler) -> int:
     """The tick of the bar line on which the new music ends; until it is composed, play on."""
     while new.take is None:
-        stage.run_until(stage.transport.tick_at(stage.clock.now()) + TICKS_PER_QUARTER // 4)
+        scheduler.run_until(scheduler.transport.tick_at(scheduler.clock.now()) + TICKS_PER_QUARTER // 4)
     return final_line(new.take.score)

@@ -21,6 +21,8 @@ NAME = "melody"  # of the virtual port
 SOCKET = "socket:"
 PATIENCE_SECONDS = 5.0
 LINGER_SECONDS = 0.5
+READ_BYTES = 256  # from a connection at once: of bytes that are messages of their own, a millisecond's work
+STATUS, SYSEX, REAL_TIME = 0x80, 0xF0, 0xF8  # the first byte of messages; of these
 
 
 class Inlet(Protocol):
@@ -142,26 +144,43 @@ def _connect(name: str) -> "TcpPort":
 
 
 class TcpPort:
-    """The bytes of MIDI over a connection, both ways; as a port of mido's, which looks for one byte at a time."""
+    """The bytes of MIDI over a connection, both ways; as a port of mido's, which looks for one byte at a time.
+
+    The other side may send without end. So each look takes a little from the connection, which then makes the sender
+    wait, and no system-exclusive message is kept: nothing here reads them, and one may never end.
+    """
 
     def __init__(self, name: str, connection: socket.socket) -> None:
         self.name, self.closed = name, False
         self._connection, self._parser = connection, mido.Parser()
+        self._in_sysex = False
 
     def send(self, message: Any) -> None:
         """Raises `OSError` where the other side has gone, or takes nothing for seconds."""
         self._connection.sendall(message.bin())
 
     def poll(self) -> Any:
-        """The next message that has come, or None."""
-        while not self.closed and select.select([self._connection], [], [], 0)[0]:
+        """Return the next message that has come, or None."""
+        if (message := self._parser.get_message()) is not None or self.closed:
+            return message
+        if select.select([self._connection], [], [], 0)[0]:
             try:
-                data = self._connection.recv(4096)
+                data = self._connection.recv(READ_BYTES)
             except OSError:
                 data = b""
-            self._parser.feed(data)
+            self._parser.feed(self._without_sysex(data))
             self.closed = not data
         return self._parser.get_message()
+
+    def _without_sysex(self, data: bytes) -> bytes:
+        """Leave out system-exclusive messages; real-time messages may stand in them and stay."""
+        kept = bytearray()
+        for byte in data:
+            if byte < REAL_TIME and byte >= STATUS:
+                self._in_sysex = byte == SYSEX
+            if not self._in_sysex or byte >= REAL_TIME:
+                kept.append(byte)
+        return bytes(kept)
 
     def close(self) -> None:
         """Wait a little for the other side to end: to close over unread messages would take back what was sent."""

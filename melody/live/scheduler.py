@@ -62,7 +62,7 @@ def spread(seconds: Iterable[float]) -> str:
     return f"{median:.2f} ms (median), {most:.2f} ms (95 %), {worst:.2f} ms (max)"
 
 
-class Stage:
+class Scheduler:
     """A port, a clock and what is still to be sent."""
 
     def __init__(
@@ -163,14 +163,14 @@ class Stage:
 
 
 @contextmanager
-def performing(stage: Stage) -> Iterator[Stage]:
-    """However the body ends, the stage is left silent."""
+def performing(scheduler: Scheduler) -> Iterator[Scheduler]:
+    """However the body ends, the scheduler is left silent."""
     try:
-        yield stage
+        yield scheduler
     except BaseException as error:
         try:
-            stage.end()
+            scheduler.end()
         except MelodyError:  # the port has gone, which is what the body tells
             raise error from None
         raise
-    stage.end()
+    scheduler.end()

@@ -17,13 +17,14 @@ from melody.music.score import GRID, TICKS_PER_QUARTER, Ints, Notes, Score, set_
 
 SIXTEENTH, TRIPLET = GRID // 4, GRID // 3
 ENDS = np.array([0, 6, 8, 12, 16, 18, 24])  # in a quarter
+MOST_HEARD = 2000  # notes that are kept at once; two hands play some 30 a second
 CLEARLY = 0.5  # a triplet's squared error over that of sixteenths
 SCALE = TICKS_PER_QUARTER // GRID
 
 Floats = NDArray[np.float64]
 
 
-class Tone(NamedTuple):
+class HeardNote(NamedTuple):
     """A note on the grid, of a channel (from 0)."""
 
     channel: int
@@ -34,11 +35,15 @@ class Tone(NamedTuple):
 
 
 class Ear:
-    """Note messages as they come, each at its tick (480 a quarter, with fractions)."""
+    """Note messages as they come, each at its tick (480 a quarter, with fractions).
+
+    It keeps up to `MOST_HEARD` notes; `forget` makes room.
+    """
 
     def __init__(self) -> None:
         self._heard: list[list[Any]] = []  # channel, onset, end or None, pitch, velocity
         self._held: dict[tuple[int, int], list[Any]] = {}
+        self.is_full = False  # so that notes were passed over
 
     def hear(self, message: Any, tick: float) -> bool:
         """Take a message; whether a note begins with it."""
@@ -49,11 +54,19 @@ class Ear:
             held[2] = tick
         if message.type == "note_off" or message.velocity == 0:
             return False
+        if len(self._heard) >= MOST_HEARD:
+            self.is_full = True
+            return False
         self._held[key] = [message.channel, tick, None, message.note, message.velocity]
         self._heard.append(self._held[key])
         return True
 
-    def tones(self, first: int, stop: int) -> list[Tone]:
+    def forget(self, before: float) -> None:
+        """Forget what began before a tick."""
+        self._heard = [note for note in self._heard if note[1] >= before]
+        self.is_full = False
+
+    def tones(self, first: int, stop: int) -> list[HeardNote]:
         """What begins, once it is on the grid, from one tick up to but not including another; it ends by then.
 
         A key that is still held is heard to the end.
@@ -65,7 +78,7 @@ class Ear:
         onsets = quantized_onsets(np.array([note[1] for note in near]) / SCALE)
         ends = quantized_ends(np.array([stop if note[2] is None else note[2] / SCALE for note in near]), onsets)
         return [
-            Tone(note[0], onset, min(end, stop) - onset, note[3], note[4])
+            HeardNote(note[0], onset, min(end, stop) - onset, note[3], note[4])
             for note, onset, end in zip(near, onsets.tolist(), ends.tolist(), strict=True)
             if first <= onset < stop
         ]
@@ -91,7 +104,7 @@ def quantized_ends(ends: Floats, onsets: Ints) -> Ints:
     return result
 
 
-def score_of(tones: Iterable[Tone], start: int, meter: tuple[int, int], qpm: float) -> tuple[Score, list[int]]:
+def score_of(tones: Iterable[HeardNote], start: int, meter: tuple[int, int], qpm: float) -> tuple[Score, list[int]]:
     """A score (24 a quarter) that begins at tick `start` of the grid, with a track a channel; and their channels."""
     tones = list(tones)
     used = sorted({tone.channel for tone in tones})

@@ -1,5 +1,6 @@
 """A clock that waits for nobody, a port that is a list, and what tests of live music ask of messages."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import mido
@@ -7,6 +8,9 @@ import numpy as np
 from symusic import KeySignature, Tempo, TimeSignature, Track
 
 from melody.generation import NewNote
+from melody.live import Jam, Rules
+from melody.live.composing import at_once
+from melody.live.events import final_line
 from melody.music.score import Notes, Score, notes_of, set_notes
 
 QUARTER = 480
@@ -85,3 +89,51 @@ def tune(qpm: float = 120, tempos: tuple[tuple[int, float], ...] = (), tracks: i
 
 def as_notes(track: Track) -> list[NewNote]:
     return [NewNote(0, *map(int, row), 0) for row in zip(*notes_of(track), strict=True)]
+
+
+# ---- call and response ----------------------------------------------------------------------------------------------
+
+
+class Echo:
+    """An answer that repeats the last bars heard an octave higher, and remembers what it was given."""
+
+    def __init__(self, count: int = 1) -> None:
+        self.primers: list[Score] = []
+        self.count = count
+
+    def __call__(self, primer: Score, number: int) -> Iterator[NewNote]:
+        self.primers.append(primer)
+        length = final_line(primer)
+        for index, track in enumerate(primer.tracks):
+            for note in as_notes(track):
+                onset, duration = note.onset * 20, note.duration * 20
+                if onset >= length - self.count * 1920:
+                    yield NewNote(index, onset + self.count * 1920, duration, note.pitch + 12, 80, 0)
+
+
+def played(notes: list[tuple[float, int]], start: float, qpm: float = 120) -> list[tuple[float, Any]]:
+    """Messages of quarters by their place in quarters, with the unevenness of a hand."""
+    second = 60 / qpm
+    return [
+        (start + second * (at + shift) + 0.007 * (-1) ** place, message)
+        for place, (at, pitch) in enumerate(notes)
+        for shift, message in ((0, on(pitch)), (0.9, off(pitch)))
+    ]
+
+
+BAR = [(0, 60), (1, 62), (2, 64)]
+START = 100.25 + 2  # after a bar of count-in at 120
+
+
+def jam(answer: Any, incoming: list[tuple[float, Any]], **rules: Any) -> tuple[Jam, Wire, list[str]]:
+    clock, said = FakeClock(), []
+    wire = Wire(clock, incoming)
+    rules = {"bars": 1, "qpm": 120, "rounds": 1} | rules
+    session = Jam(lambda *heard: at_once(answer(*heard)), (wire, wire), clock, Rules(**rules), say=said.append)
+    session.run()
+    return session, wire, said
+
+
+def clock_of(start: float, quarters: int, qpm: float) -> list[tuple[float, Any]]:
+    pulses = [(start + n * 60 / qpm / 24, mido.Message("clock")) for n in range(24 * quarters)]
+    return [(start - 0.01, mido.Message("start")), *pulses]
