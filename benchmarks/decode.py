@@ -5,7 +5,7 @@
 - the engine's step, and the whole decode loop (`composer.compose`, `composer.stream`), against the same model stepped
   by `nn.LSTM` token by token
 - the engine's step against a GPT-2-style decoder of as many parameters, with a cache of keys and values, at three
-  lengths of context (`benchmarks/transformer.py`)
+  lengths of context (`benchmarks/decoder.py`)
 - the share of the machine's limit: the time to read as many bytes as a token has weights, over the step's time
 - what a token costs late in a piece over early, in time and in memory
 

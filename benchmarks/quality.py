@@ -3,11 +3,11 @@
     python benchmarks/quality.py [--corpus chorale|folk] [--what models|tokenizers|all|tuning] [--seconds 240]
                                  [--seeds 3] [--only NAME] [--quick] [--json]
 
-All see the same pieces in the same transpositions, and are trained for the same processor seconds on one thread, with
-weights within 10 % of each other (`budget.py` says how). Nats per note are those of all tokens of the held-out pieces,
-the end included and the beginning given, over the notes of the quantised scores. There is no mask of the grammar, and
-no model is told the plan (length, key) that melody's own evaluation gives: all it is told follows from the tokens so
-far.
+All see the same pieces, each pass in new transpositions, and are trained by melody's own loop for the same processor
+seconds on one thread, with weights within 10 % of each other (`budget.py` says how). Nats per note are those of all
+tokens of the held-out pieces, the end included and the beginning given, over the notes of the quantised scores. There
+is no mask of the grammar, and no model is told the plan (length, key) that melody's own evaluation gives: all it is
+told follows from the tokens so far.
 
 - models: the LSTM and the Transformer, each with all context channels, without what is recalled, and with tokens alone;
   the LSTM with intervals too, as the shipped models are; and back-off n-grams;
@@ -22,11 +22,11 @@ import json
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cache, partial
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 from race import machine, one_thread  # noqa: E402
@@ -35,7 +35,7 @@ one_thread()  # before torch is imported
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from budget import Learner, LSTMLearner, Pieces, Recipe, Shape, TransformerLearner, nats_of, train  # noqa: E402
+from budget import Pieces, Task, nats_per_note, spend  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from melody.corpus import AugmentedSource, TokenStore, open_store, shift_tables  # noqa: E402
@@ -44,38 +44,56 @@ from melody.music.score import Score, transpose  # noqa: E402
 from melody.tokens import EventTokenizer  # noqa: E402
 from melody.tokens.channels import names_of  # noqa: E402
 from melody.tokens.miditok import MidiTokTokenizer  # noqa: E402
-from melody.training.lanes import Piece  # noqa: E402
+from melody.training.lanes import Piece, PieceSource  # noqa: E402
 
 HELD_OUT = ("valid", "test")
 MERGES = 1024  # that BPE learns
 MERGE_SOURCES = 3  # transpositions of each training piece from which it does
 
 
+class Shape(NamedTuple):
+    """Sizes of a model."""
+
+    hidden_size: int
+    layers: int
+
+
 @dataclass(frozen=True)
 class Rival:
-    """A kind of model: how it is made, in which shape, and with what it is trained."""
+    """A kind of model: its section of the configuration, how it reads, and what is tried for it."""
 
-    learner: Callable[..., Learner]
+    model: Mapping[str, Any]
     shape: Shape
-    recipes: Mapping[str, Recipe]  # by corpus; "" for any other
+    data: Mapping[str, int]  # lanes and windows; 4,096 tokens a step for either
+    learning_rate: float
     tried: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    intervals: int | None = None
 
-    def recipe(self, corpus: str) -> Recipe:
-        return self.recipes.get(corpus, self.recipes[""])
+    def values(self) -> dict[str, Any]:
+        """Return what the configuration says of it."""
+        model = {**self.model, **self.shape._asdict(), "intervals": self.intervals}
+        optimizer = {"learning_rate": self.learning_rate, "weight_decay": 0.02, "floor": 0.0}
+        return {"model": model, "data": dict(self.data), "optimizer": optimizer, "ema_decay": 0.99}
+
+    def changed(self, learning_rate: float, dropout: float) -> "Rival":
+        """Return it with other values of what is tuned."""
+        return replace(self, learning_rate=learning_rate, model={**self.model, "dropout": dropout})
 
 
 # What --what tuning tries is a grid of the same size for both.
 RIVALS = {
     "LSTM": Rival(
-        LSTMLearner,
+        {"name": "residual_lstm", "dropout": 0.1, "weight_dropout": 0.1},
         Shape(256, 3),
-        {"": Recipe(6e-3, 0.1, 0.1)},
+        {"batch_size": 32, "window": 128},
+        6e-3,
         {"learning_rate": (3e-3, 6e-3, 9e-3), "dropout": (0.1, 0.25)},
     ),
     "Transformer": Rival(
-        TransformerLearner,
-        Shape(256, 2, 4),
-        {"": Recipe(1e-3, 0.1)},
+        {"name": "transformer", "heads": 4, "memory": 1024, "dropout": 0.1},
+        Shape(256, 2),
+        {"batch_size": 16, "window": 256},
+        1e-3,
         {"learning_rate": (5e-4, 1e-3, 2e-3), "dropout": (0.1, 0.25)},
     ),
 }
@@ -97,21 +115,11 @@ class Sizes:
 
     def small(self) -> "Sizes":
         """Enough to see that it works."""
-        shapes = {"LSTM": Shape(48, 2), "Transformer": Shape(48, 2, 4)}
-        rivals = {name: replace(rival, shape=shapes[name]) for name, rival in self.rivals.items()}
+        rivals = {name: replace(rival, shape=Shape(48, 2)) for name, rival in self.rivals.items()}
         return replace(self, seconds=min(self.seconds, 3.0), seeds=1, rivals=rivals, merges=64)
 
 
 # ---- a corpus in tokens ---------------------------------------------------------------------------------------------
-
-
-class Source(Protocol):
-    """Pieces that are drawn, each time in another transposition."""
-
-    @property
-    def notes(self) -> NDArray[Any]: ...
-
-    def fetch(self, piece: int, generator: np.random.Generator) -> Piece: ...
 
 
 @dataclass(frozen=True)
@@ -121,15 +129,17 @@ class Tokens:
     name: str
     vocabulary_size: int
     channel_sizes: list[int]
-    training: Source  # transposes
+    training: PieceSource  # transposes
     plain: Mapping[str, Pieces]  # of each split, as written
     lost: float = 0.0  # share of held-out pieces that do not come back
 
-    def draw(self, seed: int, pass_: int) -> Pieces:
-        """The pieces of a pass."""
-        notes = self.training.notes
-        drawn = [self.training.fetch(i, np.random.default_rng([seed, pass_, i])) for i in range(len(notes))]
-        return Pieces(drawn, notes)
+    tokenizer: EventTokenizer | None = None
+
+    def task(self, rival: Rival) -> Task:
+        """Return what a model has to learn."""
+        view = self.tokenizer.intervals(rival.intervals) if self.tokenizer else None
+        sizes = (self.vocabulary_size, self.channel_sizes)
+        return Task(rival.values(), *sizes, self.training, self.plain["valid"], view)
 
     def tokens_per_note(self) -> float:
         pieces = self.plain["test"]
@@ -145,6 +155,12 @@ class Said:
     shifts: NDArray[np.int8]  # (P, 2)
     tokenizer: MidiTokTokenizer
     known: dict[tuple[int, int], NDArray[np.int32]] = field(default_factory=dict)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each piece (P,) where it is longest."""
+        spans = [range(least, greatest + 1) for least, greatest in self.shifts.tolist()]
+        return np.array([max(len(self.shifted(p, shift)[0]) for shift in span) for p, span in enumerate(spans)])
 
     def fetch(self, piece: int, generator: np.random.Generator) -> Piece:
         least, greatest = self.shifts[piece].tolist()
@@ -179,7 +195,9 @@ def events(store: TokenStore, told: Sequence[str]) -> Tokens:
         still, chance = source(split, moves=False), np.random.default_rng(0)
         plain[split] = Pieces([still.fetch(piece, chance) for piece in range(len(still.notes))], still.notes)
     sizes = [channel.size for channel in tokenizer.channels]
-    return Tokens(NAMES[tuple(told)], len(tokenizer.vocabulary), sizes, source("train", moves=True), plain)
+    return Tokens(
+        NAMES[tuple(told)], len(tokenizer.vocabulary), sizes, source("train", moves=True), plain, tokenizer=tokenizer
+    )
 
 
 def miditok(store: TokenStore, kind: str, merges: int = 0) -> Tokens:
@@ -227,14 +245,14 @@ def models(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
     if sizes.wants("back-off n-grams"):
         yield _count_row("back-off n-grams", events(store, ALONE))
     lstm = sizes.rivals["LSTM"]
-    shipped = replace(lstm, learner=partial(LSTMLearner, intervals=EventTokenizer().intervals(WIDEST)))
+    shipped = replace(lstm, intervals=WIDEST)
     read = cache(partial(events, store))
     for told in (WITH_RECALL, WITH_CHANNELS, ALONE):
         rivals = {**sizes.rivals, **({"LSTM with intervals": shipped} if told == WITH_RECALL else {})}
         for kind, rival in rivals.items():
             name = f"{kind}, {NAMES[tuple(told)]}"
             if sizes.wants(name):
-                yield _row(name, read(told), rival, rival.recipe(store.name), sizes)
+                yield _row(name, read(told), rival, sizes)
 
 
 def tokenizers(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
@@ -243,7 +261,7 @@ def tokenizers(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
     said += [partial(miditok, store, kind, merges) for merges in (0, sizes.merges) for kind in ("REMI", "TSD")]
     for make in said:
         tokens, rival = make(), sizes.rivals["LSTM"]
-        row = _row(tokens.name, tokens, rival, rival.recipe(store.name), sizes)
+        row = _row(tokens.name, tokens, rival, sizes)
         counted = _count_row(tokens.name, tokens)
         more = {"vocabulary": tokens.vocabulary_size, "tokens a note": round(tokens.tokens_per_note(), 2)}
         yield row | more | {"n-grams test": counted["test"], "lost": f"{tokens.lost:.1%}".replace("%", " %")}
@@ -255,35 +273,23 @@ def tuning(store: TokenStore, sizes: Sizes) -> Iterator[Row]:
     for name, rival in sizes.rivals.items():
         for values in product(*rival.tried.values()):
             changes = dict(zip(rival.tried, values, strict=True))
-            recipe = replace(rival.recipe(store.name), **changes)
-            row = _row(name, tokens, rival, recipe, replace(sizes, seeds=1), ("valid",))
+            row = _row(name, tokens, rival.changed(**changes), replace(sizes, seeds=1), ("valid",))
             yield {"model": name, **changes, "passes": row["passes"], "valid": row["valid"]}
 
 
-def _row(
-    name: str, tokens: Tokens, rival: Rival, recipe: Recipe, sizes: Sizes, splits: Sequence[str] = HELD_OUT
-) -> Row:
+def _row(name: str, tokens: Tokens, rival: Rival, sizes: Sizes, splits: Sequence[str] = HELD_OUT) -> Row:
     """Nats per note of one kind of model, as mean and deviation over seeds."""
-    found: dict[str, list[float]] = {split: [] for split in splits}
-    passes, speeds, weights = [], [], 0
-    for seed in range(sizes.seeds):
-        torch.manual_seed(seed)
-        learner = rival.learner(tokens.vocabulary_size, tokens.channel_sizes, rival.shape, recipe)
-        weights = sum(weight.numel() for weight in learner.model.parameters())
-        trained = train(learner, partial(tokens.draw, seed), recipe, sizes.seconds, seed)
-        passes.append(trained.passes)
-        speeds.append(trained.tokens / trained.seconds)
-        for split in splits:
-            pieces = tokens.plain[split]
-            found[split].append(nats_of(learner, trained.model, pieces) / int(pieces.notes.sum()))
+    task = tokens.task(rival)
+    bought = [spend(task, sizes.seconds, seed) for seed in range(sizes.seeds)]
     row: Row = {
         "model": name,
-        "weights": weights,
-        "tokens/s": round(statistics.mean(speeds)),
-        "passes": round(statistics.mean(passes), 1),
+        "weights": bought[0].weights,
+        "tokens/s": round(statistics.mean(one.tokens_per_second for one in bought)),
+        "passes": round(statistics.mean(one.passes for one in bought), 1),
     }
     for split in splits:
-        row |= {split: statistics.mean(found[split]), f"{split} +-": _deviation(found[split])}
+        found = [nats_per_note(one, tokens.plain[split], task) for one in bought]
+        row |= {split: statistics.mean(found), f"{split} +-": _deviation(found)}
     return row
 
 
@@ -339,18 +345,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     facts = {"corpus": store.name, "splits": store.info["splits"], "seconds": sizes.seconds, "seeds": sizes.seeds}
     tables = run(store, options.what, sizes, lambda text: print(text, file=sys.stderr, flush=True))
     if options.json:
-        print(json.dumps({"machine": machine(), **facts, "recipes": recipes(sizes, store.name), **tables}, indent=1))
+        print(
+            json.dumps(
+                {
+                    "machine": machine(),
+                    **facts,
+                    "rivals": {name: rival.values() for name, rival in sizes.rivals.items()},
+                    **tables,
+                },
+                indent=1,
+            )
+        )
         return
     from melody.cli.output import table
 
     print(machine(), *(f"{name}: {value}" for name, value in facts.items()), sep="\n")
     for title, rows in tables.items():
         print(f"\n{title}: nats a note\n{table(rows, dict.fromkeys(rows[0] if rows else (), shown))}")
-
-
-def recipes(sizes: Sizes, corpus: str) -> dict[str, Any]:
-    """Shape and recipe of each model."""
-    return {name: rival.shape._asdict() | asdict(rival.recipe(corpus)) for name, rival in sizes.rivals.items()}
 
 
 def shown(value: Any) -> str:

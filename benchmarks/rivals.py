@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from decoder import CachedDecoder, shape_of
 from numpy.typing import NDArray
 from race import Contestant
 from safetensors.torch import load_file
-from transformer import Transformer, shape_of
 
 from melody.engine import Engine
 from melody.engine.graphs.residual_lstm import build_step_graph, step_weights
@@ -23,6 +23,7 @@ from melody.engine.torch import use_onednn
 from melody.generation import Composer
 from melody.models import build
 from melody.models.residual_lstm import ResidualLSTM
+from melody.models.transformer import Transformer
 
 
 @dataclass(frozen=True)
@@ -145,26 +146,27 @@ def _lstm_steps(subject: Subject, count: int, onednn: bool) -> Contestant:
     return turn
 
 
-def _decoder_like(subject: Subject, positions: int) -> Transformer:
+def _decoder_like(subject: Subject, positions: int) -> CachedDecoder:
     """A decoder with as many parameters in its blocks as the LSTM has in its layers."""
     width, layers, heads = shape_of(sum(p.numel() for p in subject.model.lstms.parameters()))
-    return Transformer(subject.model.embedding.num_embeddings, width, layers, heads, positions).eval()
+    vocabulary = subject.model.embedding.num_embeddings
+    options = {"hidden_size": width, "layers": layers, "heads": heads, "memory": positions}
+    return CachedDecoder(Transformer(vocabulary, [], **options))
 
 
-def _decoder_steps(decoder: Transformer, context: int, count: int, onednn: bool) -> Contestant:
+def _decoder_steps(decoder: CachedDecoder, context: int, count: int, onednn: bool) -> Contestant:
     """The last tokens of a full context; the cache has been filled with what is not read anyway but for its cost."""
     tokens = torch.arange(count)[:, None, None]
-    cache = decoder.empty_cache()
-    cache.keys.normal_()
-    cache.values.normal_()
+    decoder.keys.normal_()
+    decoder.values.normal_()
 
     @torch.inference_mode()
     @use_onednn(onednn)
     def turn() -> float:
-        cache.length = context - count
+        decoder.length = context - count
         start = perf_counter()
         for token in tokens:
-            decoder(token, cache)
+            decoder.step(token)
         return (perf_counter() - start) / count
 
     return turn

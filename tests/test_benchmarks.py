@@ -12,6 +12,7 @@ import torch
 from support.short_scores import line, score_of, track
 
 from melody.corpus.store import StoredPiece, write_store
+from melody.models.transformer import Transformer
 from melody.music.score import Score, note_count, transpose
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import reading
@@ -19,7 +20,7 @@ from melody.tokens.channels import reading
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 import race  # noqa: E402
-from transformer import Transformer, shape_of  # noqa: E402
+from decoder import CachedDecoder, shape_of  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -70,85 +71,26 @@ def test_a_verdict_knows_on_which_side_the_goal_lies(result, verdict):
 # ---- the decoder -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=[False, True], ids=["learned", "rotary"])
-def decoder(request):
+@torch.inference_mode()
+def test_the_decoder_that_races_is_the_model():
     torch.manual_seed(0)
-    return Transformer(30, width=32, layers=2, heads=4, positions=24, rotary=request.param).eval()
-
-
-@torch.inference_mode()
-def test_a_cache_changes_nothing(decoder):
-    tokens = torch.randint(0, 30, (3, 24))
-    cache = decoder.empty_cache(batch=3)
-    pieces = [decoder(part, cache) for part in tokens.split([5, 1, 1, 6, 1, 10], dim=1)]
-    torch.testing.assert_close(torch.cat(pieces, dim=1), decoder(tokens))
-    assert cache.length == 24
-
-
-@torch.inference_mode()
-def test_a_decoder_does_not_see_the_future(decoder):
-    tokens = torch.randint(0, 29, (1, 12))
-    changed = tokens.clone()
-    changed[0, 7] += 1
-    before, after = decoder(tokens), decoder(changed)
-    assert torch.equal(before[:, :7], after[:, :7])
-    assert not torch.allclose(before[:, 7:], after[:, 7:])
-
-
-def test_a_decoder_learns(decoder):
-    tokens = torch.randint(0, 30, (4, 12))
-    optimizer = torch.optim.AdamW(decoder.train().parameters(), lr=1e-2)
-    losses = []
-    for _ in range(30):
-        logits = decoder(tokens[:, :-1])
-        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, 30), tokens[:, 1:].reshape(-1))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[0] == pytest.approx(math.log(30), abs=0.2)
-    assert losses[-1] < 0.5 * losses[0]
-
-
-def test_a_decoder_refuses_more_than_its_positions(decoder):
-    with pytest.raises(ValueError, match="24 positions"):
-        decoder(torch.zeros(1, 25, dtype=torch.long))
+    model = Transformer(30, [], hidden_size=32, layers=2, heads=4, memory=24).eval()
+    decoder, tokens = CachedDecoder(model), torch.randint(0, 30, (1, 24))
+    steps = [decoder.step(token[None]) for token in tokens.T]
+    expected, _ = model(tokens, model.start(1), torch.zeros(1, 24, 0, dtype=torch.long))
+    torch.testing.assert_close(torch.cat(steps, dim=1), expected)
+    with pytest.raises(ValueError, match="25 tokens: the cache has 24 places"):
+        decoder.step(tokens[:, :1])
 
 
 @pytest.mark.parametrize("parameters", [400_000, 1_500_000, 6_300_000, 85_000_000])
 def test_the_shape_has_as_many_parameters_as_asked(parameters):
     width, layers, heads = shape_of(parameters)
     assert width % heads == 0
-    blocks = Transformer(10, width, layers, heads, positions=8).blocks if parameters < 10_000_000 else None
+    blocks = Transformer(10, [], width, layers, heads).blocks if parameters < 10_000_000 else None
     count = sum(p.numel() for p in blocks.parameters()) if blocks else 12 * layers * width**2
     assert count == pytest.approx(parameters, rel=0.05)
     assert parameters != 85_000_000 or (width, layers, heads) == (768, 12, 12)  # GPT-2 itself
-
-
-@torch.inference_mode()
-def test_rotary_positions_know_distances_alone():
-    torch.manual_seed(0)
-    model = Transformer(30, 32, layers=1, heads=4, positions=40, rotary=True).eval()
-    block, x = model.blocks[0], torch.randn(2, 10, 32)
-    here, there = (block(x, None, 0, model._angles(start, 10)) for start in (0, 25))
-    torch.testing.assert_close(here, there)
-    assert not torch.allclose(here, block(x, None, 0), atol=1e-4)
-
-
-@torch.inference_mode()
-def test_a_decoder_is_told_the_context():
-    model = Transformer(30, 32, layers=1, heads=4, positions=8, rotary=True, channel_sizes=[3, 5]).eval()
-    tokens, context = torch.zeros(1, 8, dtype=torch.long), torch.zeros(1, 8, 2, dtype=torch.long)
-    told = context.clone()
-    told[0, 4, 1] = 4
-    before, after = model(tokens, None, context), model(tokens, None, told)
-    assert torch.equal(before[:, :4], after[:, :4])
-    assert not torch.allclose(before[:, 4:], after[:, 4:])
-
-
-def test_rotary_heads_are_of_even_width():
-    with pytest.raises(ValueError, match="odd"):
-        Transformer(30, 36, layers=1, heads=4, positions=8, rotary=True)
 
 
 # ---- whole runs, as small as can be ----------------------------------------------------------------------------------
@@ -221,55 +163,6 @@ def store(tmp_path):
     return stored(tmp_path / "store", train=train, valid=[duet(60), duet(61)], test=[duet(62)])
 
 
-def some_pieces(*lengths, vocabulary=30):
-    import budget
-
-    rng = np.random.default_rng(0)
-    pieces = [(rng.integers(0, vocabulary, n), rng.integers(0, 3, (n, 2))) for n in lengths]
-    return budget.Pieces(pieces, np.ones(len(lengths)))
-
-
-@pytest.mark.parametrize("learner", ["LSTM", "Transformer"])
-def test_every_token_of_a_held_out_piece_is_counted_once(learner):
-    import budget
-    import quality
-
-    pieces = some_pieces(3, 150, 63, 64, 65, 97, 200)
-    rival = quality.RIVALS[learner]
-    options = {"context": 64} if learner == "Transformer" else {}
-    made = rival.learner(30, [3, 3], budget.Shape(16, 1, 2), rival.recipe(""), **options)
-    for windows in (made.held_out(pieces), made.windows(pieces, 0, 0)):
-        targets = torch.cat([window.targets[window.mask] for window in windows])
-        expected = np.concatenate([ids[1:] for ids, _ in pieces.pieces])
-        assert sorted(targets.tolist()) == sorted(expected.tolist())
-
-
-def test_a_late_token_is_predicted_from_half_a_context_at_least():
-    import budget
-    import quality
-
-    made = budget.TransformerLearner(30, [3, 3], budget.Shape(16, 1, 2), quality.RIVALS["Transformer"].recipe(""), 64)
-    for window in made.held_out(some_pieces(150, 97, 200)):
-        assert window.tokens.shape[1] <= 64
-        counted_from = window.mask.int().argmax(dim=1)
-        assert all(first == 0 or first >= 32 for first in counted_from.tolist())
-        assert (counted_from == 0).sum() <= 3
-
-
-def test_nats_do_not_depend_on_how_pieces_are_batched():
-    import budget
-    import quality
-
-    torch.manual_seed(0)
-    made = budget.TransformerLearner(30, [3, 3], budget.Shape(16, 2, 2), quality.RIVALS["Transformer"].recipe(""))
-    pieces = some_pieces(40, 7, 300, 12)
-    alone = [budget.Pieces([piece], np.ones(1)) for piece in pieces.pieces]
-    model = made.model.eval()
-    together = budget.nats_of(made, model, pieces)
-    assert together == pytest.approx(sum(budget.nats_of(made, model, one) for one in alone), rel=1e-5)
-    assert together == pytest.approx(359 * math.log(30) - 4 * math.log(30), rel=0.1)  # untrained: all alike
-
-
 def test_quality_compares_equals_and_both_learn(store):
     import quality
 
@@ -298,10 +191,11 @@ def test_the_shipped_shapes_have_equal_weights(channels):
     import quality
 
     sizes = [channel.size for channel in READ] if channels else []
+    tokens = quality.Tokens("", 1118, sizes, None, {"valid": None})
     counts = {}
     for name, rival in quality.RIVALS.items():
-        learner = rival.learner(1118, sizes, rival.shape, rival.recipe(""))
-        counts[name] = sum(weight.numel() for weight in learner.model.parameters())
+        task = tokens.task(rival)
+        counts[name] = sum(weight.numel() for weight in task.model(task.config()).parameters())
     assert counts["LSTM"] == pytest.approx(counts["Transformer"], rel=0.1)
 
 
@@ -312,12 +206,18 @@ def test_tokenizers_say_the_same_notes_in_the_same_transpositions(store):
     ours, merged = quality.events(store, quality.ALONE), quality.miditok(store, "REMI", merges=64)
     assert merged.lost == 0  # two voices of one program got programs of their own
     assert merged.tokens_per_note() < 0.7 * quality.miditok(store, "REMI").tokens_per_note()
-    pairs = zip(ours.draw(5, 0).pieces, merged.draw(5, 0).pieces, strict=True)
+    pairs = zip(drawn(ours), drawn(merged), strict=True)
     heard = [(pitches(TOKENIZER.decode(left[0])), pitches(_miditok(merged, right[0]))) for left, right in pairs]
     assert all(left == right for left, right in heard)
     moved = {left[0][0] - pitches(duet(48 + number))[0][0] for number, (left, _) in enumerate(heard)}
     assert len(moved) > 1
     assert moved <= {-2, -1, 0, 1, 2}
+
+
+def drawn(tokens):
+    """The training pieces as a pass has them, by the same chance."""
+    source = tokens.training
+    return [source.fetch(piece, np.random.default_rng([5, piece])) for piece in range(len(source.notes))]
 
 
 def pitches(score: Score) -> list[list[int]]:
@@ -337,15 +237,15 @@ def test_what_does_not_come_back_is_counted(tmp_path):
     assert quality.miditok(store, "TSD").lost == 0.5
 
 
-def test_a_budget_is_spent_and_not_more(store):
+def test_a_budget_buys_whole_passes(store):
     import budget
     import quality
 
-    tokens, rival = quality.events(store, quality.ALONE), quality.RIVALS["LSTM"]
-    learner = rival.learner(tokens.vocabulary_size, [], budget.Shape(16, 1), rival.recipe(""))
-    trained = budget.train(learner, lambda pass_: tokens.draw(0, pass_), rival.recipe(""), 0.5, 0)
-    assert 0.5 <= trained.seconds < 5
-    assert trained.passes == pytest.approx(trained.tokens / sum(len(ids) - 1 for ids, _ in tokens.draw(0, 0).pieces))
+    task = quality.events(store, quality.ALONE).task(replace(quality.RIVALS["LSTM"], shape=quality.Shape(16, 1)))
+    little, more = (budget.spend(task, seconds, seed=0) for seconds in (1e-6, 1.0))
+    assert little.passes == 1
+    assert more.passes > 1
+    assert 0 < more.seconds < 2  # as the steps were timed
 
 
 def test_training_is_timed_against_a_plain_loop_and_the_machine(store, tmp_path):

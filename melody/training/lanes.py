@@ -42,7 +42,7 @@ class PieceSource(Protocol):
         """Notes of each piece, shape (P,), for nats per note."""
 
     def fetch(self, piece: int, generator: np.random.Generator) -> Piece:
-        """Return a piece, augmented as chance has it; its length is always `lengths[piece]`."""
+        """Return a piece, augmented as chance has it; it has at most `lengths[piece]` tokens."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Lanes:
                 continue
             ids, values = pieces[place[0]][:2]
             start = place[1] * self.window
-            stop = min(start + self.window, len(ids) - 1)
+            stop = max(start, min(start + self.window, len(ids) - 1))
             here_in_lane = (lane, slice(0, stop - start))
             tokens[here_in_lane] = ids[start:stop]
             targets[here_in_lane] = ids[start + 1 : stop + 1]
