@@ -73,6 +73,22 @@ def test_notes_are_counted_over_all_parts_and_after_measure_repeats(monkeypatch:
     assert "over 20 notes" in refusal(document([note() * 5, style, "", "", ""]))
 
 
+@pytest.mark.parametrize(
+    "sign",
+    [
+        '<sound tempo="90"/>',
+        "<attributes><key><fifths>1</fifths></key></attributes>",
+        "<harmony><root><root-step>C</root-step></root><kind>major</kind></harmony>",
+        "<direction><direction-type><words>dolce</words></direction-type></direction>",
+        note(duration=1).replace("</note>", "<lyric><text>la</text></lyric></note>"),
+    ],
+)
+def test_signs_are_counted_over_all_parts(monkeypatch: pytest.MonkeyPatch, sign: str) -> None:
+    monkeypatch.setattr(elements, "MAX_SIGNS", 20)
+    parse_musicxml(document([note() + sign * 10], [sign * 10]))
+    assert "over 20 syllables" in refusal(document([note() + sign * 10], [sign * 11]))
+
+
 def test_elements_are_counted_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elements, "MAX_ELEMENTS", 100)
     parse_musicxml(document([note() * 10]))

@@ -104,7 +104,7 @@ def _timeline(
     content.budget.check_length(sum((measure.length for measure in measures), Fraction(0)))
     limit = max(len(rows), min(MAX_BARS, MAX_MEASURES // max(1, parts)))
     order, reason = playing_order([merged([measure.signs for measure in row]) for row in rows], limit)
-    weights = [sum(_weight(measure) for measure in row) for row in rows]
+    weights = [sum(len(measure.sounds) + measure.sign_count for measure in row) for row in rows]
     lengths = [measure.length for measure in measures]
     if sum(weights[index] for index in order) > max(MAX_NOTES, sum(weights)):
         reason = f"they make more than {MAX_NOTES:,} notes and signs"
@@ -114,11 +114,6 @@ def _timeline(
         content.repairs.add("repeats or jumps that cannot be followed; read each measure once", reason)
         order = list(range(len(rows)))
     return Timeline(order, [*accumulate((lengths[index] for index in order), initial=Fraction(0))])
-
-
-def _weight(measure: PartMeasure) -> int:
-    signs = len(measure.tempos) + len(measure.markers) + len(measure.chords) + len(measure.words)
-    return len(measure.sounds) + signs
 
 
 # ---- tracks ----------------------------------------------------------------------------------------------------------

@@ -59,6 +59,12 @@ class PartMeasure:
     signs: BarSigns = field(default_factory=BarSigns)
     repeats: list[tuple[str | None, int]] = field(default_factory=list)  # (staff, measures repeated; 0: no longer)
 
+    @property
+    def sign_count(self) -> int:
+        """Count all that stands in it beside notes."""
+        listed = (self.keys, self.tempos, self.markers, self.chords, self.words, self.syllables, self.loudness)
+        return sum(len(signs) for signs in listed)
+
 
 @dataclass
 class PartContent:

@@ -16,14 +16,15 @@ from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.midi.track import Repairs
 from melody.music.score import MAX_BARS
 
-MAX_ELEMENTS = 1_000_000  # a second and a half; 40,000 notes as notation programs write them have half as many
+MAX_ELEMENTS = 800_000  # 40,000 notes as notation programs write them have 500,000
 MAX_MEASURES = 40_000  # of all parts together
 MAX_NOTES = 40_000  # of all parts together; a movement of a symphony has fewer
+MAX_SIGNS = 60_000  # syllables, words, chord symbols, tempos and keys
 _PLACE_BYTES, _PLACE_ELEMENTS = 4 << 20, 100_000  # of the header's parts, or of a measure
 _STEP_BYTES = 1 << 16
 _LONGEST = 4 * MAX_BARS  # quarters, of the piece and of anything in it
 _FINEST = 1 << 40  # the smallest common unit of all times, in parts of a quarter
-_PARTWISE, _TIMEWISE = {"score-partwise": ("part", "measure")}, {"score-timewise": ("measure", "part")}
+_DEPTH = 3  # of a measure of a part
 _NUMBER = re.compile(r"\s*[+-]?\d{1,9}(?:\.\d{0,9})?\s*\Z")
 
 
@@ -39,7 +40,7 @@ class Budget:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.elements = self.measures = self.notes = 0
+        self.elements = self.measures = self.notes = self.signs = 0
         self._unit = 1
 
     def add_elements(self, count: int) -> None:
@@ -60,6 +61,12 @@ class Budget:
         if self.notes > MAX_NOTES:
             raise self._over(f"over {MAX_NOTES:,} notes")
 
+    def add_signs(self, count: int) -> None:
+        """Count syllables, words, chord symbols, tempos and keys."""
+        self.signs += count
+        if self.signs > MAX_SIGNS:
+            raise self._over(f"over {MAX_SIGNS:,} syllables, words, chord symbols, tempos and keys")
+
     def add_time(self, quarters: Fraction) -> None:
         """Note a time: sums of times without a common unit would be fractions of any length."""
         if self._unit % quarters.denominator:
@@ -75,12 +82,6 @@ class Budget:
         if quarters > _LONGEST:
             raise LimitExceeded(f"{self.name}: {int(quarters):,} quarters; melody reads up to {_LONGEST:,}; cut it")
 
-    def crowded(self) -> LimitExceeded:
-        """Return the error of too much in one measure, or one element of the header."""
-        return LimitExceeded(
-            f"{self.name}: over {_PLACE_ELEMENTS:,} elements or {_PLACE_BYTES:,} bytes in one place; it is no music"
-        )
-
     def _over(self, what: str) -> LimitExceeded:
         return LimitExceeded(f"{self.name}: {what}, all that melody reads; cut the piece or leave parts out")
 
@@ -92,12 +93,7 @@ def places(data: bytes, budget: Budget, repairs: Repairs) -> Iterator[Place]:
     """
     walk = _Walk(budget)
     try:
-        for read_bytes, event, element in _events(data, budget):
-            if event == "start":
-                walk.start(element, read_bytes)
-            elif (place := walk.end(element, read_bytes)) is not None:
-                yield place
-                walk.forget()
+        yield from walk.through(data)
     except ParseError as error:
         reason = " ".join(str(error).split())
         repairs.add("a document that is cut off or damaged; kept what came before", reason)
@@ -106,64 +102,72 @@ def places(data: bytes, budget: Budget, repairs: Repairs) -> Iterator[Place]:
 
 
 class _Walk:
-    """Where the reading of the document stands."""
+    """A walk through a document, step by step: the whole tree of a large one would fill the memory."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
-        self.path: list[Element] = []
-        self.outer = self.inner = ""  # of a measure of a part
-        self._elements = self._bytes = 0  # at the beginning of the present place
+        self.path: list[Element] = []  # the outer levels
+        self.outer = self.inner = ""  # what a measure of a part stands in, and what it is called
+        self._here = 0  # elements since the last place
+        self._began = 0  # byte of the present place, to a step
 
-    def start(self, element: Element, read_bytes: int) -> None:
-        """Enter an element."""
+    def through(self, data: bytes) -> Iterator[Place]:
+        """Yield the places; what lies deeper is only counted."""
+        depth = count = 0
+        for stop, events in _steps(data):
+            for event, element in events:
+                if event == "start":
+                    depth += 1
+                    count += 1
+                    if depth <= _DEPTH:
+                        self._enter(element)
+                    continue
+                depth -= 1
+                if depth < _DEPTH and (place := self._leave(element)) is not None:
+                    count = self._count(count, stop)
+                    yield place
+                    del self.path[-1][:]  # what has been read
+                    self._here, self._began = 0, stop
+            count = self._count(count, stop)
+
+    def _enter(self, element: Element) -> None:
         if not self.path:
-            self.outer, self.inner = self._kind(element)
+            kinds = {"score-partwise": ("part", "measure"), "score-timewise": ("measure", "part")}
+            if element.tag not in kinds:
+                shown = ascii(element.tag)[1:41]
+                raise UnreadableFile(
+                    f"{self.budget.name}: not readable as MusicXML (its root is {shown}); export it as MusicXML"
+                )
+            self.outer, self.inner = kinds[element.tag]
         self.path.append(element)
-        self.budget.add_elements(1)
-        if self.budget.elements - self._elements > _PLACE_ELEMENTS or read_bytes - self._bytes > _PLACE_BYTES:
-            raise self.budget.crowded()
 
-    def _kind(self, root: Element) -> tuple[str, str]:
-        names = (_PARTWISE | _TIMEWISE).get(root.tag)
-        if names is None:
-            shown = ascii(root.tag)[1:41]
-            raise UnreadableFile(
-                f"{self.budget.name}: not readable as MusicXML (its root is {shown}); export it as MusicXML"
-            )
-        return names
-
-    def end(self, element: Element, read_bytes: int) -> Place | None:
-        """Leave an element; return its place where it is one."""
+    def _leave(self, element: Element) -> Place | None:
+        """Leave an element of the outer levels; return its place where it is one."""
         self.path.pop()
-        place = None
-        if len(self.path) == 2 and self.path[1].tag == self.outer and element.tag == self.inner:
-            place = Place(element, (element if self.inner == "part" else self.path[1]).get("id", ""))
-        elif len(self.path) == 1:
-            place = Place(element, None)
-        if place:
-            self._elements, self._bytes = self.budget.elements, read_bytes
-        return place
+        if len(self.path) == _DEPTH - 1 and self.path[1].tag == self.outer and element.tag == self.inner:
+            return Place(element, (element if self.inner == "part" else self.path[1]).get("id", ""))
+        return Place(element, None) if len(self.path) == 1 else None
 
-    def forget(self) -> None:
-        """Free what has been read."""
-        del self.path[-1][:]
+    def _count(self, elements: int, stop: int) -> int:
+        """Count elements in the present place and the whole; return 0. Raises `LimitExceeded`."""
+        self._here += elements
+        self.budget.add_elements(elements)
+        if self._here > _PLACE_ELEMENTS or stop - self._began > _PLACE_BYTES:
+            raise LimitExceeded(
+                f"{self.budget.name}: over {_PLACE_ELEMENTS:,} elements or {_PLACE_BYTES:,} bytes in one place; "
+                "it is no music"
+            )
+        return 0
 
 
-def _events(data: bytes, budget: Budget) -> Iterator[tuple[int, str, Element]]:
-    """Yield (bytes read, "start" or "end", element): the whole tree of a large document would fill the memory."""
+def _steps(data: bytes) -> Iterator[tuple[int, Iterator[tuple[str, Element]]]]:
+    """Yield (bytes read, starts and ends of elements) of a document, a step at a time."""
     parser: XMLPullParser[Any] = XMLPullParser(("start", "end"))
-    last = 0
     for start in range(0, len(data), _STEP_BYTES):
         parser.feed(data[start : start + _STEP_BYTES])
-        read = start + _STEP_BYTES
-        for event, element in parser.read_events():  # type: ignore[misc]
-            last = read
-            yield read, event, element  # type: ignore[misc]
-        if read - last > _PLACE_BYTES:
-            raise budget.crowded()
+        yield start + _STEP_BYTES, parser.read_events()  # type: ignore[misc]
     parser.close()
-    for event, element in parser.read_events():  # type: ignore[misc]
-        yield len(data), event, element  # type: ignore[misc]
+    yield len(data), parser.read_events()  # type: ignore[misc]
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------

@@ -69,6 +69,7 @@ def read_measure(element: Element, part: PartContent, content: Content) -> None:
         elif child.tag == "figured-bass":
             content.left_out["figured basses"] += 1
     _set_velocities(pen)
+    content.budget.add_signs(measure.sign_count)
 
 
 def _set_velocities(pen: Pen) -> None:
@@ -120,7 +121,8 @@ def _add_sound(note: Element, holds: dict[str, Element], length: Fraction, pen: 
         pen.plain.append(len(pen.measure.sounds))
         velocity = pen.part.velocity
     continues, goes_on = bool(ties & {"stop", "continue"}), bool(ties & {"start", "continue"})
-    pen.measure.sounds.append(Sound(pen.onset, pen.onset + length, pitch, velocity, continues, goes_on))
+    end = pen.onset + length if "chord" in holds else pen.now
+    pen.measure.sounds.append(Sound(pen.onset, end, pitch, velocity, continues, goes_on))
     pen.measure.staves.append(staff)
     if "lyric" in holds:
         _read_syllables(note, pen)

@@ -73,7 +73,7 @@ def untie(sounds: list[Sound]) -> list[Sound]:
     """
     open_ties: dict[tuple[int, Fraction], list[int]] = {}  # (pitch, end) -> indices in the result
     result: list[Sound] = []
-    for sound in sorted(sounds):
+    for sound in sorted(sounds, key=lambda sound: (float(sound.start), sound.pitch, float(sound.end))):
         waiting = open_ties.get((sound.pitch, sound.start)) if sound.continues else None
         if waiting:
             place = waiting.pop(0)
