@@ -1,14 +1,13 @@
 """Tunes of Ireland, Scotland and America, one melody each: Ceol Rince na hEireann and three books in music21's corpus.
 
-Books of ABC are read tune by tune. Repeats are played out; grace notes, ornaments and dynamics go. A tune with more
-than two wrong bars is left out; up to two get a meter of their own, so that what follows stays on the beat. abc2midi
-made the MIDI files of Ceol Rince too: it begins notes a tick late and marks the first note of each bar by its velocity,
-which tells where the bars are.
+Books of ABC are read tune by tune. Repeats are played out; grace notes, ornaments and dynamics go. A tune with wrong
+bars at more than two places is left out; others get a meter of their own, so that what follows stays on the beat.
+abc2midi made the MIDI files of Ceol Rince: it begins notes a tick late and marks the first note of each bar by its
+velocity, which tells where the bars are.
 """
 
 import re
 from collections.abc import Mapping
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from symusic import TimeSignature, Track
 
 from melody.corpus.pieces import LeftOut, abc_text, one_piece, tunes_of
 from melody.errors import MelodyError
-from melody.formats.midi.reader import Reading
+from melody.formats.abc import TuneReading
 from melody.formats.reading import read
 from melody.music.score import GRID, Notes, Score, bar_length, notes_of, set_notes
 
@@ -28,7 +27,6 @@ VELOCITY = 80
 PROGRAM = 73  # "Flute"
 _CRE = re.compile(r"(?:(?:^|/)cre_corpus/MIDI|(?:^|^cre/)midi)/[^/]+\.mid$")
 _DOWNBEAT = 105  # abc2midi's velocity for the first note of a bar
-_WRONG = re.compile(r"Bar \d+ has (\d+(?:/\d+)?) time units while the time signature has (\d+)")
 
 
 def is_wanted(path: str) -> bool:
@@ -60,22 +58,17 @@ def read_folk(item: str, root: Path) -> Mapping[str, Score | MelodyError]:
         return one_piece(f"cre/{Path(item).stem}", lambda: ceol_rince(read(root / item)))
     name = item.removeprefix("music21:")
     text = abc_text(music21_corpus() / name).replace("`", "")  # marks that only space the print
-    text = re.sub(r"^(K:.*)$", r"\1\n[I:MIDI beataccents]", text, flags=re.MULTILINE)
     result: dict[str, Score | MelodyError] = {}
     for own, reading in tunes_of(text, name.removesuffix(".abc")).items():
         result |= {own: reading} if isinstance(reading, MelodyError) else one_piece(own, partial(tune, reading))
     return result
 
 
-def tune(reading: Reading) -> Score:
-    """The melody of a tune in ABC read with accents; raises `LeftOut` where its bars are wrong."""
-    wrong = [match for message in reading.repairs for match in _WRONG.finditer(message)]
-    if len(wrong) > MOST_WRONG_BARS or any(message.endswith("more warnings") for message in reading.repairs):
+def tune(reading: TuneReading) -> Score:
+    """Return the melody of a tune in ABC; raises `LeftOut` where its bars are wrong."""
+    if reading.wrong_bars > MOST_WRONG_BARS:
         raise LeftOut("more than two wrong bars")
-    score = reading.score.copy()
-    if sum(Fraction(match[1]) / int(match[2]) for match in wrong).denominator > 1:
-        score.time_signatures = heard_meters(score)
-    return melody_of(score)
+    return melody_of(reading.score)
 
 
 def ceol_rince(score: Score) -> Score:

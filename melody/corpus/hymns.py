@@ -1,8 +1,8 @@
 """Hymns for four voices in ABC, of the Open Hymnal Project: they train beside Bach's chorales.
 
-Each voice is a track, from the soprano down. Marks over notes are of no use here, and abc2midi stumbles over some of
-them. As the chorales say nothing of tempo and dynamics, the hymns do not either. Left out is what is not in the public
-domain, has no four single voices or no meter, and what abc2midi finds wrong.
+Each voice is a track, from the soprano down. As the chorales say nothing of tempo and dynamics, the hymns do not
+either. Left out is what is not in the public domain, has no four single voices or no meter, or has wrong bars or errors
+in its ABC.
 Source: Brian J. Dumont (ed.), the Open Hymnal Project, openhymnal.org.
 """
 
@@ -16,14 +16,13 @@ from symusic import Track
 from melody.corpus.chorale import CHOIR, VOICES, four_voices
 from melody.corpus.pieces import LeftOut, abc_text, one_piece, tunes_of
 from melody.errors import MelodyError
-from melody.formats.midi.reader import Reading
+from melody.formats.abc import TuneReading
 from melody.music.score import Notes, Score, notes_of, set_notes
 
 NAMES = "hymn/"  # how the names of the pieces begin
-MOST_WRONG_BARS = 2  # in all four voices together
+MOST_WRONG_BARS = 2
 VELOCITY = 80  # that of the chorales
 _FILE = re.compile(r"(?:(?:^|/)Complete/[^/]+/|(?:^|/)abc/|^)([^/]+)\.abc$")
-_MARK = re.compile(r"![^!\n]*!|\.(?=[(-])")  # decorations, and the dots of dotted slurs and ties
 _RIGHTS = re.compile(r"^C:\s*copyright:\s*(?:music and setting )?public domain", re.MULTILINE)
 
 
@@ -58,7 +57,7 @@ def hymn(text: str, name: str) -> Score:
         raise LeftOut("not in the public domain")
     if re.search(r"^M:\s*none", text, re.MULTILINE):
         raise LeftOut("no meter")
-    reading = tunes_of(_MARK.sub("", text), name)[name]
+    reading = tunes_of(text, name)[name]
     if isinstance(reading, MelodyError):
         raise reading
     voices = [notes_of(track) for track in reading.score.tracks if len(track.notes)]
@@ -72,12 +71,11 @@ def _is_single(notes: Notes) -> bool:
     return not np.any(notes.onset[1:] < (notes.onset + notes.duration)[:-1])
 
 
-def _check_bars(reading: Reading, voices: list[Notes]) -> None:
-    if any("Error" in message for message in reading.repairs):
+def _check_bars(reading: TuneReading, voices: list[Notes]) -> None:
+    if reading.has_errors:
         raise LeftOut("errors in its ABC")
     ends = {int(notes.onset[-1] + notes.duration[-1]) for notes in voices}
-    wrong = sum("time units" in message or message.endswith("more warnings") for message in reading.repairs)
-    if wrong > MOST_WRONG_BARS or len(ends) > 1:
+    if reading.wrong_bars > MOST_WRONG_BARS or len(ends) > 1:
         raise LeftOut("wrong bars")
 
 

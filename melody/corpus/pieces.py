@@ -18,7 +18,7 @@ from melody.tokens import EventTokenizer
 from melody.tokens.channels import names_of
 
 if TYPE_CHECKING:
-    from melody.formats.midi.reader import Reading
+    from melody.formats.abc import TuneReading
 
 SUFFIXES = (".mid", ".midi", ".kar", ".musicxml", ".xml", ".mxl", ".abc", ".krn")
 MAX_KERN_BYTES = 4 << 20  # music21 takes a minute for one
@@ -112,29 +112,25 @@ def _read_tunes(name: str, root: Path) -> dict[str, Score | MelodyError]:
 
 def abc_text(path: Path) -> str:
     """The text of a book of tunes. Raises `UnreadableFile`, or `LimitExceeded` for a giant one."""
-    from melody.formats.abc import MAX_FILE_BYTES
+    from melody.formats.abc import MAX_FILE_BYTES, decoded
     from melody.storage.files import read_bytes
 
-    return read_bytes(path, MAX_FILE_BYTES).decode("utf-8-sig", errors="replace")
+    return decoded(read_bytes(path, MAX_FILE_BYTES))
 
 
-def tunes_of(text: str, name: str) -> dict[str, "Reading | MelodyError"]:
+def tunes_of(text: str, name: str) -> dict[str, "TuneReading | MelodyError"]:
     """The tunes of a text in ABC, as NAME#1 and so on where there are several; a bad one costs itself alone.
 
     Raises `UnreadableFile` where there is none.
     """
-    from melody.formats.abc import parse_abc, split_tunes
+    from melody.formats.abc import each_tune
 
-    tunes = split_tunes(text)
-    if len(tunes) < 2:
-        return {name: parse_abc(text, name)[0]}
-    result: dict[str, Reading | MelodyError] = {}
-    for number, tune in enumerate(tunes, 1):
-        try:
-            result[f"{name}#{number}"] = parse_abc(tune, name)[0]
-        except MelodyError as error:
-            result[f"{name}#{number}"] = error
-    return result
+    tunes = [*each_tune(text, name)]
+    if len(tunes) == 1:
+        if isinstance(tunes[0], MelodyError):
+            raise tunes[0]
+        return {name: tunes[0]}
+    return {f"{name}#{number}": tune for number, tune in enumerate(tunes, 1)}
 
 
 def one_piece(name: str, make: Callable[[], Score]) -> dict[str, Score | MelodyError]:

@@ -70,7 +70,7 @@ def test_a_hymn_begins_with_its_pickup() -> None:
         (book(S2V2="z | z4 | z4 | z4 | z3"), "not for four single voices"),
         (book(S1V2="[GE] | [GE] G F G | F G A G | E F G G | F F F"), "not for four single voices"),
         (book(S2V2="G, | G, C, D, | D, G, F, G, | E, D, G, E, | B,, A,, D,"), "wrong bars"),
-        (book(S2V2="G,' | G, C, D,' G, | D,' G, F, G, | E, D, G, E, | B,, A,, D,"), "errors in its ABC"),
+        (book(S2V2="G, | G, C, ? D, G, | D, G, F, G, | E, D, G, E, | B,, A,, D,"), "errors in its ABC"),
     ],
 )
 def test_what_is_no_hymn_to_learn_from_is_left_out_by_its_reason(text: str, reason: str) -> None:

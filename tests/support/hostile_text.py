@@ -160,7 +160,7 @@ TUNE_KEYS = tuple((480 * i, 480, pitch) for i, (_, pitch) in enumerate(STEPS))
 
 def _tunes() -> Iterator[Case]:
     music = "CDEF|\n"
-    yield _case("a bar too long", TUNE + "CDEF|CDEFG|\n", "Bar", surely=None, suffix=".abc")
+    yield _case("a bar too long", TUNE + "CDEF|CDEFG|\n", "a bar longer than its meter", surely=None, suffix=".abc")
     yield _case(
         "a call for another file", TUNE + "%%abc-include /etc/passwd\n" + music, "another file", TUNE_KEYS, ".abc"
     )
