@@ -24,8 +24,9 @@ from melody.generation.prepared import Prepared, prepare
 from melody.generation.rules.density import HoldDensity
 from melody.generation.seeds import Seed
 from melody.generation.settings import settings_of
-from melody.music.chords import chord_tones_on_strong_beats, laid_out, parse_progression
+from melody.music.heard_chords import chord_tones_on_strong_beats
 from melody.music.key import key_of_signature
+from melody.music.progressions import laid_out, parse_progression
 from melody.music.score import TICKS_PER_QUARTER, Score, bars, notes_of
 from melody.music.voice_leading import ends_on_tonic
 from melody.tokens import EventTokenizer, Plan

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from melody.corpus.augment import held_columns
 from melody.corpus.store import Split
-from melody.music.chords import heard
+from melody.music.heard_chords import heard
 from melody.music.score import GRID, Ints, Notes, Score, bars, meters, notes_of
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import USUAL_VOICES, foreseeing

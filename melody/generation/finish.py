@@ -13,7 +13,8 @@ from melody.generation.ranges import named
 from melody.generation.ranking import Breaches, count_breaches
 from melody.generation.seeds import Seed
 from melody.generation.take import Take
-from melody.music.chords import Span, chord_tones_on_strong_beats
+from melody.music.chords import Span
+from melody.music.heard_chords import chord_tones_on_strong_beats
 from melody.music.key import estimate_key
 from melody.music.originality import piece_share
 from melody.music.score import GRID, Score, bars, clip, rescale

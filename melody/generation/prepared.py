@@ -23,8 +23,9 @@ from melody.generation.seam import NOWHERE, Seam, across
 from melody.generation.seeds import Seed
 from melody.generation.settings import Settings
 from melody.generation.told import bars_of, chord_spans, foreseen, ids_before, key_of_chords, key_token
-from melody.music.chords import Span, markers_as_chords
+from melody.music.chords import Span
 from melody.music.key import Key, parse_key
+from melody.music.progressions import markers_as_chords
 from melody.music.score import TICKS_PER_QUARTER, Score, common_resolution, resample
 from melody.tokens import Plan
 

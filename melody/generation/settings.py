@@ -9,7 +9,7 @@ from melody.generation.checks import check_types
 from melody.generation.ranges import check_ranges
 from melody.generation.ranking import BY
 from melody.generation.sampling import Sampling
-from melody.music.chords import parse_progression
+from melody.music.progressions import parse_progression
 from melody.tokens.channels import DENSITIES
 from melody.tokens.vocabulary import METERS
 
@@ -40,7 +40,7 @@ class Settings:
     by: str = "both"  # or likelihood, rules
     key: str | None = None  # "E minor"
     strict_key: bool = False  # new pitches from the scale alone
-    chords: str | None = None  # "Am F C G": a bar each, over again; see `melody.music.chords`
+    chords: str | None = None  # "Am F C G": a bar each, over again; see `melody.music.progressions`
     strict_chords: bool = True  # notes that begin on strong beats, or with a chord, belong to it
     density: str | None = None  # low, medium or high
     style: str | None = None  # one of the bundle's

@@ -9,8 +9,9 @@ from melody.bundle import Bundle
 from melody.generation.primer.primer_view import PrimerView, empty_start
 from melody.generation.region import Region
 from melody.generation.settings import Settings
-from melody.music.chords import Span, laid_out, parse_progression
+from melody.music.chords import Span
 from melody.music.key import Key, estimate_key
+from melody.music.progressions import laid_out, parse_progression
 from melody.music.score import GRID, TICKS_PER_QUARTER, Score
 from melody.tokens.channels import DENSITIES
 from melody.tokens.conditions import Conditions

@@ -5,7 +5,7 @@ Source: General MIDI System Level 1 (MIDI Manufacturers Association, 1991): soun
 """
 
 DRUM_CHANNEL = 9  # channel 10 to people, to MusicXML and to most devices' displays
-PROGRAMS = 128
+PROGRAMS = PITCHES = 128
 FAMILY_SIZE = 8  # programs of related instruments that follow each other: pianos, chromatic percussion, organs ...
 
 INSTRUMENTS = tuple(

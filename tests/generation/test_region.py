@@ -11,7 +11,7 @@ from test_control import WilfulEngine
 from melody.errors import UsageError
 from melody.generation import Take
 from melody.generation.rules.density import onset_bounds
-from melody.music.chords import laid_out, parse_progression
+from melody.music.progressions import laid_out, parse_progression
 from melody.music.score import Notes, Score, bars, end_tick, most_at_once, notes_of, set_notes
 from tests.generation.test_composer import rows, tune
 

@@ -8,8 +8,9 @@ import pytest
 import melody
 from melody.formats.midi import check, dumps
 from melody.generation import Composer, Take
-from melody.music.chords import chord_tones_on_strong_beats, laid_out, parse_progression
+from melody.music.heard_chords import chord_tones_on_strong_beats
 from melody.music.key import key_of_signature
+from melody.music.progressions import laid_out, parse_progression
 from melody.music.score import Score, bars, clip, notes_of, set_notes
 from melody.music.voice_leading import ends_on_tonic
 

@@ -14,7 +14,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 from melody.formats.notation.bars import Bar
 from melody.formats.notation.staves import Part
-from melody.music.chords import NO_CHORD, QUALITIES, Chord, markers_as_chords
+from melody.music.chords import NO_CHORD, QUALITIES, Chord
+from melody.music.progressions import markers_as_chords
 from melody.music.score import GRID, Score, rescale
 
 KINDS = (  # by quality
