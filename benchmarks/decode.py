@@ -38,7 +38,7 @@ from melody.generation.prefix import read_prefix  # noqa: E402
 from melody.generation.primer.primer_view import empty_start  # noqa: E402
 from melody.generation.rules.bars import exact_bars, no_long_silence  # noqa: E402
 from melody.generation.rules.stated import only_seen  # noqa: E402
-from melody.generation.rules.styles import style_rules  # noqa: E402
+from melody.generation.rules.styles import Voices, style_rules  # noqa: E402
 from melody.tokens import Plan, Reader  # noqa: E402
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def endless(composer: Composer, seed: int) -> Iterator[Any]:
         exact_bars(vocabulary, MANY_BARS),
         no_long_silence(vocabulary),
         only_seen(bundle.seen),
-        *style_rules(bundle.style_rules, vocabulary, range(len(bundle.tracks))),
+        *style_rules(bundle.style_rules, vocabulary, Voices(range(len(bundle.tracks)))),
     ]
     return stream(composer.engine, [prefix], rules, Sampling(top_p=0.95), [np.random.default_rng(seed)])
 

@@ -21,7 +21,7 @@ from melody.generation.rules.harmony import chord_tones
 from melody.generation.rules.playable import Free, InOrder, Room, playable
 from melody.generation.rules.repetition import no_repeat
 from melody.generation.rules.stated import no_change_of, only_seen, state_at_start
-from melody.generation.rules.styles import style_rules
+from melody.generation.rules.styles import Voices, style_rules
 from melody.generation.settings import Settings
 from melody.generation.told import key_token
 from melody.music.chords import Span
@@ -134,7 +134,9 @@ def rules_for(
     pitches = ~without(vocabulary, "Pitch", "Drum")  # a range may leave none that was seen; all else was
     rules += [only_seen(bundle.seen | pitches), only_seen(bundle.seen)]
     if settings.style_rules:
-        rules += style_rules(bundle.style_rules, vocabulary, sorted(rooms.keys() | (fixed.tracks if fixed else set())))
+        set_tracks = fixed.tracks if fixed else frozenset[int]()
+        voices = Voices(sorted(rooms.keys() | set_tracks), set_tracks, chords)
+        rules += style_rules(bundle.style_rules, vocabulary, voices)
     return rules
 
 

@@ -64,7 +64,7 @@ def _fill(
     from omegaconf import OmegaConf
     from safetensors.numpy import save
 
-    from melody.generation.rules.styles import style_rules
+    from melody.generation.rules.styles import Voices, style_rules
 
     store = open_store(config.corpus)
     names = names_of(config.data.channels, config.data.voices)
@@ -73,7 +73,7 @@ def _fill(
         raise MelodyError(
             f"{tokenizer.name}: its grammar is not melody's; such a model is for comparison, not a bundle"
         )
-    style_rules(config.style_rules, tokenizer.vocabulary, [0])  # refuses unknown ones
+    style_rules(config.style_rules, tokenizer.vocabulary, Voices([0]))  # refuses unknown ones
     check_style(config.default_style, store)
     if (graph := step_graph_of(weights, config, names)) is not None:
         (folder / "step.onnx").write_bytes(graph)

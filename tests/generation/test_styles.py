@@ -5,7 +5,7 @@ import pytest
 from support.fakes import UniformComposer, fake_bundle
 from symusic import Tempo, TimeSignature, Track
 
-from melody.generation.rules.styles import STYLE_RULES, no_parallels
+from melody.generation.rules.styles import STYLE_RULES, Voices, no_parallels
 from melody.music.key import parse_key
 from melody.music.score import GRID, Notes, Score, bars, set_notes
 from melody.music.voice_leading import ends_on_tonic
@@ -30,7 +30,7 @@ def forbidden(*voices: list[int], last: int) -> set[int]:
     note = [i for i, token in enumerate(ids) if TOKENIZER.vocabulary.kind_of[token] == "Track"][-1]
     assert ids[note] == TOKENIZER.vocabulary.ids["Track"][last]
     reader = Reader(TOKENIZER.vocabulary, Plan()).read_all(ids[: note + 1])
-    mask = no_parallels(TOKENIZER.vocabulary, [0, 1, 2])(reader)
+    mask = no_parallels(TOKENIZER.vocabulary, Voices([0, 1, 2]))(reader)
     return set() if mask is None else set((np.flatnonzero(~mask) - PITCH).tolist())
 
 
@@ -92,5 +92,5 @@ def test_without_an_ending_the_last_chord_is_free(tmp_path):
 @pytest.mark.parametrize("name", STYLE_RULES)
 def test_every_style_rule_speaks_for_the_whole_vocabulary(name: str):
     reader = Reader(TOKENIZER.vocabulary, Plan()).read_all([TOKENIZER.vocabulary.ids["Begin"][0]])
-    opinion = STYLE_RULES[name](TOKENIZER.vocabulary, [0])(reader)
+    opinion = STYLE_RULES[name](TOKENIZER.vocabulary, Voices([0]))(reader)
     assert opinion is None or opinion.shape == (len(TOKENIZER.vocabulary),)

@@ -10,6 +10,7 @@ import numpy as np
 
 from melody.errors import UsageError
 from melody.generation.rules.contract import Mask, Rule, without
+from melody.music.chords import Chord, Span
 from melody.music.score import GRID, has_strong_middle
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.vocabulary import MAX_DURATION, METERS
@@ -17,10 +18,24 @@ from melody.tokens.vocabulary import MAX_DURATION, METERS
 FIFTH, OCTAVE = 7, 12
 
 
-def no_parallels(vocabulary: Vocabulary, tracks: Sequence[int]) -> Rule:
+@dataclass(frozen=True)
+class Voices:
+    """The voices that a style's rules are about."""
+
+    tracks: Sequence[int]  # the model's tracks that sound in the new bars, voices from high to low
+    fixed: frozenset[int] = frozenset()  # those of them whose notes are fixed beforehand
+    chords: Sequence[Span] = ()  # asked for, in ticks of the grid
+
+    def chord_at(self, tick: int) -> Chord | None:
+        """Return the chord asked for at a tick, if any."""
+        before = [span for span in self.chords if span.start <= tick]
+        return before[-1].chord if before else None
+
+
+def no_parallels(vocabulary: Vocabulary, voices: Voices) -> Rule:
     """No two voices that move go from a fifth to a fifth, or from an octave or unison to another.
 
-    The oldest rule of counterpoint (Fux 1725): such voices cease to be two. Tracks are voices from high to low, as in
+    The oldest rule of counterpoint (Fux 1725): such voices cease to be two. All tracks are voices from high to low, as in
     `melody.music.voice_leading.parallels`; a voice that rests right before, or stays, makes no parallel.
     """
     pitches = vocabulary.ids["Pitch"].start
@@ -51,13 +66,14 @@ def _without_classes(vocabulary: Vocabulary, start: int, classes: list[int], kep
     return mask
 
 
-def tonic_ending(vocabulary: Vocabulary, tracks: Sequence[int]) -> Rule:
-    """The last chord is the tonic triad over its root, on a strong beat of the last bar, in all `tracks` together.
+def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """The last chord is the tonic triad over its root, on a strong beat of the last bar, in all tracks together.
 
-    Strong beats are the first and, in bars of four, eight or twelve units, the middle. In minor the third may be major
-    (Picardy).
-    For single lines from high to low, in a piece whose number of bars and key are known.
+    Where chords are asked for it is the last of them; fixed notes end as they do. Strong beats are the first and, in
+    bars of four, eight or twelve units, the middle. In minor the third may be major (Picardy). For single lines from
+    high to low, in a piece whose number of bars and key are known.
     """
+    free = sorted(set(voices.tracks) - voices.fixed)
     ids = vocabulary.ids
     pitches, positions = ids["Pitch"].start, ids["Position"]
     track_ids, end = ids["Track"].start, ids["End"][0]
@@ -65,20 +81,21 @@ def tonic_ending(vocabulary: Vocabulary, tracks: Sequence[int]) -> Rule:
 
     def rule(reader: Reader) -> Mask | None:
         total, key = reader.plan.bars, reader.planned_key
-        if total is None or key is None or not 0 <= reader.bar < total:
+        if total is None or key is None or not free or not 0 <= reader.bar < total:
             return None
         left, under_way = total - 1 - reader.bar, reader.kind in ("Pitch", "Sustain")
         close = reader.bar_start + left * reader.bar_ticks + _middle(reader)  # the latest place to close
         if close - reader.tick - reader.length > MAX_DURATION if under_way else left:
             return None  # it is still far
-        chord = _Chord(*key, bass=max(tracks))
+        asked = voices.chord_at(close)
+        chord = _Closing(*key, bass=max(voices.tracks)) if asked is None else _asked(asked, max(voices.tracks))
         return _length(vocabulary, reader, chord, close) if under_way else closing(reader, chord, close)
 
-    def closing(reader: Reader, chord: _Chord, close: int) -> Mask:
+    def closing(reader: Reader, chord: _Closing, close: int) -> Mask:
         """What may follow in the last bar, where no note is under way."""
         standing = [(track, pitch) for until, track, pitch in reader.active if until > reader.tick]
         fitting = {track for track, pitch in standing if chord.fits(track, pitch)}
-        missing = [track for track in sorted(tracks) if track not in fitting]
+        missing = [track for track in free if track not in fitting]
         mask = np.ones(len(vocabulary), bool)
         mask[positions.start + _middle(reader) + 1 : positions.stop] = False
         mask[end] = not missing and reader.position in (0, _middle(reader))
@@ -95,15 +112,18 @@ def tonic_ending(vocabulary: Vocabulary, tracks: Sequence[int]) -> Rule:
 
 
 @dataclass(frozen=True)
-class _Chord:
-    """The tonic triad, in which the bass has the root."""
+class _Closing:
+    """The last chord: the tonic triad, in which the bass has the root, or the chord that is asked for."""
 
     tonic: int
     minor: bool
-    bass: int
+    bass: int  # the track
+    asked: Chord | None = None
 
     def classes(self, track: int, third: Collection[int] = ()) -> set[int]:
-        """Pitch classes that a track may have; `third` is the one (3 or 4) that another track has taken."""
+        """Return the pitch classes that a track may have; `third` is the one (3 or 4) that another track has taken."""
+        if self.asked:
+            return {self.asked.bass} if track == self.bass else set(self.asked.classes)
         thirds = tuple(third)[:1] or ((3, 4) if self.minor else (4,))
         steps = (0,) if track == self.bass else (0, *thirds, 7)
         return {(self.tonic + step) % OCTAVE for step in steps}
@@ -113,12 +133,16 @@ class _Chord:
         return pitch % OCTAVE in self.classes(track)
 
 
+def _asked(chord: Chord, bass: int) -> _Closing:
+    return _Closing(chord.root, False, bass, chord)
+
+
 def _middle(reader: Reader) -> int:
     """The last strong beat of the bar, in ticks from its beginning."""
     return reader.bar_ticks // 2 if has_strong_middle(METERS[reader.meter][0]) else 0
 
 
-def _length(vocabulary: Vocabulary, reader: Reader, chord: _Chord, close: int) -> Mask | None:
+def _length(vocabulary: Vocabulary, reader: Reader, chord: _Closing, close: int) -> Mask | None:
     """How long the note under way may be: a stranger makes room for the last chord, whose notes end together."""
     past = reader.tick + reader.length
     if reader.tick < close:
@@ -145,15 +169,15 @@ def _between(vocabulary: Vocabulary, least: int, most: int | None) -> Mask:
     return mask
 
 
-def style_rules(names: Sequence[str], vocabulary: Vocabulary, tracks: Sequence[int]) -> list[Rule]:
-    """The rules of these names, for new notes in these tracks. Raises `UsageError` for an unknown name."""
+def style_rules(names: Sequence[str], vocabulary: Vocabulary, voices: Voices) -> list[Rule]:
+    """Return the rules of these names. Raises `UsageError` for an unknown one."""
     for name in names:
         if name not in STYLE_RULES:
             raise UsageError(f"style rule {name!r} is unknown; there are: {', '.join(STYLE_RULES)}")
-    return [STYLE_RULES[name](vocabulary, tracks) for name in names]
+    return [STYLE_RULES[name](vocabulary, voices) for name in names]
 
 
-STYLE_RULES: Mapping[str, Callable[[Vocabulary, Sequence[int]], Rule]] = {
+STYLE_RULES: Mapping[str, Callable[[Vocabulary, Voices], Rule]] = {
     "no_parallels": no_parallels,
     "tonic_ending": tonic_ending,
 }
