@@ -13,10 +13,10 @@ from melody.generation.primer.primer_view import Primer, PrimerView, Seen
 from melody.generation.ranges import allowed_pitches, named, ranges_by_track
 from melody.generation.region import Region
 from melody.generation.rules.bars import exact_bars, keep_meters, no_long_silence
-from melody.generation.rules.contract import Rule, without
+from melody.generation.rules.contract import Mask, Rule, without
 from melody.generation.rules.copying import NoLongCopy
 from melody.generation.rules.density import HoldDensity
-from melody.generation.rules.fixed_notes import keep_fixed
+from melody.generation.rules.fixed_notes import KeepFixed
 from melody.generation.rules.harmony import chord_tones
 from melody.generation.rules.playable import Free, InOrder, Room, playable
 from melody.generation.rules.repetition import no_repeat
@@ -112,7 +112,7 @@ def rules_for(
     rules: list[Rule] = []
     if fixed:
         rules.append(
-            keep_fixed(vocabulary, fixed, {place: r.pitches for place, r in rooms.items() if isinstance(r, Free)})
+            KeepFixed(vocabulary, fixed, {place: r.pitches for place, r in rooms.items() if isinstance(r, Free)})
         )
     rules.append(exact_bars(vocabulary, region.stop, region.closes, end, sounds=not fixed))
     if free:
@@ -132,12 +132,23 @@ def rules_for(
     if settings.no_repeat:
         rules.append(no_repeat(vocabulary, settings.no_repeat, int(region.lines[region.first])))
     pitches = ~without(vocabulary, "Pitch", "Drum")  # a range may leave none that was seen; all else was
-    rules += [only_seen(bundle.seen | pitches), only_seen(bundle.seen)]
+    seen = bundle.seen | _positions(region, vocabulary)
+    rules += [only_seen(seen | pitches), only_seen(seen)]
     if settings.style_rules:
         set_tracks = fixed.tracks if fixed else frozenset[int]()
-        voices = Voices(sorted(rooms.keys() | set_tracks), set_tracks, chords)
+        last = fixed.notes[-1].onset if fixed and fixed.notes else 0
+        voices = Voices(sorted(rooms.keys() | set_tracks), set_tracks, last, chords)
         rules += style_rules(bundle.style_rules, vocabulary, voices)
     return rules
+
+
+def _positions(region: Region, vocabulary: Vocabulary) -> Mask:
+    """The positions (V,) at which notes are fixed, whether or not the training music has them."""
+    mask = np.zeros(len(vocabulary), bool)
+    onsets = np.array([note.onset for note in region.fixed.notes] if region.fixed else [], np.int64)
+    bar_of = np.searchsorted(region.lines, onsets, side="right") - 1
+    mask[vocabulary.ids["Position"].start + onsets - region.lines[bar_of]] = True
+    return mask
 
 
 def _states(

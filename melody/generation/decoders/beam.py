@@ -16,7 +16,7 @@ from melody.errors import MelodyError, UsageError
 from melody.generation.decoders.contract import MAX_TOKENS, Continuation
 from melody.generation.prefix import Prefix
 from melody.generation.prepared import Prepared
-from melody.generation.rules.contract import Rule, narrowed
+from melody.generation.rules.contract import Rule, narrowed, redirected
 from melody.generation.seeds import Seed
 from melody.tokens import Reader
 
@@ -84,10 +84,11 @@ def beam_search(
 def _log_probabilities(reader: Reader, logits: NDArray[np.float32], rules: Sequence[Rule]) -> NDArray[np.float64]:
     """ln p (V,) of each token within the grammar; -inf for those the rules forbid."""
     lawful = reader.allow()
+    mask = narrowed(lawful, reader, rules)
+    moved = redirected(logits, lawful, mask, reader, rules)
     within = np.where(lawful, logits, -np.inf).astype(np.float64)
     top = within.max()
-    normalised = within - top - np.log(np.exp(within - top).sum())
-    return np.where(narrowed(lawful, reader, rules), normalised, -np.inf)
+    return np.where(mask, moved.astype(np.float64) - top - np.log(np.exp(within - top).sum()), -np.inf)
 
 
 def _best(

@@ -27,7 +27,7 @@ from melody.errors import MelodyError
 from melody.generation.decoders.contract import MAX_TOKENS, Continuation
 from melody.generation.prefix import Prefix
 from melody.generation.prepared import Prepared
-from melody.generation.rules.contract import GoesBack, Rule, narrowed
+from melody.generation.rules.contract import GoesBack, Redirects, Rule, narrowed, redirected
 from melody.generation.sampling import Sampling, choose, log_probability
 from melody.generation.seeds import Seed
 from melody.tokens import Reader
@@ -179,6 +179,7 @@ class _Draw:
         self.rules = rules
         self.sampling = sampling
         self.retried = [rule for rule in rules if isinstance(rule, GoesBack)]
+        self.redirecting = [rule for rule in rules if isinstance(rule, Redirects)]
         self.others = [rule for rule in rules if not isinstance(rule, GoesBack)]
 
     def __call__(self, row: Row, logits: NDArray[np.float32]) -> tuple[int, float] | None:
@@ -193,5 +194,8 @@ class _Draw:
         return token, -log_probability(logits, token, lawful)
 
     def _choose(self, row: Row, lawful: NDArray[np.bool_], logits: NDArray[np.float32], rules: Sequence[Rule]) -> int:
-        (running,) = narrowed(lawful, row.reader, rules).nonzero()  # a small part of the vocabulary
+        mask = narrowed(lawful, row.reader, rules)
+        if self.redirecting:
+            logits = redirected(logits, lawful, mask, row.reader, self.redirecting)
+        (running,) = mask.nonzero()  # a small part of the vocabulary
         return int(running[choose(logits[running], self.sampling, row.generator)])

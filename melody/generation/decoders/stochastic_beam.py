@@ -20,7 +20,7 @@ from melody.errors import MelodyError, UsageError
 from melody.generation.decoders.contract import MAX_TOKENS, Continuation
 from melody.generation.prefix import Prefix
 from melody.generation.prepared import Prepared
-from melody.generation.rules.contract import Rule, narrowed
+from melody.generation.rules.contract import Rule, narrowed, redirected
 from melody.generation.sampling import Sampling, shaped
 from melody.generation.seeds import Seed
 from melody.tokens import Reader
@@ -96,8 +96,10 @@ def _grow(
 ) -> list[Branch]:
     """The branch with each of the `width` next tokens of the largest maxima; the first keeps the branch's own."""
     lawful = reader.allow()
-    running = np.flatnonzero(narrowed(lawful, reader, rules))
-    weights = shaped(logits[running].astype(np.float64), sampling)
+    mask = narrowed(lawful, reader, rules)
+    moved = redirected(logits, lawful, mask, reader, rules)
+    running = np.flatnonzero(mask)
+    weights = shaped(moved[running].astype(np.float64), sampling)
     running, weights = running[weights > -np.inf], weights[weights > -np.inf]
     log_p = branch.log_p + weights - np.logaddexp.reduce(weights)
     maxima = _with_maximum(log_p + generator.gumbel(size=len(log_p)), branch.maximum)

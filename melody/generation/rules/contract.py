@@ -5,11 +5,11 @@ would leave nothing yields to those before it, so the order is the order of impo
 Rules that must always hold come first and close the ways to where they could not (see `playable`).
 
 A rule may be an object too, and then have more to say: `GoesBack` for one that would rather return to a bar line and
-draw again than bend a line that has begun.
+draw again than bend a line that has begun, `Redirects` for one that closes the way on but for a single token.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,35 @@ class GoesBack(Protocol):
 
     def forbids(self, reader: Reader, token: int) -> bool:
         """Return True where this token may not follow: the same, at the price of one token."""
+
+
+@runtime_checkable
+class Redirects(Protocol):
+    """A rule behind which one token leads on, where the model would go on by many.
+
+    It gets all their mass. Else the model, whose own ways on are closed, would write note upon note instead.
+    """
+
+    def __call__(self, reader: Reader) -> Mask | None:
+        """What may follow (V,)."""
+
+    def redirect(self, reader: Reader) -> tuple[int, Mask] | None:
+        """Return the token that leads on here and those (V,) whose mass it gets; None where there is none."""
+
+
+Logits = NDArray[Any]  # float32 or float64
+
+
+def redirected(logits: Logits, lawful: Mask, mask: Mask, reader: Reader, rules: Sequence[Rule]) -> Logits:
+    """Return logits (V,) with mass moved to where rules redirect it, as far as the `mask` of what may follow has it."""
+    for rule in rules:
+        found = rule.redirect(reader) if isinstance(rule, Redirects) else None
+        if found is None or not mask[found[0]]:
+            continue
+        target, passing = found
+        logits = logits.copy()
+        logits[target] = np.logaddexp.reduce(np.append(logits[lawful & passing], logits[target]).astype(np.float64))
+    return logits
 
 
 def narrowed(lawful: Mask, reader: Reader, rules: Sequence[Rule]) -> Mask:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from melody.generation.rules.contract import NEVER, Mask, Rule
+from melody.generation.rules.contract import NEVER, Mask, without
 from melody.music.quantize import VELOCITY_STEP
 from melody.music.score import Notes, most_at_once
 from melody.tokens import Reader, Vocabulary
@@ -80,54 +80,78 @@ def _in_order(track: int, notes: Notes, pitched: bool) -> Iterable[FixedNote]:
         yield FixedNote(tick, track, number, ticks, height if pitched else None, loudness // VELOCITY_STEP, following)
 
 
-def keep_fixed(vocabulary: Vocabulary, fixed: FixedNotes, pitches: Mapping[int, Mask]) -> Rule:
-    """Every fixed note is written where it stands, and no other note in the tracks that are fixed.
+class KeepFixed:
+    """The rule that every fixed note is written where it stands, and no other note in the tracks that are fixed.
 
     `pitches` (128,) are those that notes may have whose pitch is free, by track. With `playable` this always holds.
     """
-    ids = vocabulary.ids
-    tracks, positions = ids["Track"], ids["Position"]
-    spans = [ids[kind] for kind in ("Pitch", "Drum")]
-    velocities, bar, end = ids["Velocity"], ids["Bar"][0], ids["End"][0]
-    no_fixed_track = np.ones(len(vocabulary), bool)
-    no_fixed_track[[tracks[track] for track in fixed.tracks]] = False
-    no_note = np.ones(len(vocabulary), bool)
-    for span in (*spans, velocities):
-        no_note[span.start : span.stop] = False
 
-    def rule(reader: Reader) -> Mask | None:
+    def __init__(self, vocabulary: Vocabulary, fixed: FixedNotes, pitches: Mapping[int, Mask]) -> None:
+        self.vocabulary = vocabulary
+        self.fixed = fixed
+        self.pitches = pitches
+        ids = vocabulary.ids
+        self._no_fixed_track = np.ones(len(vocabulary), bool)
+        self._no_fixed_track[[ids["Track"][track] for track in fixed.tracks]] = False
+        self._no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
+        self._going_on = ~without(vocabulary, "Position", "Bar", "End")
+
+    def __call__(self, reader: Reader) -> Mask | None:
+        """What may follow (V,)."""
         if reader.bar < 0:
             return None
         if reader.kind in ("Pitch", "Drum", "Sustain"):
-            under_way = fixed.under_way(reader)
-            return _lasting(vocabulary, under_way.duration - reader.length) if under_way else None
-        note = fixed.next(reader)
-        if note is not None and note.onset == reader.tick and reader.position >= 0:
-            return up_to(reader, note)
-        mask = no_fixed_track & no_note if reader.track in fixed.tracks else no_fixed_track.copy()
+            under_way = self.fixed.under_way(reader)
+            return _lasting(self.vocabulary, under_way.duration - reader.length) if under_way else None
+        note, ids = self.fixed.next(reader), self.vocabulary.ids
+        if note is not None and _is_due(reader, note):
+            return self._up_to(reader, note)
+        mask = (
+            self._no_fixed_track & self._no_note if reader.track in self.fixed.tracks else self._no_fixed_track.copy()
+        )
         if note is not None:
+            positions = ids["Position"]
             mask[positions.start + max(0, note.onset - reader.bar_start) + 1 : positions.stop] = False
-            mask[end] = False
-            mask[bar] = note.onset >= reader.bar_start + reader.bar_ticks
+            mask[ids["End"][0]] = False
+            mask[ids["Bar"][0]] = note.onset >= reader.bar_start + reader.bar_ticks
         return mask
 
-    def up_to(reader: Reader, note: FixedNote) -> Mask:
+    def redirect(self, reader: Reader) -> tuple[int, Mask] | None:
+        """Return the token that leads to the next fixed note, and those (V,) that would pass it by."""
+        note, ids = self.fixed.next(reader), self.vocabulary.ids
+        if note is None or reader.bar < 0 or reader.kind in ("Pitch", "Drum", "Sustain"):
+            return None
+        passing = self._going_on.copy()
+        if _is_due(reader, note):
+            passing[ids["Track"].start + note.track + 1 : ids["Track"].stop] = True
+            return (ids["Track"][note.track], passing) if reader.track < note.track or not reader.noted else None
+        if note.onset >= reader.bar_start + reader.bar_ticks:
+            return ids["Bar"][0], ~without(self.vocabulary, "End")
+        here = ids["Position"][note.onset - reader.bar_start]
+        passing[ids["Position"].start : here + 1] = False
+        return here, passing
+
+    def _up_to(self, reader: Reader, note: FixedNote) -> Mask:
         """What may follow at a position at which this note must be written."""
-        mask = no_fixed_track.copy()
-        mask[positions.start : positions.stop] = mask[bar] = mask[end] = False
+        ids = self.vocabulary.ids
+        tracks, velocities = ids["Track"], ids["Velocity"]
+        mask = self._no_fixed_track & ~self._going_on
         mask[tracks.start + note.track : tracks.stop] = False
         mask[tracks.start + note.track] = True
         if reader.track == note.track:
-            mask &= no_note
+            mask &= self._no_note
             if reader.velocity[note.track] != note.velocity:
                 mask[velocities.start + note.velocity] = True
             else:
-                mask[_pitches(vocabulary, reader, note, pitches)] = True
-        elif reader.track in fixed.tracks or reader.track > note.track:
-            mask &= no_note
+                mask[_pitches(self.vocabulary, reader, note, self.pitches)] = True
+        elif reader.track in self.fixed.tracks or reader.track > note.track:
+            mask &= self._no_note
         return mask
 
-    return rule
+
+def _is_due(reader: Reader, note: FixedNote) -> bool:
+    """Return True where the note begins at the position under way."""
+    return note.onset == reader.tick and reader.position >= 0
 
 
 def _pitches(vocabulary: Vocabulary, reader: Reader, note: FixedNote, pitches: Mapping[int, Mask]) -> Sequence[int]:

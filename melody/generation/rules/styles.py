@@ -24,6 +24,7 @@ class Voices:
 
     tracks: Sequence[int]  # the model's tracks that sound in the new bars, voices from high to low
     fixed: frozenset[int] = frozenset()  # those of them whose notes are fixed beforehand
+    last_fixed: int = 0  # the tick at which the last of these begins
     chords: Sequence[Span] = ()  # asked for, in ticks of the grid
 
     def chord_at(self, tick: int) -> Chord | None:
@@ -35,8 +36,8 @@ class Voices:
 def no_parallels(vocabulary: Vocabulary, voices: Voices) -> Rule:
     """No two voices that move go from a fifth to a fifth, or from an octave or unison to another.
 
-    The oldest rule of counterpoint (Fux 1725): such voices cease to be two. All tracks are voices from high to low, as in
-    `melody.music.voice_leading.parallels`; a voice that rests right before, or stays, makes no parallel.
+    The oldest rule of counterpoint (Fux 1725): such voices cease to be two. All tracks are voices from high to low, as
+    in `melody.music.voice_leading.parallels`; a voice that rests right before, or stays, makes no parallel.
     """
     pitches = vocabulary.ids["Pitch"].start
 
@@ -69,9 +70,9 @@ def _without_classes(vocabulary: Vocabulary, start: int, classes: list[int], kep
 def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
     """The last chord is the tonic triad over its root, on a strong beat of the last bar, in all tracks together.
 
-    Where chords are asked for it is the last of them; fixed notes end as they do. Strong beats are the first and, in
-    bars of four, eight or twelve units, the middle. In minor the third may be major (Picardy). For single lines from
-    high to low, in a piece whose number of bars and key are known.
+    Where chords are asked for it is the last of them; where notes are fixed it comes with the last one, if that is
+    later. Strong beats are the first and, in bars of four, eight or twelve units, the middle. In minor the third may be
+    major (Picardy). For single lines from high to low, in a piece whose number of bars and key are known.
     """
     free = sorted(set(voices.tracks) - voices.fixed)
     ids = vocabulary.ids
@@ -84,7 +85,7 @@ def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
         if total is None or key is None or not free or not 0 <= reader.bar < total:
             return None
         left, under_way = total - 1 - reader.bar, reader.kind in ("Pitch", "Sustain")
-        close = reader.bar_start + left * reader.bar_ticks + _middle(reader)  # the latest place to close
+        close = max(reader.bar_start + left * reader.bar_ticks + _middle(reader), voices.last_fixed)  # at the latest
         if close - reader.tick - reader.length > MAX_DURATION if under_way else left:
             return None  # it is still far
         asked = voices.chord_at(close)
@@ -97,8 +98,8 @@ def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
         fitting = {track for track, pitch in standing if chord.fits(track, pitch)}
         missing = [track for track in free if track not in fitting]
         mask = np.ones(len(vocabulary), bool)
-        mask[positions.start + _middle(reader) + 1 : positions.stop] = False
-        mask[end] = not missing and reader.position in (0, _middle(reader))
+        mask[positions.start + close - reader.bar_start + 1 : positions.stop] = False
+        mask[end] = not missing and (reader.tick >= close or reader.position in (0, _middle(reader)))
         if reader.tick == close and reader.position >= 0 and missing:  # the voices close one after the other
             mask &= no_track
             mask[track_ids + missing[0]] = True
@@ -154,7 +155,7 @@ def _length(vocabulary: Vocabulary, reader: Reader, chord: _Closing, close: int)
     if ends:
         return _between(vocabulary, ends[0] - past, ends[0] - past)
     held = max((until for until, _, _ in reader.active), default=0)
-    rest = reader.bar_ticks - _middle(reader)  # of the bar: the last chord takes half of it, or more
+    rest = reader.bar_start + reader.bar_ticks - close  # of the bar: the last chord takes half of it, or more
     return _between(vocabulary, max(held, reader.tick + max(GRID, rest // 2)) - past, None)
 
 
