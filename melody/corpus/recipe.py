@@ -19,8 +19,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import melody.errors
-from melody.corpus import drums, folk, hymns, lied, pop
-from melody.corpus.archives import opened
+from melody.corpus import band, drums, folk, hymns, lied, pop
+from melody.corpus.archives import opened, unpack
 from melody.corpus.chorale import read_chorale
 from melody.corpus.fetching import fetch
 from melody.corpus.pieces import ItemReader
@@ -55,6 +55,7 @@ def _ending(*suffixes: str) -> Callable[[str], bool]:
 
 READERS = {
     "chorale": RecipeReader(_read_chorale, hymns.items, hymns.is_wanted, name_of=hymns.name_of),
+    "band": RecipeReader(band.read_band, band.items, _ending(".mid", ".tsv"), band.given_split),
     "drums": RecipeReader(drums.read_drums, drums.items, _ending(".mid", ".csv"), drums.official_split),
     "folk": RecipeReader(folk.read_folk, folk.items, folk.is_wanted),
     "jsb16": RecipeReader(jsb16.read_piece, opened=jsb16.as_folder),
@@ -86,7 +87,7 @@ class Origin(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     repository: str
     commit: str  # or version
-    archive: str  # an https address, fetched where nothing is at hand
+    archive: str | tuple[str, ...]  # https addresses, fetched where nothing is at hand
     sha256: str = ""  # of the files that are read, as `contents_hash` has it
     addition: Addition | None = None  # None: it holds the whole corpus
 
@@ -197,14 +198,22 @@ def _opened(recipe: Recipe, local: Path) -> contextlib.AbstractContextManager[Pa
 
 @contextlib.contextmanager
 def _fetched(recipe: Recipe, origin: Origin) -> Iterator[Path]:
+    addresses = (origin.archive,) if isinstance(origin.archive, str) else origin.archive
     with contextlib.ExitStack() as stack:
-        archive = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="melody-fetch-"))) / "archive"
-        try:
-            fetch(origin.archive, archive)
-            folder = stack.enter_context(_opened(recipe, archive))
-        except MelodyError as error:
-            reason = str(error).replace(str(archive), origin.archive)
-            raise MelodyError(f"{reason}; {where_to_get(recipe.name, origin)}") from error
+        here = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="melody-fetch-")))
+        for number, address in enumerate(addresses):
+            archive = here / f"archive-{number}"
+            try:
+                fetch(address, archive)
+                if len(addresses) == 1:
+                    folder = stack.enter_context(_opened(recipe, archive))
+                else:  # each in a folder of its own
+                    folder = here / "music"
+                    (folder / str(number)).mkdir(parents=True)
+                    unpack(archive, folder / str(number), READERS[recipe.reader].wanted, name=address)
+            except MelodyError as error:
+                reason = str(error).replace(str(archive), address)
+                raise MelodyError(f"{reason}; {where_to_get(recipe.name, origin)}") from error
         yield folder
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from symusic import Track
 
 from melody.music.general_midi import BASSES, BRASS, GUITARS, KEYBOARDS
-from melody.music.score import Notes, Score, notes_of
+from melody.music.score import Ints, Notes, Score, notes_of
 
 Role = Literal["drums", "bass", "chords", "guitar", "lead", "pad", "arpeggio", "other"]
 ROLES: tuple[Role, ...] = ("drums", "bass", "chords", "guitar", "lead", "pad", "arpeggio")
@@ -208,3 +208,53 @@ def _by_texture(track: Track, texture: Texture) -> RoleFound | None:
     if texture.polyphony >= 2.4:
         return RoleFound("chords", "overlapping leaps")
     return None
+
+
+# ---- copies ---------------------------------------------------------------------------------------------------------
+
+MOST_PAIRS = 4_000_000
+COPY_SHARE = 0.9  # of a track's notes that stand in another, as late and as high throughout
+LONGEST_ECHO = 2  # quarters
+
+
+def copies_of(score: Score) -> dict[int, int]:
+    """Return the tracks that copy another one, by the number of that: an echo of it, or a doubling at some octave."""
+    keys = [_note_keys(notes_of(track), score.tpq) if track.notes else None for track in score.tracks]
+    order = sorted(range(len(keys)), key=lambda place: -len(score.tracks[place].notes))
+    copies: dict[int, int] = {}
+    for later, place in enumerate(order):
+        mine = keys[place]
+        if mine is None or len(mine[0]) < LEAST_NOTES:
+            continue
+        for other in order[:later]:
+            theirs = keys[other]
+            alike = score.tracks[place].is_drum == score.tracks[other].is_drum
+            if theirs is not None and alike and other not in copies and _copied(mine, theirs) >= COPY_SHARE:
+                copies[place] = other
+                break
+    return copies
+
+
+def _note_keys(notes: Notes, tpq: int) -> tuple[Ints, Ints]:
+    """Onsets in 48ths of a quarter, and pitches, in order of onset."""
+    order = np.argsort(notes.onset, kind="stable")
+    return np.round(notes.onset[order] * (48 / tpq)).astype(np.int64), notes.pitch[order]
+
+
+def _copied(mine: tuple[Ints, Ints], theirs: tuple[Ints, Ints]) -> float:
+    """Greatest share of my notes that stand in theirs, all shifted by one time and one number of octaves."""
+    onset, pitch = mine
+    of_other, pitch_of_other = theirs
+    reach = 48 * LONGEST_ECHO
+    first = np.searchsorted(of_other, onset - reach)
+    last = np.searchsorted(of_other, onset + reach, side="right")
+    count = last - first
+    if not count.sum() or count.sum() > MOST_PAIRS:
+        return 0.0
+    me = np.repeat(np.arange(len(onset)), count)
+    other = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
+    rise = pitch[me] - pitch_of_other[other]
+    octaves = rise % 12 == 0
+    shift = (onset[me] - of_other[other])[octaves] * 64 + (rise[octaves] // 12 + 16)
+    pairs = np.unique(np.stack([shift, me[octaves]]), axis=1)  # a note counts once for each shift
+    return float(np.unique(pairs[0], return_counts=True)[1].max(initial=0) / len(onset))
