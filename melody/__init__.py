@@ -103,6 +103,7 @@ def write(
     title: str = "",
     texts: Sequence[str | Text] = (),
     own_channels: Sequence[int] = (),
+    given: Reading | None = None,
 ) -> bytes: ...
 
 
@@ -114,6 +115,7 @@ def write(
     title: str = "",
     texts: Sequence[str | Text] = (),
     own_channels: Sequence[int] = (),
+    given: Reading | None = None,
     force: bool = False,
 ) -> Path: ...
 
@@ -125,21 +127,23 @@ def write(
     title: str = "",
     texts: Sequence[str | Text] = (),
     own_channels: Sequence[int] = (),
+    given: Reading | None = None,
     force: bool = False,
 ) -> Path | bytes:
     """Write a score or a take as MIDI by the rules of DAWs, and return the path; without a path, return the bytes.
 
     A take's settings are embedded as text for programs. `title` and `texts` go to the conductor track, `own_channels`
-    (from 0) are those that its tracks keep where they can (`read_file` gives all three of a file). Where `path` ends in
-    .musicxml, .mxl, .svg or .dawproject it is written so.
+    (from 0) are those that its tracks keep where they can. Of `given`, the reading of the primer's file (`read_file`),
+    all that a score has no field for is written again. Where `path` ends in .musicxml, .mxl, .svg or .dawproject it is
+    written so.
 
     Raises `MelodyError` where the file exists (unless `force`) or cannot be written.
     """
     from melody.generation.take_files import midi_bytes
 
     if path is None:
-        return midi_bytes(piece, title=title, texts=texts, own_channels=own_channels)
-    return _write(piece, path, title=title, texts=texts, own_channels=own_channels, force=force)
+        return midi_bytes(piece, title=title, texts=texts, own_channels=own_channels, given=given)
+    return _write(piece, path, title=title, texts=texts, own_channels=own_channels, given=given, force=force)
 
 
 def render(

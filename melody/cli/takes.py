@@ -105,7 +105,7 @@ def write_takes(
         for number, (take, name) in enumerate(zip(takes, names, strict=True)):
             if not number:
                 alone.enter_context(_alone(names[0]))
-                messages = [*map(in_flags, take.messages), *cautions(take.score)]
+                messages = [*map(in_flags, take.messages), *cautions(take.score, reading.texts if reading else ())]
                 for message in [*_places(take), *messages]:
                     output.report.line(message)
             files = write_take(output, take, name, reading)
@@ -147,9 +147,8 @@ def write_take(output: Output, take: "Take", name: Path, reading: "Reading | Non
     """Write a take as MIDI and what else is asked for; the path of each by its kind."""
     from melody.generation.take_files import Writing, write_piece
 
-    title, texts = (reading.title, reading.texts) if reading and not take.settings["only_new"] else ("", ())
-    own = reading.channels if reading else ()
-    midi = Writing(take, name, title, texts, own, soundfont=output.soundfont, force=output.force)
+    title = reading.title if reading and not take.settings["only_new"] else ""
+    midi = Writing(take, name, title, given=reading, soundfont=output.soundfont, force=output.force)
     files = {"midi": str(write_piece(midi).paths[0])}
     for suffix in output.each:
         more = replace(midi, path=name.with_suffix(suffix), title=midi.headline)

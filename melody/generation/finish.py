@@ -54,6 +54,7 @@ def finish(
         chord_tones=chord_tones,
         nats_after=after,
         places=_places(prepared, bundle),
+        seam=prepared.seam,
     )
 
 

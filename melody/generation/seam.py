@@ -46,6 +46,10 @@ class Seam:
     tracks: frozenset[int]  # those that new notes go to
     maps_stay: bool = False  # tempo, meter and key around the new notes are the musician's
 
+    def ends(self, track: int) -> bool:
+        """Whether a track of the musician's plays nothing of its own behind the seam."""
+        return self.resumes is None and (not self.maps_stay or track in self.tracks)
+
 
 NOWHERE = Seam(0, None, frozenset())  # nothing was given
 
@@ -63,12 +67,10 @@ def across(score: Score, seam: Seam) -> tuple[Score, list[str]]:
     if not seam.maps_stay:
         _carry_maps(result, seam.start)
     for number, track in enumerate(result.tracks):
-        mine = number in seam.tracks
-        if seam.resumes is not None and not mine:
-            continue  # goes on beside the gap
-        if seam.maps_stay and not mine:
-            continue  # a track around which others are composed
-        said += _open_gap(track, seam.start, seam.resumes) if seam.resumes is not None else _end(track, seam.start)
+        if seam.ends(number):
+            said += _end(track, seam.start)
+        elif seam.resumes is not None and number in seam.tracks:
+            _open_gap(track, seam.start, seam.resumes)
     return result, said
 
 
@@ -199,7 +201,7 @@ def _inserted(events: Iterable[Any], new: list[Any], tick: int) -> list[Any]:
 # ---- a gap ----------------------------------------------------------------------------------------------------------
 
 
-def _open_gap(track: Track, start: int, resumes: int) -> list[str]:
+def _open_gap(track: Track, start: int, resumes: int) -> None:
     """Take from a gap what was played with its notes; neutral state in it, the musician's own where it ends.
 
     Volume, pan and other settings of the mix stay as they are.
@@ -215,7 +217,6 @@ def _open_gap(track: Track, start: int, resumes: int) -> list[str]:
     back = sorted((n, value) for n, value in state.items() if n in _GESTURES and inside.get(n) != value)
     _restore(track, resumes, back, bend if bend else None)
     _cut_pedals(track, start, resumes)
-    return []
 
 
 def _restore(track: Track, tick: int, controls: Sequence[tuple[int, int]], bend: int | None) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from melody.formats.midi import SEQUENCER, Text, dumps
+from melody.formats.midi import SEQUENCER, Reading, Text, dumps
+from melody.generation.kept import with_file
 from melody.generation.ranking import Breaches
+from melody.generation.seam import NOWHERE, Seam
 from melody.music.score import Score
 from melody.version import __version__
 
@@ -35,15 +37,27 @@ class Take:
     chord_tones: float | None = None  # share of what sounds on strong beats that belongs to the chords asked for
     nats_after: float | None = None  # of the two bars after a gap, given what fills it; None where there was no gap
     places: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the musician's tracks that go on, each with the model's
+    seam: Seam = NOWHERE  # where the new music meets the musician's
 
-    def to_midi(self, *, title: str = "", texts: Sequence[str | Text] = (), own_channels: Sequence[int] = ()) -> bytes:
+    def to_midi(
+        self,
+        *,
+        title: str = "",
+        texts: Sequence[str | Text] = (),
+        own_channels: Sequence[int] = (),
+        given: Reading | None = None,
+    ) -> bytes:
         """Return the take as the bytes of a MIDI file, with its settings as a text for programs.
 
-        `title`, `texts` and `own_channels` are those of `melody.formats.midi.dumps`: what the primer's file had beside
-        its score. `melody compose --replay` composes such a file again.
+        `title`, `texts` and `own_channels` are those of `melody.formats.midi.dumps`. With `given`, the reading of the
+        primer's file, all that its score has no field for is written again. `melody compose --replay` composes such a
+        file again.
         """
         about = Text(0, f"melody {__version__} {json.dumps(self.settings)}", SEQUENCER)
-        return dumps(self.score, title=title, texts=[*texts, about], own_channels=own_channels)
+        kept: dict[str, Any] = {"title": title, "texts": texts, "own_channels": own_channels}
+        if given is not None:
+            kept |= with_file(given, self)
+        return dumps(self.score, **kept | {"texts": [*kept["texts"], about]})
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is known of the take as JSON can hold it: all but the score."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from melody.errors import UsageError
-from melody.formats.midi import Text, dumps
+from melody.formats.midi import Reading, Text, dumps
 from melody.generation.take import Take
-from melody.music.score import Score
+from melody.music.score import Score, rescale
 from melody.storage.display import shown
 from melody.storage.files import write_bytes
 
@@ -29,6 +29,7 @@ class Writing:
     title: str = ""
     texts: Sequence[str | Text] = ()
     own_channels: Sequence[int] = ()
+    given: Reading | None = None  # the file that it came from, all of which goes into MIDI again
     source: str = ""  # the name of the file that a score was read from, for a page
     soundfont: str | os.PathLike[str] | None = None
     force: bool = False
@@ -45,7 +46,9 @@ class Writing:
 
     def midi(self) -> bytes:
         """Return the bytes of the MIDI file."""
-        return midi_bytes(self.piece, title=self.title, texts=self.texts, own_channels=self.own_channels)
+        return midi_bytes(
+            self.piece, title=self.title, texts=self.texts, own_channels=self.own_channels, given=self.given
+        )
 
 
 class Written(NamedTuple):
@@ -56,11 +59,25 @@ class Written(NamedTuple):
 
 
 def midi_bytes(
-    piece: Score | Take, *, title: str = "", texts: Sequence[str | Text] = (), own_channels: Sequence[int] = ()
+    piece: Score | Take,
+    *,
+    title: str = "",
+    texts: Sequence[str | Text] = (),
+    own_channels: Sequence[int] = (),
+    given: Reading | None = None,
 ) -> bytes:
-    """Return a score or a take as the bytes of a MIDI file."""
+    """Return a score or a take as the bytes of a MIDI file, with all that the file `given` holds beside its score."""
     if isinstance(piece, Take):
-        return piece.to_midi(title=title, texts=texts, own_channels=own_channels)
+        return piece.to_midi(title=title, texts=texts, own_channels=own_channels, given=given)
+    if given is not None:
+        moved = [text._replace(tick=rescale(text.tick, given.score.tpq, piece.tpq)) for text in given.texts]
+        return dumps(
+            piece,
+            title=title or given.title,
+            texts=[*moved, *texts],
+            own_channels=own_channels or given.channels,
+            others=given.beside,
+        )
     return dumps(piece, title=title, texts=texts, own_channels=own_channels)
 
 

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from symusic import ControlChange, KeySignature, Note, PitchBend, Tempo, TextMeta, TimeSignature, Track
 from symusic.core import ScoreTick as Score
 
+from melody.music.score import notes_of
+
 EOT = b"\x00\xff\x2f\x00"
 NOTE = b"\x00\x90\x3c\x40\x60\x80\x3c\x00"  # middle C, 96 ticks
 TRACK = NOTE + EOT
@@ -37,6 +39,15 @@ def meta(kind: int, payload: bytes, delta: int = 0) -> bytes:
 def file(*bodies: bytes, kind: int = 1, division: int = 480) -> bytes:
     """A file of these tracks."""
     return header(len(bodies), kind, division) + b"".join(map(chunk, bodies))
+
+
+WHOLE = file(TRACK, TRACK)
+LONGER = NOTE + b"\x10\x90\x40\x40\x10\x80\x40\x00"
+
+
+def notes(score: Score) -> list[list[tuple[int, ...]]]:
+    """(onset, duration, pitch, velocity) of every note, sorted, by track."""
+    return [sorted(zip(*(column.tolist() for column in notes_of(track)), strict=True)) for track in score.tracks]
 
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"]), max_size=12).map(

@@ -120,7 +120,7 @@ def _channel(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
     owner: dict[tuple[int, int], _Track] = {}
     is_crowded = sum(track.is_pitched for track in tracks) > _PITCHED_CHANNELS  # then channels repeat, on other ports
     for track in tracks:
-        if len(track.channels) > 1:
+        if len(track.channels) > 1 and track.has_notes:
             listed = ", ".join(str(channel + 1) for channel in track.channels)
             yield track.place, f"uses channels {listed}: programs split or merge it; give each channel a track"
         for channel in track.channels if track.has_notes else []:

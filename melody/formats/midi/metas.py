@@ -1,20 +1,22 @@
 """Meta events: names and lyrics of a track, and what belongs to the whole piece, gathered over all tracks."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from symusic import KeySignature, Tempo, TextMeta, TimeSignature
 from symusic.core import ScoreTick as Score
 
+from melody.formats.midi.drums import moves_drums
 from melody.formats.midi.events import END_OF_TRACK, ESCAPE, SYSEX, Limits, MidiTrack, Repairs
-from melody.formats.midi.texts import decode, original_name
+from melody.formats.midi.texts import FALLBACK, as_it_came, ascii_name, decode, original_copyright, original_name
 
 TEXT, COPYRIGHT, TRACK_NAME, INSTRUMENT_NAME, LYRIC, MARKER, CUE = range(1, 8)
 SEQUENCER, OWN_ID = 0x7F, b"\x7d"  # an event for one program, and the manufacturer id for non-commercial use
 CHANNEL_PREFIX, PORT, SET_TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x20, 0x21, 0x51, 0x58, 0x59
-_IN_TEXTS = (TEXT, COPYRIGHT, CUE)
-_SAID_OTHERWISE = (END_OF_TRACK, CHANNEL_PREFIX, PORT)  # tracks are kept apart whatever their port
+_LAST_TEXT = 0x0F
+_SAID_OTHERWISE = (0, END_OF_TRACK, CHANNEL_PREFIX, PORT)  # tracks are in order and apart, whatever number or port
 _SMALLEST_UNIT = 6  # a meter's denominator is at most 2 ** 6
 
 _MAPS = {SET_TEMPO: "tempos", TIME_SIGNATURE: "meters", KEY_SIGNATURE: "keys"}
@@ -42,6 +44,8 @@ class Piece:
     texts: dict[Text, None] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     contradictions: Counter[str] = field(default_factory=Counter)
+    encoding: str = FALLBACK  # of texts that are not UTF-8
+    spelt: dict[tuple[int, str], bytes] = field(default_factory=dict)  # their bytes, by kind and text
 
     def merge(self, kind: int, of_track: TimeMap) -> None:
         """Add a track's tempos, meters or keys where no earlier track has one."""
@@ -67,7 +71,7 @@ class Piece:
         ]
         if self.left_out:
             what = ", ".join(f"{count:,} {what}" for what, count in sorted(self.left_out.items()))
-            remarks.append(f"left out, as a score has no place for them: {what}")
+            remarks.append(f"left out: {what}")
         return tuple(remarks)
 
 
@@ -76,6 +80,7 @@ class Labels(NamedTuple):
 
     name: str
     lyrics: list[tuple[int, str]]  # (tick, text)
+    others: list[tuple[int, bytes]]  # (tick, message) of events that a score has no field for
 
 
 def read_metas(track: MidiTrack, number: int, piece: Piece, repairs: Repairs, limits: Limits) -> Labels:
@@ -84,6 +89,7 @@ def read_metas(track: MidiTrack, number: int, piece: Piece, repairs: Repairs, li
     names: dict[int, str] = {}
     original: str | None = None
     lyrics: list[tuple[int, str]] = []
+    others: list[tuple[int, bytes]] = []
     maps: dict[int, TimeMap] = {kind: {} for kind in _MAPS}
     for tick, kind, payload in track.metas():
         if kind in _MAPS:
@@ -96,12 +102,20 @@ def read_metas(track: MidiTrack, number: int, piece: Piece, repairs: Repairs, li
             words = decode(payload[1:], limits.text_characters, repairs, f"{place}, tick {tick:,}")
             if original is None and (kept := original_name(words)) is not None:
                 original = kept
+            elif (kept := original_copyright(words)) is not None:
+                piece.texts.pop(Text(tick, ascii_name(kept), COPYRIGHT), None)
+                piece.texts[Text(tick, kept, COPYRIGHT)] = None
             else:
                 piece.texts[Text(tick, words, kind)] = None
         elif TEXT <= kind <= CUE:
             is_name = kind in (TRACK_NAME, INSTRUMENT_NAME)
-            text = decode(payload, limits.text_characters, repairs, f"{place}, tick {tick:,}", breaks=not is_name)
+            where = f"{place}, tick {tick:,}"
+            text = decode(payload, limits.text_characters, repairs, where, not is_name, piece.encoding)
+            if (raw := as_it_came(payload, text, piece.encoding)) is not None:
+                piece.spelt[kind, text] = raw
             if is_name:
+                if kind == INSTRUMENT_NAME or kind in names:
+                    others.append((tick, meta_message(kind, payload)))
                 names.setdefault(kind, text.strip())
             elif kind == LYRIC and text:
                 lyrics.append((tick, text))
@@ -112,13 +126,39 @@ def read_metas(track: MidiTrack, number: int, piece: Piece, repairs: Repairs, li
             elif text:
                 piece.texts[Text(tick, text, kind)] = None
         elif kind not in _SAID_OTHERWISE:
-            piece.left_out["other meta events"] += 1
+            others.append((tick, meta_message(kind, payload)))
     for kind, of_track in maps.items():
         piece.merge(kind, of_track)
-    exclusive = sum(track.messages[index] >> 16 in (SYSEX, ESCAPE) for index in track.payloads)
-    if exclusive:
-        piece.left_out["system-exclusive events"] += exclusive
-    return Labels(original or names.get(TRACK_NAME) or names.get(INSTRUMENT_NAME, ""), lyrics)
+    others += _exclusives(track, piece)
+    return Labels(original or names.get(TRACK_NAME) or names.get(INSTRUMENT_NAME, ""), lyrics, others)
+
+
+def _exclusives(track: MidiTrack, piece: Piece) -> Iterator[tuple[int, bytes]]:
+    """The system-exclusive events of a track, but those that move the drums: a score's stand on channel 10."""
+    for index, payload in track.payloads.items():
+        status = track.messages[index] >> 16
+        if status == SYSEX and moves_drums(payload):
+            piece.left_out["system-exclusive events that move the drum part, as drums stand on channel 10"] += 1
+        elif status in (SYSEX, ESCAPE):
+            yield track.ticks[index], bytes([status]) + number_bytes(len(payload)) + payload
+
+
+def meta_message(kind: int, payload: bytes) -> bytes:
+    """A meta event without its delta time."""
+    return bytes([0xFF, kind]) + number_bytes(len(payload)) + payload
+
+
+def number_bytes(number: int) -> bytes:
+    """A number of up to 28 bits at variable length, seven bits a byte, the highest first."""
+    if number < 0x80:
+        return bytes([number])
+    head = number_bytes(number >> 7)
+    return head[:-1] + bytes([head[-1] | 0x80, number & 0x7F])
+
+
+def texts_of(track: MidiTrack) -> Iterator[bytes]:
+    """The bytes of a track's texts of any kind."""
+    return (payload for _, kind, payload in track.metas() if TEXT <= kind <= _LAST_TEXT)
 
 
 def tempo_value(payload: bytes) -> tuple[int, ...] | None:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from symusic import ControlChange, PitchBend, TextMeta, Track
 
 from melody.errors import LimitExceeded
+from melody.formats.midi.drums import Kits, looks_like_drums
 from melody.formats.midi.events import MidiFile, MidiTrack, Repairs
 from melody.formats.midi.metas import Labels
-from melody.music.general_midi import DRUM_CHANNEL
 from melody.music.score import Ints, Notes, set_notes
 
 NOTE_OFF, NOTE_ON, POLY_PRESSURE, CONTROL, PROGRAM, PRESSURE, PITCH_BEND = range(0x8, 0xF)
@@ -40,6 +40,8 @@ class Part(NamedTuple):
     programs: Messages
     controls: Messages
     bends: Messages
+    pressures: Messages  # of a whole channel
+    touches: Messages  # of one pitch
 
 
 class Channel(NamedTuple):
@@ -57,10 +59,8 @@ def read_part(track: MidiTrack, number: int, labels: Labels, repairs: Repairs, l
     kind = packed >> 20
     every = Messages(np.arange(len(packed)), ticks, packed >> 16 & 0xF, packed >> 8 & 0x7F, packed & 0x7F)
     begins, notes = _pair(every, kind, track.end, number, repairs, left_out)
-    pressures = int(np.count_nonzero((kind == POLY_PRESSURE) | (kind == PRESSURE)))
-    if pressures:
-        left_out["aftertouch messages"] += pressures
-    return Part(labels, begins, notes, *(every.take(np.flatnonzero(kind == k)) for k in (PROGRAM, CONTROL, PITCH_BEND)))
+    kinds = (PROGRAM, CONTROL, PITCH_BEND, PRESSURE, POLY_PRESSURE)
+    return Part(labels, begins, notes, *(every.take(np.flatnonzero(kind == k)) for k in kinds))
 
 
 def _pair(
@@ -153,21 +153,21 @@ def _note_repairs(onsets: Ints, ends: Ints, open_: NDArray[np.bool_], number: in
 # ---- tracks of the score ---------------------------------------------------------------------------------------------
 
 
-def tracks_of(parts: list[Part], file: MidiFile) -> tuple[list[Track], list[int]]:
-    """One track for each (part, channel, program) with notes, and the channel (from 0) of each.
+def tracks_of(parts: list[Part], file: MidiFile) -> tuple[list[Track], list[tuple[int, int]]]:
+    """One track for each (part, channel, program) with notes, and the part and channel (from 0) of each.
 
     Controls act on a channel: each track of a part gets those of its channel, and those that stand in parts without
     notes of that channel; so do lyrics of a part without notes go to the first track. Raises `LimitExceeded` where
     this makes too many tracks or events.
     """
     tracks: list[Track] = []
-    channels: list[int] = []
-    strays = _strays(parts)
-    for part in parts:
+    origins: list[tuple[int, int]] = []
+    strays, kits = _strays(parts), Kits(file)
+    for number, part in enumerate(parts):
         before = len(tracks)
         for channel in np.unique(part.begins.channel).tolist():
-            tracks += _channel_tracks(part, channel, strays[channel], file)
-            channels += [channel] * (len(tracks) - len(channels))
+            tracks += _channel_tracks(part, channel, strays[channel], kits, file)
+            origins += [(number, channel)] * (len(tracks) - len(origins))
             if len(tracks) > file.limits.tracks:
                 raise LimitExceeded(
                     f"{file.name}: tracks, channels and programs make over {file.limits.tracks:,} tracks, "
@@ -180,7 +180,7 @@ def tracks_of(parts: list[Part], file: MidiFile) -> tuple[list[Track], list[int]
     if homeless and tracks:
         own = [(lyric.time, lyric.text) for lyric in tracks[0].lyrics]
         tracks[0].lyrics = [TextMeta(*lyric) for lyric in sorted(own + homeless, key=lambda lyric: lyric[0])]
-    return tracks, channels
+    return tracks, origins
 
 
 def _channel(part: Part, channel: int) -> Channel:
@@ -199,17 +199,20 @@ def _strays(parts: list[Part]) -> dict[int, list[Channel]]:
     return strays
 
 
-def _channel_tracks(part: Part, channel: int, strays: list[Channel], file: MidiFile) -> list[Track]:
-    mine = part.begins.channel == channel
-    notes, begins = part.notes.take(mine), part.begins.take(mine)
+def _channel_tracks(part: Part, channel: int, strays: list[Channel], kits: Kits, file: MidiFile) -> list[Track]:
+    on_channel = part.begins.channel == channel
+    notes, begins = part.notes.take(on_channel), part.begins.take(on_channel)
     own = _channel(part, channel)
     program = _programs(begins, own.programs, [stray.programs for stray in strays])
     controls = _merged([stray.controls for stray in strays] + [own.controls])
     bends = _merged([stray.bends for stray in strays] + [own.bends])
     tracks = []
     for number in np.unique(program).tolist():
-        track = Track(part.labels.name, number, channel == DRUM_CHANNEL)
-        set_notes(track, notes.take(program == number))
+        mine = notes.take(program == number)
+        middle = int(mine.onset[len(mine.onset) // 2])  # set-up messages may come a little late
+        is_drum = kits.has_part(channel, middle, _bank(controls, middle))
+        track = Track(part.labels.name, number, is_drum or looks_like_drums(part.labels.name, mine.pitch))
+        set_notes(track, mine)
         track.controls = ControlChange.from_numpy(
             controls.tick.astype(np.int32),
             controls.first.astype(np.uint8),
@@ -221,6 +224,12 @@ def _channel_tracks(part: Part, channel: int, strays: list[Channel], file: MidiF
         tracks.append(track)
         file.count(len(controls.tick) + len(bends.tick))
     return tracks
+
+
+def _bank(controls: Messages, tick: int) -> int | None:
+    """The bank that is chosen at a tick; None where none is."""
+    chosen = controls.second[(controls.first == 0) & (controls.tick <= tick)]
+    return int(chosen[-1]) if len(chosen) else None
 
 
 def _programs(begins: Messages, changes: Messages, elsewhere: list[Messages]) -> Ints:

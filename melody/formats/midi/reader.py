@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from symusic.core import ScoreTick as Score
 
 from melody.errors import LimitExceeded, UnreadableFile
+from melody.formats.midi.beside import NOTHING, Beside, beside
 from melody.formats.midi.events import Limits, MidiFile, scan
-from melody.formats.midi.metas import Piece, Text, read_metas
+from melody.formats.midi.metas import Piece, Text, read_metas, texts_of
 from melody.formats.midi.parts import read_part, tracks_of
+from melody.formats.midi.texts import encoding_of
+from melody.music.score import TICKS_PER_QUARTER, common_resolution, rescale
 from melody.storage.files import read_bytes
 
 
@@ -24,7 +27,7 @@ class Reading:
 
     `repairs` are defects that were mended; `remarks` tell what is sound but has no place in a score or reads otherwise
     than a musician may expect; `title`, `texts` and the `channels` of its tracks (from 0; MIDI alone has them) are what
-    a score has no field for.
+    a score has no field for, and so are the events `beside` it.
     """
 
     score: Score
@@ -33,6 +36,7 @@ class Reading:
     title: str = ""
     texts: tuple[Text, ...] = ()
     channels: tuple[int, ...] = ()
+    beside: Beside = NOTHING
 
 
 def read_midi(path: str | os.PathLike[str], limits: Limits = Limits()) -> Reading:
@@ -49,20 +53,23 @@ def parse(data: bytes, name: str = "<bytes>", limits: Limits = Limits()) -> Read
     is_damaged = bool(file.repairs)
     tpq, tempo = _resolution(file)
     _check_span(file, tpq)
-    piece = Piece()
+    piece = Piece(encoding=encoding_of(text for track in file.tracks for text in texts_of(track)))
     parts = []
     for number, track in enumerate(file.tracks, 1):
         labels = read_metas(track, number, piece, file.repairs, limits)
         parts.append(read_part(track, number, labels, file.repairs, piece.left_out))
     score = Score(tpq)
-    tracks, channels = tracks_of(parts, file)
+    tracks, origins = tracks_of(parts, file)
     for symusic_track in tracks:
         score.tracks.append(symusic_track)
     if is_damaged and not len(score.tracks):
         raise UnreadableFile(f"{name}: damaged, and no note can be recovered: {file.repairs.sentences()[0]}")
     piece.fill(score, tempo)
     title = "" if len(parts[0].notes.onset) else parts[0].labels.name
-    return Reading(score, file.repairs.sentences(), piece.remarks(), title, tuple(sorted(piece.texts)), tuple(channels))
+    others = beside(parts, origins, piece.spelt, tpq)
+    remarks = (*piece.remarks(), *others.remarks())
+    channels = tuple(channel for _, channel in origins)
+    return Reading(score, file.repairs.sentences(), remarks, title, tuple(sorted(piece.texts)), channels, others)
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------
@@ -95,10 +102,11 @@ def _resolution(file: MidiFile) -> tuple[int, int | None]:
 
 
 def _check_span(file: MidiFile, tpq: int) -> None:
-    """Refuse ticks that no longer fit once the score is written at 480 ticks a quarter."""
+    """Refuse ticks that no longer fit once the score is written at a resolution that 480 divides."""
     number, end = max(enumerate((track.end for track in file.tracks), 1), key=lambda pair: pair[1])
-    if end * 480 // min(tpq, 480) > file.limits.ticks:
+    finest = max(common_resolution(tpq), TICKS_PER_QUARTER)
+    if rescale(end, tpq, finest) > file.limits.ticks:
         raise LimitExceeded(
             f"{file.name}: track {number} reaches tick {end:,} at {tpq} ticks a quarter; "
-            f"melody reads up to {file.limits.ticks:,} at 480; remove the event that lies far away"
+            f"melody reads up to {file.limits.ticks * tpq // finest:,}; remove the event that lies far away"
         )

@@ -13,7 +13,7 @@ files has it. Equal scores make equal bytes.
 
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, cycle
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from symusic import Track
 from symusic.core import ScoreTick as Score
 
 from melody.errors import LimitExceeded
+from melody.formats.midi.beside import CONDUCTOR, NOTHING, Beside
 from melody.formats.midi.metas import (
+    COPYRIGHT,
     KEY_SIGNATURE,
     LYRIC,
     MARKER,
@@ -33,9 +35,11 @@ from melody.formats.midi.metas import (
     TIME_SIGNATURE,
     TRACK_NAME,
     Text,
+    meta_message,
+    number_bytes,
 )
-from melody.formats.midi.parts import BEND_CENTRE
-from melody.formats.midi.texts import ascii_name, keep_name
+from melody.formats.midi.parts import BEND_CENTRE, CONTROL, POLY_PRESSURE, PRESSURE, PROGRAM
+from melody.formats.midi.texts import KEPT_COPYRIGHT, ascii_name, keep_name
 from melody.music.general_midi import DRUM_CHANNEL, default_name
 from melody.music.score import (
     bars,
@@ -53,9 +57,10 @@ _PITCHED_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL
 _BANK_SELECT = (0, 32)
 _SUSTAIN = 64
 # Order at equal ticks. The name stands first of all; note-offs before whatever else may change the sound.
-_NAME, _OFF, _META, _BANK, _PROGRAM, _CONTROL, _ON = range(7)
+_NAME, _OFF, _META, _BANK, _PROGRAM, _CONTROL, _ON, _TOUCH = range(8)
 
 Event = tuple[int, int, bytes]  # tick, order at equal ticks, message
+Spelt = Mapping[tuple[int, str], bytes]  # bytes of texts that are not UTF-8, by kind and text
 
 
 def write_midi(
@@ -65,21 +70,29 @@ def write_midi(
     title: str = "",
     texts: Sequence[str | Text] = (),
     own_channels: Sequence[int] = (),
+    others: Beside = NOTHING,
     force: bool = False,
 ) -> Path:
     """Write a score as a MIDI file, atomically, with what `dumps` takes; return the path.
 
     Raises `MelodyError` where the file exists (unless `force`) or cannot be written, `LimitExceeded` as `dumps`.
     """
-    return write_bytes(path, dumps(score, title=title, texts=texts, own_channels=own_channels), force=force)
+    data = dumps(score, title=title, texts=texts, own_channels=own_channels, others=others)
+    return write_bytes(path, data, force=force)
 
 
 def dumps(
-    score: Score, *, title: str = "", texts: Sequence[str | Text] = (), own_channels: Sequence[int] = ()
+    score: Score,
+    *,
+    title: str = "",
+    texts: Sequence[str | Text] = (),
+    own_channels: Sequence[int] = (),
+    others: Beside = NOTHING,
 ) -> bytes:
     """The bytes of a MIDI file; `texts` go to the conductor track, those without a tick of their own at its start.
 
-    `own_channels` (from 0) are those that its tracks, from the first on, keep where they can, see `channels`.
+    `own_channels` (from 0) are those that its tracks, from the first on, keep where they can, see `channels`. `others`
+    is what a file held beside its score, whose tracks are the first ones of this score.
 
     Raises `LimitExceeded` for what MIDI cannot say: a meter over 255 or of no power of two, a tempo under 3.58 qpm,
     an event before tick 0, more bars than `melody.music.score.MAX_BARS`.
@@ -89,49 +102,68 @@ def dumps(
     ticked = [text._replace(tick=rescale(text.tick, score.tpq, tpq)) for text in ticked]
     score = resample(score, tpq)
     keys = _keys(score)
-    names = track_names(score.tracks)
-    tracks = [_conductor(score, title, ticked, keys)]
-    on = channels(score.tracks, own_channels)
-    for track, name, channel, port in zip(score.tracks, names, on, _ports(on), strict=True):
-        tracks.append(port + _track(track, name, channel, [] if track.is_drum else keys))
+    names = track_names(score.tracks, others.silent)
+    beside = _Beside(others, tpq)
+    tracks = [_conductor(score, title, ticked, keys, others.spelt) + beside.events(CONDUCTOR)]
+    on = channels(score.tracks, own_channels, beside.silent_channels)
+    for number, (track, channel, port) in enumerate(zip(score.tracks, on, _ports(on), strict=True)):
+        own = beside.track(number, channel) if number < others.tracks else []
+        tracks.append(port + _track(track, names[number], channel, [] if track.is_drum else keys, others.spelt) + own)
+    for number, name in enumerate(others.silent):
+        tracks.append(_names(name, names[len(on) + number]) + beside.track(others.tracks + number))
     end = int(bars(score, max((event[0] for events in tracks for event in events), default=0))[-1])
     header = b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), tpq)
     return header + b"".join(_chunk(events, end) for events in tracks)
 
 
-def cautions(score: Score) -> list[str]:
-    """What of a score MIDI can hold only with loss, in sentences: more pitched tracks than channels."""
+def cautions(score: Score, texts: Sequence[Text] = ()) -> list[str]:
+    """What some programs show otherwise than it is meant, in sentences; `texts` are those of the whole piece."""
+    found = []
     pitched = sum(not track.is_drum for track in score.tracks)
-    if pitched <= len(_PITCHED_CHANNELS):
-        return []
-    return [
-        f"{pitched} pitched tracks share {len(_PITCHED_CHANNELS)} MIDI channels; "
-        "in programs that play by channel, give the later tracks instruments of their own"
-    ]
+    if pitched > len(_PITCHED_CHANNELS):
+        found.append(
+            f"{pitched} pitched tracks share {len(_PITCHED_CHANNELS)} MIDI channels; "
+            "in programs that play by channel, give the later tracks instruments of their own"
+        )
+    if (drums := len(score.tracks) - pitched) > 1:
+        found.append(f"{drums} drum tracks share channel 10, as General MIDI has it: LMMS shows them as one")
+    names = [track.name for track in score.tracks if not track.name.isascii()]
+    if names:
+        some = "another name" if len(names) == 1 else f"{len(names)} other names"
+        found.append(f"{some} in plain ASCII, as programs disagree about other letters; the own ones are kept beside")
+    if any(map(_plain_copyright, texts)):
+        found.append("the copyright notice in plain ASCII, as Rosegarden stops at other letters; they are kept beside")
+    return found
 
 
-def channels(tracks: Sequence[Track], wanted: Sequence[int] = ()) -> list[int]:
+def channels(tracks: Sequence[Track], wanted: Sequence[int] = (), taken: Collection[int] = ()) -> list[int]:
     """The channel (from 0) of each track: drums all on 9, others on the one `wanted`.
 
-    Where none is, or a track before has it, they take those that are left in turn.
+    Where none is, or a track before has it, they take those that are left in turn, `taken` ones only once none is.
     """
     result = [DRUM_CHANNEL if track.is_drum else -1 for track in tracks]
     for number, channel in enumerate(wanted[: len(tracks)]):
         if result[number] < 0 and channel in _PITCHED_CHANNELS and channel not in result:
             result[number] = channel
-    left = chain((channel for channel in _PITCHED_CHANNELS if channel not in result), cycle(_PITCHED_CHANNELS))
+    free = [channel for channel in _PITCHED_CHANNELS if channel not in result]
+    free.sort(key=lambda channel: channel in taken)
+    left = chain(free, cycle(_PITCHED_CHANNELS))
     return [next(left) if channel < 0 else channel for channel in result]
 
 
 def _ports(on: Sequence[int]) -> list[list[Event]]:
     """By track: its MIDI port where an earlier one has its channel, as LMMS would merge them; drums share the first."""
     earlier = [0 if channel == DRUM_CHANNEL else on[:number].count(channel) for number, channel in enumerate(on)]
-    return [[(0, _NAME, _meta(PORT, bytes([port & 0x7F])))] if port else [] for port in earlier]
+    return [[(0, _NAME, meta_message(PORT, bytes([port & 0x7F])))] if port else [] for port in earlier]
 
 
-def track_names(tracks: Sequence[Track]) -> list[str]:
-    """Unique ASCII names, as near to the tracks' own as can be; without one, what the instrument is called."""
-    wanted = [_readable(track) for track in tracks]
+def track_names(tracks: Sequence[Track], silent: Sequence[str] = ()) -> list[str]:
+    """Unique ASCII names, as near to the tracks' own as can be; without one, what the instrument is called.
+
+    Those of tracks without notes come last.
+    """
+    wanted = [_readable(track.name, default_name(track.program, track.is_drum)) for track in tracks]
+    wanted += [_readable(name, "Setup") for name in silent]
     taken: set[str] = set()
     names = []
     for name in wanted:
@@ -144,35 +176,60 @@ def track_names(tracks: Sequence[Track]) -> list[str]:
     return names
 
 
-def _readable(track: Track) -> str:
-    name = ascii_name(track.name)
-    return name if any(c.isalnum() for c in name) else default_name(track.program, track.is_drum)
+def _readable(name: str, otherwise: str) -> str:
+    name = ascii_name(name)
+    return name if any(c.isalnum() for c in name) else otherwise
 
 
 def _keys(score: Score) -> list[Event]:
     events = []
     for key in score.key_signatures:
         sharps = key.key if -7 <= key.key <= 7 else shift_signature(key.key, 0)
-        events.append((key.time, _META, _meta(KEY_SIGNATURE, struct.pack("bB", sharps, key.tonality != 0))))
+        events.append((key.time, _META, meta_message(KEY_SIGNATURE, struct.pack("bB", sharps, key.tonality != 0))))
     return events
 
 
-def _conductor(score: Score, title: str, texts: Sequence[Text], keys: list[Event]) -> list[Event]:
+def _conductor(score: Score, title: str, texts: Sequence[Text], keys: list[Event], spelt: Spelt) -> list[Event]:
     events = _names(title, ascii_name(title)) if title else []
     events += [(tick, _META, _meter(tick, *meter)) for tick, *meter in meters(score)]
     events += [(tick, _META, _tempo(tick, mspq)) for tick, mspq in _tempos(score)]
     events += keys
-    events += [(marker.time, _META, _meta(MARKER, marker.text.encode())) for marker in score.markers]
+    events += [(marker.time, _META, _text(MARKER, marker.text, spelt)) for marker in score.markers]
     for text in texts:
-        own = OWN_ID if text.kind == SEQUENCER else b""
-        events.append((text.tick, _META, _meta(text.kind, own + text.text.encode())))
+        events += [(text.tick, _META, message) for message in _piece_text(text, spelt)]
     return events
 
 
+def _text(kind: int, words: str, spelt: Spelt) -> bytes:
+    """A text event, in the bytes in which it came, or in UTF-8."""
+    return meta_message(kind, spelt.get((kind, words)) or words.encode())
+
+
+def _piece_text(text: Text, spelt: Spelt) -> list[bytes]:
+    """A text of the whole piece. A copyright notice stands in ASCII too, where that can say it.
+
+    Rosegarden stops at a notice beyond ASCII and asks for its encoding; its letters stay in an event of our own.
+    """
+    if text.kind == SEQUENCER:
+        return [meta_message(SEQUENCER, OWN_ID + text.text.encode())]
+    plain = _plain_copyright(text)
+    if not plain:
+        return [_text(text.kind, text.text, spelt)]
+    own = OWN_ID + KEPT_COPYRIGHT.encode() + text.text.encode()
+    return [meta_message(COPYRIGHT, plain.encode()), meta_message(SEQUENCER, own)]
+
+
+def _plain_copyright(text: Text) -> str:
+    """A copyright notice in ASCII; empty where it needs none, or where letters would be lost."""
+    plain = ascii_name(text.text)
+    lossy = plain.count("?") > text.text.count("?")
+    return "" if text.kind != COPYRIGHT or text.text.isascii() or lossy else plain
+
+
 def _names(name: str, written: str) -> list[Event]:
-    events = [(0, _NAME, _meta(TRACK_NAME, written.encode()))]
+    events = [(0, _NAME, meta_message(TRACK_NAME, written.encode()))]
     if name and name != written:
-        events.append((0, _NAME, _meta(SEQUENCER, OWN_ID + keep_name(name).encode())))
+        events.append((0, _NAME, meta_message(SEQUENCER, OWN_ID + keep_name(name).encode())))
     return events
 
 
@@ -187,7 +244,7 @@ def _tempos(score: Score) -> list[tuple[int, int]]:
 def _tempo(tick: int, mspq: int) -> bytes:
     if not 0 < mspq < 1 << 24:
         raise LimitExceeded(f"tempo {60e6 / max(mspq, 1):.2f} qpm at tick {tick:,}: MIDI holds 3.58 qpm and faster")
-    return _meta(SET_TEMPO, mspq.to_bytes(3, "big"))
+    return meta_message(SET_TEMPO, mspq.to_bytes(3, "big"))
 
 
 def _meter(tick: int, numerator: int, denominator: int) -> bytes:
@@ -198,10 +255,10 @@ def _meter(tick: int, numerator: int, denominator: int) -> bytes:
     # The click falls on the beat: dotted in compound meters. 24 clocks and eight 32nds a quarter.
     beat = 3 if denominator >= 8 and numerator % 3 == 0 and numerator > 3 else 1
     click = max(1, min(255, 96 * beat // denominator))
-    return _meta(TIME_SIGNATURE, bytes([numerator, denominator.bit_length() - 1, click, 8]))
+    return meta_message(TIME_SIGNATURE, bytes([numerator, denominator.bit_length() - 1, click, 8]))
 
 
-def _track(track: Track, name: str, channel: int, keys: list[Event]) -> list[Event]:
+def _track(track: Track, name: str, channel: int, keys: list[Event], spelt: Spelt) -> list[Event]:
     events = _names(track.name, name)
     events += keys
     notes = notes_of(track)
@@ -218,12 +275,46 @@ def _track(track: Track, name: str, channel: int, keys: list[Event]) -> list[Eve
     for bend in track.pitch_bends:
         value = max(0, min(2 * BEND_CENTRE - 1, bend.value + BEND_CENTRE))
         events.append((bend.time, _CONTROL, bytes([0xE0 | channel, value & 0x7F, value >> 7])))
-    events += [(lyric.time, _META, _meta(LYRIC, lyric.text.encode())) for lyric in track.lyrics]
+    events += [(lyric.time, _META, _text(LYRIC, lyric.text, spelt)) for lyric in track.lyrics]
     velocities = np.clip(notes.velocity, 1, 127)
     for onset, duration, pitch, velocity in zip(*(c.tolist() for c in (*notes[:3], velocities)), strict=True):
         events.append((onset, _ON, bytes([0x90 | channel, pitch, velocity])))
         events.append((onset + duration, _OFF, bytes([0x80 | channel, pitch, 0])))
     return events
+
+
+class _Beside:
+    """What stood beside a score, as events of the tracks that are written."""
+
+    def __init__(self, others: Beside, tpq: int) -> None:
+        self._others = others
+        self._ticks = rescale(others.messages[:, 0], others.tpq, tpq)
+        self._tpq = tpq
+
+    @property
+    def silent_channels(self) -> set[int]:
+        """The channels of messages in tracks without notes."""
+        rows = self._others.messages
+        return set((rows[rows[:, 1] >= self._others.tracks, 2] >> 16 & 0xF).tolist())
+
+    def events(self, track: int) -> list[Event]:
+        """The meta and system-exclusive events of a track."""
+        found = [event for event in self._others.events if event.track == track]
+        return [(rescale(event.tick, self._others.tpq, self._tpq), _META, event.message) for event in found]
+
+    def track(self, number: int, channel: int | None = None) -> list[Event]:
+        """All events of a track, on a channel, or each on its own."""
+        found = self.events(number)
+        mine = self._others.messages[:, 1] == number
+        for tick, packed in zip(self._ticks[mine].tolist(), self._others.messages[mine, 2].tolist(), strict=True):
+            kind, first = packed >> 20, packed >> 8 & 0x7F
+            status = kind << 4 | (packed >> 16 & 0xF if channel is None else channel)
+            message = bytes([status, first]) if kind in (PROGRAM, PRESSURE) else bytes([status, first, packed & 0x7F])
+            order = {PROGRAM: _PROGRAM, POLY_PRESSURE: _TOUCH}.get(kind, _CONTROL)
+            if kind == CONTROL and first in _BANK_SELECT:
+                order = _BANK
+            found.append((tick, order, message))
+        return found
 
 
 def _pedals(track: Track) -> list[tuple[int, int, int]]:
@@ -232,18 +323,6 @@ def _pedals(track: Track) -> list[tuple[int, int, int]]:
         return []
     ends = [(pedal.time + pedal.duration, _SUSTAIN, 0) for pedal in track.pedals]
     return sorted(ends + [(pedal.time, _SUSTAIN, 127) for pedal in track.pedals])
-
-
-def _meta(kind: int, payload: bytes) -> bytes:
-    return bytes([0xFF, kind]) + number_bytes(len(payload)) + payload
-
-
-def number_bytes(number: int) -> bytes:
-    """A number of up to 28 bits at variable length, seven bits a byte, the highest first."""
-    if number < 0x80:
-        return bytes([number])
-    head = number_bytes(number >> 7)
-    return head[:-1] + bytes([head[-1] | 0x80, number & 0x7F])
 
 
 def _chunk(events: list[Event], end: int) -> bytes:

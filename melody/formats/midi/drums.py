@@ -1,0 +1,94 @@
+"""What is a drum track: channel 10, unless the file says or shows otherwise.
+
+In order: a part that a GS or XG message makes a rhythm part, or takes off it; banks of XG (126, 127) and GM2 (120; 121
+is melodic), once the file has turned that system on; channel 10; a name such as "Drums" together with pitches that look
+like a kit. Sources: Roland SC-88Pro and Yamaha XG MIDI data formats; General MIDI 2 (MMA, 1999).
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from melody.formats.midi.events import SYSEX, MidiFile
+from melody.music.general_midi import DRUM_CHANNEL
+from melody.music.score import Ints
+
+_RESETS = {
+    "gm": rb"\x7e.\x09[\x01\x02]",
+    "gm2": rb"\x7e.\x09\x03",
+    "gs": rb"\x41.\x42\x12\x40\0\x7f\0",
+    "xg": rb"\x43[\x10-\x1f]\x4c\0\0\x7e\0",
+}
+_SYSTEM_ON = re.compile(b"|".join(b"(?P<%s>%s)" % (name.encode(), form) for name, form in _RESETS.items()), re.DOTALL)
+_GS_PART = re.compile(rb"\x41.\x42\x12\x40([\x10-\x1f])\x15(.)", re.DOTALL)
+_XG_PART = re.compile(rb"\x43[\x10-\x1f]\x4c\x08([\0-\x0f])\x07(.)", re.DOTALL)
+_BANKS = {"xg": (126, 127), "gm2": (120,)}  # of drums
+_GM2_MELODIC = 121
+_NAME = re.compile(
+    r"\b(?:drums?|drum ?(?:kit|set|s)|kit|perc|percs|percussions?|beats?|schlagzeug|batterie|bater[ií]a|batteria)\b",
+    re.IGNORECASE,
+)
+_KICKS, _SNARES, _HATS = (35, 36), (37, 38, 39, 40), (42, 44, 46)
+_CORE, _ALL = range(35, 60), range(27, 88)  # kicks to cymbals; what General MIDI 2 knows
+
+
+class _Change(NamedTuple):
+    """A system turned on, or the mode of one part."""
+
+    tick: int
+    system: str  # "" for a part
+    channel: int
+    is_drum: bool
+
+
+class Kits:
+    """Which channels of a file are drums, and when."""
+
+    def __init__(self, file: MidiFile) -> None:
+        self._changes = sorted(_changes(file), key=lambda change: change.tick)
+
+    def has_part(self, channel: int, tick: int, bank: int | None) -> bool:
+        """Whether a channel plays drums at a tick, with this bank (controller 0) chosen."""
+        system, parts = "", dict[int, bool]()
+        for change in self._changes:
+            if change.tick > tick:
+                break
+            if change.system:
+                system, parts = change.system, {}
+            else:
+                parts[change.channel] = change.is_drum
+        if channel in parts:
+            return parts[channel]
+        if bank in _BANKS.get(system, ()):
+            return True
+        return channel == DRUM_CHANNEL and not (system == "gm2" and bank == _GM2_MELODIC)
+
+
+def _changes(file: MidiFile) -> Iterator[_Change]:
+    for track in file.tracks:
+        for index, payload in track.payloads.items():
+            if track.messages[index] >> 16 != SYSEX:
+                continue
+            tick = track.ticks[index]
+            if found := _SYSTEM_ON.match(payload):
+                yield _Change(tick, str(found.lastgroup), 0, False)
+            elif found := _GS_PART.match(payload):
+                part = found[1][0] & 0xF  # 1 to 9 are the channels of these numbers, 0 is channel 10
+                yield _Change(tick, "", 9 if part == 0 else part - 1 if part < 10 else part, found[2] in (b"\1", b"\2"))
+            elif found := _XG_PART.match(payload):
+                yield _Change(tick, "", found[1][0], found[2] != b"\0")
+
+
+def moves_drums(payload: bytes) -> bool:
+    """Whether a system-exclusive message makes a part drums or melodic."""
+    return bool(_GS_PART.match(payload) or _XG_PART.match(payload))
+
+
+def looks_like_drums(name: str, pitches: Ints) -> bool:
+    """Whether a track is called a kit and plays one: kicks with snares or hats, and little else."""
+    if not _NAME.search(name) or not np.isin(pitches, _ALL).all():
+        return False
+    kick, other = np.isin(_KICKS, pitches).any(), np.isin(_SNARES + _HATS, pitches).any()
+    return bool(kick and other and np.isin(pitches, _CORE).mean() >= 0.8)
