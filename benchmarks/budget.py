@@ -24,7 +24,7 @@ from torch import nn
 
 from melody.config import TrainConfig, check_config
 from melody.models import build
-from melody.models.intervals import IntervalView
+from melody.models.intervals import IntervalPlaces
 from melody.training import Lanes, PieceSource, Window, evaluate, load_best, train
 from melody.training.devices import make_fabric
 from melody.training.lanes import Piece
@@ -61,7 +61,7 @@ class Task:
     channel_sizes: Sequence[int]
     training: PieceSource
     valid: PieceSource
-    intervals: IntervalView | None = None
+    intervals: IntervalPlaces | None = None
 
     def config(self, **more: Any) -> TrainConfig:
         """Return the configuration with changes: one thread, and no evaluation before the end."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from melody.jsb16.tokenizer import ORDERS, READ, VoicesTokenizer
 from melody.jsb16.tune_book import TOLD, TuneReader
-from melody.tokens.contract import PieceSource, Told
+from melody.tokens.contract import StoredPieces, Told
 
 DRAWS = 24  # different parts of the book that a piece looks into, each with an order of its own in turn
 PART = (0.1, 0.9)  # of the book: the least and the most
@@ -25,12 +25,12 @@ COLUMNS = np.arange(len(READ) + len(TOLD))  # of the channels that are read, and
 class Tunes:
     """Draws what the pieces of the train split are told of each other."""
 
-    def __init__(self, tokenizer: VoicesTokenizer, train: PieceSource) -> None:
+    def __init__(self, tokenizer: VoicesTokenizer, train: StoredPieces) -> None:
         self._tokenizer, self._split, self._learns = tokenizer, train, True
         self._book = tokenizer.tune_book([tokenizer.grid(_ids(train, piece)) for piece in range(len(train))])
         self._drawn: dict[tuple[int, int], tuple[NDArray[np.integer], NDArray[np.int16]]] = {}
 
-    def of_held_out(self, split: PieceSource) -> "Tunes":
+    def of_held_out(self, split: StoredPieces) -> "Tunes":
         """The same for the pieces of another split, told of the same book."""
         other = copy(self)
         other._split, other._learns, other._drawn = split, False, {}
@@ -61,5 +61,5 @@ class Tunes:
         return self._drawn[piece, number]
 
 
-def _ids(split: PieceSource, piece: int) -> NDArray[np.int32]:
+def _ids(split: StoredPieces, piece: int) -> NDArray[np.int32]:
     return split.piece(piece)[0].astype(np.int32)

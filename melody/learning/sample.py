@@ -34,7 +34,7 @@ DOTS_PER_INCH = 72
 
 
 @dataclass(frozen=True)
-class Sampling:
+class RunSampler:
     """See `melody.training.loop.Sampler`."""
 
     config: TrainConfig

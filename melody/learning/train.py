@@ -9,7 +9,7 @@ from melody.config import TrainConfig, at_temperature, load_config
 from melody.corpus import AugmentedSource, open_store, shift_tables
 from melody.errors import MelodyError
 from melody.learning.objectives import objective_of
-from melody.learning.sample import Sampling
+from melody.learning.sample import RunSampler
 from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
 from melody.tokens.channels import names_of
 
@@ -62,7 +62,7 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
         intervals=tokenizer.intervals(config.model.intervals),
         base=base,
         objective=objective_of(config, tokenizer),
-        sampler=Sampling(config, store, tokenizer.channels) if kind.composes else None,
+        sampler=RunSampler(config, store, tokenizer.channels) if kind.composes else None,
     )
     if kind.units and result.is_first and result.best_nats_per_note is not None:
         units = sum(kind.units(tokenizer, valid_split.piece(index)[0]) for index in range(len(valid_split)))

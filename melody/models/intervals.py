@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
-class IntervalView(Protocol):
+class IntervalPlaces(Protocol):
     """See `melody.tokens.intervals.IntervalView`."""
 
     @property
@@ -39,7 +39,7 @@ class IntervalHead(nn.Module):
     first: Tensor
     columns: Tensor
 
-    def __init__(self, width: int, view: IntervalView) -> None:
+    def __init__(self, width: int, view: IntervalPlaces) -> None:
         super().__init__()
         self.kinds, self.pitches = view.tokens.shape
         self.scores = nn.Linear(width, self.kinds * view.scores)

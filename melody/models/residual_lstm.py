@@ -20,7 +20,7 @@ from torch.nn import functional
 from melody.models.attention import MemoryAttention
 from melody.models.carry import Carry, unconditioned
 from melody.models.embedding import summed
-from melody.models.intervals import IntervalHead, IntervalView
+from melody.models.intervals import IntervalHead, IntervalPlaces
 
 
 class ResidualLSTM(nn.Module):
@@ -42,7 +42,7 @@ class ResidualLSTM(nn.Module):
         weight_dropout: float = 0.0,
         channel_dropout: float = 0.0,
         attention: Mapping[str, int] | None = None,
-        intervals: IntervalView | None = None,
+        intervals: IntervalPlaces | None = None,
     ) -> None:
         """`attention` is None or ``{"heads": 8, "memory": 512}``; `intervals` is how pitches relate to channels."""
         super().__init__()

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from melody.models.carry import Carry, unconditioned
 from melody.models.embedding import summed
-from melody.models.intervals import IntervalHead, IntervalView
+from melody.models.intervals import IntervalHead, IntervalPlaces
 
 ROTARY_BASE = 10_000  # the slowest pair of numbers turns once in 2 pi times so many positions
 
@@ -41,7 +41,7 @@ class Transformer(nn.Module):
         heads: int = 4,
         memory: int = 512,
         dropout: float = 0.1,
-        intervals: IntervalView | None = None,
+        intervals: IntervalPlaces | None = None,
     ) -> None:
         """`intervals` is how pitches relate to channels. Raises `ValueError` for heads of an odd width."""
         super().__init__()

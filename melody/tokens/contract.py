@@ -74,7 +74,7 @@ class Tokenizer(Protocol):
         """Tables that transpose: ids (S, V) and, per channel, values (S, size), one row a shift."""
 
 
-class PieceSource(Protocol):
+class StoredPieces(Protocol):
     """Tokenized pieces by number, as a split of a store has them."""
 
     def __len__(self) -> int: ...

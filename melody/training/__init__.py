@@ -4,7 +4,7 @@ It knows tokens, windows and carries, and no notes but their number (for nats pe
 """
 
 from melody.training.checkpoint import load_best
-from melody.training.evaluate import Evaluation, evaluate
+from melody.training.evaluate import HeldOutCost, evaluate
 from melody.training.job import Sampler, TrainResult
 from melody.training.lanes import Lanes, PieceSource, Window
 from melody.training.log import Sample
@@ -13,7 +13,7 @@ from melody.training.warm_start import Base
 
 __all__ = [
     "Base",
-    "Evaluation",
+    "HeldOutCost",
     "Lanes",
     "PieceSource",
     "Sample",

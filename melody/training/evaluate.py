@@ -14,7 +14,7 @@ from melody.training.objectives.cross_entropy import cross_entropy
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class HeldOutCost:
     """What held-out pieces cost."""
 
     nats: float
@@ -43,7 +43,7 @@ def evaluate(
     rank: int = 0,
     ranks: int = 1,
     stop: Callable[[], bool] = lambda: False,
-) -> Evaluation | None:
+) -> HeldOutCost | None:
     """The nats of a model over all pieces of a source that does not augment; None where `stop` cut it short.
 
     Logits are divided by `temperature` (Guo et al. 2017, arXiv:1706.04599).
@@ -67,4 +67,4 @@ def evaluate(
                 nats, tokens = nats + total.item(), tokens + int(count)
     finally:
         model.train(was_training)
-    return Evaluation(nats, tokens, int(source.notes.sum()), temperature)
+    return HeldOutCost(nats, tokens, int(source.notes.sum()), temperature)

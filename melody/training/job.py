@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.config import TrainConfig
-from melody.models.intervals import IntervalView
+from melody.models.intervals import IntervalPlaces
 from melody.training.lanes import PieceSource
 from melody.training.log import Sample
 from melody.training.objectives import Objective
@@ -54,7 +54,7 @@ class Job:
     valid_source: PieceSource
     vocabulary_size: int
     channel_sizes: list[int]
-    intervals: IntervalView | None
+    intervals: IntervalPlaces | None
     folder: Path
     base: Base | None
     objective: Objective

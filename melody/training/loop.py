@@ -26,13 +26,13 @@ from torch import Tensor
 from melody.config import TrainConfig
 from melody.errors import MelodyError
 from melody.models import build
-from melody.models.intervals import IntervalView
+from melody.models.intervals import IntervalPlaces
 from melody.storage.locks import locked
 from melody.training import report
 from melody.training.checkpoint import clear_unfinished, save_checkpoint
 from melody.training.curve import draw_curve
 from melody.training.devices import make_fabric
-from melody.training.evaluate import Evaluation, evaluate
+from melody.training.evaluate import HeldOutCost, evaluate
 from melody.training.job import Job, Sampler, TrainResult
 from melody.training.lanes import Lanes, PieceSource
 from melody.training.log import RunLog
@@ -56,7 +56,7 @@ def train(
     channel_sizes: Sequence[int],
     run_folder: Path,
     *,
-    intervals: IntervalView | None = None,
+    intervals: IntervalPlaces | None = None,
     base: Base | None = None,
     objective: Objective | None = None,
     sampler: Sampler | None = None,
@@ -300,7 +300,7 @@ class Session:
         took = time.monotonic() - started
         progress.seconds, self._sample_seconds = progress.seconds + took, self._sample_seconds + took
 
-    def _over_ranks(self, evaluation: Evaluation) -> Evaluation:
+    def _over_ranks(self, evaluation: HeldOutCost) -> HeldOutCost:
         if self.fabric.world_size == 1:
             return evaluation
         counts = torch.tensor([evaluation.nats, evaluation.tokens], device=self.fabric.device)
@@ -313,7 +313,7 @@ class Session:
         save_last(self.fabric, self.state, self.folder, self.info)
         self._saved = time.monotonic()
 
-    def _save_best(self, evaluation: Evaluation) -> None:
+    def _save_best(self, evaluation: HeldOutCost) -> None:
         if self.fabric.is_global_zero:
             valid = {"nats_per_note": evaluation.nats_per_note, "nats_per_token": evaluation.nats_per_token}
             progress = self.state.progress

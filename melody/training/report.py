@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from melody.config import TrainConfig, at_temperature
-from melody.training.evaluate import Evaluation
+from melody.training.evaluate import HeldOutCost
 from melody.training.state import Progress
 from melody.training.step import StepResult
 
@@ -30,7 +30,7 @@ def step_line(progress: Progress, result: StepResult, tokens_per_second: float, 
     )
 
 
-def evaluation_row(progress: Progress, evaluation: Evaluation, better: bool) -> dict[str, Any]:
+def evaluation_row(progress: Progress, evaluation: HeldOutCost, better: bool) -> dict[str, Any]:
     """The row of an evaluation."""
     return {
         "step": progress.step,
@@ -42,7 +42,7 @@ def evaluation_row(progress: Progress, evaluation: Evaluation, better: bool) -> 
     }
 
 
-def evaluation_line(progress: Progress, evaluation: Evaluation, better: bool, train_nats_per_token: float) -> str:
+def evaluation_line(progress: Progress, evaluation: HeldOutCost, better: bool, train_nats_per_token: float) -> str:
     """An evaluation on the terminal."""
     if not progress.step:
         return f"before: valid {evaluation.nats_per_note:.4f} nats per note, {evaluation.nats_per_token:.4f} per token"
