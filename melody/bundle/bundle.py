@@ -151,6 +151,11 @@ class Bundle:
         """The n-grams of the training music. Raises `UnreadableFile` for a bundle without them."""
         data = self.read("originality.npz")
         index = Index.from_bytes(data)
+        try:
+            "".join(index.pieces).encode()
+        except UnicodeError:
+            path = self.folder / "originality.npz"
+            raise UnreadableFile(f"{path}: names a piece by what is not Unicode; {REMEDY}") from None
         if int(index.piece.max(initial=0)) >= max(1, len(index.pieces)):
             raise UnreadableFile(f"{self.folder / 'originality.npz'}: names a piece that it does not have; {REMEDY}")
         return index

@@ -31,11 +31,17 @@ INDEX_TYPES = {"pieces": "U", "hashes": "u4", "piece": "u4", "voice": "u1", "bar
 
 
 def parse_json(data: bytes) -> Any:
-    """The JSON value in `data`, of a bounded number of values and depth."""
+    """Return the JSON value in `data`, of a bounded number of values and depth, its texts whole Unicode."""
     if sum(map(data.count, (b"[", b"{", b","))) > MOST_VALUES:
         raise ValueError(f"holds more than {MOST_VALUES:,} values")
     try:
-        return json.loads(data)
+        text = data.decode("utf-8-sig")
+        value = json.loads(text)
+        if r"\ud" in text.lower():  # an escape of half a character, if its other half is missing
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeError:
+        raise ValueError("is not JSON: holds text that is not Unicode") from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     except ValueError as error:

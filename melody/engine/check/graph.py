@@ -6,6 +6,8 @@
 - its weights lie in the file (no external data), are as many as their shapes say, and finite
 - the shape of every value follows, operator by operator, and stays below `MOST_ELEMENTS` at a batch of `BATCH`:
   without that a graph of a hundred bytes could ask for all memory by broadcasting a row against a column
+- all values together, and all products of matrices, are bounded for a step of one row: a small file cannot ask for
+  much memory or time by many operators of which each is allowed
 - ids (B,), context (B, C) and carry lead to logits (B, V) and the next carry of the same shapes
 
 Source: onnx/onnx.proto for the field numbers, docs/Operators.md for the shapes.
@@ -40,7 +42,9 @@ from melody.engine.check.protobuf import (
     text,
 )
 
-MOST_ELEMENTS = 2**26  # of one value
+MOST_ELEMENTS = 2**26  # of one value, at a batch of `BATCH`
+MOST_IN_ALL = 2**25  # values of a step of one row: 128 MB
+LEAST_PRODUCTS, PRODUCTS_A_BYTE = 2**26, 8  # of matrices in a step of one row; 8-bit weights make one for each byte
 DOMAINS = ("", "com.microsoft")
 
 
@@ -77,39 +81,55 @@ class _Node:
 
 @dataclass
 class _Known:
-    """The values met so far: shapes by name, and the data of the constants."""
+    """The values met so far: shapes by name, and the data of the constants; and what they ask for together."""
 
+    constants: dict[str, NDArray[Any]]
     shapes: dict[str, Shape] = field(default_factory=dict)
-    constants: dict[str, NDArray[Any]] = field(default_factory=dict)
+    elements: int = 0
+    products: int = 0
 
     def add(self, name: str, shape: Shape) -> None:
-        """A new value."""
+        """Add a value. Raises `ValueError` for one that is there, or too large."""
         if not name or name in self.shapes:
             raise ValueError(f"value {name[:60]!r} is made twice, or has no name")
         if len(shape) > MOST_DIMENSIONS or min(shape, default=1) < 0 or math.prod(shape) > MOST_ELEMENTS:
             raise ValueError(f"value {name[:60]!r} of shape {shape[:MOST_DIMENSIONS]} is larger than melody allows")
         self.shapes[name] = shape
+        self.elements += math.prod(shape)
 
 
 def check_step_graph(data: bytes) -> StepShapes:
-    """The shapes of a step graph. Raises `ValueError` with the reason where it is none, or does what none does."""
+    """Return the shapes of a step graph. Raises `ValueError` with the reason where it is none."""
     model = message(memoryview(data), MODEL, "model")
     for part in model.get(8, []):
         if (domain := text(message(part, OPSET, "opset"), 1)) not in DOMAINS:
             raise ValueError(f"uses operators of {domain[:60]!r}; a step graph has only ONNX's and ONNX Runtime's own")
     graph = message(one(model, 7), GRAPH, "graph")
     text(model, 2), text(graph, 2)  # names, of its maker and its own
-    known = _Known()
-    for part in graph.get(5, []):
-        name, values = read_tensor(part)
+    constants = [read_tensor(part) for part in graph.get(5, [])]
+    inputs, known = _read(graph, constants, BATCH)
+    shapes = _interface(inputs, [read_value(part)[0] for part in graph.get(12, [])], known)
+    _, alone = _read(graph, constants, 1)
+    if alone.elements - sum(values.size for _, values in constants) > MOST_IN_ALL:
+        raise ValueError("asks for more values than melody allows")
+    if alone.products > max(LEAST_PRODUCTS, PRODUCTS_A_BYTE * len(data)):
+        raise ValueError("asks for more products than melody allows a file of its size")
+    return shapes
+
+
+def _read(
+    graph: Message, constants: list[tuple[str, NDArray[Any]]], batch: int
+) -> tuple[list[tuple[str, int, Shape]], _Known]:
+    """Return the inputs of a graph (name, type, shape) and all that follows from them for a batch of so many rows."""
+    known = _Known(dict(constants))
+    for name, values in constants:
         known.add(name, values.shape)
-        known.constants[name] = values
-    inputs = [read_value(part) for part in graph.get(11, [])]
+    inputs = [read_value(part, batch) for part in graph.get(11, [])]
     for name, _, shape in inputs:
         known.add(name, shape)
     for part in graph.get(1, []):
         _follow(message(part, NODE, "node"), known)
-    return _interface(inputs, [read_value(part)[0] for part in graph.get(12, [])], known)
+    return inputs, known
 
 
 def _interface(inputs: list[tuple[str, int, Shape]], outputs: list[str], known: _Known) -> StepShapes:
@@ -148,6 +168,8 @@ def _follow(node: Message, known: _Known) -> None:
         raise ValueError(f"{kind} lacks an input or attribute, or has one that does not fit") from error
     for name, shape in zip(outputs, results, strict=True):
         known.add(name, shape)
+        if kind in ("MatMul", "MatMulNBits"):
+            known.products += math.prod(shape) * shapes[0][-1]
 
 
 def _axis(axis: int, dimensions: int) -> int:

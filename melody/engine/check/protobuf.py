@@ -54,18 +54,18 @@ def read_tensor(data: memoryview) -> tuple[str, NDArray[Any]]:
     return name, values
 
 
-def read_value(data: memoryview) -> tuple[str, int, Shape]:
-    """The name, type and shape of an input or output; an open dimension counts as a batch of `BATCH`."""
+def read_value(data: memoryview, batch: int = BATCH) -> tuple[str, int, Shape]:
+    """Return the name, type and shape of an input or output; an open dimension counts as the batch."""
     value = message(data, VALUE, "value")
     kind = message(one(message(one(value, 2), TYPE, "type"), 1), TENSOR_TYPE, "tensor type")
     dimensions = message(one(kind, 2), SHAPE, "shape").get(1, [])
-    sizes = tuple(_size(message(part, DIMENSION, "dimension")) for part in dimensions[: MOST_DIMENSIONS + 1])
+    sizes = tuple(_size(message(part, DIMENSION, "dimension"), batch) for part in dimensions[: MOST_DIMENSIONS + 1])
     return text(value, 1), kind.get(1, [0])[-1], sizes
 
 
-def _size(dimension: Message) -> int:
+def _size(dimension: Message, batch: int) -> int:
     text(dimension, 2)  # its name
-    size = dimension.get(1, [BATCH])[-1]
+    size = dimension.get(1, [batch])[-1]
     if not isinstance(size, int) or len(dimension) != 1:
         raise ValueError("has a dimension that is no number")
     return size
