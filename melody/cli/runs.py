@@ -1,11 +1,10 @@
-"""``melody runs``: trainings that are finished, stopped or running here."""
+"""``melody runs``: what has been trained here, and what is being trained."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from melody.cli import options as o
 from melody.cli.output import Report
 
 COLUMNS = {
@@ -22,10 +21,10 @@ def register(app: typer.Typer) -> None:
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(help="Folder of runs, or one run.")] = Path("outputs/runs"),
-    as_json: o.Json = False,
+    folder: Annotated[Path, typer.Argument(help="Folder of runs, or a run.")] = Path("outputs/runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="A report for programs.")] = False,
 ) -> None:
-    """List trainings, the latest first: state, passes, best score on held-out pieces, speed and size.
+    """List the runs of training, the latest first: state, passes, best score on held-out pieces, speed, size.
 
     Example: melody runs
     """

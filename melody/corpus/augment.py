@@ -4,7 +4,8 @@ Louder or faster music is the same music too: all velocities of a piece may move
 Nothing is copied: a transposition is a table lookup on the stored ids and channels, drawn evenly from the shifts that
 the store allows the piece. What is known of the piece as a whole (its length, its key) is hidden (0 = unknown) now and
 then, so that a model learns to compose with and without being told. A `Teller` draws what a model is told besides: what
-a musician may want (`melody.corpus.draw_conditions`), or what other pieces did (`melody.jsb16.told`).
+a musician may want (`melody.corpus.draw_conditions`), or what other pieces did (`melody.jsb16.told`). What follows from
+the past, and from the plan of its bars (`melody.corpus.draw_form`), is told of the piece as it is after all that.
 """
 
 from collections.abc import Sequence
@@ -14,10 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.corpus.draw_form import FormTeller, FormTold
 from melody.corpus.store import Split, read_channels
+from melody.tokens.aligned_memory import NAMES, OF_MEMORY, remembered
 from melody.tokens.contract import Teller, Tokenizer, Told, columns_in
 from melody.tokens.repetition import recalls
 
+_MEMORIES = [NAMES.index(name) for name in OF_MEMORY]
 REPETITION = ("recalled", "agreed", "times", "ago")  # in the order of `recalls`
 
 
@@ -31,6 +35,7 @@ class Tables(NamedTuple):
     stored: tuple[NDArray[np.intp], NDArray[np.intp]]  # which of a store's channels are told, and in which columns
     reread: tuple[Tokenizer, NDArray[np.intp]] | None  # what a store lacks is read anew, for these columns
     repetition: tuple[NDArray[np.intp], NDArray[np.intp]]  # the columns of those of `REPETITION`, and which these are
+    form: tuple[NDArray[np.intp], NDArray[np.intp]]  # the same of `aligned_memory.NAMES`
 
 
 def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
@@ -44,8 +49,6 @@ def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
     read = [channel.name for channel in read_channels(tokenizer)]
     is_held = len(stored[0]) == len(read)
     reread = None if is_held else (tokenizer.telling(read), np.array([column[name] for name in read], np.intp))
-    recalled = columns_in(tokenizer.channels, "repetition")
-    which = np.array([REPETITION.index(tokenizer.channels[place].name) for place in recalled], np.intp)
     return Tables(
         lowest,
         ids,
@@ -53,8 +56,15 @@ def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
         [plan == name for name in ("length", "key")],
         stored,
         reread,
-        (recalled, which),
+        _places(tokenizer, "repetition", REPETITION),
+        _places(tokenizer, "form", NAMES),
     )
+
+
+def _places(tokenizer: Tokenizer, group: str, names: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The columns of a group's channels, and which of `names` each of them is."""
+    columns = columns_in(tokenizer.channels, group)
+    return columns, np.array([names.index(tokenizer.channels[place].name) for place in columns], np.intp)
 
 
 def held_columns(tokenizer: Tokenizer, split: Split) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -78,6 +88,7 @@ class AugmentedSource:
     plan_dropout: float = 0.0  # probability that the length is hidden, and that the key is
     teller: Teller | None = None  # None: nothing is told but what follows from reading
     levels: Sequence[tuple[range, int]] = ()  # tokens in order (velocities, tempos), and by how many a piece may move
+    forms: FormTeller | None = None  # None: no plan is told
 
     def __len__(self) -> int:
         return len(self.split)
@@ -102,7 +113,8 @@ class AugmentedSource:
                 hidden |= plan
         told = self.teller.draw(piece, generator) if self.teller is not None else None
         steps = [int(generator.integers(-most, most + 1)) if most else 0 for _, most in self.levels]
-        return self.shifted(piece, shift, hidden, told, steps)
+        form = self.forms(piece, generator) if self.forms is not None and len(self.tables.form[0]) else FormTold(None)
+        return self.shifted(piece, shift, hidden, told, steps, form)
 
     def shifted(
         self,
@@ -111,6 +123,7 @@ class AugmentedSource:
         hidden: NDArray[np.bool_],
         told: Told | None = None,
         steps: Sequence[int] = (),
+        form: FormTold = FormTold(None),
     ) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
         """A piece in a given transposition, with the channels `hidden` (C,) set to 0.
 
@@ -135,7 +148,13 @@ class AugmentedSource:
             context[:, places] = np.where(hidden[places], 0, reader.context(moved))
         recalled, which = self.tables.repetition
         if len(recalled):  # as quick as to keep it, and a store holds half as many channels
-            context[:, recalled] = recalls(moved)[:, which]
+            context[:, recalled] = 0 if form.forgotten else recalls(moved)[:, which]
+        formed, which = self.tables.form
+        if len(formed):
+            values = remembered(moved.tolist(), form.plan)
+            if form.forgotten:
+                values[:, _MEMORIES] = 0
+            context[:, formed] = values[:, which]
         return moved, context
 
 

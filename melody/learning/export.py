@@ -51,7 +51,7 @@ def export_run(
     if not (target / "bundle.json").is_file():  # only a bundle is ever replaced
         refuse_overwrite(target, force=False)
     elif not force:
-        raise MelodyError(f"{target}: a bundle is there; choose another folder, or pass `force`")
+        raise MelodyError(f"{target}: a bundle is there; choose another folder", option="force")
     with fresh_folder(target) as fresh:
         _fill(fresh, config, {name: t.float().numpy() for name, t in tensors.items()}, info, fp32, samples)
     return target

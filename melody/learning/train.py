@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from melody.bundle import open_bundle
 from melody.config import TrainConfig, at_temperature, load_config
 from melody.corpus import AugmentedSource, open_store, shift_tables
+from melody.corpus.draw_form import Plans
 from melody.errors import MelodyError
 from melody.learning.objectives import objective_of
 from melody.learning.sample import RunSampler
@@ -49,7 +50,9 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     levels = [(tokenizer.vocabulary.ids[name], most) for name, most in moves.items()] if kind.composes else []
     teller = kind.tell(tokenizer, train_split)
     tables = shift_tables(tokenizer, train_split)
-    learnt = AugmentedSource(train_split, tables, config.data.transpose, config.data.plan_dropout, teller, levels)
+    learnt = AugmentedSource(
+        train_split, tables, config.data.transpose, config.data.plan_dropout, teller, levels, Plans(train_split).drawn
+    )
     known = kind.tell_held_out(tokenizer, teller, valid_split)
     held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False, teller=known)
     result = train(
@@ -80,7 +83,7 @@ def base_of(name: str, vocabulary_hash: str) -> "Base":
 
     bundle = open_bundle(name)
     if bundle.tokenizer.vocabulary.hash != vocabulary_hash:
-        raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without `miditok`")
+        raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without --miditok")
     return Base(bundle.name, bundle.settings["files"].get(WEIGHTS, ""), load(bundle.read(WEIGHTS)))
 
 

@@ -359,4 +359,4 @@ def remembered(ids: Iterable[int], plan: FormPlan | None) -> NDArray[np.int16]:
     for token in ids:
         memory.read(token)
         rows.extend(context)
-    return np.frombuffer(rows, np.int16).reshape(-1, _WIDTH) if rows else np.zeros((0, _WIDTH), np.int16)
+    return np.array(rows, np.int16).reshape(-1, _WIDTH) if rows else np.zeros((0, _WIDTH), np.int16)

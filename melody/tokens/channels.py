@@ -6,6 +6,7 @@ Channels are selected by name, and a bundle records the names of those that its 
 - ``foreseen`` say what the musician wants of the music to come, tick by tick: chords, density, style, and notes that
   are already fixed (a melody to be harmonised, the bars after a gap); `melody.tokens.conditions` holds them
 - ``repetition`` say how the piece went on the last time that it stood as it does now (`melody.tokens.repetition`)
+- ``form`` say what the plan of the piece names, and what stood at this place then (`melody.tokens.aligned_memory`)
 - ``told`` say what other pieces did under the same tune (`melody.jsb16.tune_book`)
 
 To add one: a line in its group here, and its value where the group is kept.
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from melody.errors import ConfigError
 from melody.music import chords
 from melody.music.score import GRID
+from melody.tokens.aligned_memory import SIZES
 from melody.tokens.repetition import LENGTHS, MOST_AGO, MOST_TIMES
 from melody.tokens.vocabulary import MAX_TRACKS, METERS, event_vocabulary
 
@@ -38,7 +40,7 @@ REST = 129  # of a given channel: the track is given, and is silent here
 RECALLED = "recalled"
 WAITS = (6, 12, 18, 24, 36, 48, 72, 96, 144, 192, 288, 384)  # ticks: upper bounds of what a wait channel tells apart
 
-Group = Literal["read", "foreseen", "repetition", "told"]
+Group = Literal["read", "foreseen", "repetition", "form", "told"]
 
 
 class Channel(NamedTuple):
@@ -86,13 +88,16 @@ def recalling(vocabulary_size: int) -> tuple[Channel, ...]:
     return tuple(Channel(name, 1 + size, group="repetition") for name, size in sizes.items())
 
 
+FORMING = tuple(Channel(name, size, group="form") for name, size in SIZES.items())
+
+
 @cache
 def event_channels(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
     """All channels that a model of events can be told, of so many tracks."""
-    return reading(voices) + foreseeing(voices) + recalling(len(event_vocabulary()))
+    return reading(voices) + foreseeing(voices) + recalling(len(event_vocabulary())) + FORMING
 
 
-USUAL = tuple(channel.name for channel in event_channels())  # told where a configuration does not say
+USUAL = tuple(channel.name for channel in event_channels() if channel.group != "form")  # where nothing else is said
 
 
 def names_of(groups: Iterable[str], voices: int = USUAL_VOICES) -> tuple[str, ...]:
@@ -105,7 +110,7 @@ def names_of(groups: Iterable[str], voices: int = USUAL_VOICES) -> tuple[str, ..
     for name in wanted:
         if name not in known:
             close = get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]}?" if close else "there are groups read, foreseen and repetition"
+            hint = f"did you mean {close[0]}?" if close else "there are groups read, foreseen, repetition and form"
             raise ConfigError(f"channel {name!r} is unknown; {hint}")
     return tuple(channel.name for channel in channels if channel.name in wanted or channel.group in wanted)
 

@@ -121,6 +121,19 @@ def bars_of(ids: Iterable[int]) -> tuple[list[Bar], int]:
     return found, int(len(found) > 1 and is_pickup(found[0], lengths[0], lengths[1]))
 
 
+def meter_of(ids: Iterable[int], pickup: int) -> tuple[int, int]:
+    """The meter of the first whole bar; 4/4 where there is none."""
+    bar, meter = -1, (4, 4)
+    for token in ids:
+        kind = KIND_OF[token]
+        bar += kind == BAR
+        if bar > pickup:
+            break
+        if kind == METER:
+            meter = METERS[VALUE_OF[token]]
+    return meter
+
+
 def is_pickup(first: Bar, ticks: int, next_ticks: int) -> bool:
     """Whether a first bar of a length is a pickup: it is shorter than the next, or begins in its second half."""
     return ticks < next_ticks or (bool(first) and 2 * first[0][0] >= ticks)

@@ -6,7 +6,7 @@ decodable, the context channels of training (a whole piece at once) and those of
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import NamedTuple
 
@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.music.score import GRID, bar_length
+from melody.tokens.aligned_memory import AlignedMemory
 from melody.tokens.channels import (
     FAR,
     FAR_TIME,
+    FORMING,
     MOST_SOUNDING,
     TIME_UNIT,
     Layout,
@@ -26,6 +28,7 @@ from melody.tokens.channels import (
 )
 from melody.tokens.conditions import Conditions
 from melody.tokens.grammar import allowed
+from melody.tokens.plan import UNTOLD, FormPlan, Symbol
 from melody.tokens.repetition import Recall
 from melody.tokens.vocabulary import DRUMS, KEYS, MAX_DURATION, METERS, Vocabulary
 
@@ -38,13 +41,14 @@ class Plan:
     """Plan of a piece: its number of bars (None: open) and key (sharps, 0 major or 1 minor; None: free).
 
     `stop` is the bar (from 0) before which composing ends, where that is not the end of the piece (None).
-    `foreseen` is what else is known of it.
+    `foreseen` is what else is known of it, `form` what is planned for its bars.
     """
 
     bars: int | None = None
     key: tuple[int, int] | None = None
     stop: int | None = None
     foreseen: Conditions | None = field(default=None, compare=False)
+    form: FormPlan | None = None
 
 
 def key_value(sharps: int, minor: int) -> int:
@@ -91,6 +95,7 @@ class _Columns:
         self.voice = [layout.column[f"voice_{voice}"] for voice in range(layout.voices)]
         self.foreseen = layout.columns(foreseeing(layout.voices))
         self.repetition = layout.columns(recalling(0)) if layout.has("repetition") else None
+        self.form = layout.columns(FORMING) if layout.has("form") else None
         self.count = len(layout.names)
 
 
@@ -120,6 +125,7 @@ class Reader:
         "kind",
         "last_pitch",
         "length",
+        "memory",
         "meter",
         "noted",
         "now",
@@ -166,6 +172,7 @@ class Reader:
         self.now: tuple[tuple[int, int], ...] = ()  # (track, pitch) of what has been written at this position
         self.sound_end = 0  # tick at which the last sound ends
         self.recall = Recall() if self.columns.repetition is not None else None
+        self.memory = AlignedMemory(plan.form) if self.columns.form is not None else None
         self.row: NDArray[np.int16] = np.zeros(self.columns.count + 1, np.int16)  # and a spare column
         self.key_told = key_value(*plan.key) if plan.key is not None else 0  # a value of the channel "key"
         self.row[self.columns.key] = self.key_told
@@ -177,6 +184,7 @@ class Reader:
         result = copy(self)
         result.row = self.row.copy()
         result.recall = self.recall.copy() if self.recall else None
+        result.memory = self.memory.copy() if self.memory else None
         return result
 
     @property
@@ -194,6 +202,20 @@ class Reader:
         if self.recall is not None:
             self.recall.read(token)
             self.row[self.columns.repetition] = self.recall.context
+        if self.memory is not None:
+            self.memory.read(token)
+            self.row[self.columns.form] = self.memory.context
+
+    def replan(self, form: FormPlan) -> None:
+        """Let another plan hold from the next bar line on."""
+        self.plan = replace(self.plan, form=form)
+        if self.memory is not None:
+            self.memory.replan(form)
+
+    @property
+    def planned(self) -> Symbol:
+        """What is planned for the bar under way."""
+        return self.plan.form[self.bar] if self.plan.form is not None else UNTOLD
 
     def read_all(self, tokens: Sequence[int]) -> "Reader":
         """Take several tokens; return self."""
