@@ -39,7 +39,7 @@ def write_dawproject(score: Score, path: str | os.PathLike[str], *, title: str =
 
 
 def dawproject_bytes(score: Score, *, title: str = "") -> bytes:
-    """The bytes of a DAWproject file. Raises `MelodyError` where the score has no tracks."""
+    """Return the bytes of a DAWproject file. Raises `MelodyError` where the score has no tracks."""
     if not len(score.tracks):
         raise MelodyError("a score without tracks makes no project; compose or read some first")
     about = Element("MetaData")
@@ -72,7 +72,7 @@ def _project(score: Score) -> Element:
 
 
 def _beats(ticks: int, tpq: int) -> str:
-    """Quarters as a decimal number, exact to a millionth of a tick."""
+    """Return quarters as a decimal number, exact to a millionth of a tick."""
     return _number(Fraction(int(ticks), tpq))
 
 
@@ -84,7 +84,7 @@ def _number(value: Fraction | float) -> str:
 
 
 def _transport(root: Element, score: Score, ids: Iterator[str]) -> tuple[str, str]:
-    """The opening tempo and meter; the identities of both as parameters."""
+    """Write the opening tempo and meter; return the identities of both as parameters."""
     transport = add(root, "Transport")
     tempo, meter = next(ids), next(ids)
     opening = tempos(score)[0][1]
@@ -96,7 +96,7 @@ def _transport(root: Element, score: Score, ids: Iterator[str]) -> tuple[str, st
 
 
 def tempos(score: Score) -> list[tuple[int, float]]:
-    """(tick, quarters a minute) from tick 0 on, in order, the last of each tick; 120 by default."""
+    """Return (tick, quarters a minute) from tick 0 on, in order, the last of each tick; 120 by default."""
     by_tick = {0: 120.0} | {max(0, t.time): float(t.qpm) for t in sorted(score.tempos, key=lambda t: t.time)}
     return list(by_tick.items())
 
@@ -142,7 +142,7 @@ def _clip(lanes: Element, track: Track, tpq: int, end: int, ids: Iterator[str]) 
 
 
 def _curves(track: Track) -> list[tuple[dict[str, Any], list[tuple[int, Fraction]]]]:
-    """Controllers and pitch bends as (target, points of (tick, value from 0 to 1))."""
+    """Return controllers and pitch bends as (target, points of (tick, value from 0 to 1))."""
     result: list[tuple[dict[str, Any], list[tuple[int, Fraction]]]] = []
     for number in sorted({control.number for control in track.controls}):
         values = [(c.time, Fraction(c.value, 127)) for c in track.controls if c.number == number]

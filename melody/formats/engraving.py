@@ -51,7 +51,7 @@ def write_svg(
 
 
 def svg_pages(score: Score, *, title: str = "", open_score: bool = False, tidy: bool = True) -> list[str]:
-    """The pages of a score as SVG documents. Raises as `write_svg`."""
+    """Return the pages of a score as SVG documents. Raises as `write_svg`."""
     data = musicxml_bytes(score, title=title, open_score=open_score, tidy=tidy)
     toolkit = _toolkit()
     if not toolkit.loadData(data.decode("utf-8")):

@@ -12,7 +12,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def add(parent: Element, tag: str, text: object = None, **attributes: object) -> Element:
-    """A new child; in names of attributes `_` stands for `-`. XML forbids what `shown` replaces."""
+    """Add a child and return it; in names of attributes `_` stands for `-`. XML forbids what `shown` replaces."""
     child = SubElement(parent, tag, {name.replace("_", "-"): shown(value) for name, value in attributes.items()})
     if text is not None:
         child.text = shown(text)
@@ -20,14 +20,14 @@ def add(parent: Element, tag: str, text: object = None, **attributes: object) ->
 
 
 def document(root: Element, doctype: bytes = b"") -> bytes:
-    """An indented document in UTF-8."""
+    """Return an indented document in UTF-8."""
     indent(root, " ")
     body: bytes = tostring(root, "utf-8")
     return _DECLARATION + doctype + body + b"\n"
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
-    """A zip archive of files by name."""
+    """Return a zip archive of files by name."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
         for name, data in files.items():

@@ -10,7 +10,7 @@ from support.strategies import content
 
 from melody.corpus.chorale import read_chorale
 from melody.formats.notation.accidentals import Accidentals
-from melody.formats.notation.notate import tidied
+from melody.formats.notation.notate import notated
 from melody.formats.notation.rhythm import meter_of, triplets, values
 from melody.formats.notation.spelling import Spelled, Tonality, candidates, spell, spelled
 from melody.music.quantize import quantize
@@ -168,11 +168,11 @@ def test_triplets_are_where_cuts_lie_on_thirds(cuts: tuple[int, ...], expected: 
 @pytest.mark.parametrize("name", CHORALES)
 def test_what_is_clean_is_not_tidied(name: str) -> None:
     score = quantize(chorale(name))
-    assert content(tidied(score)) == content(score)
+    assert content(notated(score)) == content(score)
 
 
 def test_a_performance_is_notated_as_it_was_meant() -> None:
     played = track((1, 20, 60), (23, 26, 62), (49, 7, 64), (56, 7, 65), (65, 6, 67), (71, 20, 69))
-    assert [(n.time, n.duration, n.pitch) for n in tidied(quantize(score_of(played))).tracks[0].notes] == [
+    assert [(n.time, n.duration, n.pitch) for n in notated(quantize(score_of(played))).tracks[0].notes] == [
         (0, 24, 60), (24, 24, 62), (48, 8, 64), (56, 8, 65), (64, 8, 67), (72, 24, 69),
     ]  # fmt: skip

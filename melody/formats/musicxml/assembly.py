@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from symusic import Tempo, TextMeta, Track
 
-from melody.errors import UsageError
 from melody.formats.midi.metas import COPYRIGHT, Text
 from melody.formats.musicxml.content import Content, PartContent, PartMeasure, by_rows, repeat_measures
 from melody.formats.musicxml.elements import MAX_MEASURES, MAX_NOTES
@@ -24,7 +23,7 @@ from melody.formats.musicxml.measures import (
     untie,
 )
 from melody.formats.musicxml.playing_order import merged, playing_order
-from melody.music.chords import parse_chord
+from melody.formats.notation.chord_symbols import is_symbol
 from melody.music.quantize import MAX_BAR_TICKS
 from melody.music.score import GRID, MAX_BARS, TICKS_PER_QUARTER, Score, set_notes
 
@@ -170,7 +169,7 @@ def _add_markers(score: Score, rows: Sequence[Sequence[PartMeasure]], line: Time
     chords = [_together([measure.chords for measure in row]) for row in rows]
     marks = [_together([measure.markers for measure in row]) for row in rows]
     if any(chords):
-        marks = [[(time, f"[{text}]" if _is_chord(text) else text) for time, text in row] for row in marks]
+        marks = [[(time, f"[{text}]" if is_symbol(text) else text) for time, text in row] for row in marks]
     found = [*line.placed(marks), *line.placed(chords)]
     score.markers.extend([TextMeta(ticks(time), text) for time, text in sorted(found, key=lambda marker: marker[0])])
 
@@ -178,14 +177,6 @@ def _add_markers(score: Score, rows: Sequence[Sequence[PartMeasure]], line: Time
 def _together(by_part: Sequence[Sequence[tuple[Fraction, str]]]) -> list[tuple[Fraction, str]]:
     """Return what stands in any of the parts, each once, in order of time."""
     return sorted(dict.fromkeys(entry for part in by_part for entry in part), key=lambda entry: entry[0])
-
-
-def _is_chord(text: str) -> bool:
-    try:
-        parse_chord(text)
-    except UsageError:
-        return False
-    return True
 
 
 def _texts(content: Content, rows: Sequence[Sequence[PartMeasure]], line: Timeline) -> tuple[Text, ...]:

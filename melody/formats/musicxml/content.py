@@ -11,8 +11,8 @@ from xml.etree.ElementTree import Element
 from melody.errors import LimitExceeded
 from melody.formats.midi.texts import decode
 from melody.formats.midi.track import Limits, Repairs
-from melody.formats.musicxml.elements import Budget, integer
-from melody.formats.musicxml.measures import DEFAULT_VELOCITY, Sound
+from melody.formats.musicxml.elements import DocumentBudget, integer
+from melody.formats.musicxml.measures import DEFAULT_VELOCITY, WrittenSound
 from melody.formats.musicxml.playing_order import BarSigns
 from melody.music.general_midi import DRUM_CHANNEL, INSTRUMENTS
 
@@ -45,7 +45,7 @@ class PartMeasure:
     """A measure of one part; times in quarters from its beginning."""
 
     length: Fraction = Fraction(0)
-    sounds: list[Sound] = field(default_factory=list)
+    sounds: list[WrittenSound] = field(default_factory=list)
     staves: list[str | None] = field(default_factory=list)  # of the sounds
     meter: tuple[int, int] | None = None
     is_free: bool = False  # without a meter
@@ -68,7 +68,7 @@ class PartMeasure:
 
 @dataclass
 class PartContent:
-    """A part and where its reading stands."""
+    """A part as far as it has been read."""
 
     name: str
     program: int = 0
@@ -92,7 +92,7 @@ class Content:
 
     name: str
     repairs: Repairs
-    budget: Budget
+    budget: DocumentBudget
     title: str = ""
     parts: dict[str, PartContent] = field(default_factory=dict)
     credits: list[tuple[str, str]] = field(default_factory=list)  # who made it, or "rights", and the words
@@ -150,7 +150,7 @@ def _read_instrument(midi: Element, part: PartContent) -> None:
         part.drums[midi.get("id", "")] = drum - 1
 
 
-def repeat_measures(part: PartContent, budget: Budget) -> None:
+def repeat_measures(part: PartContent, budget: DocumentBudget) -> None:
     """Fill the measures that stand for those before them, as `measure-repeat` asks. Raises `LimitExceeded`."""
     asked: dict[str | None, int] = {}  # staff -> measures repeated
     for index, measure in enumerate(part.measures):
@@ -165,7 +165,7 @@ def _holds(measure: PartMeasure, staff: str | None) -> bool:
     return any(staff in (None, own) for own in measure.staves)
 
 
-def _copy(source: PartMeasure, measure: PartMeasure, staff: str | None, budget: Budget) -> None:
+def _copy(source: PartMeasure, measure: PartMeasure, staff: str | None, budget: DocumentBudget) -> None:
     kept = [i for i, own in enumerate(source.staves) if staff in (None, own)]
     budget.add_notes(len(kept))
     measure.sounds += [source.sounds[i] for i in kept]

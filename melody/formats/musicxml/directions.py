@@ -1,4 +1,4 @@
-"""Signs between the notes of a measure: tempo, loudness, words, rehearsal marks, chord symbols, and where to go on."""
+"""Signs between the notes of a measure: tempo, loudness, words, rehearsal marks, chord symbols, repeats and jumps."""
 
 import re
 from fractions import Fraction

@@ -28,15 +28,15 @@ _DEPTH = 3  # of a measure of a part
 _NUMBER = re.compile(r"\s*[+-]?\d{1,9}(?:\.\d{0,9})?\s*\Z")
 
 
-class Place(NamedTuple):
+class DocumentPlace(NamedTuple):
     """An element that has ended: one of the header's, or a measure of the part with this identity."""
 
     element: Element
     part: str | None
 
 
-class Budget:
-    """What a document has used of its limits; each method raises `LimitExceeded` past them."""
+class DocumentBudget:
+    """Use that a document has made of its limits; each method raises `LimitExceeded` past them."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -86,12 +86,12 @@ class Budget:
         return LimitExceeded(f"{self.name}: {what}, all that melody reads; cut the piece or leave parts out")
 
 
-def places(data: bytes, budget: Budget, repairs: Repairs) -> Iterator[Place]:
+def places(data: bytes, budget: DocumentBudget, repairs: Repairs) -> Iterator[DocumentPlace]:
     """Yield the elements of the header and the measures, in order; a document that is cut off ends with its last one.
 
     Raises `UnreadableFile` where it is no MusicXML, and `LimitExceeded`.
     """
-    walk = _Walk(budget)
+    walk = _DocumentWalk(budget)
     try:
         yield from walk.through(data)
     except ParseError as error:
@@ -101,17 +101,17 @@ def places(data: bytes, budget: Budget, repairs: Repairs) -> Iterator[Place]:
             raise UnreadableFile(f"{budget.name}: not readable as MusicXML ({reason}); export it again") from error
 
 
-class _Walk:
+class _DocumentWalk:
     """A walk through a document, step by step: the whole tree of a large one would fill the memory."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: DocumentBudget) -> None:
         self.budget = budget
         self.path: list[Element] = []  # the outer levels
         self.outer = self.inner = ""  # what a measure of a part stands in, and what it is called
         self._here = 0  # elements since the last place
         self._began = 0  # byte of the present place, to a step
 
-    def through(self, data: bytes) -> Iterator[Place]:
+    def through(self, data: bytes) -> Iterator[DocumentPlace]:
         """Yield the places; what lies deeper is only counted."""
         depth = count = 0
         for stop, events in _steps(data):
@@ -141,12 +141,12 @@ class _Walk:
             self.outer, self.inner = kinds[element.tag]
         self.path.append(element)
 
-    def _leave(self, element: Element) -> Place | None:
+    def _leave(self, element: Element) -> DocumentPlace | None:
         """Leave an element of the outer levels; return its place where it is one."""
         self.path.pop()
         if len(self.path) == _DEPTH - 1 and self.path[1].tag == self.outer and element.tag == self.inner:
-            return Place(element, (element if self.inner == "part" else self.path[1]).get("id", ""))
-        return Place(element, None) if len(self.path) == 1 else None
+            return DocumentPlace(element, (element if self.inner == "part" else self.path[1]).get("id", ""))
+        return DocumentPlace(element, None) if len(self.path) == 1 else None
 
     def _count(self, elements: int, stop: int) -> int:
         """Count elements in the present place and the whole; return 0. Raises `LimitExceeded`."""

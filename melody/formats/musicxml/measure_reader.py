@@ -12,7 +12,7 @@ from melody.formats.musicxml.attributes import read_attributes
 from melody.formats.musicxml.content import Content, PartContent, PartMeasure, Syllable
 from melody.formats.musicxml.directions import read_barline, read_direction, read_harmony, read_sound
 from melody.formats.musicxml.elements import integer, number
-from melody.formats.musicxml.measures import Sound
+from melody.formats.musicxml.measures import WrittenSound
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _QUARTERS = {  # by type
@@ -23,8 +23,8 @@ _MOST_DOTS = 4
 _MOST_CHARACTERS = 1000  # of a syllable
 
 
-class Pen:
-    """Where the reading of a measure stands, in quarters from its beginning."""
+class Cursor:
+    """Present place in a measure, in quarters from its beginning."""
 
     def __init__(self, part: PartContent, measure: PartMeasure, content: Content) -> None:
         self.part, self.measure, self.content = part, measure, content
@@ -49,85 +49,85 @@ def read_measure(element: Element, part: PartContent, content: Content) -> None:
     part.measures.append(measure)
     content.budget.add_measure()
     content.place = f"{part.name or 'a part'}, measure {len(part.measures):,}"
-    pen = Pen(part, measure, content)
+    cursor = Cursor(part, measure, content)
     for child in element:
         if child.tag == "note":
-            _read_note(child, pen)
+            _read_note(child, cursor)
         elif child.tag in ("backup", "forward"):
-            move = _duration(child, pen) or Fraction(0)
-            pen.move(move if child.tag == "forward" else -move)
+            move = _duration(child, cursor) or Fraction(0)
+            cursor.move(move if child.tag == "forward" else -move)
         elif child.tag == "attributes":
-            read_attributes(child, measure, pen.now, part, content)
+            read_attributes(child, measure, cursor.now, part, content)
         elif child.tag == "direction":
-            read_direction(child, measure, pen.now, part, content)
+            read_direction(child, measure, cursor.now, part, content)
         elif child.tag == "sound":
-            read_sound(child, measure, pen.now, part, content)
+            read_sound(child, measure, cursor.now, part, content)
         elif child.tag == "harmony":
-            read_harmony(child, measure, pen.now, part, content)
+            read_harmony(child, measure, cursor.now, part, content)
         elif child.tag == "barline":
             read_barline(child, measure)
         elif child.tag == "figured-bass":
             content.left_out["figured basses"] += 1
-    _set_velocities(pen)
+    _set_velocities(cursor)
     content.budget.add_signs(measure.sign_count)
 
 
-def _set_velocities(pen: Pen) -> None:
+def _set_velocities(cursor: Cursor) -> None:
     """Give notes without a loudness of their own that of the dynamics before them."""
-    changes = sorted(pen.measure.loudness, key=lambda change: change[0])
+    changes = sorted(cursor.measure.loudness, key=lambda change: change[0])
     if not changes:
         return
-    sounds = pen.measure.sounds
-    for index in pen.plain:
+    sounds = cursor.measure.sounds
+    for index in cursor.plain:
         velocity = next((loud for time, loud in reversed(changes) if time <= sounds[index].start), None)
         sounds[index] = sounds[index]._replace(velocity=velocity or sounds[index].velocity)
-    pen.part.velocity = changes[-1][1]
+    cursor.part.velocity = changes[-1][1]
 
 
 # ---- notes -----------------------------------------------------------------------------------------------------------
 
 
-def _read_note(note: Element, pen: Pen) -> None:
+def _read_note(note: Element, cursor: Cursor) -> None:
     holds = {child.tag: child for child in note}
     if "grace" in holds:
-        pen.content.left_out["grace notes"] += 1
+        cursor.content.left_out["grace notes"] += 1
         return
-    length = _duration(note, pen) if "duration" in holds else _length_by_type(note, holds, pen)
+    length = _duration(note, cursor) if "duration" in holds else _length_by_type(note, holds, cursor)
     if length is None:
         return
     if "chord" not in holds:
-        pen.onset = pen.now
-        pen.move(length)
+        cursor.onset = cursor.now
+        cursor.move(length)
     if "rest" in holds or not length:
         return
     if "cue" in holds:
-        pen.content.left_out["cue notes"] += 1
+        cursor.content.left_out["cue notes"] += 1
         return
-    _add_sound(note, holds, length, pen)
+    _add_sound(note, holds, length, cursor)
 
 
-def _add_sound(note: Element, holds: dict[str, Element], length: Fraction, pen: Pen) -> None:
+def _add_sound(note: Element, holds: dict[str, Element], length: Fraction, cursor: Cursor) -> None:
     staff = holds["staff"].text if "staff" in holds else None
-    pitch = _pitch(holds, staff, pen.part)
+    pitch = _pitch(holds, staff, cursor.part)
     if pitch is None or not 0 <= pitch <= 127:
-        pen.content.mend("a note whose pitch cannot be; left out")
+        cursor.content.mend("a note whose pitch cannot be; left out")
         return
-    pen.content.budget.add_notes()
-    pen.content.budget.check_length(length)
+    cursor.content.budget.add_notes()
+    cursor.content.budget.check_length(length)
     notations = [child for child in note if child.tag == "notations"] if "notations" in holds else []
     ties = {tie.get("type") for tie in note if tie.tag == "tie"} if "tie" in holds else _tied(notations)
     velocity = _velocity(note)
     if velocity is None:
-        pen.plain.append(len(pen.measure.sounds))
-        velocity = pen.part.velocity
+        cursor.plain.append(len(cursor.measure.sounds))
+        velocity = cursor.part.velocity
     continues, goes_on = bool(ties & {"stop", "continue"}), bool(ties & {"start", "continue"})
-    end = pen.onset + length if "chord" in holds else pen.now
-    pen.measure.sounds.append(Sound(pen.onset, end, pitch, velocity, continues, goes_on))
-    pen.measure.staves.append(staff)
+    end = cursor.onset + length if "chord" in holds else cursor.now
+    cursor.measure.sounds.append(WrittenSound(cursor.onset, end, pitch, velocity, continues, goes_on))
+    cursor.measure.staves.append(staff)
     if "lyric" in holds:
-        _read_syllables(note, pen)
+        _read_syllables(note, cursor)
     for notation in notations:
-        pen.content.left_out.update(_SIGNS[sign.tag] for sign in notation if sign.tag in _SIGNS)
+        cursor.content.left_out.update(_SIGNS[sign.tag] for sign in notation if sign.tag in _SIGNS)
 
 
 _SIGNS = {
@@ -136,14 +136,14 @@ _SIGNS = {
 }  # fmt: skip
 
 
-def _duration(element: Element, pen: Pen) -> Fraction | None:
+def _duration(element: Element, cursor: Cursor) -> Fraction | None:
     """Return the quarters that an element says; None where they make no sense."""
     count = number(element.findtext("duration"))
     if count is None or count < 0:
-        pen.content.mend("a duration that cannot be; left out")
+        cursor.content.mend("a duration that cannot be; left out")
         return None
-    quarters = _quotient(count, pen.part.divisions)
-    pen.content.budget.add_time(quarters)
+    quarters = _quotient(count, cursor.part.divisions)
+    cursor.content.budget.add_time(quarters)
     return quarters
 
 
@@ -152,12 +152,12 @@ def _quotient(count: Fraction, divisions: Fraction) -> Fraction:
     return count / divisions
 
 
-def _length_by_type(note: Element, holds: dict[str, Element], pen: Pen) -> Fraction | None:
+def _length_by_type(note: Element, holds: dict[str, Element], cursor: Cursor) -> Fraction | None:
     """Return the quarters of a note without a duration; None for a rest that fills its measure, whatever that is."""
     kind = (note.findtext("type") or "").strip()
     if kind not in _QUARTERS:
         if "rest" not in holds:
-            pen.content.mend("a duration that cannot be; left out")
+            cursor.content.mend("a duration that cannot be; left out")
         return None
     quarters = _QUARTERS[kind] * (2 - Fraction(1, 2 ** min(_MOST_DOTS, len(note.findall("dot")))))
     if "time-modification" in holds:
@@ -166,8 +166,8 @@ def _length_by_type(note: Element, holds: dict[str, Element], pen: Pen) -> Fract
         )
         if actual and normal and 0 < actual <= 1024 and 0 < normal <= 1024:
             quarters *= Fraction(normal, actual)
-    pen.content.budget.add_time(quarters)
-    pen.content.mend("a note without a duration; it lasts as its type says")
+    cursor.content.budget.add_time(quarters)
+    cursor.content.mend("a note without a duration; it lasts as its type says")
     return quarters
 
 
@@ -209,11 +209,11 @@ def _tied(notations: list[Element]) -> set[str | None]:
     return {tied.get("type") for notation in notations for tied in notation if tied.tag == "tied"}
 
 
-def _read_syllables(note: Element, pen: Pen) -> None:
+def _read_syllables(note: Element, cursor: Cursor) -> None:
     for lyric in note.findall("lyric"):
         words = "".join((part.text or "") if part.tag in ("text", "elision") else "" for part in lyric)
         syllabic = (lyric.findtext("syllabic") or "").strip()
         text = " ".join(words.split())[:_MOST_CHARACTERS]
         if text:
             hyphen = "-" if syllabic in ("begin", "middle") else ""
-            pen.measure.syllables.append(Syllable(pen.onset, lyric.get("number", "1"), text + hyphen))
+            cursor.measure.syllables.append(Syllable(cursor.onset, lyric.get("number", "1"), text + hyphen))

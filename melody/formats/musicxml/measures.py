@@ -1,4 +1,4 @@
-"""Measures as encoded to bars as heard, and tied sounds to notes: what every source of written music needs.
+"""Measures as encoded to bars as heard, and tied sounds to notes: shared by all sources of written music.
 
 Measures begin together in all parts: where no part fills the meter exactly, the longest sets a measure's length. Then,
 measure by measure::
@@ -31,7 +31,7 @@ class Measure(NamedTuple):
 
     @property
     def full(self) -> Fraction:
-        """Quarters of a whole bar of the meter."""
+        """Return the quarters of a whole bar of the meter."""
         return Fraction(4 * self.meter[0], self.meter[1])
 
 
@@ -48,14 +48,14 @@ def joint_measures(by_part: Sequence[Sequence[Fraction]], meters: Sequence[tuple
 
 
 def ticks(quarters: Fraction) -> int:
-    """Quarters as ticks of the score, rounded half up."""
+    """Return quarters as ticks of the score, rounded half up."""
     return (2 * TICKS_PER_QUARTER * quarters.numerator + quarters.denominator) // (2 * quarters.denominator)
 
 
 # ---- notes ----------------------------------------------------------------------------------------------------------
 
 
-class Sound(NamedTuple):
+class WrittenSound(NamedTuple):
     """A note, or a part of one that ties join: times in quarters from the start of the piece."""
 
     start: Fraction
@@ -66,13 +66,13 @@ class Sound(NamedTuple):
     goes_on: bool  # tied to a note after
 
 
-def untie(sounds: list[Sound]) -> list[Sound]:
+def untie(sounds: list[WrittenSound]) -> list[WrittenSound]:
     """Return the notes that ties join: one that goes on, and one of its pitch that continues it where it ends.
 
     A tie that only one of two notes has joins nothing.
     """
     open_ties: dict[tuple[int, Fraction], list[int]] = {}  # (pitch, end) -> indices in the result
-    result: list[Sound] = []
+    result: list[WrittenSound] = []
     for sound in sorted(sounds, key=lambda sound: (float(sound.start), sound.pitch, float(sound.end))):
         waiting = open_ties.get((sound.pitch, sound.start)) if sound.continues else None
         if waiting:
@@ -86,8 +86,8 @@ def untie(sounds: list[Sound]) -> list[Sound]:
     return result
 
 
-def as_notes(sounds: Sequence[Sound]) -> Notes:
-    """The sounds as notes in ticks, none shorter than one."""
+def as_notes(sounds: Sequence[WrittenSound]) -> Notes:
+    """Return the sounds as notes in ticks, none shorter than one."""
     rows = [(ticks(s.start), max(1, ticks(s.end) - ticks(s.start)), s.pitch, s.velocity) for s in sounds]
     return Notes(*np.array(rows, np.int64).reshape(-1, 4).T)
 
@@ -96,7 +96,7 @@ def as_notes(sounds: Sequence[Sound]) -> Notes:
 
 
 def time_signatures(measures: Sequence[Measure]) -> list[TimeSignature]:
-    """The meter map: a change wherever a bar's meter differs from that of the bar before."""
+    """Return the meter map: a change wherever a bar's meter differs from that of the bar before."""
     result: list[TimeSignature] = []
     start = Fraction(0)
     meter: tuple[int, int] | None = None
@@ -109,7 +109,7 @@ def time_signatures(measures: Sequence[Measure]) -> list[TimeSignature]:
 
 
 def whole_bars(measures: Sequence[Measure]) -> list[tuple[Fraction, tuple[int, int] | None]]:
-    """The bars of a piece as (length in quarters, meter); see the module's drawing. None where no meter fits."""
+    """Return the bars of a piece as (length in quarters, meter), drawn above; None where no meter fits."""
     bars: list[tuple[Fraction, tuple[int, int] | None]] = []
     pending: Measure | None = None  # the part of a split bar read so far
     for index, measure in enumerate(measures):
@@ -129,7 +129,7 @@ def whole_bars(measures: Sequence[Measure]) -> list[tuple[Fraction, tuple[int, i
 
 
 def own_meter(length: Fraction) -> tuple[int, int] | None:
-    """The meter of a bar of `length` quarters, in the largest unit from quarters down to 64ths."""
+    """Return the meter of a bar of `length` quarters, in the largest unit from quarters down to 64ths."""
     for denominator in (4, 8, 16, 32, 64):
         numerator = length * denominator / 4
         if numerator.denominator == 1:

@@ -1,31 +1,31 @@
-"""The notes of a voice in a bar as MusicXML elements, each with its children in the order that the format asks for."""
+"""Notes of a voice in a bar as MusicXML elements, each with its children in the order that the format asks for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from melody.formats.notation.bars import Bar, Line, Written
-from melody.formats.notation.directions import Mark
+from melody.formats.notation.bars import Bar, BarVoice, WrittenValue
+from melody.formats.notation.directions import Direction
 from melody.formats.notation.drum_staff import drum
 from melody.formats.notation.rhythm import TYPES
-from melody.formats.notation.staves import Part
-from melody.formats.notation.voicing import Tone
+from melody.formats.notation.staves import StaffPart
+from melody.formats.notation.voicing import SpelledNote
 from melody.formats.xml import add
 
 
 @dataclass(frozen=True)
-class Pen:
-    """Where notes go: a measure of a part, the staff from 0, and which notes have accidentals, by (tick, pitch)."""
+class MeasurePen:
+    """The place of notes: a measure of a part, the staff from 0, and the accidentals by (tick, pitch)."""
 
     measure: Element
     part_id: str
-    part: Part
+    part: StaffPart
     bar: Bar
     staff: int
     accidentals: Mapping[tuple[int, int], str]
 
 
-def write_line(pen: Pen, line: Line, marks: Sequence[Mark] = ()) -> None:
+def write_line(pen: MeasurePen, line: BarVoice, marks: Sequence[Direction] = ()) -> None:
     """Write all values of a voice, and before the value during which it falls, at its own time, each mark."""
     for written in line.values:
         for mark in marks:
@@ -36,7 +36,7 @@ def write_line(pen: Pen, line: Line, marks: Sequence[Mark] = ()) -> None:
             _write_note(pen, line, written, tone, is_first=tone is notes[0])
 
 
-def _write_mark(pen: Pen, mark: Mark, ahead: int) -> None:
+def _write_mark(pen: MeasurePen, mark: Direction, ahead: int) -> None:
     if ahead:
         add(add(pen.measure, "forward"), "duration", ahead)
     mark.write(pen.measure, pen.part)
@@ -44,8 +44,10 @@ def _write_mark(pen: Pen, mark: Mark, ahead: int) -> None:
         add(add(pen.measure, "backup"), "duration", ahead)
 
 
-def _write_note(pen: Pen, line: Line, written: Written, tone: Tone | None, is_first: bool) -> None:
-    """A rest, or a note; all notes of a chord but the first say that they belong to it."""
+def _write_note(
+    pen: MeasurePen, line: BarVoice, written: WrittenValue, tone: SpelledNote | None, is_first: bool
+) -> None:
+    """Write a rest or a note; all notes of a chord but the first say that they belong to it."""
     note = add(pen.measure, "note", **_attributes(written, tone))
     if not is_first:
         add(note, "chord")
@@ -68,14 +70,14 @@ def _write_note(pen: Pen, line: Line, written: Written, tone: Tone | None, is_fi
         add(lyric, "text", tone.lyric[0])
 
 
-def _attributes(written: Written, tone: Tone | None) -> dict[str, object]:
+def _attributes(written: WrittenValue, tone: SpelledNote | None) -> dict[str, object]:
     if tone is None:
         return {"print_object": "no"} if written.is_hidden else {}
     return {"dynamics": -(-tone.velocity * 1000 // 9) / 100}  # percent of 90, rounded up: readers round down
 
 
-def _sound(note: Element, pen: Pen, written: Written, tone: Tone | None) -> None:
-    """Rest or pitch, and duration."""
+def _sound(note: Element, pen: MeasurePen, written: WrittenValue, tone: SpelledNote | None) -> None:
+    """Write rest or pitch, and duration."""
     value = written.value
     if tone is None:
         add(note, "rest", **({} if value.kind else {"measure": "yes"}))
@@ -92,15 +94,15 @@ def _sound(note: Element, pen: Pen, written: Written, tone: Tone | None) -> None
     add(note, "duration", value.stop - value.start)
 
 
-def _ties(pen: Pen, written: Written, tone: Tone | None) -> list[str]:
+def _ties(pen: MeasurePen, written: WrittenValue, tone: SpelledNote | None) -> list[str]:
     if tone is None or pen.part.is_drum:
         return []
     start, stop = pen.bar.start + written.value.start, pen.bar.start + written.value.stop
     return ["stop"] * (tone.onset < start) + ["start"] * (tone.end > stop)
 
 
-def _look(note: Element, pen: Pen, line: Line, written: Written, tone: Tone | None) -> None:
-    """Type, dots, accidental, triplet, stem and head."""
+def _look(note: Element, pen: MeasurePen, line: BarVoice, written: WrittenValue, tone: SpelledNote | None) -> None:
+    """Write type, dots, accidental, triplet, stem and head."""
     value = written.value
     if value.kind:
         add(note, "type", value.kind)
@@ -120,11 +122,11 @@ def _look(note: Element, pen: Pen, line: Line, written: Written, tone: Tone | No
 
 
 def _third_of(triplet: tuple[int, int]) -> str:
-    """The type of which a triplet has three: of a quarter, eighths."""
+    """Return the type of which a triplet has three: of a quarter, eighths."""
     return TYPES[((triplet[1] - triplet[0]) // 3).bit_length() - 1]
 
 
-def _notations(note: Element, line: Line, written: Written, ties: Sequence[str], is_first: bool) -> None:
+def _notations(note: Element, line: BarVoice, written: WrittenValue, ties: Sequence[str], is_first: bool) -> None:
     edges = _bracket(line, written) if is_first else []
     if not ties and not edges:
         return
@@ -135,8 +137,8 @@ def _notations(note: Element, line: Line, written: Written, ties: Sequence[str],
         add(notations, "tuplet", type=edge, number=1, **attributes)
 
 
-def _bracket(line: Line, written: Written) -> list[tuple[str, dict[str, str]]]:
-    """Whether a triplet begins or ends here; a bracket is drawn where no beam holds it together."""
+def _bracket(line: BarVoice, written: WrittenValue) -> list[tuple[str, dict[str, str]]]:
+    """Return where a triplet begins or ends; a bracket is drawn where no beam holds it together."""
     value = written.value
     if value.triplet is None:
         return []

@@ -15,7 +15,7 @@ from melody.formats.midi.track import Repairs
 from melody.formats.musicxml.assembly import score_and_texts
 from melody.formats.musicxml.content import Content, read_header
 from melody.formats.musicxml.document import MAX_DOCUMENT_BYTES, document
-from melody.formats.musicxml.elements import Budget, places
+from melody.formats.musicxml.elements import DocumentBudget, places
 from melody.formats.musicxml.measure_reader import read_measure
 from melody.music.score import Score
 from melody.storage.files import read_bytes
@@ -28,7 +28,7 @@ def read_musicxml(path: str | os.PathLike[str]) -> Score:
 
 def parse_musicxml(data: bytes, name: str = "<bytes>") -> Reading:
     """Read the bytes of a MusicXML file, packed or plain; `name` stands in messages. Raises as `read_musicxml`."""
-    repairs, budget = Repairs(), Budget(name)
+    repairs, budget = Repairs(), DocumentBudget(name)
     content = Content(name, repairs, budget)
     for place in places(document(data, name, repairs), budget, repairs):
         if place.part is None:

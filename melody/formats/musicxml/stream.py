@@ -19,7 +19,7 @@ from melody.formats.musicxml.keys import set_keys, sounding_keys
 from melody.formats.musicxml.measures import (
     DEFAULT_VELOCITY,
     Measure,
-    Sound,
+    WrittenSound,
     as_notes,
     joint_measures,
     ticks,
@@ -31,7 +31,7 @@ from melody.music.score import TICKS_PER_QUARTER, Score, set_notes, shift_signat
 
 
 def from_music21(stream: Any, name: str) -> Score:
-    """The score of a music21 stream (a Score, or a single Part with or without measures), at 480 ticks a quarter.
+    """Return the score of a music21 stream (a Score or a Part, with or without measures), at 480 ticks a quarter.
 
     `name` stands for the piece in messages. A key signature without a mode gets the mode that the notes suggest.
     Raises `UnreadableFile` for a collection of pieces and for a stream without notes.
@@ -64,7 +64,7 @@ def _read_parts(parts: list[Any], name: str) -> Score:
 
 
 def _parts(stream: Any) -> list[Any]:
-    """The parts, at sounding pitch and divided into measures."""
+    """Return the parts, at sounding pitch and divided into measures."""
     transposes = any(i.transposition for i in stream.recurse().getElementsByClass("Instrument"))
     stream = stream.toSoundingPitch() if transposes else stream
     parts = list(getattr(stream, "parts", None) or [stream])
@@ -72,7 +72,7 @@ def _parts(stream: Any) -> list[Any]:
 
 
 def _by_instrument(parts: list[Any]) -> list[list[int]]:
-    """Indices of the parts of each instrument: the importer calls the staves of part P1 P1-Staff1 and P1-Staff2."""
+    """Return the indices of the parts of each instrument: staves of part P1 are called P1-Staff1 and P1-Staff2."""
     groups: dict[str, list[int]] = {}
     for index, part in enumerate(parts):
         label, staff, _ = str(part.id).partition("-Staff")
@@ -81,14 +81,14 @@ def _by_instrument(parts: list[Any]) -> list[list[int]]:
 
 
 def _measures(grid: list[list[Any]]) -> list[Measure]:
-    """The measures of all parts together."""
+    """Return the measures of all parts together."""
     changes = [_first_elements(grid, index, "TimeSignature")[:1] for index in range(max(map(len, grid)))]
     meters = [(change[0].numerator, change[0].denominator) if change else None for change in changes]
     return joint_measures([_lengths(measures) for measures in grid], meters)
 
 
 def _lengths(measures: list[Any]) -> list[Fraction]:
-    """The length in quarters of each measure of a part, by where the next one begins."""
+    """Return the length in quarters of each measure of a part, by the beginning of the next one."""
     ends = [m.offset for m in measures[1:]]
     ends += [m.offset + (m.highestTime or m.barDuration.quarterLength) for m in measures[-1:]]
     return [_fraction(end) - _fraction(m.offset) for m, end in zip(measures, ends, strict=True)]
@@ -99,7 +99,7 @@ def _fraction(quarters: Any) -> Fraction:
 
 
 def _first_elements(grid: list[list[Any]], index: int, kind: str) -> list[Any]:
-    """The elements of a kind in the measure with that index of the first part that has any."""
+    """Return the elements of a kind in the measure with that index of the first part that has any."""
     found = (list(m[index].recurse().getElementsByClass(kind)) for m in grid if index < len(m))
     return next((elements for elements in found if elements), [])
 
@@ -123,8 +123,8 @@ def _is_percussion(instrument: Any) -> bool:
     return isinstance(instrument, UnpitchedPercussion)
 
 
-def _sounds(measure: Any, start: Fraction) -> Iterator[Sound]:
-    """The sounding notes of a measure, in all its voices."""
+def _sounds(measure: Any, start: Fraction) -> Iterator[WrittenSound]:
+    """Yield the sounding notes of a measure, in all its voices."""
     from music21.harmony import Harmony
 
     for event in measure.recurse().notes:
@@ -135,7 +135,9 @@ def _sounds(measure: Any, start: Fraction) -> Iterator[Sound]:
         for note in getattr(event, "notes", (event,)):
             tie = note.tie.type if note.tie is not None else ""
             continues, goes_on = tie in ("stop", "continue"), tie in ("start", "continue")
-            yield Sound(onset, end, _midi_pitch(note), note.volume.velocity or DEFAULT_VELOCITY, continues, goes_on)
+            yield WrittenSound(
+                onset, end, _midi_pitch(note), note.volume.velocity or DEFAULT_VELOCITY, continues, goes_on
+            )
 
 
 def _midi_pitch(note: Any) -> int:

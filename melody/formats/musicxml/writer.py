@@ -1,9 +1,9 @@
 """Scores as MusicXML: written from melody's own bars, voices, meters and keys, nothing guessed from MIDI.
 
-What is written is the quantised score, and the same comes back when the file is read, but for two things: the voices
-that share the staves of a chorale are one part (`open_score` gives each a part of its own), and a drum is written as
-long as it looks best, since it rings as it will. Velocities go along for playback. Divisions are the grid's, 24 a
-quarter.
+The quantised score is written, and the same comes back when it is read, but for three things. Voices that share the
+staves of a chorale are one part (`open_score` gives each a part of its own). A track with both the lowest and the
+highest pitches of MIDI becomes two parts. A drum is written as long as it looks best, since it rings as it will.
+Markers that are chords are chord symbols; velocities go along for playback. Divisions are the grid's, 24 a quarter.
 Source: MusicXML 3.1 (W3C Community Group report of 2017), which MuseScore 3 checks files against.
 """
 
@@ -14,14 +14,14 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from melody.errors import MelodyError
-from melody.formats.musicxml.notes import Pen, write_line
+from melody.formats.musicxml.notes import MeasurePen, write_line
 from melody.formats.notation.accidentals import Accidentals
-from melody.formats.notation.bars import Bar, Line, bars_of, lines_of, tones_by_bar
+from melody.formats.notation.bars import Bar, BarVoice, bars_of, tones_by_bar, voices_in_bar
 from melody.formats.notation.clefs import Clef
-from melody.formats.notation.directions import Mark, marks_of
-from melody.formats.notation.notate import tidied
-from melody.formats.notation.staves import Part, Staff, groups_of, parts_of
-from melody.formats.notation.voicing import Tone
+from melody.formats.notation.directions import Direction, directions_of
+from melody.formats.notation.notate import notated
+from melody.formats.notation.staves import Staff, StaffPart, groups_of, parts_of
+from melody.formats.notation.voicing import SpelledNote
 from melody.formats.xml import add, archive, document
 from melody.music.general_midi import DRUM_CHANNEL, INSTRUMENTS, drum_name
 from melody.music.quantize import quantize
@@ -62,13 +62,13 @@ def write_musicxml(
 
 
 def musicxml_bytes(score: Score, *, title: str = "", open_score: bool = False, tidy: bool = False) -> bytes:
-    """The bytes of a MusicXML document. Raises as `write_musicxml`."""
+    """Return the bytes of a MusicXML document. Raises as `write_musicxml`."""
     if not note_count(score):
         raise MelodyError("a score without notes has no page; compose or read some first")
-    quantized = tidied(quantize(score)) if tidy else quantize(score)
+    quantized = notated(quantize(score)) if tidy else quantize(score)
     bars = bars_of(quantized)
     parts = parts_of(quantized, score, [bar.start for bar in bars] + [bars[-1].stop], open_score)
-    marks = marks_of(score, quantized, bars)
+    marks = directions_of(score, quantized, bars)
     root = Element("score-partwise", version="3.1")
     _header(root, title)
     _part_list(root, parts)
@@ -89,7 +89,7 @@ def _header(root: Element, title: str) -> None:
         add(encoding, "supports", element=element, type="yes")
 
 
-def _part_list(root: Element, parts: Sequence[Part]) -> None:
+def _part_list(root: Element, parts: Sequence[StaffPart]) -> None:
     listed = add(root, "part-list")
     groups = groups_of(parts)
     channels = [channel for channel in range(1, 17) if channel != DRUM_CHANNEL + 1]
@@ -104,7 +104,7 @@ def _part_list(root: Element, parts: Sequence[Part]) -> None:
             add(listed, "part-group", type="stop", number=1)
 
 
-def _score_part(listed: Element, index: int, part: Part, channel: int, is_alone: bool) -> None:
+def _score_part(listed: Element, index: int, part: StaffPart, channel: int, is_alone: bool) -> None:
     entry = add(listed, "score-part", id=f"P{index + 1}")
     add(entry, "part-name", part.name, **({"print_object": "no"} if is_alone else {}))
     instruments = _instruments(part, index)
@@ -118,8 +118,8 @@ def _score_part(listed: Element, index: int, part: Part, channel: int, is_alone:
             add(midi, "midi-unpitched", pitch + 1)
 
 
-def _instruments(part: Part, index: int) -> list[tuple[str, str, int | None]]:
-    """Identity, name and drum pitch of what plays a part: each drum is an instrument."""
+def _instruments(part: StaffPart, index: int) -> list[tuple[str, str, int | None]]:
+    """Return identity, name and drum pitch of the instruments of a part: each drum is one."""
     if not part.is_drum:
         return [(f"P{index + 1}-I1", INSTRUMENTS[part.program & 127], None)]
     pitches = sorted({tone.pitch for staff in part.staves for line in staff.lines for tone in line})
@@ -130,14 +130,16 @@ def _instruments(part: Part, index: int) -> list[tuple[str, str, int | None]]:
 
 
 class _Desk(NamedTuple):
-    """A staff, the tones of its lines bar by bar, and which accidentals hold."""
+    """A staff, the notes of its lines bar by bar, and the accidentals in force."""
 
     staff: Staff
-    tones: list[list[list[Tone]]]  # by line and bar
+    tones: list[list[list[SpelledNote]]]  # by line and bar
     memory: Accidentals
 
 
-def _part(root: Element, index: int, part: Part, bars: Sequence[Bar], marks: Sequence[Sequence[Mark]]) -> None:
+def _part(
+    root: Element, index: int, part: StaffPart, bars: Sequence[Bar], marks: Sequence[Sequence[Direction]]
+) -> None:
     element = add(root, "part", id=f"P{index + 1}")
     desks = [_Desk(s, [tones_by_bar(line, bars) for line in s.lines], Accidentals()) for s in part.staves]
     clefs: list[Clef] = []
@@ -152,14 +154,14 @@ def _part(root: Element, index: int, part: Part, bars: Sequence[Bar], marks: Seq
                 mark.write(measure, part)
         for number, desk in enumerate(desks):
             keys = [] if part.is_drum else [mark for mark in here if mark.sharps is not None]
-            lines = lines_of(desk.staff, [line[place] for line in desk.tones], bar, part.is_drum)
-            pen = Pen(measure, f"P{index + 1}", part, bar, number, _accidentals(lines, bar, desk.memory, keys))
+            lines = voices_in_bar(desk.staff, [line[place] for line in desk.tones], bar, part.is_drum)
+            pen = MeasurePen(measure, f"P{index + 1}", part, bar, number, _accidentals(lines, bar, desk.memory, keys))
             _write_lines(pen, lines, [] if number else [mark for mark in here if mark.tick > 0])
     add(add(measure, "barline", location="right"), "bar-style", "light-heavy")
 
 
-def _write_lines(pen: Pen, lines: Sequence[Line], marks: Sequence[Mark]) -> None:
-    """All voices of a staff; marks inside the bar go with the first."""
+def _write_lines(pen: MeasurePen, lines: Sequence[BarVoice], marks: Sequence[Direction]) -> None:
+    """Write all voices of a staff; signs inside the bar go with the first."""
     for line in lines:
         if pen.staff or line.voice:
             add(add(pen.measure, "backup"), "duration", pen.bar.stop - pen.bar.start)
@@ -167,13 +169,18 @@ def _write_lines(pen: Pen, lines: Sequence[Line], marks: Sequence[Mark]) -> None
 
 
 def _changed(before: Sequence[Clef], clefs: Sequence[Clef]) -> list[tuple[int, Clef]]:
-    """The clefs that are new, by the number of their staff."""
+    """Return the clefs that are new, by the number of their staff."""
     numbered = list(enumerate(clefs, 1))
     return [(number, clef) for number, clef in numbered if not before or before[number - 1] != clef]
 
 
 def _attributes(
-    measure: Element, part: Part, bar: Bar, opening: Sequence[Mark], clefs: Sequence[tuple[int, Clef]], is_first: bool
+    measure: Element,
+    part: StaffPart,
+    bar: Bar,
+    opening: Sequence[Direction],
+    clefs: Sequence[tuple[int, Clef]],
+    is_first: bool,
 ) -> None:
     keys = [mark for mark in opening if mark.sharps is not None]
     if not (clefs or keys or bar.changes_meter):
@@ -193,6 +200,7 @@ def _attributes(
         _clef(attributes, clef, {"number": number} if len(part.staves) > 1 else {})
     if is_first and part.raised:
         transpose = add(attributes, "transpose")
+        add(transpose, "diatonic", 0)
         add(transpose, "chromatic", 0)
         add(transpose, "octave-change", -part.raised)
 
@@ -207,9 +215,9 @@ def _clef(attributes: Element, clef: Clef, number: dict[str, object]) -> None:
 
 
 def _accidentals(
-    lines: Sequence[Line], bar: Bar, memory: Accidentals, keys: Sequence[Mark]
+    lines: Sequence[BarVoice], bar: Bar, memory: Accidentals, keys: Sequence[Direction]
 ) -> dict[tuple[int, int], str]:
-    """The accidentals of a staff in a bar, by (tick, pitch), in the order of time through all its voices."""
+    """Return the accidentals of a staff in a bar, by (tick, pitch), in the order of time through all its voices."""
     memory.next_bar()
     pending = sorted(keys, key=lambda mark: mark.tick)
     result: dict[tuple[int, int], str] = {}

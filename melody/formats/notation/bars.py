@@ -1,4 +1,4 @@
-"""A score cut into bars, and each staff's music in a bar as written values: what any notation file is made of.
+"""A score cut into bars, and each staff's music in a bar as written values: the material of any notation file.
 
 Times are grid ticks; inside a bar they count from its beginning.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from melody.formats.notation.rhythm import QUARTER, Meter, Value, beams, meter_of, triplets, values
 from melody.formats.notation.staves import Staff
-from melody.formats.notation.voicing import Tone, voices
+from melody.formats.notation.voicing import SpelledNote, voices
 from melody.music.score import Score, bars, end_tick, meters
 
 
@@ -27,26 +27,26 @@ class Bar(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Written:
-    """A value with the tones it holds (none: a rest), what its beams do, and whether a rest is to be seen."""
+class WrittenValue:
+    """A value with its notes (none: a rest), its beams, and whether a rest is hidden."""
 
     value: Value
-    tones: tuple[Tone, ...]
+    tones: tuple[SpelledNote, ...]
     beams: tuple[str, ...]
     is_hidden: bool = False
 
 
 @dataclass(frozen=True)
-class Line:
+class BarVoice:
     """A voice in a bar: its number on the staff from 0, which way its stems go ("" as they fall), and its values."""
 
     voice: int
     stem: str
-    values: tuple[Written, ...]
+    values: tuple[WrittenValue, ...]
 
 
 def bars_of(score: Score) -> list[Bar]:
-    """The bars of a quantised score."""
+    """Return the bars of a quantised score."""
     lines = bars(score, max(1, end_tick(score))).tolist()
     changes = meters(score)
     result: list[Bar] = []
@@ -62,7 +62,7 @@ def bars_of(score: Score) -> list[Bar]:
 
 
 def _has_pickup(changes: Sequence[tuple[int, int, int]], lines: Sequence[int]) -> bool:
-    """Whether the first bar is short, has a meter of its own, and one that could not be meant otherwise."""
+    """Tell whether the first bar is a pickup: short, in a meter of its own that could not be meant otherwise."""
     if len(lines) < 3 or len(changes) < 2 or changes[1][0] != lines[1]:
         return False
     _, numerator, denominator = changes[0]
@@ -73,18 +73,18 @@ def _has_pickup(changes: Sequence[tuple[int, int, int]], lines: Sequence[int]) -
 # ---- a staff in a bar ------------------------------------------------------------------------------------------------
 
 
-def tones_by_bar(line: Sequence[Tone], bars: Sequence[Bar]) -> list[list[Tone]]:
-    """The tones that sound in each bar."""
+def tones_by_bar(line: Sequence[SpelledNote], bars: Sequence[Bar]) -> list[list[SpelledNote]]:
+    """Return the notes that sound in each bar."""
     starts = [bar.start for bar in bars]
-    result: list[list[Tone]] = [[] for _ in bars]
+    result: list[list[SpelledNote]] = [[] for _ in bars]
     for tone in line:
         for index in range(bisect_right(starts, tone.onset) - 1, bisect_left(starts, tone.end)):
             result[index].append(tone)
     return result
 
 
-def lines_of(staff: Staff, here: list[list[Tone]], bar: Bar, is_drum: bool) -> list[Line]:
-    """The voices of a staff in a bar in which these tones of its lines sound; each fills it, with rests if need be."""
+def voices_in_bar(staff: Staff, here: list[list[SpelledNote]], bar: Bar, is_drum: bool) -> list[BarVoice]:
+    """Return the voices of a staff in a bar with these notes; each fills the bar, with rests if need be."""
     meter = meter_of(*bar.meter)
     if bar.is_pickup:
         meter = _end_of(meter, bar.stop - bar.start)
@@ -103,32 +103,32 @@ def lines_of(staff: Staff, here: list[list[Tone]], bar: Bar, is_drum: bool) -> l
     hides = staff.is_free or is_drum
     return _without_double_rests(
         [
-            Line(number, stem, tuple(_written(tones, bar, meter, is_drum, hides and number > 0)))
+            BarVoice(number, stem, tuple(_written(tones, bar, meter, is_drum, hides and number > 0)))
             for number, (tones, stem) in enumerate(kept)
         ]
     )
 
 
-def _without_double_rests(lines: list[Line]) -> list[Line]:
-    """Rests that the first voice has too are hidden in the others."""
+def _without_double_rests(lines: list[BarVoice]) -> list[BarVoice]:
+    """Hide the rests of other voices that the first one has too."""
     seen = {written.value for written in lines[0].values if not written.tones}
 
-    def hidden(written: Written) -> Written:
+    def hidden(written: WrittenValue) -> WrittenValue:
         return replace(written, is_hidden=True) if not written.tones and written.value in seen else written
 
     return [lines[0], *(replace(line, values=tuple(map(hidden, line.values))) for line in lines[1:])]
 
 
 def _end_of(meter: Meter, length: int) -> Meter:
-    """The last `length` ticks of a bar, as a pickup is counted."""
+    """Return the last `length` ticks of a meter: a pickup is counted so."""
     cut = meter.length - length
     edges = (0, *(edge - cut for edge in meter.edges if edge > cut))
     on_beat = all((after - before) % meter.beat == 0 for before, after in pairwise(edges))
     return Meter(length, edges, meter.beat if on_beat else 3, False)
 
 
-def _hits(tones: Sequence[Tone], bar: Bar, meter: Meter) -> list[Tone]:
-    """Drums ring as they will: each hit is written up to the next one, or to the end of its beat."""
+def _hits(tones: Sequence[SpelledNote], bar: Bar, meter: Meter) -> list[SpelledNote]:
+    """Return the hits, each up to the next one or to the end of its beat: drums ring as they will."""
     onsets = sorted({tone.onset - bar.start for tone in tones if tone.onset >= bar.start})
     result = []
     for tone in tones:
@@ -142,12 +142,14 @@ def _hits(tones: Sequence[Tone], bar: Bar, meter: Meter) -> list[Tone]:
     return result
 
 
-def _written(tones: Sequence[Tone], bar: Bar, meter: Meter, is_drum: bool, hides_rests: bool) -> list[Written]:
+def _written(
+    tones: Sequence[SpelledNote], bar: Bar, meter: Meter, is_drum: bool, hides_rests: bool
+) -> list[WrittenValue]:
     length = bar.stop - bar.start
     spans = [(max(0, t.onset - bar.start), min(length, t.end - bar.start), t) for t in tones]
     cuts = sorted({0, length, *(s[0] for s in spans), *(s[1] for s in spans)})
     tuplets = triplets(cuts, meter)
-    held: list[tuple[Value, tuple[Tone, ...]]] = []
+    held: list[tuple[Value, tuple[SpelledNote, ...]]] = []
     for start, stop in pairwise(cuts):
         sounding = tuple(sorted((t for a, b, t in spans if a <= start and b >= stop), key=lambda t: t.pitch))
         if sounding or len(cuts) > 2 or bar.is_pickup:
@@ -159,9 +161,9 @@ def _written(tones: Sequence[Tone], bar: Bar, meter: Meter, is_drum: bool, hides
             held.append((Value(0, length, "", 0), ()))  # a rest for the whole bar
     joins = beams([(value, bool(sounding)) for value, sounding in held], meter)
     return [
-        Written(value, sounding, tuple(join), hides_rests and not sounding)
+        WrittenValue(value, sounding, tuple(join), hides_rests and not sounding)
         for (value, sounding), join in zip(held, joins, strict=True)
     ]
 
 
-__all__ = ["Bar", "Line", "Written", "bars_of", "lines_of"]
+__all__ = ["Bar", "BarVoice", "WrittenValue", "bars_of", "voices_in_bar"]

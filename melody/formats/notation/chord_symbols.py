@@ -5,9 +5,10 @@ same chord, the symbol is what is shown: "Amin7" stays "Amin7".
 """
 
 import re
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
 from melody.errors import UsageError
+from melody.formats.xml import add
 from melody.music.chords import NO_CHORD, QUALITIES, Chord, parse_chord
 
 SUFFIXES = {  # by MusicXML's kind
@@ -100,28 +101,35 @@ def _with_degrees(suffix: str, harmony: Element) -> str:
 
 # ---- writing ---------------------------------------------------------------------------------------------------------
 
+_NONE = re.compile(r"N\.?C\.?", re.IGNORECASE)
 
-def write_harmony(measure: Element, chord: Chord | None, text: str) -> None:
-    """Write a chord as the symbol `text` spells it; without a chord, that there is none."""
-    harmony = SubElement(measure, "harmony")
-    if chord is None:
-        _write_name(SubElement(harmony, "root"), "root", "C")
-        SubElement(harmony, "kind", {"text": NO_CHORD}).text = "none"
+
+def is_symbol(text: str) -> bool:
+    """Tell whether a text is a chord symbol, or says that there is none."""
+    return bool(_NONE.fullmatch(text)) or _parsed(text) is not None
+
+
+def write_harmony(measure: Element, symbol: str) -> None:
+    """Write a chord as its symbol spells it."""
+    harmony = add(measure, "harmony")
+    if _NONE.fullmatch(symbol):
+        _write_name(add(harmony, "root"), "root", "C")
+        add(harmony, "kind", "none").set("text", NO_CHORD)
         return
-    _write_name(SubElement(harmony, "root"), "root", text)
-    upper, stroke, low = text.rpartition("/")
+    upper, stroke, low = symbol.rpartition("/")
     has_bass = bool(stroke and _ROOT.fullmatch(low))
-    suffix = _ROOT.sub("", upper if has_bass else text, count=1)
-    kind = next((kind for kind, known in SUFFIXES.items() if known == suffix), KINDS[chord.quality])
-    SubElement(harmony, "kind", {"text": suffix}).text = kind
+    suffix = _ROOT.sub("", upper if has_bass else symbol, count=1)
+    kind = next((kind for kind, known in SUFFIXES.items() if known == suffix), KINDS[parse_chord(symbol).quality])
+    _write_name(add(harmony, "root"), "root", symbol)
+    add(harmony, "kind", kind).set("text", suffix)
     if has_bass:
-        _write_name(SubElement(harmony, "bass"), "bass", low)
+        _write_name(add(harmony, "bass"), "bass", low)
 
 
 def _write_name(element: Element, tag: str, text: str) -> None:
     """Write a root or bass as it is spelled in a symbol."""
     match = _ROOT.match(text)
     step, sign = match.groups() if match else ("C", "")
-    SubElement(element, f"{tag}-step").text = step
+    add(element, f"{tag}-step", step)
     if _SHIFTS[sign]:
-        SubElement(element, f"{tag}-alter").text = str(_SHIFTS[sign])
+        add(element, f"{tag}-alter", _SHIFTS[sign])

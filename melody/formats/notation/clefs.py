@@ -1,10 +1,10 @@
-"""Clefs: which ones players of an instrument read, and for each bar the one with few ledger lines and few changes."""
+"""Clefs: those that players of an instrument read, and for each bar the one with few ledger lines and few changes."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from melody.formats.notation.voicing import Tone
+from melody.formats.notation.voicing import SpelledNote
 from melody.music.general_midi import BASSES, CONTRABASS, GUITARS, VIOLA, VOCALS
 
 
@@ -30,8 +30,8 @@ NOT_USUAL = 2.0  # ledger lines that beginning with another than the usual clef 
 SHIFTED = 2.0  # ledger lines that an octave sign must save, a note
 
 
-def clef_choices(name: str, program: int, tones: Sequence[Tone]) -> tuple[Clef, ...]:
-    """The clefs that a part with one staff may change between, the usual one first."""
+def clef_choices(name: str, program: int, tones: Sequence[SpelledNote]) -> tuple[Clef, ...]:
+    """Return the clefs that a part with one staff may change between, the usual one first."""
     if ("tenor" in name.lower() and program in VOCALS) or program in GUITARS:
         return (TREBLE_8VB,)
     if program in BASSES or program == CONTRABASS:
@@ -48,9 +48,9 @@ def clef_choices(name: str, program: int, tones: Sequence[Tone]) -> tuple[Clef, 
     return (TREBLE, BASS) if best == TREBLE else (BASS, TREBLE)
 
 
-def clefs_of(choices: Sequence[Clef], tones: Sequence[Tone], lines: Sequence[int]) -> tuple[Clef, ...]:
-    """The clef of each bar: few ledger lines, few changes (Viterbi over bars)."""
-    by_bar: list[list[Tone]] = [[] for _ in lines[:-1]]
+def clefs_of(choices: Sequence[Clef], tones: Sequence[SpelledNote], lines: Sequence[int]) -> tuple[Clef, ...]:
+    """Return the clef of each bar: few ledger lines, few changes (Viterbi over bars)."""
+    by_bar: list[list[SpelledNote]] = [[] for _ in lines[:-1]]
     for tone in tones:
         by_bar[bisect_right(lines, tone.onset) - 1].append(tone)
     costs = [NOT_USUAL * index for index in range(len(choices))]
@@ -71,5 +71,5 @@ def clefs_of(choices: Sequence[Clef], tones: Sequence[Tone], lines: Sequence[int
     return tuple(result[::-1])
 
 
-def _ledger_lines(clef: Clef, tones: Sequence[Tone]) -> float:
+def _ledger_lines(clef: Clef, tones: Sequence[SpelledNote]) -> float:
     return sum(max(abs(tone.written.place - clef.middle) - 5, 0) / 2 for tone in tones)

@@ -1,4 +1,4 @@
-"""Where drums stand on a five-line staff, with which notehead, and whether hands or feet play them.
+"""Drums on a five-line staff: the place and notehead of each, and the hand or foot that plays it.
 
 Source: Norman Weinberg, Guide to Standardized Drumset Notation (Percussive Arts Society, 1998); what it does not name
 stands where related instruments do.
@@ -46,5 +46,5 @@ _OTHERS = (("D", 5), ("E", 5), ("B", 4), ("A", 4), ("C", 5), ("F", 5), ("G", 4))
 
 
 def drum(pitch: int) -> Drum:
-    """How a pitch of the drum channel is written; other percussion has diamonds."""
+    """Return the place of a pitch of the drum channel; other percussion has diamonds."""
     return _TABLE.get(pitch) or Drum(*_OTHERS[pitch % len(_OTHERS)], "diamond")

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from melody.formats.notation.voicing import Tone
+from melody.formats.notation.voicing import SpelledNote
 
 REACH = 14  # semitones a hand spans with ease
 DRIFT = 0.15  # what it costs to move the split by a semitone
 
 
-def hands_of(tones: Sequence[Tone]) -> tuple[tuple[Tone, ...], tuple[Tone, ...]]:
-    """Right and left hand: at each onset a split of the chord, near the one before, that two hands can play."""
-    chords: dict[int, list[Tone]] = {}
+def hands_of(tones: Sequence[SpelledNote]) -> tuple[tuple[SpelledNote, ...], tuple[SpelledNote, ...]]:
+    """Return right and left hand: at each onset a split of the chord, near the one before, that two hands can play."""
+    chords: dict[int, list[SpelledNote]] = {}
     for tone in tones:
         chords.setdefault(tone.onset, []).append(tone)
     columns = [sorted(chord, key=lambda tone: tone.pitch) for _, chord in sorted(chords.items())]
-    right: list[Tone] = []
-    left: list[Tone] = []
+    right: list[SpelledNote] = []
+    left: list[SpelledNote] = []
     for chord, low in zip(columns, _best_splits([[t.pitch for t in chord] for chord in columns]), strict=True):
         left += chord[:low]
         right += chord[low:]
@@ -25,7 +25,7 @@ def hands_of(tones: Sequence[Tone]) -> tuple[tuple[Tone, ...], tuple[Tone, ...]]
 
 
 def _best_splits(chords: Sequence[Sequence[int]]) -> list[int]:
-    """For each chord, how many of its notes the left hand plays (Viterbi)."""
+    """Return the number of notes that the left hand plays of each chord (Viterbi)."""
     costs: list[float] = [0.0]
     heights = [60.0]
     back: list[list[int]] = []
@@ -44,7 +44,7 @@ def _best_splits(chords: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _height(chord: Sequence[int], low: int) -> float:
-    """The pitch that divides the hands."""
+    """Return the pitch that divides the hands."""
     if low == 0:
         return min(60.0, chord[0] - 1.0)
     if low == len(chord):
@@ -53,7 +53,7 @@ def _height(chord: Sequence[int], low: int) -> float:
 
 
 def _strain(chord: Sequence[int], low: int) -> float:
-    """What a split costs: hands too wide, notes far on the wrong staff, fingers between each other."""
+    """Return the cost of a split: hands too wide, notes far on the wrong staff, fingers between each other."""
     left, right = chord[:low], chord[low:]
     cost = 0.1 * abs(_height(chord, low) - 60)
     for hand in (left, right):

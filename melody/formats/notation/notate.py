@@ -1,6 +1,6 @@
 """Played music as it would be notated: onsets on sixteenths or triplets, ends where the next note begins.
 
-Written to the tick, a performance is a page of 64ths and ties. Each quarter takes the grid, sixteenths or eighth
+WrittenValue to the tick, a performance is a page of 64ths and ties. Each quarter takes the grid, sixteenths or eighth
 triplets, that its onsets are nearer to; a gap of up to an eighth before the next note of the track is closed, and a
 short overlap cut. Music that lies on these grids already, as a composer's does, is left as it is.
 """
@@ -15,8 +15,8 @@ PREFERENCE = 0.7  # triplets must lie this much nearer
 CLOSED_GAP, CUT_OVERLAP = 12, 6
 
 
-def tidied(score: Score) -> Score:
-    """A quantised score as it would be notated; the same one where it is clean. Drums keep their lengths."""
+def notated(score: Score) -> Score:
+    """Return a quantised score as played music is notated, or the same where it is clean; drums keep their lengths."""
     notes = [(track.is_drum, notes_of(track)) for track in score.tracks]
     ends = [n.onset + n.duration for is_drum, n in notes if not is_drum]
     if not (_is_sloppy([n.onset for _, n in notes]) or _is_sloppy(ends)):
@@ -25,7 +25,7 @@ def tidied(score: Score) -> Score:
     grid = _Grid(np.concatenate([n.onset for _, n in notes]), lines)
     result = score.copy()
     for track in result.tracks:
-        set_notes(track, _tidied(notes_of(track), grid, int(lines[-1]), track.is_drum))
+        set_notes(track, _notated_track(notes_of(track), grid, int(lines[-1]), track.is_drum))
     return result
 
 
@@ -35,7 +35,7 @@ def _is_sloppy(times: list[Ints]) -> bool:
 
 
 class _Grid:
-    """Which grid each quarter of each bar has."""
+    """The grid of each quarter of each bar: sixteenths or triplets."""
 
     def __init__(self, onsets: Ints, lines: Ints) -> None:
         self.lines = lines
@@ -48,20 +48,20 @@ class _Grid:
         self.steps = np.where(errors[1] < PREFERENCE * errors[0], TRIPLET, SIXTEENTH)
 
     def _quarter(self, ticks: Ints) -> Ints:
-        """Where the quarter of each tick begins, counted from its bar line."""
+        """Return the beginning of the quarter of each tick, counted from its bar line."""
         line = self.lines[np.searchsorted(self.lines, ticks, side="right") - 1]
         quarter: Ints = line + (ticks - line) // GRID * GRID
         return quarter
 
     def step(self, ticks: Ints) -> Ints:
-        """The grid at each tick; sixteenths where nothing begins."""
+        """Return the grid at each tick; sixteenths where nothing begins."""
         quarter = self._quarter(ticks)
         place = np.minimum(np.searchsorted(self.quarters, quarter), len(self.quarters) - 1)
         step: Ints = np.where(self.quarters[place] == quarter, self.steps[place], SIXTEENTH)
         return step
 
     def snap(self, ticks: Ints) -> Ints:
-        """Each tick on its grid."""
+        """Return each tick on its grid."""
         quarter = self._quarter(ticks)
         return quarter + _rounded(ticks - quarter, self.step(ticks))
 
@@ -71,7 +71,7 @@ def _rounded(ticks: Ints, step: Ints | int) -> Ints:
     return rounded
 
 
-def _tidied(notes: Notes, grid: _Grid, final: int, is_drum: bool) -> Notes:
+def _notated_track(notes: Notes, grid: _Grid, final: int, is_drum: bool) -> Notes:
     step = grid.step(notes.onset)
     onset = np.minimum(grid.snap(notes.onset), final - step)
     end = np.maximum(grid.snap(notes.onset + notes.duration), onset + step)

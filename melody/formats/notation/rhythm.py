@@ -38,12 +38,12 @@ class Meter(NamedTuple):
     is_square: bool  # 4/4 and 2/2: whole beats may cross the middle
 
     def group(self, tick: int) -> tuple[int, int]:
-        """The group that holds a tick."""
+        """Return the group that holds a tick."""
         index = max(i for i, edge in enumerate(self.edges[:-1]) if edge <= tick)
         return self.edges[index], self.edges[index + 1]
 
     def begins(self, tick: int) -> bool:
-        """Whether a beat begins, or the bar ends, at a tick."""
+        """Tell whether a beat begins, or the bar ends, at a tick."""
         return tick == self.length or not (tick - self.group(tick)[0]) % self.beat
 
 
@@ -58,13 +58,13 @@ class Value(NamedTuple):
 
     @property
     def flags(self) -> int:
-        """How many flags or beams it has."""
+        """Return the number of its flags or beams."""
         return FLAGS.get(self.kind, 0)
 
 
 @lru_cache(256)
 def meter_of(numerator: int, denominator: int) -> Meter:
-    """The tree of a time signature; 5/4 and 7/8 end with their group of three."""
+    """Return the tree of a time signature; 5/4 and 7/8 end with their group of three."""
     while denominator > 32:  # its bars are whole 32nds all the same
         numerator, denominator = numerator // 2, denominator // 2
     unit, length = 4 * QUARTER // denominator, 4 * QUARTER * numerator // denominator
@@ -86,7 +86,7 @@ def _grouped(groups: Sequence[int], beat: int, is_square: bool) -> Meter:
 
 
 def triplets(cuts: Iterable[int], meter: Meter) -> list[tuple[int, int]]:
-    """The stretches of a bar to be written as triplets, so that every cut is on a written value."""
+    """Return the stretches of a bar to be written as triplets, so that every cut is on a written value."""
     found: list[tuple[int, int]] = []
     inside = sorted({cut for cut in cuts if 0 < cut < meter.length})
     for start, stop in pairwise(meter.edges):
@@ -113,7 +113,7 @@ def _triplets(start: int, size: int, cuts: Sequence[int]) -> list[tuple[int, int
 
 
 def values(start: int, stop: int, meter: Meter, tuplets: Sequence[tuple[int, int]], is_rest: bool) -> list[Value]:
-    """A stretch of a bar as written values, each tied to the next where it is a note."""
+    """Return a stretch of a bar as written values, each tied to the next where it is a note."""
     result: list[Value] = []
     now = start
     while now < stop:
@@ -145,7 +145,7 @@ def _cut_up(start: int, stop: int, meter: Meter, is_rest: bool) -> list[tuple[in
 
 
 def _is_readable(start: int, stop: int, meter: Meter, is_rest: bool) -> bool:
-    """Whether one value from `start` to `stop` exists and lets the beats be seen."""
+    """Tell whether one value from `start` to `stop` exists and shows the beats."""
     if stop - start not in STRAIGHT:
         return False
     if (start, stop) == (0, meter.length):
@@ -173,7 +173,7 @@ def _is_readable_in_group(start: int, stop: int, beat: int) -> bool:
 
 
 def _is_binary(start: int, stop: int) -> bool:
-    """Within a beat that is halved on: on its own grid, or in the middle of a stretch twice as long."""
+    """Tell, within a beat that is halved on, whether a value lies on its grid or in the middle of one twice as long."""
     _, dots = STRAIGHT[stop - start]
     plain = stop - start if not dots else (stop - start) * 2 // 3 if dots == 1 else (stop - start) * 4 // 7
     window = 2 * plain
@@ -183,7 +183,7 @@ def _is_binary(start: int, stop: int) -> bool:
 
 
 def _is_readable_rest(start: int, stop: int, group: int, beat: int) -> bool:
-    """Rests never syncopate; the halves of 4/4, and beats of three eighths, have rests of their own."""
+    """Tell the same of a rest: it never syncopates; halves of 4/4 and beats of three eighths have their own."""
     if stop > group:
         return False
     ticks, dots = stop - start, STRAIGHT[stop - start][1]
@@ -193,7 +193,7 @@ def _is_readable_rest(start: int, stop: int, group: int, beat: int) -> bool:
 
 
 def _cut(start: int, stop: int, meter: Meter) -> int:
-    """Where to cut first: at a group, else at a beat, else at the largest part of a beat."""
+    """Return the first place to cut: at a group, else at a beat, else at the largest part of a beat."""
     first, _ = meter.group(start)
     scales = [meter.edges, range(first, meter.length, meter.beat)]
     size = meter.beat
@@ -211,7 +211,7 @@ def _cut(start: int, stop: int, meter: Meter) -> int:
 
 
 def beams(line: Sequence[tuple[Value, bool]], meter: Meter) -> list[list[str]]:
-    """For each value of a voice (with whether it sounds), what its beams do, from the first beam on; [] has none."""
+    """Return the words of the beams of each value of a voice, from the first beam on; [] has none."""
     result: list[list[str]] = [[] for _ in line]
     run: list[int] = []
     place: tuple[int, int] | None = None
@@ -227,7 +227,7 @@ def beams(line: Sequence[tuple[Value, bool]], meter: Meter) -> list[list[str]]:
 
 
 def _whole_groups(line: Sequence[tuple[Value, bool]], meter: Meter) -> set[int]:
-    """The groups that hold nothing but eighths, by their beginnings: one beam joins them."""
+    """Return the beginnings of the groups that hold nothing but eighths: one beam joins them."""
     plain = {value.start for value, sounds in line if sounds and value.kind == "eighth" and value.dots == 0}
     straight = plain - {value.start for value, _ in line if value.triplet}
     pairs = pairwise(meter.edges)

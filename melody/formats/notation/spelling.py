@@ -1,4 +1,4 @@
-"""How pitches are spelled: by the key in force, the notes that sound with them, and where their line goes.
+"""Spelling of pitches, by the key in force, the notes that sound with them, and the way that their line takes.
 
 A spelling is a place on the line of fifths: ... Bb = -2, F = -1, C = 0, G = 1 ... F# = 6. A scale has its own: in minor
 with the sixths and sevenths of both directions and the Picardy third, so E minor has D#. What remains is spelled as the
@@ -34,12 +34,12 @@ class Spelled(NamedTuple):
 
     @property
     def place(self) -> int:
-        """Its place on the staff: steps above C0."""
+        """Return its place on the staff: steps above C0."""
         return 7 * self.octave + STEPS.index(self.step)
 
 
 def spelled(pitch: int, fifths: int) -> Spelled:
-    """The pitch, spelled as a place on the line of fifths."""
+    """Return a pitch, spelled as a place on the line of fifths."""
     alter = (fifths + 1) // 7
     return Spelled(LETTERS[(fifths + 1) % 7], alter, (pitch - alter) // 12 - 1)
 
@@ -54,12 +54,12 @@ class Tonality(NamedTuple):
 
     @property
     def tonic(self) -> int:
-        """Its tonic on the line of fifths."""
+        """Return its tonic on the line of fifths."""
         return self.sharps + 3 * (self.mode == "minor")
 
 
 def tonalities(score: Score) -> list[Tonality]:
-    """The keys of a score; the one that the notes suggest where it names none before its first note's end."""
+    """Return the keys of a score; the one that the notes suggest where it names none before its first note's end."""
     keys = [Tonality(k.time, k.key, "minor" if k.tonality else "major") for k in score.key_signatures]
     if not keys or keys[0].tick > 0:
         guess: Key = estimate_key(score)
@@ -68,7 +68,7 @@ def tonalities(score: Score) -> list[Tonality]:
 
 
 def spell(score: Score) -> list[Ints]:
-    """For each track, the place on the line of fifths of each of its notes; zeros for drums."""
+    """Return the places on the line of fifths of the notes of each track; zeros for drums."""
     keys = tonalities(score)
     starts = [key.tick for key in keys]
     pitched = [notes_of(track) for track in score.tracks if not track.is_drum]
@@ -101,12 +101,12 @@ def _spell_track(notes: Notes, keys: Sequence[Tonality], around: "_Surroundings"
 
 
 def plain(place: int) -> int:
-    """The same pitch as one of 17 names from Gb to A#: without a signature no others are to be read."""
+    """Return the same pitch as one of 17 names from Gb to A#: without a signature no others are to be read."""
     return place - 12 if place > 10 else place + 12 if place < -6 else place
 
 
 def candidates(pitch: int, key: Tonality) -> tuple[int, int]:
-    """The sharper and the flatter name of a pitch; the same where the key leaves no doubt."""
+    """Return the sharper and the flatter name of a pitch; the same where the key leaves no doubt."""
     sure = fixed(pitch, key)
     if sure is not None:
         return sure, sure
@@ -115,14 +115,14 @@ def candidates(pitch: int, key: Tonality) -> tuple[int, int]:
 
 
 def fixed(pitch: int, key: Tonality) -> int | None:
-    """The only name of a pitch in a key; None for those that have two."""
+    """Return the only name of a pitch in a key; None for those that have two."""
     scale = SCALE[key.mode]
     place = key.tonic + scale[0] + (7 * pitch - key.tonic - scale[0]) % 12
     return place if place <= key.tonic + scale[-1] else None
 
 
 def _move(index: int, onsets: Sequence[int], pitches: Sequence[int]) -> int:
-    """Semitones to the next note of the line: -1, 1, or 0 where it goes on otherwise."""
+    """Return the semitones to the next note of the line: -1, 1, or 0 where it goes on otherwise."""
     here = onsets[index]
     after = next((i for i in range(index, len(onsets)) if onsets[i] > here), None)
     if after is None or onsets[after] - here > 4 * GRID:
@@ -137,7 +137,7 @@ def _move(index: int, onsets: Sequence[int], pitches: Sequence[int]) -> int:
 
 
 def _cost(name: int, key: Tonality, others: Sequence[int], move: int, goal: int | None) -> float:
-    """What a name costs. A step of a minor second lies five fifths away: a raised note's goal is 5 below its place."""
+    """Return the cost of a name. A minor second lies five fifths away: a raised note's goal is 5 below its place."""
     cost = abs(name - key.tonic - CENTRE[key.mode])
     if others:
         cost += sum(abs(name - other) for other in others) / len(others)
@@ -147,7 +147,7 @@ def _cost(name: int, key: Tonality, others: Sequence[int], move: int, goal: int 
 
 
 class _Surroundings:
-    """All pitched notes, to be asked what sounds while a note does, or within an eighth of its beginning."""
+    """All pitched notes, by time: those that sound while a note does, or within an eighth of its beginning."""
 
     def __init__(self, tracks: Sequence[Notes]) -> None:
         rows = sorted(
@@ -162,7 +162,7 @@ class _Surroundings:
         self.longest = max((row[1] - row[0] for row in rows), default=0)
 
     def pitches(self, onset: int, end: int) -> list[int]:
-        """The pitches that sound between, at most a bar's worth of time looked back."""
+        """Return the pitches that sound between; notes are looked for over at most a bar back."""
         end = max(end, onset + GRID // 2)
         first = bisect_right(self.onsets, onset - min(self.longest, 8 * GRID))
         last = bisect_right(self.onsets, end - 1)

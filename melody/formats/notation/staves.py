@@ -1,4 +1,4 @@
-"""Who reads what: tracks to parts, staves, clefs and voices, as an engraver lays out a score.
+"""Layout of a score: tracks to parts, staves, clefs and voices, in the manner of engravers.
 
 Four single voices of one program in order of pitch, as in a chorale, share two staves; a track that reaches from the
 bass into the treble in chords gets the two staves of a piano, its notes given to the hands by dynamic programming; the
@@ -25,11 +25,12 @@ from melody.formats.notation.clefs import (
 from melody.formats.notation.drum_staff import drum
 from melody.formats.notation.hands import hands_of
 from melody.formats.notation.spelling import spell
-from melody.formats.notation.voicing import Tone, tones_of
+from melody.formats.notation.voicing import SpelledNote, spelled_notes
 from melody.music.general_midi import BASSES, BRASS, GUITARS, KEYBOARDS, STRINGS, VOCALS, WOODWINDS, default_name
-from melody.music.score import Notes, Score, most_at_once, notes_of
+from melody.music.score import Score, most_at_once, notes_of
 
 CHORALE_VOICES = 4
+LOWEST_OCTAVE, HIGHEST_OCTAVE = 0, 9  # of MusicXML
 FAMILIES = (VOCALS, STRINGS, BRASS, WOODWINDS)
 LEFT_REACHES, RIGHT_REACHES = 57, 62  # what sounds below and above these at once fits no single staff
 SHARE = 0.15  # of a track's onsets at which it does
@@ -40,12 +41,12 @@ class Staff:
     """A staff. `lines` are its voices; one with `is_free` may be divided into two wherever notes overlap."""
 
     clefs: tuple[Clef, ...]  # of each bar
-    lines: tuple[tuple[Tone, ...], ...]
+    lines: tuple[tuple[SpelledNote, ...], ...]
     is_free: bool
 
 
 @dataclass(frozen=True)
-class Part:
+class StaffPart:
     """A part of the score: one staff, or two that one brace joins."""
 
     name: str
@@ -55,32 +56,42 @@ class Part:
 
     @cached_property
     def raised(self) -> int:
-        """Octaves by which it is written above its sound: MusicXML has no pitches below C0, at 16 Hz."""
+        """Return the octaves by which it is written above its sound: those of MusicXML begin with C0, at 16 Hz."""
         tones = (tone for staff in self.staves for line in staff.lines for tone in line)
-        return int(not self.is_drum and any(tone.written.octave < 0 for tone in tones))
+        return int(not self.is_drum and any(tone.written.octave < LOWEST_OCTAVE for tone in tones))
 
 
-def parts_of(score: Score, given: Score, lines: Sequence[int], open_score: bool = False) -> list[Part]:
-    """The parts of a quantised score; names and syllables come from the score as it was given.
+def parts_of(score: Score, given: Score, lines: Sequence[int], open_score: bool = False) -> list[StaffPart]:
+    """Return the parts of a quantised score; names and syllables come from the score as it was given.
 
-    `lines` are the ticks of the bar lines; `open_score` keeps every track on its own.
+    `lines` are the ticks of the bar lines; `open_score` keeps every track on its own. A track that has both the lowest
+    and the highest pitches of MIDI, which no octave of MusicXML holds together, becomes two parts.
     """
     sources = [track for track in given.tracks if len(track.notes)]
-    tones = [
-        tones_of(track, places.tolist(), source, given.tpq)
+    notes = [
+        spelled_notes(track, places.tolist(), source, given.tpq)
         for track, places, source in zip(score.tracks, spell(score), sources, strict=True)
     ]
     names = [source.name for source in sources]
     if _is_chorale(score) and not open_score:
-        return [_chorale(score.tracks[0].program, names, tones, len(lines) - 1)]
+        return [_chorale(score.tracks[0].program, names, notes, len(lines) - 1)]
     return [
-        _part(name or default_name(track.program, track.is_drum), track, own, lines)
-        for name, track, own in zip(names, score.tracks, tones, strict=True)
+        _part(own_name, track, own, lines)
+        for name, track, tones in zip(names, score.tracks, notes, strict=True)
+        for own_name, own in _within_octaves(name or default_name(track.program, track.is_drum), track.is_drum, tones)
     ]
 
 
-def groups_of(parts: Sequence[Part]) -> list[tuple[int, int, str]]:
-    """Neighbours that belong together, as (first, last, "brace" for two hands or "bracket" for a choir or section)."""
+def _within_octaves(name: str, is_drum: bool, tones: list[SpelledNote]) -> list[tuple[str, list[SpelledNote]]]:
+    """Return the notes of a track by part: those too low for MusicXML apart where raised ones would be too high."""
+    low = [tone for tone in tones if tone.written.octave < LOWEST_OCTAVE]
+    if is_drum or not low or all(tone.written.octave < HIGHEST_OCTAVE for tone in tones):
+        return [(name, tones)]
+    return [(name, [tone for tone in tones if tone.written.octave >= LOWEST_OCTAVE]), (f"{name} (low)", low)]
+
+
+def groups_of(parts: Sequence[StaffPart]) -> list[tuple[int, int, str]]:
+    """Return neighbours that belong together, as (first, last, "brace" for two hands or "bracket" for a section)."""
     result: list[tuple[int, int, str]] = []
     first = 0
     for index in range(1, len(parts) + 1):
@@ -92,8 +103,8 @@ def groups_of(parts: Sequence[Part]) -> list[tuple[int, int, str]]:
     return result
 
 
-def _belong_together(first: Part, other: Part) -> bool:
-    """Voices of a choir or players of a section; or two staves of one keyboard, by their names."""
+def _belong_together(first: StaffPart, other: StaffPart) -> bool:
+    """Tell whether both are voices of a choir, players of a section, or by their names staves of one keyboard."""
     if first.is_drum or other.is_drum:
         return False
     if first.program in KEYBOARDS:
@@ -109,7 +120,7 @@ _HANDS = re.compile(r"\b(?:[rl]\.?h\.?|right|left|hand|upper|lower|treble|bass|[
 
 
 def _is_chorale(score: Score) -> bool:
-    """Four single voices of one program, each above the next on the whole and in the range of voices."""
+    """Tell whether there are four single voices of one program, each above the next and in the range of voices."""
     if len(score.tracks) != CHORALE_VOICES or any(track.is_drum for track in score.tracks):
         return False
     notes = [notes_of(track) for track in score.tracks]
@@ -122,40 +133,39 @@ def _is_chorale(score: Score) -> bool:
     )
 
 
-def _chorale(program: int, names: Sequence[str], tones: Sequence[Sequence[Tone]], bar_count: int) -> Part:
+def _chorale(program: int, names: Sequence[str], tones: Sequence[Sequence[SpelledNote]], bar_count: int) -> StaffPart:
     lines = [tuple(line) for line in tones]
     name = ", ".join(name for name in names if name) or default_name(program, False)
     upper = Staff((TREBLE,) * bar_count, tuple(lines[:2]), False)
     lower = Staff((BASS,) * bar_count, tuple(lines[2:]), False)
-    return Part(name, program, False, (upper, lower))
+    return StaffPart(name, program, False, (upper, lower))
 
 
-def _part(name: str, track: Track, tones: Sequence[Tone], lines: Sequence[int]) -> Part:
+def _part(name: str, track: Track, tones: Sequence[SpelledNote], lines: Sequence[int]) -> StaffPart:
     if track.is_drum:
         hands = tuple(tone for tone in tones if not drum(tone.pitch).by_foot)
         feet = tuple(tone for tone in tones if drum(tone.pitch).by_foot)
-        return Part(name, 0, True, (Staff((PERCUSSION,) * (len(lines) - 1), (hands, feet), False),))
-    if _needs_two_staves(notes_of(track), track.program):
+        return StaffPart(name, 0, True, (Staff((PERCUSSION,) * (len(lines) - 1), (hands, feet), False),))
+    if _needs_two_staves(tones, track.program):
         right, left = hands_of(tones)
         staves = [
             Staff(clefs_of(choices, hand, lines), (hand,), True)
             for choices, hand in (((TREBLE, BASS), right), ((BASS, TREBLE), left))
         ]
-        return Part(name, track.program, False, tuple(staves))
+        return StaffPart(name, track.program, False, tuple(staves))
     clefs = clefs_of(clef_choices(name, track.program, tones), tones, lines)
-    return Part(name, track.program, False, (Staff(clefs, (tuple(tones),), True),))
+    return StaffPart(name, track.program, False, (Staff(clefs, (tuple(tones),), True),))
 
 
-def _needs_two_staves(notes: Notes, program: int) -> bool:
-    """Whether bass and treble sound at once at a fair share of the onsets."""
+def _needs_two_staves(tones: Sequence[SpelledNote], program: int) -> bool:
+    """Tell whether bass and treble sound at once at a fair share of the onsets."""
     if program in GUITARS or program in BASSES:
         return False
-    onsets, ends = notes.onset, notes.onset + notes.duration
-    low, high = notes.pitch < LEFT_REACHES, notes.pitch > RIGHT_REACHES
+    onsets, ends, pitches = (np.array([getattr(tone, name) for tone in tones]) for name in ("onset", "end", "pitch"))
     ticks = np.unique(onsets)
     sounding = [
         np.searchsorted(np.sort(onsets[side]), ticks, side="right")
         - np.searchsorted(np.sort(ends[side]), ticks, "right")
-        for side in (low, high)
+        for side in (pitches < LEFT_REACHES, pitches > RIGHT_REACHES)
     ]
     return float(((sounding[0] > 0) & (sounding[1] > 0)).mean()) > SHARE

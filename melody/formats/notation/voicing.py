@@ -1,4 +1,4 @@
-"""Notes to be written, and what one voice can hold: the tones of a staff as one voice or two."""
+"""Notes to be written, as one voice of a staff or two."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from melody.formats.notation.spelling import Spelled, spelled
 from melody.music.score import GRID, notes_of, rescale
 
 
-class Tone(NamedTuple):
+class SpelledNote(NamedTuple):
     """A note to be written: its time in ticks, how it is spelled, its velocity, and its pitch as MIDI has it."""
 
     onset: int
@@ -21,16 +21,18 @@ class Tone(NamedTuple):
     lyric: tuple[str, str] = ("", "")  # its syllable, and its place in the word as MusicXML calls it
 
 
-def tones_of(track: Track, places: Sequence[int], source: Track, tpq: int) -> list[Tone]:
-    """The notes of a track, spelled as these places on the line of fifths, with the syllables of its source."""
+def spelled_notes(track: Track, places: Sequence[int], source: Track, tpq: int) -> list[SpelledNote]:
+    """Return the notes of a track, spelled as these places on the line of fifths, with the syllables of its source."""
     rows = zip(*(column.tolist() for column in notes_of(track)), places, strict=True)
-    tones = [Tone(on, on + length, pitch, loud, spelled(pitch, place)) for on, length, pitch, loud, place in rows]
+    tones = [
+        SpelledNote(on, on + length, pitch, loud, spelled(pitch, place)) for on, length, pitch, loud, place in rows
+    ]
     syllables = _syllables(source, tpq, [tone.onset for tone in tones])
     return [tone._replace(lyric=syllables.pop(tone.onset, ("", ""))) for tone in tones]
 
 
 def _syllables(source: Track, tpq: int, onsets: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """By onset, the syllables that stand within an eighth of it; those that end with a hyphen go on in the next."""
+    """Return, by onset, the syllables within an eighth of it; those that end with a hyphen go on in the next."""
     result: dict[int, tuple[str, str]] = {}
     goes_on = False
     for lyric in sorted(source.lyrics, key=lambda lyric: lyric.time) if onsets else ():
@@ -52,13 +54,13 @@ def _nearest(ascending: Sequence[int], tick: int) -> int:
     return min(ascending[max(0, after - 1) : after + 1], key=lambda onset: abs(onset - tick))
 
 
-def voices(tones: Sequence[Tone]) -> list[list[Tone]]:
-    """The tones of a staff in a bar as one voice, or as an upper and a lower one where they overlap.
+def voices(tones: Sequence[SpelledNote]) -> list[list[SpelledNote]]:
+    """Return the notes of a staff in a bar as one voice, or as an upper and a lower one where they overlap.
 
     Where even two voices do not suffice, tones of one voice overlap: they are to be cut and tied.
     """
-    upper: list[Tone] = []
-    lower: list[Tone] = []
+    upper: list[SpelledNote] = []
+    lower: list[SpelledNote] = []
     for cluster in _clusters(tones):
         first, second = _divided(cluster)
         upper += first
@@ -66,9 +68,9 @@ def voices(tones: Sequence[Tone]) -> list[list[Tone]]:
     return [upper, lower] if lower else [upper]
 
 
-def _clusters(tones: Sequence[Tone]) -> list[list[Tone]]:
-    """Tones that overlap, directly or by way of others, together."""
-    result: list[list[Tone]] = []
+def _clusters(tones: Sequence[SpelledNote]) -> list[list[SpelledNote]]:
+    """Return the notes in groups that overlap, directly or by way of others."""
+    result: list[list[SpelledNote]] = []
     end = -1
     for tone in sorted(tones):
         if tone.onset >= end:
@@ -78,11 +80,11 @@ def _clusters(tones: Sequence[Tone]) -> list[list[Tone]]:
     return result
 
 
-def _divided(cluster: Sequence[Tone]) -> tuple[list[Tone], list[Tone]]:
-    chords: dict[tuple[int, int], list[Tone]] = {}
+def _divided(cluster: Sequence[SpelledNote]) -> tuple[list[SpelledNote], list[SpelledNote]]:
+    chords: dict[tuple[int, int], list[SpelledNote]] = {}
     for tone in cluster:
         chords.setdefault((tone.onset, -tone.end), []).append(tone)
-    lines: tuple[list[Tone], list[Tone]] = ([], [])
+    lines: tuple[list[SpelledNote], list[SpelledNote]] = ([], [])
     until = [0, 0]
     for (onset, end), chord in sorted(chords.items()):
         place = 0 if until[0] <= onset else 1
@@ -96,5 +98,5 @@ def _divided(cluster: Sequence[Tone]) -> tuple[list[Tone], list[Tone]]:
     return first, second
 
 
-def _mean(tones: Sequence[Tone]) -> float:
+def _mean(tones: Sequence[SpelledNote]) -> float:
     return sum(tone.pitch for tone in tones) / len(tones)
