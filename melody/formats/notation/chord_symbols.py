@@ -47,7 +47,7 @@ def symbol_of(harmony: Element) -> str | None:
     if plain is None:
         return None
     symbol, chord = plain
-    if harmony.find("degree") is None and len(shown) <= _LONGEST and "/" not in shown:
+    if harmony.find("degree") is None and len(shown) <= _LONGEST:
         as_shown = _parsed(root + shown)
         symbol = root + shown if as_shown is not None and as_shown[1] == chord else symbol
     return symbol + _over(harmony, root, chord)

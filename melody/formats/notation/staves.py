@@ -57,8 +57,8 @@ class StaffPart:
     @cached_property
     def raised(self) -> int:
         """Return the octaves by which it is written above its sound: those of MusicXML begin with C0, at 16 Hz."""
-        tones = (tone for staff in self.staves for line in staff.lines for tone in line)
-        return int(not self.is_drum and any(tone.written.octave < LOWEST_OCTAVE for tone in tones))
+        octaves = [tone.written.octave for staff in self.staves for line in staff.lines for tone in line]
+        return 0 if self.is_drum else max(0, LOWEST_OCTAVE - min(octaves, default=LOWEST_OCTAVE))
 
 
 def parts_of(score: Score, given: Score, lines: Sequence[int], open_score: bool = False) -> list[StaffPart]:
@@ -84,9 +84,10 @@ def parts_of(score: Score, given: Score, lines: Sequence[int], open_score: bool 
 
 def _within_octaves(name: str, is_drum: bool, tones: list[SpelledNote]) -> list[tuple[str, list[SpelledNote]]]:
     """Return the notes of a track by part: those too low for MusicXML apart where raised ones would be too high."""
-    low = [tone for tone in tones if tone.written.octave < LOWEST_OCTAVE]
-    if is_drum or not low or all(tone.written.octave < HIGHEST_OCTAVE for tone in tones):
+    octaves = [tone.written.octave for tone in tones]
+    if is_drum or min(octaves) >= LOWEST_OCTAVE or max(octaves) - min(octaves) <= HIGHEST_OCTAVE - LOWEST_OCTAVE:
         return [(name, tones)]
+    low = [tone for tone in tones if tone.written.octave < LOWEST_OCTAVE]
     return [(name, [tone for tone in tones if tone.written.octave >= LOWEST_OCTAVE]), (f"{name} (low)", low)]
 
 
