@@ -5,7 +5,7 @@ from support.musicxml_files import attributes, document, markers, note, read, ro
 
 from melody.formats.midi.metas import COPYRIGHT, Text
 from melody.formats.musicxml import parse_musicxml
-from melody.music.chords import markers_as_chords
+from melody.music.progressions import markers_as_chords
 from melody.music.quantize import quantize
 
 INTERCHANGEABLE = "<interchangeable><beats>6</beats><beat-type>8</beat-type></interchangeable>"

@@ -19,7 +19,8 @@ from melody.corpus.chorale import read_chorale
 from melody.errors import LimitExceeded, MelodyError
 from melody.formats.musicxml import parse_musicxml
 from melody.formats.musicxml.writer import musicxml_bytes, write_musicxml
-from melody.music.chords import QUALITIES, Chord, markers_as_chords
+from melody.music.chords import QUALITIES, Chord
+from melody.music.progressions import markers_as_chords
 from melody.music.quantize import quantize
 from melody.music.score import GRID, Score, bars, note_count, notes_of, resample, set_notes
 
