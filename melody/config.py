@@ -106,6 +106,7 @@ class DataConfig(Section):
     velocity_steps: Natural = 0  # bins of 4 by which a piece may be louder or softer, drawn every pass
     tempo_steps: Natural = 0  # bins by which it may be faster or slower
     plan_dropout: Share = 0.0  # how often a plan channel is hidden for a piece
+    silence: Share = 0.0  # how often some tracks of a piece are left out, drawn every pass
     channels: tuple[str, ...] = ("read", "foreseen", "repetition")  # that the model is told: groups, or single names
     voices: Count = 4  # tracks of whose pitches and given notes it is told
     seed: Natural = 0

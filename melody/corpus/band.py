@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from symusic import TimeSignature, Track
 
-from melody.corpus.pieces import LeftOut, one_piece
+from melody.corpus.pieces import LeftOut, Placed, one_piece
 from melody.errors import MelodyError
 from melody.formats.reading import read
 from melody.music.drumkit import as_hits, folded
@@ -52,10 +52,10 @@ def name_of(item: str) -> str:
     return f"{COLLECTIONS.get(match[1], match[1])}/{re.sub(r'[^A-Za-z0-9_.-]', '_', match[2])}"
 
 
-def read_band(item: str, root: Path) -> Mapping[str, Score | MelodyError]:
+def read_band(item: str, root: Path) -> Mapping[str, Score | Placed | MelodyError]:
     """Read one piece."""
     name = name_of(item)
-    return one_piece(name, lambda: band_of(_mended(name, read(root / item))))
+    return one_piece(name, lambda: Placed(band_of(_mended(name, read(root / item)))))
 
 
 def _mended(name: str, score: Score) -> Score:
@@ -74,7 +74,7 @@ def _mended(name: str, score: Score) -> Score:
 
 
 def band_of(score: Score) -> Score:
-    """Return a score with a track for each place that it fills; raises `LeftOut` where that is no band."""
+    """Return a score with a track for each of `PLACES`, some without notes; raises `LeftOut` where that is no band."""
     onsets = np.concatenate([np.zeros(0), *(_ticks(score, notes_of(track).onset) for track in score.tracks)])
     off = np.minimum(_distance(onsets, GRID // 4), _distance(onsets, GRID // 3)) > OFF_TICKS
     if len(onsets) and off.mean() > MOST_OFF_GRID:
@@ -86,7 +86,10 @@ def band_of(score: Score) -> Score:
     steps = subdivisions(onsets, pitch)
     result = score.resample(GRID, 1)
     result.markers = []
-    result.tracks = [_placed(score, chosen[place], PLACES[place][0], steps) for place in sorted(chosen)]
+    result.tracks = [
+        _placed(score, chosen[place], name, steps) if place in chosen else Track(name, program, role == "drums")
+        for place, (name, role, program) in enumerate(PLACES)
+    ]
     return result
 
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from symusic import Track
 
 from melody.corpus.augment import held_columns
 from melody.corpus.store import Split
@@ -29,21 +30,46 @@ GAP_BARS, GIVEN_BARS = 8, 2  # at most
 
 
 class ConditionTeller:
-    """Tells of the pieces of a split what they are read as, and conditions drawn for them."""
+    """Tells of the pieces of a split what they are read as, and conditions drawn for them.
 
-    def __init__(self, split: Split, tokenizer: EventTokenizer, limits: tuple[float, float]) -> None:
+    A piece of several tracks is told without some of them as often as `silence` says: so a model of bands learns to
+    play with whoever is there.
+    """
+
+    def __init__(
+        self, split: Split, tokenizer: EventTokenizer, limits: tuple[float, float], silence: float = 0.0
+    ) -> None:
+        self._silence = silence
         self._split, self._draw = split, ConditionDraw(limits, tokenizer.voices)
         place = {channel.name: column for column, channel in enumerate(tokenizer.channels)}
         foreseen = [channel.name for channel in foreseeing(tokenizer.voices)]
         self._told = np.array([column for column, name in enumerate(foreseen) if name in place], np.intp)
         self._stored, columns = held_columns(tokenizer, split)
+        self._reader = EventTokenizer(split.channels) if len(columns) else EventTokenizer(())
         self._columns = np.array([*columns, *(place[name] for name in foreseen if name in place)], np.intp)
 
     def draw(self, piece: int, generator: np.random.Generator) -> Told:
         """See `melody.tokens.contract.Teller`."""
-        ids, read = self._split.piece(piece)
+        stored, read = self._split.piece(piece)
+        ids: NDArray[np.integer] = stored
+        if self._silence and generator.random() < self._silence:
+            ids = without_some_tracks(stored, generator)
+            read = self._reader.context(ids.astype(np.int32))
         drawn = self._draw(ids, generator, int(self._split.styles[piece]))
         return Told(ids, self._columns, np.concatenate([read[:, self._stored], drawn[:, self._told]], axis=1))
+
+
+def without_some_tracks(ids: NDArray[np.integer], generator: np.random.Generator) -> NDArray[np.int32]:
+    """The ids of a piece in which some of its tracks, but not all, have no notes; they keep their places."""
+    score = TOKENIZER.decode(ids)
+    sounding = [place for place, track in enumerate(score.tracks) if len(track.notes)]
+    if len(sounding) < 2:
+        return ids.astype(np.int32)
+    gone = generator.choice(sounding, int(generator.integers(1, len(sounding))), replace=False)
+    for place in gone.tolist():
+        track = score.tracks[place]
+        score.tracks[place] = Track(track.name, track.program, track.is_drum)
+    return TOKENIZER.spell(score)
 
 
 @dataclass(frozen=True)
@@ -81,7 +107,8 @@ class ConditionDraw:
         table.tell("density", np.repeat(classes, np.diff(lines))[start:], start, int(lines[-1]))
 
     def _give_notes(self, table: Conditions, score: Score, lines: Ints, generator: np.random.Generator) -> None:
-        parts = {voice: notes_of(track) for voice, track in enumerate(score.tracks[: self.voices]) if not track.is_drum}
+        tracks = {voice: track for voice, track in enumerate(score.tracks[: self.voices]) if not track.is_drum}
+        parts = {voice: notes_of(track) for voice, track in tracks.items() if len(track.notes)}
         everywhere = _some_tracks(list(parts), generator) if generator.random() < TRACKS else set()
         behind_gaps = np.zeros(len(table), bool)
         if generator.random() < GAPS:

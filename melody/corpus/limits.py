@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-_MIDI_RANGE = (0, 127)  # of a drum track
+_MIDI_RANGE = (0, 127)  # of a drum track, and of one without notes
 
 
 class Ranged(Protocol):
@@ -22,7 +22,8 @@ def pitch_limits(train: Sequence[Ranged], ranges: Literal["tracks", "corpus"]) -
     """Lowest and highest pitch of each track (by index) over the train split, or one such pair for all tracks."""
     width = max((len(piece.ranges) for piece in train), default=0)
     by_track = [[piece.ranges[i] for piece in train if i < len(piece.ranges)] for i in range(width)]
-    groups = by_track if ranges == "tracks" else [[pair for group in by_track for pair in group if pair != _MIDI_RANGE]]
+    by_track = [[pair for pair in group if pair != _MIDI_RANGE] for group in by_track]
+    groups = by_track if ranges == "tracks" else [[pair for group in by_track for pair in group]]
     return [
         (min(low for low, _ in group), max(high for _, high in group)) if group else _MIDI_RANGE for group in groups
     ]

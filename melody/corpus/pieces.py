@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from symusic import Track
 
 from melody.corpus.duplicates import fingerprint, interval_grams
 from melody.corpus.facts import Facts, facts_of
@@ -24,15 +25,21 @@ SUFFIXES = (".mid", ".midi", ".kar", ".musicxml", ".xml", ".mxl", ".abc", ".krn"
 MAX_KERN_BYTES = 4 << 20  # music21 takes a minute for one
 
 # What an item of a corpus (mostly a file) holds: for each piece, by name, its score or why it cannot be read.
-Reader = Callable[[str], Mapping[str, Score | MelodyError]]
+Reader = Callable[[str], "Mapping[str, Score | Placed | MelodyError]"]
 
 READER = EventTokenizer(names_of(["read"]))  # a store holds what follows from reading alone
+
+
+class Placed(NamedTuple):
+    """A score whose tracks keep their places in a model, those without notes too."""
+
+    score: Score
 
 
 class ItemReader(Protocol):
     """A reader of the items in a folder."""
 
-    def __call__(self, item: str, root: Path) -> Mapping[str, Score | MelodyError]: ...
+    def __call__(self, item: str, root: Path) -> Mapping[str, Score | Placed | MelodyError]: ...
 
 
 class LeftOut(MelodyError):
@@ -133,7 +140,7 @@ def tunes_of(text: str, name: str) -> dict[str, "TuneReading | MelodyError"]:
     return {f"{name}#{number}": tune for number, tune in enumerate(tunes, 1)}
 
 
-def one_piece(name: str, make: Callable[[], Score]) -> dict[str, Score | MelodyError]:
+def one_piece(name: str, make: Callable[[], Score | Placed]) -> dict[str, Score | Placed | MelodyError]:
     """What an item that is one piece holds: what `make` returns or raises, by the piece's name."""
     try:
         return {name: make()}
@@ -150,16 +157,27 @@ def read_item(item: str, reader: Reader, ngram: int) -> list[Piece | Dropped]:
     return [_piece(name, score, ngram) for name, score in scores.items()]
 
 
-def _piece(name: str, score: Score | MelodyError, ngram: int) -> Piece | Dropped:
-    if isinstance(score, MelodyError):
-        return _dropped(name, score)
+def _piece(name: str, read: Score | Placed | MelodyError, ngram: int) -> Piece | Dropped:
+    if isinstance(read, MelodyError):
+        return _dropped(name, read)
     try:
+        score = read.score if isinstance(read, Placed) else read
         if not note_count(score):
             return Dropped(name, "no notes")
-        names = [track.name for track in score.tracks if len(track.notes)]
-        return _tokenize(name, quantize(score), names, ngram)
+        quantized = quantize(score)
+        if isinstance(read, Placed):
+            quantized.tracks = _on_their_places(quantized, score)
+        else:
+            score.tracks = [track for track in score.tracks if len(track.notes)]
+        return _tokenize(name, quantized, [track.name for track in score.tracks], ngram)
     except Exception as error:
         return _dropped(name, error)
+
+
+def _on_their_places(quantized: Score, score: Score) -> list[Track]:
+    """The tracks of a quantised score, and those without notes where the score itself has them."""
+    sounding = iter(list(quantized.tracks))
+    return [next(sounding) if len(track.notes) else Track("", track.program, track.is_drum) for track in score.tracks]
 
 
 def _dropped(name: str, error: Exception) -> Dropped:
@@ -177,7 +195,7 @@ def _tokenize(name: str, score: Score, tracks: list[str], ngram: int) -> Piece:
         ids=ids.astype(np.uint16),
         context=READER.context(ids),
         notes=note_count(score),
-        ranges=tuple(_range(notes_of(track).pitch) if not track.is_drum else (0, 127) for track in score.tracks),
+        ranges=tuple(_range(track) for track in score.tracks),
         shifts=READER.transposition(ids),
         fingerprint=fingerprint(score),
         grams=interval_grams(score, ngram),
@@ -185,5 +203,6 @@ def _tokenize(name: str, score: Score, tracks: list[str], ngram: int) -> Piece:
     )
 
 
-def _range(pitch: Ints) -> tuple[int, int]:
-    return int(pitch.min()), int(pitch.max())
+def _range(track: Track) -> tuple[int, int]:
+    pitch = notes_of(track).pitch
+    return (int(pitch.min()), int(pitch.max())) if len(pitch) and not track.is_drum else (0, 127)

@@ -23,7 +23,7 @@ from melody.corpus import band, drums, folk, hymns, lied, pop
 from melody.corpus.archives import opened, unpack
 from melody.corpus.chorale import read_chorale
 from melody.corpus.fetching import fetch
-from melody.corpus.pieces import ItemReader
+from melody.corpus.pieces import ItemReader, Placed
 from melody.errors import ConfigError, MelodyError, UsageError
 from melody.jsb16 import corpus as jsb16
 from melody.music.score import Score
@@ -43,7 +43,7 @@ class RecipeReader:
     opened: Callable[[Path], contextlib.AbstractContextManager[Path]] | None = None  # None: a folder or an archive
 
 
-def _read_chorale(item: str, root: Path) -> Mapping[str, Score | MelodyError]:
+def _read_chorale(item: str, root: Path) -> Mapping[str, Score | Placed | MelodyError]:
     if hymns.is_wanted(item):
         return hymns.read_hymn(item, root)
     return {item: read_chorale(item)}  # wherever: music21 knows where it is

@@ -19,7 +19,7 @@ class TokenizerKind:
     """A tokenizer as training and export see it."""
 
     make: Callable[[Mapping[str, Any], Sequence[str]], Tokenizer]  # of its configuration and the channels wanted
-    tell: Callable[[Any, Split], Teller | None]  # what draws conditions for the pieces of train
+    tell: Callable[[Any, Split, float], Teller | None]  # what draws conditions for train, with how much silence
     tell_held_out: Callable[[Any, Teller | None, Split], Teller | None]  # and those of another split
     composes: bool = False  # whether a model of such tokens can be a bundle
     units: Callable[[Any, Any], int] | None = None  # of the ids of a piece: what its corpus counts instead of notes
@@ -29,8 +29,12 @@ def _events(config: Mapping[str, Any], names: Sequence[str]) -> Tokenizer:
     return EventTokenizer(tuple(names))
 
 
-def _tell_events(tokenizer: EventTokenizer, train: Split) -> Teller:
-    return ConditionTeller(train, tokenizer, density_limits(train))
+def _tell_events(tokenizer: EventTokenizer, train: Split, silence: float) -> Teller:
+    return ConditionTeller(train, tokenizer, density_limits(train), silence)
+
+
+def _tell_voices(tokenizer: VoicesTokenizer, train: Split, silence: float) -> Teller:
+    return Tunes(tokenizer, train)
 
 
 def _voices(config: Mapping[str, Any], names: Sequence[str]) -> Tokenizer:
@@ -54,7 +58,7 @@ def _nothing(*_: object) -> None:
 
 TOKENIZERS = {
     EventTokenizer.name: TokenizerKind(_events, _tell_events, _nothing, composes=True),
-    VoicesTokenizer.name: TokenizerKind(_voices, Tunes, _same_tunes, units=VoicesTokenizer.voice_steps),
+    VoicesTokenizer.name: TokenizerKind(_voices, _tell_voices, _same_tunes, units=VoicesTokenizer.voice_steps),
 }
 MIDITOK = TokenizerKind(_miditok, _nothing, _nothing)  # of any name that MidiTok has
 

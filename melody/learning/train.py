@@ -48,7 +48,7 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
         raise MelodyError(f"{store.folder}: no piece is held out to validate with; training wants three or more pieces")
     moves = {"Velocity": config.data.velocity_steps, "Tempo": config.data.tempo_steps}
     levels = [(tokenizer.vocabulary.ids[name], most) for name, most in moves.items()] if kind.composes else []
-    teller = kind.tell(tokenizer, train_split)
+    teller = kind.tell(tokenizer, train_split, config.data.silence)
     tables = shift_tables(tokenizer, train_split)
     learnt = AugmentedSource(
         train_split, tables, config.data.transpose, config.data.plan_dropout, teller, levels, Plans(train_split).drawn

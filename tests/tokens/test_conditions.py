@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.strategies import scores
 
 from melody.corpus.chorale import read_chorale
-from melody.corpus.draw_conditions import ConditionDraw, onsets_per_quarter
+from melody.corpus.draw_conditions import ConditionDraw, onsets_per_quarter, without_some_tracks
 from melody.errors import ConfigError
 from melody.music.quantize import quantize
 from melody.music.score import Notes, Score, bars, transpose
@@ -154,3 +154,13 @@ def test_an_unknown_channel_is_refused_with_a_suggestion() -> None:
     for names in (("given_99",), ("key", "key")):
         with pytest.raises(ConfigError):
             _ = layout_of(names).channels
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_piece_may_be_told_without_some_of_its_tracks(seed: int) -> None:
+    ids = TOKENIZER.encode(chorale(BACH[0]))
+    whole, some = TOKENIZER.decode(ids), TOKENIZER.decode(without_some_tracks(ids, np.random.default_rng(seed)))
+    left = [place for place, track in enumerate(some.tracks) if len(track.notes)]
+    assert len(some.tracks) == 4
+    assert 0 < len(left) < 4
+    assert all(some.tracks[place].notes == whole.tracks[place].notes for place in left)
