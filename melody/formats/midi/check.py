@@ -177,8 +177,9 @@ def _end(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
 
 def _hang(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
     """What a track leaves acting, on notes that may follow or on its own."""
+    sounding = {channel for track in tracks for channel in np.unique(track.channel[track.begins]).tolist()}
     for track in tracks:
-        for channel in track.channels:
+        for channel in sorted(sounding.intersection(track.channels)):
             yield from _left_acting(track, track.channel == channel)
 
 

@@ -111,7 +111,7 @@ def read_metas(track: MidiTrack, number: int, piece: Piece, repairs: Repairs, li
             is_name = kind in (TRACK_NAME, INSTRUMENT_NAME)
             where = f"{place}, tick {tick:,}"
             text = decode(payload, limits.text_characters, repairs, where, not is_name, piece.encoding)
-            if (raw := as_it_came(payload, text, piece.encoding)) is not None:
+            if (raw := as_it_came(payload, limits.text_characters)) is not None:
                 piece.spelt[kind, text] = raw
             if is_name:
                 if kind == INSTRUMENT_NAME or kind in names:

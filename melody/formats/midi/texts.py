@@ -14,6 +14,7 @@ from melody.formats.midi.events import Repairs
 # Escape sequences of terminals: CSI, then OSC and other strings, then the short ones.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
 _BREAKS = "\n\r\t"
+_CONTROLS = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 FALLBACK = "latin-1"  # to which no byte is strange
 _ORIGINAL_NAME = "Track name: "  # begins the event that keeps a name which had to change
 KEPT_COPYRIGHT = "Copyright: "  # the same for a copyright notice
@@ -49,10 +50,13 @@ def _certain(payload: bytes) -> str | None:
         return None
 
 
-def as_it_came(payload: bytes, text: str, encoding: str) -> bytes | None:
-    """The bytes of a text that are to be written again, where they are not UTF-8 and say just `text`."""
+def as_it_came(payload: bytes, limit: int) -> bytes | None:
+    """The bytes of a text that are to be written again: they are not UTF-8, and hold no control characters.
+
+    In an encoding that was not known, letters may look like the control characters above 127.
+    """
     body = payload.rstrip(b"\0")
-    return body if _certain(payload) is None and body.decode(encoding, "replace") == text else None
+    return None if _certain(payload) is not None or _CONTROLS.search(body) else body[:limit]
 
 
 # ---- encodings by their look -----------------------------------------------------------------------------------------
