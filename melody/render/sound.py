@@ -32,7 +32,7 @@ FADE_SECONDS = 0.5  # the last of the tail
 TARGET_LUFS = -16.0
 CEILING_DB = -2.0  # half a dB to spare below -1 for what MP3 and OGG add
 MAX_SECONDS = 1800.0
-MEMORY_LIMIT_BYTES = 6 * 2**30
+MEMORY_LIMIT_BYTES = 6 * 2**30  # of any job; see `memory_limit_bytes`
 FAILED, NOT_INSTALLED = 1, 2  # exit codes of the worker
 ENGINES = ("fluidsynth", "midirenderer")  # in order of preference
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".mp3": "MP3", ".ogg": "OGG"}
@@ -194,7 +194,7 @@ def _work_in(
         "outs": list(map(str, outs)),
         "sample_rate": sample_rate,
         "frames": frames,
-        "memory_limit_bytes": MEMORY_LIMIT_BYTES,
+        "memory_limit_bytes": memory_limit_bytes(max(os.path.getsize(font) for _, font in engines), frames),
     }
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     _wait_for_worker(folder / "job.json", time_limit_seconds(len(midis) * frames / sample_rate), engines[0][1])
@@ -204,6 +204,11 @@ def _work_in(
 def time_limit_seconds(duration_seconds: float) -> float:
     """How long the synthesizer may take: it is some 50 times faster than the music, and a busy machine slower."""
     return 60 + duration_seconds
+
+
+def memory_limit_bytes(font_bytes: int, frames: int) -> int:
+    """How much the synthesizer may take: a process, the font (packed ones grow sixfold) and the whole piece at once."""
+    return min(MEMORY_LIMIT_BYTES, 2**30 + 6 * font_bytes + 48 * frames)
 
 
 def _wait_for_worker(job: Path, limit_seconds: float, soundfont: str) -> None:

@@ -1,19 +1,20 @@
-"""Where a SoundFont is found: the caller's, the system's, or TimGM6mb.sf2 out of pretty_midi's wheel.
+"""SoundFonts: the caller's, the system's, or TimGM6mb.sf2 out of pretty_midi's wheel.
 
 pretty_midi itself is never imported (a second of start-up for one file); its folder is enough. Compressed fonts (.sf3)
 sound only through FluidSynth, so they are offered only where the engine reads them.
-Places: Debian's and Fedora's packages, Homebrew, MuseScore on Windows, the user's own folder.
+Places: Debian's and Fedora's packages (below the folders of XDG_DATA_HOME and XDG_DATA_DIRS), Homebrew, MuseScore on
+Windows, the user's own folder.
 """
 
 import importlib.util
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from melody.errors import MelodyError, UnreadableFile
-
-MAX_FONT_BYTES = 2 * 2**30
+from melody.render.soundfont_file import check_soundfont
 
 # The better known ones first; what else lies in a folder follows by name.
 KNOWN = ("MuseScore_General", "FluidR3_GM", "GeneralUser", "default-GM", "TimGM6mb")
@@ -30,7 +31,7 @@ def find(soundfont: str | os.PathLike[str] | None = None, *, compressed: bool = 
     suffixes = (".sf2", ".sf3") if compressed else (".sf2",)
     for folder in folders():
         for path in _ranked(folder, suffixes):
-            if _is_soundfont(path):
+            if not _fault(path):
                 return path
     if (own := bundled()) is not None:
         return own
@@ -59,9 +60,9 @@ def folders() -> Iterator[Path]:
         yield Path("/opt/homebrew/share/soundfonts")
         yield Path("/usr/local/share/soundfonts")
     else:
-        yield home / ".local" / "share" / "sounds" / "sf2"
-        yield home / ".local" / "share" / "soundfonts"
-        for prefix in ("/usr/local/share", "/usr/share"):
+        own = os.environ.get("XDG_DATA_HOME") or home / ".local" / "share"
+        others = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+        for prefix in (own, *others.split(":")):
             yield from (Path(prefix) / name for name in ("sounds/sf2", "sounds/sf3", "soundfonts"))
 
 
@@ -80,15 +81,24 @@ def _rank(stem: str) -> int:
 def _checked(path: Path) -> Path:
     if not path.is_file():
         raise UnreadableFile(f"{path}: no such SoundFont; name a file with --soundfont, or leave the option out")
-    if not _is_soundfont(path):
-        raise UnreadableFile(f"{path}: not a SoundFont; a .sf2 or .sf3 file of up to 2 GB fits")
+    if fault := _fault(path):
+        raise UnreadableFile(f"{path}: {fault}")
     return path.resolve()
 
 
-def _is_soundfont(path: Path) -> bool:
+def _fault(path: Path) -> str:
+    """What is wrong with a SoundFont; empty for nothing."""
     try:
-        with path.open("rb") as file:
-            head = file.read(12)
-        return head[:4] == b"RIFF" and head[8:] == b"sfbk" and path.stat().st_size <= MAX_FONT_BYTES
-    except OSError:
-        return False
+        status = path.stat()
+        return _fault_of(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        return f"cannot read: {error.strerror or error}"
+
+
+@cache
+def _fault_of(path: Path, size: int, changed: int) -> str:
+    try:
+        check_soundfont(path)
+    except ValueError as error:
+        return str(error)
+    return ""
