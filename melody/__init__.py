@@ -63,7 +63,7 @@ def __dir__() -> list[str]:
 
 
 def read(source: str | os.PathLike[str] | bytes) -> Score:
-    """Return the score in a MIDI, MusicXML or ABC file, named by its path or given as its bytes.
+    """Return the score in a MIDI, MusicXML, ABC or kern file, named by its path or given as its bytes.
 
     Raises `UnreadableFile` or `LimitExceeded`. `read_file` tells what was mended or left out.
     """

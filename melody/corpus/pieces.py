@@ -1,6 +1,5 @@
 """Files to tokenized pieces; a file that cannot be read costs one line of the report."""
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from melody.formats.abc import TuneReading
 
 SUFFIXES = (".mid", ".midi", ".kar", ".musicxml", ".xml", ".mxl", ".abc", ".krn")
-MAX_KERN_BYTES = 4 << 20  # music21 takes a minute for one
 
 # What an item of a corpus (mostly a file) holds: for each piece, by name, its score or why it cannot be read.
 Reader = Callable[[str], "Mapping[str, Score | Placed | MelodyError]"]
@@ -92,22 +90,15 @@ def read_file(item: str, root: Path) -> dict[str, Score | MelodyError]:
 
 
 def read_kern(path: Path) -> Score:
-    """The score of a file in Humdrum's kern, by way of music21. Raises `UnreadableFile` or `LimitExceeded`."""
-    from melody.formats.musicxml import from_music21
+    """Return the score of a file in kern; raises `UnreadableFile` where it has not as many notes as are counted."""
+    from melody.formats.kern import MAX_FILE_BYTES, parse_kern
     from melody.storage.files import read_bytes
 
-    text = read_bytes(path, MAX_KERN_BYTES).decode("utf-8", errors="replace")
-    if "**kern" not in text:
-        raise UnreadableFile(f"{path}: has no spine of **kern; melody reads no other music in Humdrum")
-    from music21 import converter
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            stream = converter.parseData(text, format="humdrum")
-        except Exception as error:  # what music21 raises shares no narrower base
-            raise UnreadableFile(f"{path}: music21 cannot read it ({type(error).__name__}: {error})") from error
-    return from_music21(stream, str(path))
+    reading = parse_kern(read_bytes(path, MAX_FILE_BYTES), str(path))
+    if reading.read_notes != reading.counted_notes:
+        lost = f"{reading.counted_notes:,} notes counted, {reading.read_notes:,} read"
+        raise UnreadableFile(f"{path}: {lost}; check its notes without a duration")
+    return reading.score
 
 
 def _read_tunes(name: str, root: Path) -> dict[str, Score | MelodyError]:

@@ -1,4 +1,4 @@
-"""Any music file to a score: MIDI, MusicXML or ABC, told apart by what is in it rather than by its name."""
+"""Any music file to a score: MIDI, MusicXML, ABC or kern, told apart by what is in it rather than by its name."""
 
 import os
 import re
@@ -8,12 +8,13 @@ from symusic.core import ScoreTick as Score
 
 from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.abc import first_tune
+from melody.formats.kern import looks_like_kern, parse_kern
 from melody.formats.midi.events import Limits
 from melody.formats.midi.reader import Reading, parse
 from melody.formats.musicxml import parse_musicxml
 from melody.storage.files import read_bytes
 
-SUPPORTED = "MIDI (.mid, .midi, .kar, .rmi), MusicXML (.musicxml, .xml, .mxl) and ABC (.abc)"
+SUPPORTED = "MIDI (.mid, .midi, .kar, .rmi), MusicXML (.musicxml, .xml, .mxl), ABC (.abc) and kern (.krn)"
 MAX_FILE_BYTES = 64 << 20  # of any kind; MIDI has a limit of its own
 _XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 _MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")
@@ -60,6 +61,8 @@ def read_file(source: str | os.PathLike[str] | bytes, limits: Limits = Limits(),
         return parse(data, name, limits)
     if _is_musicxml(data, suffix):
         return parse_musicxml(data, name)
+    if looks_like_kern(data) or suffix == ".krn":
+        return parse_kern(data, name)
     if suffix == ".abc" or re.match(rb"(?:\xef\xbb\xbf)?(?:%.*\n|\s)*X:\s*\d", data):
         return first_tune(data, name)
     raise UnreadableFile(f"{name}: {_guess(data)}; melody reads {SUPPORTED}")

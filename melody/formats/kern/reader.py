@@ -1,0 +1,370 @@
+"""Music in **kern to a score at 480 ticks a quarter: bounded, every note kept where spines split, every repair stated.
+
+A track for each part, from the top of the page down: spines with one `*part` number are one, as are those of a keyboard
+side by side. Pitches are those that sound. Tied notes are one note, across splits and staves of a part too; grace notes
+are left out; lines of `**text` become lyrics. Repeats and expansion lists are not played out. Bars come from the bar
+lines, as from the measures of MusicXML. Source: David Huron, the Humdrum user guide; humdrum.org.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import lcm
+
+import numpy as np
+from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
+
+from melody.errors import LimitExceeded, UnreadableFile
+from melody.formats.kern.count import count_notes, rows_of
+from melody.formats.kern.instruments import is_keyboard, program_of
+from melody.formats.kern.spines import PATHS, Column, Columns, Spine
+from melody.formats.kern.tokens import Mark, is_minor, mark_of, meter_of, signature_of, tempo_of
+from melody.formats.midi.events import Limits, Repairs
+from melody.formats.midi.reader import Reading
+from melody.formats.midi.texts import decode
+from melody.formats.musicxml.measures import DEFAULT_VELOCITY, Measure, time_signatures
+from melody.music.key import estimate_key
+from melody.music.score import TICKS_PER_QUARTER, Notes, Score, set_notes
+
+MAX_FILE_BYTES = 8 << 20
+MAX_NOTES = 100_000
+MAX_QUARTERS = 40_000
+_UNITS_BITS = 2_048  # of the common measure of all durations
+
+
+@dataclass(frozen=True)
+class KernReading(Reading):
+    """A piece, and how many notes were read and are counted in its file; ends of ties alone count in neither."""
+
+    read_notes: int = 0
+    counted_notes: int = 0
+
+
+@dataclass
+class _Sound:
+    start: int
+    end: int
+    pitch: int
+    goes_on: bool
+    continues: bool
+
+
+@dataclass
+class _Piece:
+    """What has been read; times in units of which a quarter has `units`."""
+
+    name: str
+    repairs: Repairs
+    remarks: Repairs
+    units: int
+    columns: Columns
+    sounds: dict[Spine, list[_Sound]] = field(default_factory=dict)
+    lyrics: list[tuple[Spine, int, str]] = field(default_factory=list)
+    measures: list[tuple[int, tuple[int, int] | None]] = field(default_factory=list)
+    keys: dict[int, tuple[int, bool | None]] = field(default_factory=dict)
+    tempos: dict[int, float] = field(default_factory=dict)
+    meter: tuple[int, int] | None = None
+    title: str = ""
+    time: int = 0
+    bar: int = 0  # when it began
+    notes: int = 0
+    line: int = 0
+
+    @property
+    def place(self) -> str:
+        """The line being read, for messages."""
+        return f"line {self.line:,}"
+
+    def text(self, words: str) -> str:
+        """A text of the file without control characters."""
+        limit = Limits().text_characters
+        return decode(" ".join(words.split()).encode("utf-8", "replace"), limit, self.repairs, "a text", breaks=False)
+
+
+def looks_like_kern(data: bytes) -> bool:
+    """Return if bytes begin as a Humdrum file does, with ** behind comments, and have a spine of **kern."""
+    lines = data[: 1 << 16].removeprefix(b"\xef\xbb\xbf").splitlines()
+    first = next((line for line in lines if line.strip() and not line.startswith(b"!")), b"")
+    return first.startswith(b"**") and b"**kern" in data
+
+
+def text_of(data: bytes) -> str:
+    """Return the text of a file: UTF-8, or else Latin-1."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def parse_kern(data: bytes, name: str = "<bytes>") -> KernReading:
+    """Read the bytes of a Humdrum file with **kern; `name` stands in messages.
+
+    Raises `UnreadableFile` where there is no note or the columns cannot be followed, `LimitExceeded` past the limits.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise LimitExceeded(f"{name}: {len(data):,} bytes; melody reads kern up to {MAX_FILE_BYTES:,} bytes")
+    text = text_of(data)
+    if "**kern" not in text:
+        raise UnreadableFile(f"{name}: has no spine of **kern; melody reads no other music in Humdrum")
+    piece = _Piece(name, Repairs(), Repairs(), _units(text, name), Columns(name))
+    for piece.line, row in enumerate(rows_of(text), 1):
+        if not _read_row(row, piece):
+            break
+    _end_measure(piece)
+    if not piece.notes:
+        raise UnreadableFile(f"{name}: no notes in it; open it in a notation editor such as the Verovio Humdrum Viewer")
+    return _reading(piece, count_notes(text))
+
+
+def _units(text: str, name: str) -> int:
+    """Return how many units make every duration of a text a whole number of them."""
+    units = TICKS_PER_QUARTER
+    for duration in {match[0] for match in re.finditer(r"\d{1,4}(?:%\d{1,4})?\.{0,4}", text)}:
+        length = mark_of(duration).length
+        units = lcm(units, length.denominator) if length else units
+        if units.bit_length() > _UNITS_BITS:
+            raise LimitExceeded(f"{name}: its durations have no common measure; check numbers before notes")
+    return units
+
+
+# ---- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _read_row(row: str, piece: _Piece) -> bool:
+    """Read a line; False where all columns have ended."""
+    if not row.strip():
+        return True
+    if row.startswith("!"):
+        if row.startswith("!!!OTL") and not piece.title:
+            piece.title = piece.text(row.partition(":")[2])
+        return True
+    tokens = row.split("\t")
+    if row.startswith("**") and not piece.columns.columns:
+        piece.columns.begin(tokens)
+        return True
+    piece.columns.check(tokens, piece.line)
+    if row.startswith("*"):
+        return _read_interpretations(tokens, piece)
+    if row.startswith("="):
+        _read_bar_line(tokens, piece)
+    else:
+        _read_data(tokens, piece)
+    return True
+
+
+def _read_interpretations(tokens: list[str], piece: _Piece) -> bool:
+    if not PATHS.isdisjoint(tokens) or any(token.startswith("**") for token in tokens):
+        piece.columns.follow(tokens, piece.line, piece.time)
+        return bool(piece.columns.columns)
+    piece.time = _now(piece)
+    for token, column in zip(tokens, piece.columns.columns, strict=True):
+        if token != "*" and column.spine.kind == "kern":
+            _interpret(token, column.spine, piece)
+    return True
+
+
+def _interpret(token: str, spine: Spine, piece: _Piece) -> None:
+    """Take a meter, key, tempo, instrument, part or section of one column."""
+    if (meter := meter_of(token)) is not None:
+        if meter != piece.meter and piece.time > piece.bar:
+            _end_measure(piece)
+        piece.meter = meter
+    elif (sharps := signature_of(token)) is not None:
+        known = piece.keys.get(piece.time)
+        piece.keys[piece.time] = (sharps, known[1] if known else None)  # the highest part counts
+    elif (minor := is_minor(token)) is not None:
+        tick = max((time for time in piece.keys if time <= piece.time), default=None)
+        if tick is not None and piece.keys[tick][1] is None:
+            piece.keys[tick] = (piece.keys[tick][0], minor)
+    elif (qpm := tempo_of(token)) is not None:
+        piece.tempos[piece.time] = qpm
+    elif token.startswith("*part"):
+        spine.part = spine.part or token[5:]
+    elif token.startswith('*I"'):
+        spine.name = spine.name or piece.text(token[3:])
+    elif re.match(r"\*I[a-z]", token):
+        spine.code = spine.code or token[2:]
+    elif token.startswith("*>") and "[" in token:
+        piece.remarks.add("an order of sections, which is not played out", piece.place)
+    elif token.startswith("*M") and token[2:3].isdigit():
+        piece.repairs.add("a meter that no file can hold; kept the one before", piece.place)
+
+
+def _read_bar_line(tokens: list[str], piece: _Piece) -> None:
+    if any(":" in token for token in tokens[:1]):
+        piece.remarks.add("repeats, which are not played out", piece.place)
+    piece.time = _now(piece)
+    late = [column for column in piece.columns.columns if column.spine.kind == "kern" and column.end != piece.time]
+    if late:
+        piece.repairs.add("columns that do not come to a bar line together; went on at the latest", piece.place)
+    for column in piece.columns.columns:
+        column.end = piece.time
+    _end_measure(piece)
+
+
+def _end_measure(piece: _Piece) -> None:
+    piece.time = _now(piece)
+    if piece.time > piece.bar:
+        piece.measures.append((piece.time - piece.bar, piece.meter))
+    piece.bar = piece.time
+
+
+def _now(piece: _Piece) -> int:
+    """Return when the last token of all columns ends."""
+    ends = (column.end for column in piece.columns.columns if column.spine.kind == "kern")
+    return max(ends, default=piece.time) if piece.columns.columns else piece.time
+
+
+def _read_data(tokens: list[str], piece: _Piece) -> None:
+    pairs = [*zip(tokens, piece.columns.columns, strict=True)]
+    words: list[tuple[Column, list[Mark]]] = []
+    for token, column in pairs:
+        if token != "." and column.spine.kind == "kern":
+            words.append((column, [mark_of(word) for word in token.split()[:64]]))
+    timed = [(column, marks) for column, marks in words if any(m.length is not None and not m.is_grace for m in marks)]
+    if timed:
+        piece.time = _start(timed, piece)
+    for column, marks in words:
+        _sound(column, marks, piece)
+    for token, column in pairs:
+        if column.spine.kind == "text" and token not in (".", ""):
+            piece.lyrics.append((_left_of(column, piece), piece.time, piece.text(token)))
+
+
+def _start(timed: Sequence[tuple[Column, list[Mark]]], piece: _Piece) -> int:
+    """Return when a line begins: where the tokens before end, the latest where these differ."""
+    ends = {column.end for column, _ in timed}
+    if len(ends) > 1:
+        piece.repairs.add("notes of one line that would not begin together; put them at the latest", piece.place)
+    time = max(ends)
+    if time > MAX_QUARTERS * piece.units:
+        raise LimitExceeded(f"{piece.name}: lasts over {MAX_QUARTERS:,} quarters, all that melody reads")
+    return time
+
+
+def _sound(column: Column, marks: Sequence[Mark], piece: _Piece) -> None:
+    """Take the note, chord or rest of a column at the present time."""
+    held = next((mark.length for mark in marks if mark.length is not None and not mark.is_grace), None)
+    longest = 0
+    for mark in marks:
+        if mark.is_grace:
+            continue
+        length = mark.length if mark.length is not None else held
+        if length is None:
+            if mark.pitch is not None:
+                piece.repairs.add("a note without a duration; left out", piece.place)
+            continue
+        units = length.numerator * (piece.units // length.denominator)
+        longest = max(longest, units)
+        if mark.pitch is None:
+            continue
+        if not 0 <= mark.pitch <= 127:
+            piece.repairs.add("notes outside the range of MIDI, 0 to 127; left out", piece.place)
+            continue
+        piece.notes += 1
+        if piece.notes > MAX_NOTES:
+            raise LimitExceeded(f"{piece.name}: over {MAX_NOTES:,} notes, all that melody reads; cut it")
+        sound = _Sound(piece.time, piece.time + units, mark.pitch, mark.goes_on, mark.continues)
+        piece.sounds.setdefault(column.spine, []).append(sound)
+    if longest:
+        column.end = piece.time + longest
+
+
+def _left_of(column: Column, piece: _Piece) -> Spine:
+    """Return the **kern spine to the left of a column, whose words it holds."""
+    columns = piece.columns.columns
+    before = columns[: columns.index(column)]
+    return next((other.spine for other in reversed(before) if other.spine.kind == "kern"), column.spine)
+
+
+# ---- the score -------------------------------------------------------------------------------------------------------
+
+
+def _reading(piece: _Piece, counted: int) -> KernReading:
+    score = Score(TICKS_PER_QUARTER)
+    read = 0
+    for number, group in enumerate(_parts(piece), 1):
+        sounds, orphans = _untied([sound for spine in group for sound in piece.sounds.get(spine, [])])
+        if orphans:
+            piece.repairs.add("ends of ties without a beginning; read as notes", f"part {number}: {orphans:,}")
+        read += len(sounds) - orphans
+        if sounds:
+            score.tracks.append(_track(group, sounds, piece, number))
+    measures = [Measure(Fraction(length, piece.units), meter or (4, 4)) for length, meter in piece.measures]
+    score.time_signatures = time_signatures(measures) or [TimeSignature(0, 4, 4)]
+    score.tempos = [Tempo(_tick(time, piece), qpm=qpm) for time, qpm in sorted(piece.tempos.items())]
+    _set_keys(score, piece)
+    if read != counted:
+        piece.repairs.add("notes counted in the file and notes read differ", f"{counted:,} and {read:,}")
+    said = piece.repairs.sentences(), piece.remarks.sentences()
+    return KernReading(score, *said, piece.title, read_notes=read, counted_notes=counted)
+
+
+def _parts(piece: _Piece) -> list[list[Spine]]:
+    """Return the spines of each part, from the top of the page, which is the right of the file, down."""
+    groups: list[list[Spine]] = []
+    for spine in reversed([spine for spine in piece.columns.spines if spine.kind == "kern"]):
+        before = groups[-1][-1] if groups else None
+        if before is not None and _are_one(before, spine):
+            groups[-1].append(spine)
+        else:
+            groups.append([spine])
+    return groups
+
+
+def _are_one(upper: Spine, lower: Spine) -> bool:
+    if upper.part or lower.part:
+        return upper.part == lower.part
+    codes = {upper.code, lower.code} - {"", "empty"}
+    return len(codes) == 1 and all(map(is_keyboard, codes))
+
+
+def _untied(sounds: list[_Sound]) -> tuple[list[_Sound], int]:
+    """Join what is tied, and count the ends of ties that have no beginning."""
+    result: list[_Sound] = []
+    tied: dict[tuple[int, int], list[int]] = {}  # (pitch, end) -> indices in result
+    orphans = 0
+    for sound in sorted(sounds, key=lambda one: (one.start, one.pitch, one.end)):
+        waiting = tied.get((sound.pitch, sound.start)) if sound.continues else None
+        if waiting:
+            index = waiting.pop(0)
+            result[index].end = sound.end
+        else:
+            orphans += sound.continues
+            index = len(result)
+            result.append(sound)
+        if sound.goes_on:
+            tied.setdefault((sound.pitch, sound.end), []).append(index)
+    return result, orphans
+
+
+def _track(group: Sequence[Spine], sounds: Sequence[_Sound], piece: _Piece, number: int) -> Track:
+    code = next((spine.code for spine in group if spine.code not in ("", "empty")), "")
+    name = next((spine.name for spine in group if spine.name), "") or f"Part {number}"
+    track = Track(name, program_of(code), False)
+    rows = []
+    for sound in sounds:
+        onset = _tick(sound.start, piece)
+        rows.append((onset, sound.pitch, max(1, _tick(sound.end, piece) - onset), DEFAULT_VELOCITY))
+    columns = np.array(sorted(rows), np.int64).reshape(-1, 4).T
+    set_notes(track, Notes(columns[0], columns[2], columns[1], columns[3]))
+    track.lyrics = [TextMeta(_tick(time, piece), text) for spine, time, text in piece.lyrics if spine in group]
+    return track
+
+
+def _tick(time: int, piece: _Piece) -> int:
+    return (2 * TICKS_PER_QUARTER * time + piece.units) // (2 * piece.units)
+
+
+def _set_keys(score: Score, piece: _Piece) -> None:
+    """Set the keys where they change; where none has a mode, that of the key which the notes suggest."""
+    minor = False
+    if piece.keys and all(mode is None for _, mode in piece.keys.values()):
+        minor = bool(estimate_key(score).tonality)
+    before = None
+    for time, (sharps, mode) in sorted(piece.keys.items()):
+        key = (sharps, int(minor if mode is None else mode))
+        if key != before:
+            score.key_signatures.append(KeySignature(_tick(time, piece), *key))
+        before = key
