@@ -6,7 +6,8 @@ triplets, 32nds and sextuplets each beat takes the one with the least mean devia
 its price or keeps apart what the others throw together. Onsets and ends follow the subdivision of their beat.
 """
 
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from melody.errors import LimitExceeded
 from melody.music.score import (
     GRID,
     Ints,
+    Notes,
     Score,
     bar_length,
     bars,
@@ -29,7 +31,7 @@ from melody.music.score import (
     without_overlaps,
 )
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 T = TypeVar("T")
 
 BAR_UNIT = 3  # grid ticks of a 32nd note: every bar of a quantised score is a multiple of it
@@ -41,6 +43,10 @@ VELOCITY_STEP = 4  # 32 bins
 STEPS = (6, 8, 3, 4)  # grid ticks: sixteenths, eighth triplets, 32nds, sextuplets
 PRICES = (0.0, 0.4, 1.0, 1.2)  # grid ticks of mean deviation that a subdivision must save
 LOST = 3.0  # grid ticks: what a note that falls on another one of its pitch costs
+EXACT = 0.15  # grid ticks: so close to a 32nd or sextuplet an onset counts as written there
+WRITTEN = 0.9  # share of such onsets from which on music counts as written
+SHORTEST = 3  # grid ticks of a played note
+STEADY, LEAST_SHIFT = 0.9, 0.3  # how much all onsets agree on where sixteenths fall; grid ticks worth a shift
 
 
 def tempo_bin(qpm: float) -> int:
@@ -150,6 +156,78 @@ def _changes(values: dict[int, T], final: int) -> list[tuple[int, T]]:
 # ---- as it was played -----------------------------------------------------------------------------------------------
 
 
+def as_written(score: Score) -> Score:
+    """Return played music on the rhythms that its player meant; written music as it is.
+
+    Onsets and ends are judged apart: a sequencer may play written onsets with ends of its own. Notes of a recording
+    that all stand off the beat alike (it began on none) are moved back to it first. Of written music beats that have
+    another division (quintuplets) are moved. Nothing but notes changes.
+    """
+    parts = [notes_of(track) for track in score.tracks]
+    notes = Notes(*(np.concatenate(columns) for columns in zip(*parts, strict=True))) if parts else None
+    if notes is None or not len(notes.onset):
+        return score
+    scale, zero = GRID / score.tpq, _to_first_beat(score)
+    shift = _common_shift(notes.onset * scale + zero)
+    hand = _Hand.of(notes.onset * scale + zero - shift, notes.duration * scale, notes.pitch)
+    if hand is None and not shift:
+        return score
+    result = score.copy()
+    for track, part in zip(result.tracks, parts, strict=True):
+        start = part.onset * scale + zero - shift
+        end = start + part.duration * scale
+        if hand:
+            start, end = hand.moved(start, end)
+        onset, stop = (np.floor(np.maximum(at - zero, 0) / scale + 0.5).astype(np.int64) for at in (start, end))
+        set_notes(track, part._replace(onset=onset, duration=np.maximum(stop - onset, 1)))
+    return result
+
+
+@dataclass(frozen=True)
+class _Hand:
+    """What is to be moved: the step of each beat, whether its onsets stay, and whether all ends do."""
+
+    steps: Ints
+    onsets_stay: NDArray[np.bool_]  # of each beat
+    ends_stay: bool
+
+    @classmethod
+    def of(cls, onsets: Floats, durations: Floats, pitch: Ints) -> "_Hand | None":
+        """Judge all notes of a piece together; None where all of it is written. Times are grid ticks."""
+        exact, ends = _is_written(onsets), _is_written(onsets + durations)
+        if exact.all() and ends.mean() >= WRITTEN:
+            return None
+        steps = subdivisions(onsets, pitch)
+        moved = np.bincount(_beat_of(onsets), ~exact, minlength=len(steps)) > 0
+        return cls(steps, ~moved & (exact.mean() >= WRITTEN), bool(ends.mean() >= WRITTEN))
+
+    def moved(self, start: Floats, end: Floats) -> tuple[Floats, Floats]:
+        """Return the times where notes begin and end."""
+        stays = self.onsets_stay[np.minimum(_beat_of(start), len(self.steps) - 1)]
+        first = np.where(stays, start, snapped(start, self.steps))
+        last = np.where(stays & self.ends_stay, end, snapped(end, self.steps))
+        return first, np.maximum(last, first + np.minimum(SHORTEST, end - start))
+
+
+def _is_written(ticks: Floats) -> NDArray[np.bool_]:
+    """Return which times are 32nds or sextuplets, as near as makes no difference."""
+    return np.minimum(np.abs(ticks - _nearest(ticks, 3)), np.abs(ticks - _nearest(ticks, 4))) <= EXACT
+
+
+def _to_first_beat(score: Score) -> int:
+    """How many grid ticks the beats are to be moved so that the bar after a pickup begins on one."""
+    lines = bars(score)[:3]
+    pickup = len(lines) > 2 and lines[1] < lines[2] - lines[1]
+    return int(-rescale(lines[1], score.tpq, GRID) % GRID) if pickup else 0
+
+
+def _common_shift(onsets: Floats) -> float:
+    """By how many grid ticks all onsets stand off the sixteenths alike; 0 where they do not, or as good as not."""
+    mean = np.exp(2j * np.pi * onsets / STEPS[0]).mean()
+    shift = float(np.angle(mean)) / (2 * np.pi) * STEPS[0]
+    return shift if abs(mean) >= STEADY and abs(shift) >= LEAST_SHIFT else 0.0
+
+
 def subdivisions(onsets: Floats, pitch: Ints) -> Ints:
     """The step (in grid ticks) of each beat from the first tick to the last of `onsets` (in grid ticks, not rounded).
 
@@ -182,6 +260,6 @@ def _beat_of(ticks: Floats) -> Ints:
     return np.maximum(0, np.floor((ticks + 1.5) / GRID)).astype(np.int64)
 
 
-def _nearest(ticks: Floats, step: int | Ints) -> Floats:
+def _nearest(ticks: NDArray[np.floating[Any]], step: int | Ints) -> Floats:
     result: Floats = np.maximum(0, np.floor(ticks / step + 0.5) * step)
     return result

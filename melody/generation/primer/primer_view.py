@@ -18,7 +18,7 @@ from melody.generation.primer.kit import Kit, as_one_track, kit_for
 from melody.generation.ranges import listed, named
 from melody.music.drumkit import HIT, as_hits, folded
 from melody.music.key import Key, estimate_key, key_of_signature
-from melody.music.quantize import quantize, tempo_bin, tempo_of_bin
+from melody.music.quantize import as_written, quantize, tempo_bin, tempo_of_bin
 from melody.music.score import (
     GRID,
     TICKS_PER_QUARTER,
@@ -86,7 +86,7 @@ def view_primer(primer: Score, bundle: Bundle, mapping: Asked | None = None, own
     """
     kit = None if mapping else kit_for(primer, bundle.tracks)
     primer = as_one_track(primer, kit)
-    quantized = quantize(primer)
+    quantized = quantize(as_written(primer))
     sources = sounding(primer)
     asked = {sources.index(track): places for track, places in places_asked(mapping or {}, primer, bundle).items()}
     placed = place_lines(quantized.tracks, bundle.tracks, [primer.tracks[index].name for index in sources], asked)
