@@ -176,8 +176,8 @@ def _clear(score: Score, prepared: Prepared) -> None:
     tracks = set(prepared.region.tracks.values())
     kit = prepared.primer.view.kit
     for index in tracks.union(kit.tracks if kit and kit.main in tracks else ()):
-        seen = notes_of(prepared.primer.score.tracks[index])  # in the same order
-        onset = rescale(seen.onset, TICKS_PER_QUARTER, GRID)  # as the view has it
+        seen = notes_of(prepared.primer.view.written.tracks[index])  # in the same order
+        onset = rescale(seen.onset, TICKS_PER_QUARTER, GRID)
         notes = notes_of(score.tracks[index])
         set_notes(score.tracks[index], notes.take((onset < start) | (onset >= stop)))
 

@@ -12,7 +12,7 @@ from melody.errors import UsageError
 from melody.generation.primer.primer_view import Primer, PrimerView, Seen
 from melody.generation.ranges import allowed_pitches, named, ranges_by_track
 from melody.generation.region import Region
-from melody.generation.rules.bars import exact_bars, keep_meters, no_long_silence
+from melody.generation.rules.bars import exact_bars, keep_meters, no_long_silence, no_long_silence_of
 from melody.generation.rules.contract import Mask, Rule, without
 from melody.generation.rules.copying import NoLongCopy
 from melody.generation.rules.density import HoldDensity
@@ -115,7 +115,9 @@ def rules_for(
             KeepFixed(vocabulary, fixed, {place: r.pitches for place, r in rooms.items() if isinstance(r, Free)})
         )
     rules.append(exact_bars(vocabulary, region.stop, region.closes, end, sounds=not fixed))
-    if free:
+    if free and fixed:
+        rules.append(no_long_silence_of(vocabulary, free, int(region.lines[region.first])))
+    elif free:
         rules.append(no_long_silence(vocabulary))
     rules.append(playable(vocabulary, rooms, fixed))
     if settings.density:

@@ -28,6 +28,7 @@ from melody.generation.primer.primer_view import Seen, sounding
 from melody.learning.export import export_run
 from melody.learning.train import RUNS, WEIGHTS, train_run
 from melody.music.drumkit import as_hits, folded
+from melody.music.quantize import as_written
 from melody.music.score import GRID, Score, note_count, set_notes
 from melody.storage.files import refuse_overwrite
 from melody.tokens import EventTokenizer
@@ -163,8 +164,10 @@ def _pieces(store: TokenStore, name: str) -> list[tuple[str, Score, tuple[int, i
 def on_tracks_of(score: Score, wanted: Sequence[TrackInfo], hits: bool = False) -> Score | None:
     """A quantised score on a model's tracks; None where the model has no place for one of its tracks.
 
-    A kit on several tracks is one; with `hits` its notes are hits, as a base has them that learned hits alone.
+    Played rhythms are those that were meant, as in a primer's view. A kit on several tracks is one; with `hits` its
+    notes are hits, as a base has them that learned hits alone.
     """
+    score = as_written(score)
     score = as_one_track(score, kit_for(score, wanted))
     placed = place_lines(score.tracks, wanted)
     if {line.track for line in placed.values()} != set(sounding(score)):

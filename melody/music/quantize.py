@@ -161,7 +161,7 @@ def as_written(score: Score) -> Score:
 
     Onsets and ends are judged apart: a sequencer may play written onsets with ends of its own. Notes of a recording
     that all stand off the beat alike (it began on none) are moved back to it first. Of written music beats that have
-    another division (quintuplets) are moved. Nothing but notes changes.
+    another division (quintuplets) are moved. Nothing but notes changes, and no bar is added.
     """
     parts = [notes_of(track) for track in score.tracks]
     notes = Notes(*(np.concatenate(columns) for columns in zip(*parts, strict=True))) if parts else None
@@ -172,12 +172,14 @@ def as_written(score: Score) -> Score:
     hand = _Hand.of(notes.onset * scale + zero - shift, notes.duration * scale, notes.pitch)
     if hand is None and not shift:
         return score
+    line = float(bars(score)[-1]) * scale + zero  # the last one
     result = score.copy()
     for track, part in zip(result.tracks, parts, strict=True):
         start = part.onset * scale + zero - shift
         end = start + part.duration * scale
         if hand:
             start, end = hand.moved(start, end)
+        start, end = np.minimum(start, line - 1), np.minimum(end, line)
         onset, stop = (np.floor(np.maximum(at - zero, 0) / scale + 0.5).astype(np.int64) for at in (start, end))
         set_notes(track, part._replace(onset=onset, duration=np.maximum(stop - onset, 1)))
     return result

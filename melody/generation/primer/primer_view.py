@@ -1,8 +1,9 @@
 """A primer as the model sees it, and the way back from the model's tracks to the musician's.
 
 The model knows the tracks, programs, tempos and velocities of its training music. So its view of a primer puts the
-musician's tracks on its own (see `melody.generation.primer.assignment`) and says the rest in the nearest words that it
-knows. The primer itself is never changed by this.
+musician's tracks on its own (see `melody.generation.primer.assignment`), moves what was played to the rhythms that were
+meant (`melody.music.quantize.as_written`), as training did, and says the rest in the nearest words that it knows. The
+primer itself is never changed by this.
 """
 
 from collections.abc import Sequence
@@ -51,6 +52,7 @@ class PrimerView:
     key: Key
     last_key: Key  # in force at the end
     messages: list[str]
+    written: Score  # the primer on the rhythms that its player meant, track by track and note by note
     kit: Kit | None = None  # where drums of several tracks go to one of the model's
 
     @property
@@ -84,9 +86,10 @@ def view_primer(primer: Score, bundle: Bundle, mapping: Asked | None = None, own
     `mapping` says of some tracks where they go; `UsageError` where they cannot. A model that knows drums as hits sees
     them so; with `own_drums` each keeps the sound it has.
     """
+    written = primer = as_written(primer)
     kit = None if mapping else kit_for(primer, bundle.tracks)
     primer = as_one_track(primer, kit)
-    quantized = quantize(as_written(primer))
+    quantized = quantize(primer)
     sources = sounding(primer)
     asked = {sources.index(track): places for track, places in places_asked(mapping or {}, primer, bundle).items()}
     placed = place_lines(quantized.tracks, bundle.tracks, [primer.tracks[index].name for index in sources], asked)
@@ -117,7 +120,7 @@ def view_primer(primer: Score, bundle: Bundle, mapping: Asked | None = None, own
     ids = _ids_of(heard, bar_meters, bundle)
     tracks = {place: sources[line.track] for place, line in placed.items()}
     messages = _messages(primer, sources, list(tracks.values()), kit)
-    return PrimerView(ids, tracks, parts, heard, loudness, lines, bar_meters, key, last_key, messages, kit)
+    return PrimerView(ids, tracks, parts, heard, loudness, lines, bar_meters, key, last_key, messages, written, kit)
 
 
 def _hits_until(end: int, notes: Notes) -> Notes:

@@ -1,6 +1,6 @@
 """Rules of bars: how many there are, which meters they have, and that none stays silent for long."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -53,6 +53,23 @@ def no_long_silence(vocabulary: Vocabulary) -> Rule:
     def rule(reader: Reader) -> Mask | None:
         silent = reader.bar >= 0 and not reader.sounding
         return no_bar if silent and reader.sound_end <= reader.bar_before else None
+
+    return rule
+
+
+def no_long_silence_of(vocabulary: Vocabulary, tracks: Collection[int], first_tick: int) -> Rule:
+    """At most one bar in a row is empty of these tracks, whatever others play; from `first_tick` on they do play."""
+    no_bar, no_way_on = without(vocabulary, "Bar"), without(vocabulary, "Bar", "End")
+
+    def rule(reader: Reader) -> Mask | None:
+        if reader.bar < 0:
+            return None
+        latest = [note for track in tracks if (note := reader.history[track])]
+        end = max((note.onset + note.duration for note in latest), default=0)
+        if end <= first_tick:
+            last = reader.bar + 1 == (reader.plan.stop or reader.plan.bars)
+            return no_way_on if last or end <= reader.bar_before else None
+        return no_bar if end <= reader.bar_before else None
 
     return rule
 
