@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from symusic import Track
 
 from melody.corpus.augment import held_columns
+from melody.corpus.pieces import quantize_on_places
 from melody.corpus.store import Split
 from melody.music.heard_chords import heard
 from melody.music.score import GRID, Ints, Notes, Score, bars, meters, notes_of
@@ -69,7 +70,7 @@ def without_some_tracks(ids: NDArray[np.integer], generator: np.random.Generator
     for place in gone.tolist():
         track = score.tracks[place]
         score.tracks[place] = Track(track.name, track.program, track.is_drum)
-    return TOKENIZER.spell(score)
+    return TOKENIZER.spell(quantize_on_places(score))  # meters and tempos behind the last note go too
 
 
 @dataclass(frozen=True)

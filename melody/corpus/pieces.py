@@ -155,20 +155,21 @@ def _piece(name: str, read: Score | Placed | MelodyError, ngram: int) -> Piece |
         score = read.score if isinstance(read, Placed) else read
         if not note_count(score):
             return Dropped(name, "no notes")
-        quantized = quantize(score)
         if isinstance(read, Placed):
-            quantized.tracks = _on_their_places(quantized, score)
-        else:
-            score.tracks = [track for track in score.tracks if len(track.notes)]
-        return _tokenize(name, quantized, [track.name for track in score.tracks], ngram)
+            return _tokenize(name, quantize_on_places(score), [track.name for track in score.tracks], ngram)
+        return _tokenize(name, quantize(score), [track.name for track in score.tracks if len(track.notes)], ngram)
     except Exception as error:
         return _dropped(name, error)
 
 
-def _on_their_places(quantized: Score, score: Score) -> list[Track]:
-    """The tracks of a quantised score, and those without notes where the score itself has them."""
-    sounding = iter(list(quantized.tracks))
-    return [next(sounding) if len(track.notes) else Track("", track.program, track.is_drum) for track in score.tracks]
+def quantize_on_places(score: Score) -> Score:
+    """Return a quantised score whose tracks keep their places, those without notes too."""
+    result = quantize(score)
+    sounding = iter(list(result.tracks))
+    result.tracks = [
+        next(sounding) if len(track.notes) else Track("", track.program, track.is_drum) for track in score.tracks
+    ]
+    return result
 
 
 def _dropped(name: str, error: Exception) -> Dropped:
