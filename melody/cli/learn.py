@@ -58,6 +58,7 @@ def prepare(
     """
     from melody.corpus import prepare as prepare_corpus
     from melody.corpus.prepare import store_of
+    from melody.corpus.recipe import recipe_folders
     from melody.corpus.workers import backend as carried_by
 
     report = Report(as_json)
@@ -103,7 +104,19 @@ def prepare(
     before = f", {result.items - result.read:,} were read before" if result.read < result.items else ""
     report.line(f"{result.folder}: read {result.read:,} files in {result.seconds:.1f} s{before}")
     report.line(f"{result.folder / 'report.html'} tells more")
-    report.done(**result.to_dict())
+    found = {} if miditok or corpus in recipe_folders() else _configuration(result.folder, report)
+    report.done(**result.to_dict(), **found)
+
+
+def _configuration(store: Path, report: Report) -> dict[str, str]:
+    """Leave a configuration beside the store of someone's own music."""
+    from melody.corpus import TokenStore
+    from melody.learning.configuration import write_configuration
+
+    path, is_new = write_configuration(TokenStore.open(store))
+    kept = "" if is_new else " (as it was; remove it for a new one)"
+    report.line(f"{path}: a configuration for it{kept}; fill in the licence, then: melody train {path}")
+    return {"configuration": str(path)}
 
 
 def train(

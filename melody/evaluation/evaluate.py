@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.bundle import Bundle, open_bundle
 from melody.corpus import TokenStore, open_store
@@ -16,7 +17,7 @@ from melody.errors import UsageError
 from melody.evaluation.compare import overlap
 from melody.evaluation.likelihood import Likelihood, likelihood_of
 from melody.evaluation.measured import RATES, SHARES, Measured
-from melody.evaluation.ngram import learn
+from melody.evaluation.ngram import CountModel, learn
 from melody.evaluation.statistics import STATISTICS
 from melody.generation import Composer
 from melody.music.originality import build
@@ -87,10 +88,11 @@ def evaluate_model(
     style_rules: bool = True,
     alone: bool = False,
     engine: str = "onnx",
+    counted: CountModel | None = None,
 ) -> Evaluation:
     """Evaluate a bundle on its own corpus's held-out pieces; `alone` composes once more without the style's rules.
 
-    Raises `UsageError` for another split.
+    `counted` is the count model of its training pieces, where that is at hand. Raises `UsageError` for another split.
     """
     if split not in ("valid", "test"):
         raise UsageError(f"split must be valid or test, got {split}")
@@ -112,21 +114,28 @@ def evaluate_model(
         reference = Measured([bundle.tokenizer.decode(ids) for ids in pieces], index)
         music = Music(composed(style_rules), reference, composed(False) if alone and rules else None)
     rows = compare_samples(music) if music else []
-    counted = count_figure(store, split)
-    return Evaluation(bundle.name, split, samples, bars, seed, likelihood, counted, rules, rows, music)
+    figure = count_figure(store, split, counted or learn_counts(store))
+    return Evaluation(bundle.name, split, samples, bars, seed, likelihood, figure, rules, rows, music)
 
 
-def count_figure(store: TokenStore, split: str) -> CountFigure:
-    """What the pieces of a split cost a count model of the train split."""
-    pieces = {
-        name: [store.split(name).piece(index)[0] for index in range(len(store.split(name)))] for name in store.splits
-    }
-    model = learn(pieces["train"], int(store.info["tokenizer"]["vocabulary_size"]))
+def learn_counts(store: TokenStore) -> CountModel:
+    """Return the count model of the train split."""
+    return learn(_pieces(store, "train"), int(store.info["tokenizer"]["vocabulary_size"]))
+
+
+def count_figure(store: TokenStore, split: str, model: CountModel) -> CountFigure:
+    """Return what the pieces of a split cost a count model of the train split."""
+    pieces = {name: _pieces(store, name) for name in {split, "valid"} & set(store.splits)}
     if not pieces.get(split):
         return CountFigure(float("nan"), 0)
-    nats = {name: model.nats(pieces[name]) for name in pieces.keys() & {split, "valid"}}
+    nats = {name: model.nats(part) for name, part in pieces.items() if part}
     context = int(nats.get("valid", nats[split]).argmin())
     return CountFigure(float(nats[split][context]) / int(store.split(split).notes.sum()), context)
+
+
+def _pieces(store: TokenStore, split: str) -> list[NDArray[np.integer]]:
+    part = store.split(split)
+    return [part.piece(index)[0] for index in range(len(part))]
 
 
 def compose_samples(

@@ -196,9 +196,11 @@ def benchmark_jsb16(engine: Engine, tokenizer: Tokenizer, data: Path | None) -> 
         raise UsageError(f"the benchmark jsb16 needs its file: --data PATH; get it from {SOURCE}")
     grids = read_jsb16(data)
     spelling = SPELLINGS[tokenizer.name](tokenizer, VoicesTokenizer().tune_book(grids["train"]))
+    counts = sorted({1, spelling.orders})
+    found = {split: _costs(engine, spelling, grids[split], split, TEMPERATURES, counts) for split in LEAKS}
     result = []
-    for orders in sorted({1, spelling.orders}):
-        splits = [evaluate_jsb16(engine, spelling, grids[split], split, TEMPERATURES, orders) for split in LEAKS]
+    for orders in counts:
+        splits = [found[split][orders] for split in LEAKS]
         best = min(range(len(TEMPERATURES)), key=lambda place: splits[0][place].nats_per_voice_step)
         result += [split[place] for place in (0, best) for split in splits]
     return result
@@ -213,20 +215,37 @@ def evaluate_jsb16(
     orders: int = 1,
 ) -> list[VoiceSteps]:
     """Cost of the pieces of a split, at each temperature; of the orders of the voices the first so many are asked."""
-    nats, raw = np.zeros((2, len(temperatures), len(grids)))
+    return _costs(engine, spelling, grids, split, temperatures, [orders])[orders]
+
+
+def _costs(
+    engine: Engine,
+    spelling: Spelling,
+    grids: Sequence[Grid],
+    split: str,
+    temperatures: Sequence[float],
+    counts: Sequence[int],
+) -> dict[int, list[VoiceSteps]]:
+    """Cost as `evaluate_jsb16` tells it, for several numbers of orders; each order is read once."""
+    nats, raw = np.zeros((2, len(counts), len(temperatures), len(grids)))
+    most = max(counts)
     by_length = sorted(range(len(grids)), key=lambda place: len(grids[place]))  # like lengths side by side
     for start in range(0, len(by_length), BATCH):
         places = by_length[start : start + BATCH]
-        pieces = [spelling.spell(grids[place], order) for place in places for order in range(orders)]
-        readers = [spelling.reader(order) for _ in places for order in range(orders)]
+        pieces = [spelling.spell(grids[place], order) for place in places for order in range(most)]
+        readers = [spelling.reader(order) for _ in places for order in range(most)]
         found = nats_read_by(pieces, readers, engine, temperatures)
         for row, place in enumerate(places):
-            told = slice(row * orders, (row + 1) * orders)
-            within, without = zip(*found[told], strict=True)
-            nats[:, place] = spelling.mean(pieces[told], within)
-            raw[:, place] = spelling.mean(pieces[told], without)
+            for number, orders in enumerate(counts):
+                told = slice(row * most, row * most + orders)
+                within, without = zip(*found[told], strict=True)
+                nats[number, :, place] = spelling.mean(pieces[told], within)
+                raw[number, :, place] = spelling.mean(pieces[told], without)
     steps, leaks = [grid.size for grid in grids], LEAKS.get(split, ())
-    return [
-        VoiceSteps(split, nats[place].tolist(), steps, leaks, raw[place].tolist(), float(temperature), orders)
-        for place, temperature in enumerate(temperatures)
-    ]
+    return {
+        orders: [
+            VoiceSteps(split, here[place].tolist(), steps, leaks, bare[place].tolist(), float(temperature), orders)
+            for place, temperature in enumerate(temperatures)
+        ]
+        for orders, here, bare in zip(counts, nats, raw, strict=True)
+    }

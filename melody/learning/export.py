@@ -48,13 +48,18 @@ def export_run(
     tensors, info = found
     config = check_config(changed(info["config"], overrides, run), run)
     target = out or LOCAL / config.name
-    if not (target / "bundle.json").is_file():  # only a bundle is ever replaced
-        refuse_overwrite(target, force=False)
-    elif not force:
-        raise MelodyError(f"{target}: a bundle is there; choose another folder", option="force")
+    refuse_bundle(target, force)
     with fresh_folder(target) as fresh:
         _fill(fresh, config, {name: t.float().numpy() for name, t in tensors.items()}, info, fp32, samples)
     return target
+
+
+def refuse_bundle(folder: Path, force: bool = False) -> None:
+    """Raise `MelodyError` where a bundle is there and `force` is not set, or something that is no bundle."""
+    if not (folder / "bundle.json").is_file():
+        refuse_overwrite(folder, force=False)
+    elif not force:
+        raise MelodyError(f"{folder}: a bundle is there; choose another folder", option="force")
 
 
 def _fill(
@@ -155,11 +160,12 @@ def _write_settings(folder: Path, settings: dict[str, Any]) -> None:
 def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenStore, samples: int) -> None:
     """Evaluate the bundle as it stands, and write its figures and the card."""
     from melody.bundle.model_card import model_card
-    from melody.evaluation.evaluate import evaluate_model
+    from melody.evaluation.evaluate import evaluate_model, learn_counts
 
     engine = "onnx" if "step.onnx" in settings["files"] else "torch"
     asked = (("valid", 0), ("test", samples))
-    found = {split: evaluate_model(folder, split=split, samples=n, engine=engine) for split, n in asked}
+    counted = learn_counts(store)
+    found = {s: evaluate_model(folder, split=s, samples=n, engine=engine, counted=counted) for s, n in asked}
     settings["scores"] |= {f"{split}_nats_per_note": one.likelihood.nats_per_note for split, one in found.items()}
     settings["count_model"] = {split: one.count_model.nats_per_note for split, one in found.items()}
     settings["count_model"]["context"] = found["test"].count_model.context

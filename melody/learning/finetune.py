@@ -25,12 +25,12 @@ from melody.errors import MelodyError
 from melody.generation.primer.assignment import place_lines
 from melody.generation.primer.kit import as_one_track, kit_for
 from melody.generation.primer.primer_view import Seen, sounding
-from melody.learning.export import export_run
-from melody.learning.train import RUNS, WEIGHTS, train_run
+from melody.learning.configuration import plain_name
+from melody.learning.export import export_run, refuse_bundle
+from melody.learning.train import RUNS, WEIGHTS, check_torch, train_run
 from melody.music.drumkit import as_hits, folded
 from melody.music.quantize import as_written
 from melody.music.score import GRID, Score, note_count, set_notes
-from melody.storage.files import refuse_overwrite
 from melody.tokens import EventTokenizer
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ GENTLY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What became of it."""
+    """Result of fine-tuning."""
 
     base: str
     run: Path
@@ -75,16 +75,17 @@ def fine_tune(
     It is called BASE-FOLDER, unless an override says ``name=...``, and leaves a store, a run and a bundle of that name
     in ``outputs/``. Raises `MelodyError` where there is too little to learn from or a bundle of that name is there.
     """
+    check_torch()
     known = open_bundle(base)
     known.read(WEIGHTS)
     name = _name(known, music, overrides)
     run, target = run or RUNS / name, LOCAL / name
     if not (run / "last.safetensors").exists():
-        refuse_overwrite(target, force=False)
+        refuse_bundle(target, force=False)
     if not (STORES / name / "store.json").is_file():
         prepare_store(music, known, STORES / name)
     store = TokenStore.open(STORES / name)
-    training = train_run(config_of(known, base, name, store, minutes, overrides), run)
+    training = train_run(config_of(known, base, name, store, plain_name(music.resolve().name), minutes, overrides), run)
     worth = training.helped and training.is_first and not training.interrupted
     return FineTuned(
         base=known.name,
@@ -104,10 +105,11 @@ def _name(base: Bundle, music: Path, overrides: Sequence[str]) -> str:
 
 
 def config_of(
-    base: Bundle, reference: str, name: str, store: TokenStore, minutes: float, overrides: Sequence[str]
+    base: Bundle, reference: str, name: str, store: TokenStore, music: str, minutes: float, overrides: Sequence[str]
 ) -> TrainConfig:
-    """A gentle configuration for a store: the base's model, and lanes and evaluations as its size suggests."""
+    """Return a gentle configuration for a store: the base's model, and lanes and evaluations as its size suggests."""
     train = store.info["splits"]["train"]
+    tracks = ", ".join(track.name for track in base.tracks)
     lanes = max(4, min(MOST_LANES, 2 ** ((train["pieces"] // 2).bit_length() - 1)))
     window = 128
     passes = max(1, round(STEPS_BETWEEN_EVALUATIONS * lanes * window / train["tokens"]))
@@ -115,8 +117,8 @@ def config_of(
         "name": name,
         "corpus": str(store.folder),
         "base": reference,
-        "description": f"{base.settings.get('description', '')} Trained further on {train['pieces']} pieces.".strip(),
-        "licence": f"that of {base.name} ({base.settings.get('licence', '')}), and of the music it learned from",
+        "description": f"{tracks}: the model {base.name}, trained further on {train['pieces']} pieces of {music}.",
+        "licence": f"fill in that of the music it learned from, {music}; that of the base {base.name} holds too",
         "tempo_qpm": base.tempo_qpm,
         "track_names": [track.name for track in base.tracks],
         "style_rules": base.style_rules,

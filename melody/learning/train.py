@@ -26,6 +26,7 @@ def train_from_config(path: Path, overrides: Sequence[str] = (), run: Path | Non
 
     A run that was stopped goes on. Raises `ConfigError` for a configuration that does not check.
     """
+    check_torch()
     return train_run(load_config(path, overrides), run).exit_code
 
 
@@ -85,6 +86,11 @@ def base_of(name: str, vocabulary_hash: str) -> "Base":
     if bundle.tokenizer.vocabulary.hash != vocabulary_hash:
         raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without --miditok")
     return Base(bundle.name, bundle.settings["files"].get(WEIGHTS, ""), load(bundle.read(WEIGHTS)))
+
+
+def check_torch() -> None:
+    """Raise `MelodyError` where what training needs is not installed, before any work is done."""
+    _trainer()
 
 
 def _trainer() -> "Callable[..., TrainResult]":

@@ -30,6 +30,7 @@ from melody.models.intervals import IntervalPlaces
 from melody.storage.locks import locked
 from melody.training import report
 from melody.training.checkpoint import clear_unfinished, save_checkpoint
+from melody.training.cost import estimate
 from melody.training.curve import draw_curve
 from melody.training.devices import make_fabric
 from melody.training.evaluate import HeldOutCost, evaluate
@@ -163,6 +164,10 @@ class Session:
             f"{self.config.name} {begins}: {weights / 1e6:.2f} M weights, {self.windows_in_pass} steps a pass, "
             f"up to {self.config.max_passes} passes, {self.fabric.strategy.precision.precision}"
         )
+        if not progress.step and self.fabric.world_size == 1:
+            tokens = int(self.job.valid_source.lengths.sum())
+            cost = estimate(self.fabric, self.state, self.config, self.lanes, tokens)
+            self.log.say(cost.line(self.config, measures_base=self.job.base is not None))
 
     def _until_done(self) -> str:
         """Passes and evaluations until there is a reason to stop, which it returns."""
@@ -257,7 +262,8 @@ class Session:
                 ranks=self.fabric.world_size,
                 stop=lambda: bool(self._signal()),
             )
-        progress.seconds += time.monotonic() - started
+        if progress.step:  # a base is measured before training, which its minutes do not count
+            progress.seconds += time.monotonic() - started
         if evaluation is None:
             return
         evaluation = self._over_ranks(evaluation)

@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 
 import torch
 from support.tiny_bundle import VOICES, tiny_files, tiny_weights, write_bundle
+from support.tunes import tune
 
 import melody
 from melody.bundle import TrackInfo, open_bundle
@@ -30,7 +31,6 @@ from melody.music.score import Notes, Score, notes_of, set_notes
 from melody.tokens import EventTokenizer
 from melody.training import Base, evaluate, load_best
 from melody.training.checkpoint import load_newest
-from tests.training.test_learning import tune
 
 WANTED = [TrackInfo(*voice) for voice in VOICES]
 QUICK = [
@@ -103,6 +103,8 @@ def test_it_starts_from_the_base_learns_and_composes(inside: Path, capsys: pytes
     assert (base["name"], base["sha256"]) == ("tiny", weights)
     assert base["test_nats_per_note"] > bundle.settings["scores"]["test_nats_per_note"]
     card = (bundle.folder / "README.md").read_text()
+    assert "High, Low: the model tiny, trained further on 12 pieces of mine." in card
+    assert "Random weights" not in card  # what the base says of itself
     assert "- **Base**: `tiny`" in card
     assert f"| its base, tiny | {base['valid_nats_per_note']:.4f} |" in card
     take = melody.load("tiny-mine").compose(bars=2, seed=1)[0]
@@ -138,7 +140,7 @@ def test_what_does_not_help_leaves_the_base(inside: Path, capsys: pytest.Capture
     harm = ["optimizer.learning_rate=30", "optimizer.warmup_steps=0", "evaluation.patience=2", "max_passes=9"]
     arguments = ["train", str(inside / "mine"), *QUICK, *harm, "--from", str(inside / "tiny")]
     assert run(arguments) == 0
-    assert "nothing helped on 2 held-out pieces: tiny stays the better model" in capsys.readouterr().out
+    assert "no gain on 2 held-out pieces: tiny remains the better model" in capsys.readouterr().out
     folder = Path("outputs/runs/tiny-mine")
     rows = evaluations(folder)
     assert len(rows) == 3  # the base, and two that were no better
