@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from support.made_music import CORPORA, drummer
 
 from melody.corpus import TokenStore, fetching, prepare
 from melody.corpus.archives import opened
@@ -25,7 +26,6 @@ from melody.corpus.drums import items, name_of
 from melody.corpus.fetching import fetch
 from melody.corpus.recipe import contents_hash
 from melody.errors import LimitExceeded, MelodyError
-from tests.corpus.test_recipes import CORPORA, drummer
 
 FILES = [f"drummer1/session1/{n}_rock_100_{'fill' if n % 2 else 'beat'}_4-4" for n in range(10)]
 WHERE = "get https://example.org/grooves (v1) and run: melody prepare small --from FOLDER_OR_ARCHIVE"

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.made_music import drummer
 
 from melody.corpus import archives, prepare
 from melody.corpus.archives import Budget, unpack
 from melody.errors import LimitExceeded, MelodyError
 from tests.corpus.test_archives import FILES, tar_of, unpacked, zip_of
-from tests.corpus.test_recipes import drummer
 
 PACKS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import hostile_extremes, hostile_midi, hostile_text, strategies
 from support.hostile import MOST_MEGABYTES, Read, is_bad, judge, melody_reads, run_case
-from support.hostile_midi import DUO, Case
+from support.hostile_pieces import DUO, Case
 from symusic.core import ScoreTick as Score
 
 from melody.cli import run
@@ -175,7 +175,7 @@ def test_inspect_states_every_repair(tmp_path: Path, capsys: pytest.CaptureFixtu
     path = tmp_path / "damaged.mid"
     path.write_bytes(by_name(hostile_midi.damaged())["a track name with colours"].data)
     assert run(["inspect", str(path)]) == 0
-    said = capsys.readouterr().out
+    said = "".join(capsys.readouterr())
     assert "control characters in a text" in said
     assert "\x1b" not in said
 

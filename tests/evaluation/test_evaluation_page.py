@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.browser import PROGRAM, chromium
+from support.pages import Seen
 from support.tiny_bundle import bundle_of, tiny_files, write_bundle
 from symusic import Note, TimeSignature, Track
 
@@ -24,7 +25,6 @@ from melody.evaluation.measured import Measured
 from melody.evaluation.page import page
 from melody.music.originality import build
 from melody.music.score import Score
-from tests.render.test_html import Seen
 
 HOSTILE = '</style><img src=x onerror="window.hacked=1"><u>&\''
 VOICES = {"chorale": (72, 65, 57, 45), "folk": (72,), "drums": (38,)}

@@ -20,7 +20,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from support import hostile_extremes, hostile_midi, hostile_text
-from support.hostile_midi import Case, NoteKey
+from support.hostile_pieces import Case, NoteKey
 
 MOST_SECONDS, MOST_MEGABYTES = 5.0, 500.0  # seconds of a machine that does `pace`'s work in PACE_SECONDS
 PACE_SECONDS = 0.15

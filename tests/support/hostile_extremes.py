@@ -5,7 +5,7 @@ import gzip
 import struct
 from dataclasses import replace
 
-from support.hostile_midi import DUO, PAIR, PAIR_KEYS, PIECES, TEMPO, Case, noise, off, on, song
+from support.hostile_pieces import DUO, PAIR, PAIR_KEYS, PIECES, TEMPO, Case, noise, off, on, song
 from support.midi_files import EOT, chunk, header, meta, number
 
 # ---- odd, but sound --------------------------------------------------------------------------------------------------

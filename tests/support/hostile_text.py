@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-from support.hostile_midi import Case, NoteKey
+from support.hostile_pieces import Case, NoteKey
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 DOCTYPE = (
