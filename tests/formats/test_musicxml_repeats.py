@@ -1,7 +1,7 @@
 """The order in which measures are played: repeats, endings, D.C., D.S., codas, measure repeats; in files and alone."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.musicxml_files import attributes, document, key, keys, note, read, rows
 
@@ -73,6 +73,20 @@ def test_words_and_signs_count_where_a_program_does_not_say_what_they_mean(words
     assert played("*", "*" + said("Fine"), "*" + said(words)) == "CDECD"
     assert played("*", sign("segno") + "*" + said("To Coda"), "*" + said("D.S. al Coda"), sign("coda") + "*") == "CDEDF"
     assert played("*" + sign("coda"), "*" + said("D.C. al Coda"), sign("coda") + "*") == "CDCE"
+
+
+@pytest.mark.parametrize("words", ["D.C.", "Dal Segno", "Da Capo"])
+def test_words_that_do_not_say_how_far_are_left_out_and_said(words: str) -> None:
+    asked = f"<direction><direction-type><words>{words}</words></direction-type></direction>"
+    reading = read(attributes("") + note(), note() + asked, note())
+    assert len(rows(reading.score)) == 3
+    assert any("1 returns in words" in repair for repair in reading.repairs)
+
+
+@pytest.mark.parametrize("words", ["d'er- c", "dc", "Menuetto da capo", "DSCH", "Refine", "I had C"])
+def test_other_words_lead_nowhere(words: str) -> None:
+    asked = f"<direction><direction-type><words>{words}</words></direction-type></direction>"
+    assert len(rows(read(attributes("") + note() + FINE, note() + asked, note()).score)) == 3
 
 
 @pytest.mark.parametrize(
@@ -188,3 +202,28 @@ def test_many_repeats_stay_within_the_limits() -> None:
     reading = read(attributes("") + loud + many, loud + many)
     assert len(rows(reading.score)) == 800
     assert any("read each measure once" in repair for repair in reading.repairs)
+
+
+# ---- against music21 -------------------------------------------------------------------------------------------------
+
+sections = st.lists(st.sampled_from(["plain", "repeat", "thrice", "endings"]), min_size=1, max_size=4)
+
+
+@settings(max_examples=25)
+@given(sections, st.booleans())
+def test_music21_plays_the_same(kinds: list[str], goes_back: bool) -> None:
+    music21 = pytest.importorskip("music21")
+    steps = [(letter, octave) for octave in (3, 4, 5) for letter in LETTERS]
+    measures: list[str] = []
+    for kind in kinds:
+        inside = "*" + (BACKWARD if kind == "repeat" else TIMES if kind == "thrice" else "")
+        measures.append(("" if kind == "plain" else FORWARD) + inside)
+        measures += [ending("1", "*"), ending("2", "*", "")] if kind == "endings" else []
+    if goes_back and set(kinds) == {"plain"} and len(measures) > 2:
+        measures[1] += FINE
+        measures[-1] += DA_CAPO
+    written = [own.replace("*", note(*steps[place])) for place, own in enumerate(measures)]
+    data = document([attributes("<time><beats>4</beats><beat-type>4</beat-type></time>") + written[0], *written[1:]])
+    stream = music21.converter.parseData(data.decode(), format="musicxml").parts[0].expandRepeats()
+    theirs = [each.pitch.midi for each in stream.flatten().notes]
+    assert [pitch for _, _, pitch in rows(parse_musicxml(data).score)] == theirs

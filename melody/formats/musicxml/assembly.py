@@ -22,7 +22,7 @@ from melody.formats.musicxml.measures import (
     time_signatures,
     untie,
 )
-from melody.formats.musicxml.playing_order import merged, playing_order
+from melody.formats.musicxml.playing_order import merged, playing_order, settle_worded_jumps
 from melody.formats.notation.chord_symbols import is_symbol
 from melody.music.quantize import MAX_BAR_TICKS
 from melody.music.score import GRID, MAX_BARS, TICKS_PER_QUARTER, Score, set_notes
@@ -102,7 +102,9 @@ def _timeline(
     """Return the measures as played; as written where the signs cannot be followed or lead too far."""
     content.budget.check_length(sum((measure.length for measure in measures), Fraction(0)))
     limit = max(len(rows), min(MAX_BARS, MAX_MEASURES // max(1, parts)))
-    order, reason = playing_order([merged([measure.signs for measure in row]) for row in rows], limit)
+    signs = [merged([measure.signs for measure in row]) for row in rows]
+    content.left_out["returns in words, as no Fine or coda says how far"] += settle_worded_jumps(signs)
+    order, reason = playing_order(signs, limit)
     weights = [sum(len(measure.sounds) + measure.sign_count for measure in row) for row in rows]
     lengths = [measure.length for measure in measures]
     if sum(weights[index] for index in order) > max(MAX_NOTES, sum(weights)):

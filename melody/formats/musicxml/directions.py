@@ -21,8 +21,8 @@ _COUNTED = {
     "wedge": "crescendos and diminuendos", "pedal": "pedal marks", "harp-pedals": "harp pedals",
     "other-direction": "other directions", "image": "pictures",
 }  # fmt: skip
-_DA_CAPO = re.compile(r"\bD\.?\s?C\b|\bda\s+capo\b", re.IGNORECASE)
-_DAL_SEGNO = re.compile(r"\bD\.?\s?S\b|\bdal\s+segno\b", re.IGNORECASE)
+_DA_CAPO = re.compile(r"\s*(?:D\.?\s?C\.?|(?i:da\s+capo))(?=\W|$)")
+_DAL_SEGNO = re.compile(r"\s*(?:D\.?\s?S\.?|(?i:dal\s+segno))(?=\W|$)")
 _TO_CODA = re.compile(r"\s*to\s+coda\W*", re.IGNORECASE)
 _FINE = re.compile(r"\s*fine\W*", re.IGNORECASE)
 _ANY = "sign"  # the name of a segno or coda that is only drawn
@@ -149,13 +149,13 @@ def _read_drawn_way(direction: Element, signs: BarSigns) -> None:
     words = " ".join(text.text or "" for text in direction.iterfind("direction-type/words"))[:200]
     if _TO_CODA.fullmatch(words):
         signs.to_codas.append(_ANY)
-    elif _DA_CAPO.search(words):
-        signs.jumps.append(START)
-    elif _DAL_SEGNO.search(words):
-        signs.jumps.append(_ANY)
+    elif _DA_CAPO.match(words):
+        signs.worded_jumps.append(START)
+    elif _DAL_SEGNO.match(words):
+        signs.worded_jumps.append(_ANY)
     elif _FINE.fullmatch(words):
         signs.fine = True
-    if direction.find("direction-type/segno") is not None and not _DAL_SEGNO.search(words):
+    if direction.find("direction-type/segno") is not None and not _DAL_SEGNO.match(words):
         signs.segnos.append(_ANY)
     if direction.find("direction-type/coda") is not None and not _TO_CODA.fullmatch(words):
         signs.codas.append(_ANY)

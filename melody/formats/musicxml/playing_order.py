@@ -20,6 +20,7 @@ class BarSigns:
     ending: tuple[int, ...] = ()  # of an ending that begins here, the passes
     ends_ending: bool = False
     jumps: list[str] = field(default_factory=list)  # at the end: to a segno by name, or to `START`
+    worded_jumps: list[str] = field(default_factory=list)  # those that only words ask for
     segnos: list[str] = field(default_factory=list)
     codas: list[str] = field(default_factory=list)
     to_codas: list[str] = field(default_factory=list)
@@ -40,9 +41,18 @@ def merged(signs: Sequence[BarSigns]) -> BarSigns:
         result.ending = result.ending or sign.ending
         result.ends_ending |= sign.ends_ending
         result.fine |= sign.fine
-        for name in ("jumps", "segnos", "codas", "to_codas"):
+        for name in ("jumps", "worded_jumps", "segnos", "codas", "to_codas"):
             getattr(result, name).extend(n for n in getattr(sign, name) if n not in getattr(result, name))
     return result
+
+
+def settle_worded_jumps(signs: Sequence[BarSigns]) -> int:
+    """Make words such as D.C. count where a Fine or a coda says how far; return the number of those that do not."""
+    if any(sign.fine or sign.to_codas or sign.codas for sign in signs):
+        for sign in signs:
+            sign.jumps = sign.jumps or sign.worded_jumps
+        return 0
+    return sum(bool(sign.worded_jumps and not sign.jumps) for sign in signs)
 
 
 def playing_order(signs: Sequence[BarSigns], limit: int) -> tuple[list[int], str]:
