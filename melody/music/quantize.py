@@ -94,8 +94,7 @@ def _quantize_meters(score: Score, end: int) -> list[tuple[int, int, int]]:
     for tick, numerator, denominator in meters(score):
         units = rescale(tick, score.tpq, GRID // BAR_UNIT)  # of 32nds
         if units * BAR_UNIT < end or units == 0:
-            _check_meter(tick, numerator, denominator)
-            snapped[units * BAR_UNIT] = (numerator, denominator)
+            snapped[units * BAR_UNIT] = _fitting_meter(tick, numerator, denominator)
     changes = [(tick, *meter) for tick, meter in snapped.items()]
     result: list[tuple[int, int, int]] = []
     for (tick, numerator, denominator), after in zip(changes, [*(c[0] for c in changes[1:]), None], strict=True):
@@ -105,13 +104,22 @@ def _quantize_meters(score: Score, end: int) -> list[tuple[int, int, int]]:
     return result
 
 
-def _check_meter(tick: int, numerator: int, denominator: int) -> None:
+def _fitting_meter(tick: int, numerator: int, denominator: int) -> tuple[int, int]:
+    """Return the meter, or where its bars are too long that of bars which divide them: 7/4 for 14/4, 13/8 for 13/4."""
     length = bar_length(numerator, denominator, GRID)
-    if length % BAR_UNIT or length > MAX_BAR_TICKS:
-        raise LimitExceeded(
-            f"meter {numerator}/{denominator} at tick {tick}: a bar must be a whole number of 32nds "
-            f"and at most {MAX_BAR_TICKS // GRID} quarters long"
-        )
+    if length % BAR_UNIT == 0:
+        units, most = int(length) // BAR_UNIT, MAX_BAR_TICKS // BAR_UNIT
+        if units <= most:
+            return numerator, denominator
+        shortest = GRID // BAR_UNIT
+        fitting = [count for count in range(2, units) if units % count == 0 and shortest <= units // count <= most]
+        if fitting:
+            count = next((count for count in fitting if numerator % count == 0 and numerator > count), fitting[0])
+            return _shortest_meter(BAR_UNIT * units // count)
+    raise LimitExceeded(
+        f"meter {numerator}/{denominator} at tick {tick}: a bar must be a whole number of 32nds, "
+        f"and at most {MAX_BAR_TICKS // GRID} quarters long or divisible into such bars"
+    )
 
 
 def _append_meter(changes: list[tuple[int, int, int]], tick: int, numerator: int, denominator: int) -> None:

@@ -343,12 +343,24 @@ def test_a_bar_cut_short_gets_a_meter_of_its_own() -> None:
     assert [(c.time, c.numerator, c.denominator) for c in quantize(score).time_signatures] == expected
 
 
-@pytest.mark.parametrize(("numerator", "denominator"), [(7, 64), (13, 4), (25, 8), (1, 64)])
+@pytest.mark.parametrize(("numerator", "denominator"), [(7, 64), (97, 32), (1, 64)])
 def test_meters_off_the_grid_are_refused_by_name(numerator: int, denominator: int) -> None:
     score = grid_score((0, 24, 60, 80))
     score.time_signatures = [TimeSignature(0, numerator, denominator)]
     with pytest.raises(LimitExceeded, match=rf"meter {numerator}/{denominator} at tick 0: a bar must be a whole"):
         quantize(score)
+
+
+@pytest.mark.parametrize(
+    ("meter", "expected"),
+    [((14, 4), (7, 4)), ((13, 4), (13, 8)), ((15, 4), (5, 4)), ((25, 8), (5, 8)), ((4, 1), (8, 4)), ((12, 4), (12, 4))],
+)
+def test_bars_too_long_for_the_grid_are_divided(meter: tuple[int, int], expected: tuple[int, int]) -> None:
+    score = grid_score((0, 800, 60, 80))
+    score.time_signatures = [TimeSignature(0, *meter)]
+    quantized = quantize(score)
+    assert [(c.time, c.numerator, c.denominator) for c in quantized.time_signatures] == [(0, *expected)]
+    assert set(bars(score).tolist()) - {int(bars(score)[-1])} <= set(bars(quantized).tolist())  # no bar line is lost
 
 
 def test_meters_after_the_last_note_do_not_matter() -> None:
