@@ -4,12 +4,14 @@ from fractions import Fraction
 
 import pytest
 from support.odd_primers import odd_primer
-from support.preserved import losses
+from support.preserved import changed_states, losses, states
 
 import melody
-from melody.formats.midi import check
+from melody.formats.midi import Reading, check
+from melody.music.score import bars
 
 QUICK, ALL = 30, 250
+CHANNELS = 15  # of pitched tracks
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +29,37 @@ def test_an_odd_primer_is_whole_in_its_take(seed: int, composers: dict[str, melo
     (take,) = composer.compose(reading.score, bars=2, seed=seed)
     written = take.to_midi(given=reading)
     assert take.notes
-    assert losses(data, written, Fraction(take.first_new_tick, take.score.tpq)) == []
+    seam = Fraction(take.first_new_tick, take.score.tpq)
+    assert losses(data, written, seam) == []
+    if not _share_channels(reading):
+        assert changed_states(data, written, (seam, seam)) == []
     assert check(written) == []
+
+
+def _share_channels(reading: Reading) -> bool:
+    """Whether tracks of the take meet on a channel where they had not: many of them, or kits from several channels."""
+    kits = {c for c, track in zip(reading.channels, reading.score.tracks, strict=True) if track.is_drum}
+    return len(reading.score.tracks) > CHANNELS or len(kits) > 1
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 2))
+def test_around_a_gap_all_sounds_as_it_did(seed: int, composers: dict[str, melody.Composer]) -> None:
+    data = odd_primer(seed)
+    reading = melody.read_file(data)
+    if len(bars(reading.score)) < 4 or _share_channels(reading):
+        pytest.skip("no gap here, or channels that several tracks share")
+    name, _ = melody.choose_model(reading.score)
+    composer = composers.setdefault(name, melody.load(name))
+    (take,) = composer.compose(reading.score, fill=(2, 2), seed=seed)
+    assert take.resumes_tick is not None
+    stretch = (Fraction(take.first_new_tick, take.score.tpq), Fraction(take.resumes_tick, take.score.tpq))
+    written = take.to_midi(given=reading)
+    assert changed_states(data, written, stretch) == []
+    given = {note[:3] for note in states(data)}
+    new = [note for note in states(written) if note[:3] not in given]
+    assert all(stretch[0] <= time < stretch[1] for time, *_ in new)
+    pedals = [(bend, controls.get(64, 0), controls.get(66, 0), controls.get(69, 0)) for *_, bend, controls in new]
+    assert set(pedals) <= {(0, 0, 0, 0)}
 
 
 def test_the_generator_is_odd_enough() -> None:

@@ -18,7 +18,8 @@ TEXTS = ("text", "copyright", "lyrics", "marker", "cue_marker", "instrument_name
 LABELS = ("smpte_offset", "sequencer_specific", "unknown_meta")
 MAPS = ("set_tempo", "time_signature", "key_signature")
 ACTING = ("control_change", "pitchwheel", "aftertouch", "polytouch")
-NAMES_OF_OURS = (b"\x7d",)
+SETTINGS = (0, 6, 32, 38, 98, 99, 100, 101)
+NEAR = Fraction(1, 32)  # within it a note may count to the bar on the other side
 
 Timed = tuple[Fraction, Any]
 
@@ -53,6 +54,45 @@ def losses(primer: bytes, written: bytes, seam: Fraction) -> list[str]:
         "hanging at the seam": list(_hanging(kept, seam)),
     }
     return [f"{what}: {[*found][:4]}" for what, found in lost.items() if found]
+
+
+def states(data: bytes) -> list[tuple[Any, ...]]:
+    """(quarter, pitch, velocity, bend, controllers) of each note, as its channel stands once its tick is over.
+
+    Settings that choose what others mean (banks, data entry) are left out.
+    """
+    bend, controls = Counter[int](), defaultdict[int, dict[int, int]](dict)
+    found, waiting, now = [], list[Any](), Fraction(0)
+    for time, m in [*events(data), (Fraction(1 << 40), None)]:
+        if time != now:
+            found += [(now, n.note, n.velocity, bend[n.channel], dict(controls[n.channel])) for n in waiting]
+            waiting, now = [], time
+        if m is None:
+            break
+        if m.type == "pitchwheel":
+            bend[m.channel] = m.pitch
+        elif m.type == "control_change" and m.control not in SETTINGS:
+            controls[m.channel][m.control] = m.value
+        elif _is_on(m):
+            waiting.append(m)
+    return found
+
+
+def changed_states(primer: bytes, written: bytes, around: tuple[Fraction, Fraction]) -> list[str]:
+    """Notes of the primer, outside the stretch that is composed anew, that sound otherwise than they did."""
+    first, last = around[0] - NEAR, around[1] + NEAR
+    kept = defaultdict[Any, list[tuple[int, dict[int, int]]]](list)
+    for time, pitch, velocity, bend, controls in states(written):
+        kept[time, pitch, velocity].append((bend, controls))
+    return [
+        f"{time}: pitch {pitch}, bend {bend}, {controls} became {kept[time, pitch, velocity]}"
+        for time, pitch, velocity, bend, controls in states(primer)
+        if not first <= time < last and not any(_same(bend, controls, *other) for other in kept[time, pitch, velocity])
+    ]
+
+
+def _same(bend: int, controls: dict[int, int], other_bend: int, others: dict[int, int]) -> bool:
+    return bend == other_bend and all(others.get(number) == value for number, value in controls.items())
 
 
 def _is_on(message: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from melody.formats.midi.events import MidiFile
 from melody.formats.midi.parts import CONTROL, PITCH_BEND, POLY_PRESSURE, PRESSURE, PROGRAM, Messages, Part
 from melody.music.score import Ints
 
@@ -60,9 +61,16 @@ NOTHING = Beside()
 
 
 def beside(
-    parts: Sequence[Part], origins: Sequence[tuple[int, int]], spelt: Mapping[tuple[int, str], bytes], tpq: int
+    parts: Sequence[Part],
+    origins: Sequence[tuple[int, int]],
+    spelt: Mapping[tuple[int, str], bytes],
+    tpq: int,
+    file: MidiFile,
 ) -> Beside:
-    """All that stands beside the score of these parts; `origins` are the (part, channel) of each of its tracks."""
+    """All that stands beside the score of these parts; `origins` are the (part, channel) of each of its tracks.
+
+    Aftertouch goes to every track of its channel. Raises `LimitExceeded` where this makes too many events.
+    """
     tracks_of = defaultdict[tuple[int, int], list[int]](list)
     on_channel = defaultdict[int, list[int]](list)
     for track, (number, channel) in enumerate(origins):
@@ -86,6 +94,7 @@ def beside(
             if not is_pressure and channel in on_channel:
                 continue  # stands in the score
             home = tracks_of.get((number, channel)) or on_channel.get(channel) or [quiet(number)]
+            file.count(len(messages.tick) * (len(home) - 1))
             packed = kind << 20 | channel << 16 | messages.first << 8 | messages.second
             rows += [np.stack([messages.tick, np.full_like(packed, track), packed], axis=1) for track in home]
     names = tuple(parts[number].labels.name for number in silent)

@@ -6,6 +6,8 @@ like a kit. Sources: Roland SC-88Pro and Yamaha XG MIDI data formats; General MI
 """
 
 import re
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -24,6 +26,7 @@ _RESETS = {
 _SYSTEM_ON = re.compile(b"|".join(b"(?P<%s>%s)" % (name.encode(), form) for name, form in _RESETS.items()), re.DOTALL)
 _GS_PART = re.compile(rb"\x41.\x42\x12\x40([\x10-\x1f])\x15(.)", re.DOTALL)
 _XG_PART = re.compile(rb"\x43[\x10-\x1f]\x4c\x08([\0-\x0f])\x07(.)", re.DOTALL)
+_GS_CHANNELS = (9, *range(9), *range(10, 16))  # of the parts in order: the first is channel 10
 _BANKS = {"xg": (126, 127), "gm2": (120,)}  # of drums
 _GM2_MELODIC = 121
 _NAME = re.compile(
@@ -38,32 +41,39 @@ class _Change(NamedTuple):
     """A system turned on, or the mode of one part."""
 
     tick: int
+    place: int  # among all changes
     system: str  # "" for a part
     channel: int
     is_drum: bool
 
 
 class Kits:
-    """Which channels of a file are drums, and when."""
+    """The channels of a file that are drums, and when."""
 
     def __init__(self, file: MidiFile) -> None:
-        self._changes = sorted(_changes(file), key=lambda change: change.tick)
+        changes = sorted(_changes(file), key=lambda change: change.tick)
+        numbered = [change._replace(place=place) for place, change in enumerate(changes)]
+        self._systems = [change for change in numbered if change.system]
+        self._parts = defaultdict[int, list[_Change]](list)
+        for change in numbered:
+            if not change.system:
+                self._parts[change.channel].append(change)
 
     def has_part(self, channel: int, tick: int, bank: int | None) -> bool:
         """Whether a channel plays drums at a tick, with this bank (controller 0) chosen."""
-        system, parts = "", dict[int, bool]()
-        for change in self._changes:
-            if change.tick > tick:
-                break
-            if change.system:
-                system, parts = change.system, {}
-            else:
-                parts[change.channel] = change.is_drum
-        if channel in parts:
-            return parts[channel]
-        if bank in _BANKS.get(system, ()):
+        system, part = _last(self._systems, tick), _last(self._parts[channel], tick)
+        if part and not (system and system.place > part.place):  # turning a system on resets its parts
+            return part.is_drum
+        name = system.system if system else ""
+        if bank in _BANKS.get(name, ()):
             return True
-        return channel == DRUM_CHANNEL and not (system == "gm2" and bank == _GM2_MELODIC)
+        return channel == DRUM_CHANNEL and not (name == "gm2" and bank == _GM2_MELODIC)
+
+
+def _last(changes: list[_Change], tick: int) -> _Change | None:
+    """The last of changes in order that is in force at a tick."""
+    place = bisect_right(changes, tick, key=lambda change: change.tick)
+    return changes[place - 1] if place else None
 
 
 def _changes(file: MidiFile) -> Iterator[_Change]:
@@ -73,12 +83,11 @@ def _changes(file: MidiFile) -> Iterator[_Change]:
                 continue
             tick = track.ticks[index]
             if found := _SYSTEM_ON.match(payload):
-                yield _Change(tick, str(found.lastgroup), 0, False)
+                yield _Change(tick, 0, str(found.lastgroup), 0, False)
             elif found := _GS_PART.match(payload):
-                part = found[1][0] & 0xF  # 1 to 9 are the channels of these numbers, 0 is channel 10
-                yield _Change(tick, "", 9 if part == 0 else part - 1 if part < 10 else part, found[2] in (b"\1", b"\2"))
+                yield _Change(tick, 0, "", _GS_CHANNELS[found[1][0] & 0xF], found[2] in (b"\1", b"\2"))
             elif found := _XG_PART.match(payload):
-                yield _Change(tick, "", found[1][0], found[2] != b"\0")
+                yield _Change(tick, 0, "", found[1][0], found[2] != b"\0")
 
 
 def moves_drums(payload: bytes) -> bool:

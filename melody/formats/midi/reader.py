@@ -66,7 +66,7 @@ def parse(data: bytes, name: str = "<bytes>", limits: Limits = Limits()) -> Read
         raise UnreadableFile(f"{name}: damaged, and no note can be recovered: {file.repairs.sentences()[0]}")
     piece.fill(score, tempo)
     title = "" if len(parts[0].notes.onset) else parts[0].labels.name
-    others = beside(parts, origins, piece.spelt, tpq)
+    others = beside(parts, origins, piece.spelt, tpq, file)
     remarks = (*piece.remarks(), *others.remarks())
     channels = tuple(channel for _, channel in origins)
     return Reading(score, file.repairs.sentences(), remarks, title, tuple(sorted(piece.texts)), channels, others)

@@ -126,7 +126,10 @@ def cautions(score: Score, texts: Sequence[Text] = ()) -> list[str]:
             "in programs that play by channel, give the later tracks instruments of their own"
         )
     if (drums := len(score.tracks) - pitched) > 1:
-        found.append(f"{drums} drum tracks share channel 10, as General MIDI has it: LMMS shows them as one")
+        found.append(
+            f"{drums} drum tracks share channel 10, as General MIDI has it: LMMS shows one; volume, pan and "
+            "bends of one act on all"
+        )
     names = [track.name for track in score.tracks if not track.name.isascii()]
     if names:
         some = "another name" if len(names) == 1 else f"{len(names)} other names"
