@@ -6,6 +6,7 @@
 ``vocabulary.json``   the tokens by id, and how often each stood in the training music (transpositions included)
 ``step.onnx``         one step of the model with 8-bit weights, for the default engine; some kinds of model have none
 ``weights.safetensors``  the weights in 16-bit floats, for the torch engine and for further training
+``planner.safetensors``  the planner of its bars (`melody.tokens.planner`), where its model is told of a plan
 ``originality.npz``   the n-grams of the training music (`melody.music.originality`), by which copies of it are found
 ``README.md``         the model card: data, licence, split, command, numbers
 ====================  ==============================================================================================
@@ -33,12 +34,14 @@ from melody.storage.files import read_bytes
 from melody.storage.untrusted import check_index, check_settings, check_weights, parse_json, weight_names
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import USUAL, layout_of, names_in_older_bundle
+from melody.tokens.planner import Planner
 
 FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / "bundles"
 LOCAL = Path("outputs/bundles")  # where `melody export` puts them
 
-MOST_BYTES = {".json": 2**20, ".npz": 2**28, ".onnx": 2**30, ".safetensors": 2**31}
+MOST_BYTES = {".json": 2**20, ".npz": 2**28, ".onnx": 2**30, ".safetensors": 2**31, "planner.safetensors": 2**23}
+PLANNER = "planner.safetensors"
 REMEDY = "fetch or export the bundle again"
 
 
@@ -136,6 +139,19 @@ class Bundle:
             raise UnreadableFile(f"{self.folder / 'vocabulary.json'}: {error}; {REMEDY}") from error
         return counts > 0
 
+    @cached_property
+    def planner(self) -> Planner | None:
+        """What draws the plan of a piece; None where the model is told of none. Raises `UnreadableFile`."""
+        if PLANNER not in self.settings["files"]:
+            return None
+        from safetensors.numpy import load
+
+        data = self.read(PLANNER)
+        try:
+            return Planner.of(load(data))
+        except ValueError as error:
+            raise UnreadableFile(f"{self.folder / PLANNER}: {error}; {REMEDY}") from error
+
     @property
     def has_step_graph(self) -> bool:
         """Whether the default engine can step it; a kind of model without a step graph composes by the torch engine."""
@@ -177,20 +193,23 @@ class Bundle:
         expected = self.settings["files"].get(name)
         if expected is None or not os.path.lexists(path):
             raise UnreadableFile(f"{self.folder}: has no {name}; export the run again")
-        data = read_bytes(path, MOST_BYTES.get(path.suffix, MOST_BYTES[".json"]))
+        most = MOST_BYTES.get(name, MOST_BYTES.get(path.suffix, MOST_BYTES[".json"]))
+        data = read_bytes(path, most)
         if hashlib.sha256(data).hexdigest() != expected:
             raise UnreadableFile(f"{path}: is not the file that bundle.json names; {REMEDY}")
         try:
-            self._check(path.suffix, data)
+            self._check(name, path.suffix, data)
         except ValueError as error:
             raise UnreadableFile(f"{path}: {error}; {REMEDY}") from error
         return data
 
-    def _check(self, suffix: str, data: bytes) -> None:
+    def _check(self, name: str, suffix: str, data: bytes) -> None:
         """Refuse what is not as its suffix says. (The engine looks at step graphs itself.)"""
         if suffix == ".npz":
             check_index(data)
-        if suffix == ".safetensors":
+        if name == PLANNER:
+            check_weights(data)  # their shapes are looked at as they are read
+        elif suffix == ".safetensors":
             weights, model = check_weights(data), self.settings["model"]
             # of a recurrent layer eight square matrices, so that no model is built that its weights cannot fill
             least = 8 * model.get("layers", 0) * model.get("hidden_size", 0) ** 2

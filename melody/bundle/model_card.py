@@ -45,6 +45,15 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
         f"| {scores['valid_nats_per_note_fp32']:.4f} |",
         "",
     ]
+    if planner := settings.get("planner"):
+        lines += [
+            "## The plan of its bars",
+            "",
+            f"Drawn by a small LSTM at bar rate: {planner['valid_nats_per_bar']:.3f} nats a bar on valid "
+            f"(back-off n-grams {planner['ngram']:.3f}), {planner['valid_nats_per_note']:.4f} nats a note. "
+            "The nats above are those of a model that is told no plan.",
+            "",
+        ]
     if settings.get("statistics"):
         lines += ["## What it composes, beside the held-out pieces", "", *_statistics(settings["statistics"]), ""]
     lines += ["## Originality", "", *_originality(settings, splits["train"]["pieces"]), ""]

@@ -246,6 +246,10 @@ def compose(
     only_new: Annotated[
         bool, typer.Option("--only-new", help="Write the new part alone.", rich_help_panel=CONTROL)
     ] = False,
+    form: Annotated[
+        str | None, typer.Option(help="Sections of the piece, as AABA; or as-primer.", rich_help_panel=CONTROL)
+    ] = None,
+    section: Annotated[int, typer.Option(help="Bars of each section.", rich_help_panel=CONTROL)] = 8,
     follow: Annotated[
         bool, typer.Option("--follow", help="Print the bars of a take as they are composed.", rich_help_panel=OUTPUT)
     ] = False,
@@ -312,6 +316,7 @@ def compose(
     search = {"beam_width": beam_width, "length_penalty": length_penalty, "stochastic": stochastic}
     choice = {"best_of": best_of, "by": by}
     control = {"key": key, "tempo_qpm": tempo, "meter": parse_meter(meter), "ending": ending, "only_new": only_new}
+    control |= {"form": form, "section": section}
     harmony = {"chords": chords, "strict_chords": strict_chords, "strict_key": strict_key}
     limits = {
         "ranges": parse_ranges(ranges or []),

@@ -18,13 +18,14 @@ from melody.music.heard_chords import chord_tones_on_strong_beats
 from melody.music.key import estimate_key
 from melody.music.originality import piece_share
 from melody.music.score import GRID, Score, bars, clip, rescale
+from melody.tokens.plan import FormPlan, letters_of, spelled
 
 
 def finish(
     prepared: Prepared, bundle: Bundle, engine_name: str, seed: Seed, drawn: Continuation, after: float | None
 ) -> Take:
     """Return the take that was drawn for a seed; `after` are the nats of what stands behind a gap."""
-    settings, ids = prepared.settings, prepared.ids + drawn.ids
+    settings, ids, plan = prepared.settings, prepared.ids + drawn.ids, prepared.plan_of(seed)
     notes = placed_notes(prepared, ids, bundle)
     label = f"melody: {bundle.name}, seed {seed.seed}, take {seed.take}"
     score = put_together(prepared, ids, notes, bundle, label)
@@ -45,7 +46,7 @@ def finish(
         notes=len(notes),
         nats_per_note=sum(drawn.nats) / max(1, len(notes)),
         key=estimate_key(fresh).name if any(not track.is_drum for track in fresh.tracks) and notes else "",
-        settings=_provenance(prepared, bundle, engine_name) | seed.named | settings.to_dict(),
+        settings=_provenance(prepared, bundle, engine_name) | _planned(plan) | seed.named | settings.to_dict(),
         messages=prepared.messages,
         candidate=seed.candidate,
         candidates=settings.candidates,
@@ -55,6 +56,8 @@ def finish(
         nats_after=after,
         places=_places(prepared, bundle),
         seam=prepared.seam,
+        plan=plan,
+        sections=_sections(prepared, plan),
     )
 
 
@@ -66,6 +69,21 @@ def _provenance(prepared: Prepared, bundle: Bundle, engine_name: str) -> dict[st
         "engine": engine_name,
         "primer": None if prepared.primer is None else {"name": "", "sha256": ""},
     }
+
+
+def _planned(plan: FormPlan | None) -> dict[str, Any]:
+    """The plan that was drawn for a take, so that whoever reads its settings sees it."""
+    return {"plan": {"pickup": plan.pickup, "bars": spelled(plan.symbols)}} if plan is not None else {}
+
+
+def _sections(prepared: Prepared, plan: FormPlan | None) -> tuple[tuple[int, str], ...]:
+    """The letters of the plan's sections, each with the bar of the take's score in which it begins."""
+    if plan is None:
+        return ()
+    region, alone = prepared.region, prepared.settings.only_new
+    first, stop = (region.first, region.stop) if alone else (0, len(plan.symbols))
+    letters = letters_of(plan, prepared.settings.section)
+    return tuple((bar - first, name) for bar, name in letters if first <= bar < stop)
 
 
 def _polyphony(prepared: Prepared, bundle: Bundle) -> dict[int, int]:

@@ -38,3 +38,5 @@ class Options(TypedDict, total=False):
     meter: tuple[int, int] | None
     ending: bool
     only_new: bool
+    form: str | None
+    section: int

@@ -1,4 +1,4 @@
-"""What the model has read before it composes."""
+"""What the model has read before it composes, and from where each take reads on by a plan of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine import Carry, Engine
+from melody.engine import Carry, Engine, reorder
 from melody.tokens import Reader
+from melody.tokens.plan import FormPlan
 
 _BLOCK = 256  # tokens of a prefix whose logits are at hand together
 
@@ -20,6 +21,40 @@ class Prefix:
     carry: Carry
     logits: NDArray[np.float32]
     nats: float = 0.0  # of what was read, after the first token, without the grammar
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The last bar line read, and what stands behind it: it is read again under the plan of each take."""
+
+    engine: Engine
+    reader: Reader  # before that bar line
+    carry: Carry  # of batch 1
+    ids: list[int]  # from the bar line on
+    nats: float
+
+    def under(self, plans: Sequence[FormPlan]) -> list[Prefix]:
+        """What has been read under each of these plans."""
+        readers = [self.reader.copy() for _ in plans]
+        for reader, plan in zip(readers, plans, strict=True):
+            reader.replan(plan)
+        carry = reorder(self.carry, np.zeros(len(plans), np.int64))
+        for token in self.ids:
+            for reader in readers:
+                reader.read(token)
+            contexts = np.array([reader.context for reader in readers])
+            logits, carry = self.engine.step(np.full(len(plans), token), contexts, carry)
+        rows = [reorder(carry, np.array([row])) for row in range(len(plans))]
+        return [
+            Prefix(reader, own, one.copy(), self.nats) for reader, own, one in zip(readers, rows, logits, strict=True)
+        ]
+
+
+def read_opening(engine: Engine, reader: Reader, ids: Sequence[int]) -> Opening:
+    """Let a fresh reader and the engine read `ids` up to the last bar line."""
+    last = max(place for place, token in enumerate(ids) if token == reader.ids["Bar"][0])
+    before = read_prefix(engine, reader, ids[:last])
+    return Opening(engine, before.reader, before.carry, list(ids[last:]), before.nats)
 
 
 def read_prefix(engine: Engine, reader: Reader, ids: Sequence[int]) -> Prefix:

@@ -5,19 +5,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from symusic import TimeSignature
 
 from melody.bundle import Bundle
 from melody.engine import Engine
+from melody.generation.form import Form, form_of
 from melody.generation.held import given_lines, rooms_for, rules_for
-from melody.generation.prefix import Prefix, read_prefix
+from melody.generation.prefix import Opening, Prefix, read_opening, read_prefix
 from melody.generation.primer.primer_fit import unlike_training
 from melody.generation.primer.primer_view import Primer, PrimerView, view_primer
 from melody.generation.ranges import listed
 from melody.generation.region import Region, region_of
 from melody.generation.rules.contract import Rule
-from melody.generation.rules.copying import watching
+from melody.generation.rules.copying import CopyReader, watching
 from melody.generation.rules.playable import Room
 from melody.generation.seam import NOWHERE, Seam, across
 from melody.generation.seeds import Seed
@@ -27,7 +29,8 @@ from melody.music.chords import Span
 from melody.music.key import Key, parse_key
 from melody.music.progressions import markers_as_chords
 from melody.music.score import TICKS_PER_QUARTER, Score, common_resolution, resample
-from melody.tokens import Plan
+from melody.tokens import Plan, Reader
+from melody.tokens.plan import FormPlan
 
 OF_PITCH = ("key", "strict_key", "chords")  # options that say nothing to drums
 
@@ -50,6 +53,8 @@ class Prepared:
     given: Score | None = None  # the primer at a resolution at which nothing of it moves, its seam made ready
     seam: Seam = NOWHERE  # in ticks of `given`
     at_seam: tuple[str, ...] = ()  # what the musician should know of it
+    form: Form | None = None  # None: the model plans no bars
+    opening: Opening | None = None  # from where each take reads on by its own plan
 
     @property
     def track_of(self) -> Mapping[int, int]:
@@ -58,7 +63,20 @@ class Prepared:
 
     def start(self, seeds: Sequence[Seed]) -> list[Prefix]:
         """Return where each take begins. What is drawn for a take before its notes belongs here."""
-        return [self.prefix for _ in seeds]
+        if self.opening is None:
+            return [self.prefix for _ in seeds]
+        plans = [plan for seed in seeds if (plan := self.plan_of(seed)) is not None]
+        return [replace(begun, reader=self._watched(begun.reader)) for begun in self.opening.under(plans)]
+
+    def plan_of(self, seed: Seed) -> FormPlan | None:
+        """Return the plan of a take's bars; of a search that draws nothing the likeliest."""
+        draws = self.settings.sampling.temperature > 0 and (self.settings.stochastic or not self.settings.beam_width)
+        return self.form.draw(seed if draws else None) if self.form is not None else None
+
+    def _watched(self, reader: Reader) -> Reader:
+        """A reader that knows what new notes copy, where that is asked for."""
+        watcher: Any = self.prefix.reader
+        return watcher.around(reader) if isinstance(watcher, CopyReader) else reader
 
     @property
     def messages(self) -> tuple[str, ...]:
@@ -93,14 +111,20 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
     if asked is None and view is None and any(span.chord for span in chords):
         asked = key_of_chords(chords, int(region.lines[-1]))
     key = asked or (view.last_key if view else None)
+    form = form_of(settings, region, view, bundle)
     plan = Plan(
         bars=region.stop if region.closes else bars_of(region, view),
         key=key_token(key) if key else None,
         stop=None if region.closes else region.stop,
         foreseen=foreseen(settings, region, chords, bundle) if told else None,
+        form=form.known if form is not None else None,
     )
     ids = ids_before(region, view, bundle)
-    prefix = read_prefix(engine, bundle.tokenizer.reader(plan), ids)
+    opening = read_opening(engine, bundle.tokenizer.reader(plan), ids) if form is not None else None
+    if form is not None and opening is not None:
+        (prefix,) = opening.under([form.known])
+    else:
+        prefix = read_prefix(engine, bundle.tokenizer.reader(plan), ids)
     rooms = rooms_for(settings, primer, region, key, bundle)
     if settings.max_copy_bars is not None:
         lines = given_lines(settings, region)
@@ -112,7 +136,22 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         seam = _seam_of(given, view, region)
         given, said = across(given, seam)
     return Prepared(
-        settings, primer, region, prefix, ids, rules, rooms, key, chords, idle, strange, given, seam, tuple(said)
+        settings,
+        primer,
+        region,
+        prefix,
+        ids,
+        rules,
+        rooms,
+        key,
+        chords,
+        idle,
+        strange,
+        given,
+        seam,
+        tuple(said),
+        form,
+        opening,
     )
 
 

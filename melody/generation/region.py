@@ -19,8 +19,9 @@ from melody.errors import UsageError
 from melody.generation.primer.primer_view import Primer, PrimerView
 from melody.generation.ranges import find_track, listed, named
 from melody.generation.rules.fixed_notes import FixedNotes
-from melody.generation.settings import Settings
+from melody.generation.settings import AS_PRIMER, Settings
 from melody.music.score import GRID, Ints, Notes, bar_length
+from melody.tokens.plan import bars_of, parse_form
 
 Meter = tuple[int, int]
 DEFAULT_BARS = 8
@@ -62,7 +63,7 @@ def region_of(settings: Settings, primer: Primer | None, bundle: Bundle, bars_kn
 
 def _continued(settings: Settings, view: PrimerView | None, bundle: Bundle, bars_known: bool) -> Region:
     first = view.bars if view else 0
-    stop = first + (settings.bars or DEFAULT_BARS)
+    stop = first + (settings.bars or _bars_of_form(settings, view) or DEFAULT_BARS)
     meter = settings.meter
     if meter is None and (bars_known or settings.density or settings.keep):
         meter = view.meters[-1] if view else DEFAULT_METER
@@ -76,6 +77,26 @@ def _continued(settings: Settings, view: PrimerView | None, bundle: Bundle, bars
     tracks = view.tracks if view else {place: place for place in range(len(bundle.tracks))}
     fixed = _rhythm(view, lines, first, stop) if view and settings.keep == "rhythm" else None
     return Region(first, stop, settings.ending and not settings.keep, tracks, lines, meters, fixed)
+
+
+def _bars_of_form(settings: Settings, view: PrimerView | None) -> int | None:
+    """How many new bars the form that is asked for makes; None where none is. Raises `UsageError`."""
+    if not settings.form:
+        return None
+    if settings.form == AS_PRIMER:
+        if view is None:
+            raise UsageError("form as-primer: of which? give a file too, as melody compose theme.mid --form as-primer")
+        return view.bars
+    there = view.bars if view else 0
+    pickup = bars_of(view.ids)[1] if view else 0
+    sections = len(parse_form(settings.form))
+    wanted = sections * settings.section + pickup - there
+    if wanted < 1:
+        raise UsageError(
+            f"form {settings.form}: {sections} sections of {settings.section} bars are no more than the {there} bars "
+            "there are; name those of the file first, then those to come"
+        )
+    return wanted
 
 
 def _rhythm(view: PrimerView, lines: Ints, first: int, stop: int) -> FixedNotes:

@@ -17,7 +17,15 @@ class Seed(NamedTuple):
         """Return what of it stands in a take's settings."""
         return {"seed": self.seed, "take": self.take}
 
+    def generator_of_plan(self) -> np.random.Generator:
+        """Return random numbers of their own for the plan of the take's bars."""
+        return self._numbers(1)
+
     def generator(self) -> np.random.Generator:
         """Return fresh random numbers, always the same."""
+        return self._numbers(0)
+
+    def _numbers(self, stream: int) -> np.random.Generator:
         words = [self.seed % 2**64, self.take + (self.candidate - 1 << 32)]
-        return np.random.Generator(np.random.Philox(key=np.array(words, np.uint64)))
+        counter = np.array([0, 0, 0, stream], np.uint64)  # streams lie 2^192 draws apart
+        return np.random.Generator(np.random.Philox(key=np.array(words, np.uint64), counter=counter))

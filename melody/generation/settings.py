@@ -11,11 +11,14 @@ from melody.generation.ranking import BY
 from melody.generation.sampling import Sampling
 from melody.music.progressions import parse_progression
 from melody.tokens.channels import DENSITIES
+from melody.tokens.plan import parse_form
 from melody.tokens.vocabulary import METERS
 
+AS_PRIMER = "as-primer"  # a form
 FILL_CANDIDATES = 4  # what follows a gap chooses among them
 LIMITS = {  # least and most
     "bars": (1, 1000),
+    "section": (1, 64),
     "beam_width": (0, 1000),
     "length_penalty": (0, 100),
     "best_of": (1, 1000),
@@ -58,6 +61,8 @@ class Settings:
     meter: tuple[int, int] | None = None
     ending: bool = True
     only_new: bool = False
+    form: str | None = None  # sections of the piece, as "AABA", or "as-primer"; see `melody.generation.form`
+    section: int = 8  # bars of each
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -113,6 +118,14 @@ class Settings:
             raise UsageError("`keep` rhythm: it is the primer's; leave out `density`")
         if self.chords is not None:
             parse_progression(self.chords)
+        if self.form is not None:
+            self._check_form()
+
+    def _check_form(self) -> None:
+        if self.form != AS_PRIMER:
+            parse_form(str(self.form))
+        if self.fill or self.with_tracks or self.keep:
+            raise UsageError("form plans new bars: leave out `fill`, `with_tracks` and `keep`")
 
     @property
     def decoder(self) -> str:
@@ -133,6 +146,8 @@ class Settings:
         values = asdict(self)
         if not self.mapping:  # so that files from before there was one are composed again byte for byte
             del values["mapping"]
+        if self.form is None:
+            del values["form"], values["section"]
         return values
 
 

@@ -10,6 +10,7 @@ from melody.generation.kept import with_file
 from melody.generation.ranking import Breaches
 from melody.generation.seam import NOWHERE, Seam
 from melody.music.score import Score
+from melody.tokens.plan import FormPlan, spelled
 from melody.version import __version__
 
 
@@ -37,6 +38,8 @@ class Take:
     chord_tones: float | None = None  # share of what sounds on strong beats that belongs to the chords asked for
     nats_after: float | None = None  # of the two bars after a gap, given what fills it; None where there was no gap
     places: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the musician's tracks that go on, each with the model's
+    plan: FormPlan | None = None  # of its bars; None: the model plans none
+    sections: tuple[tuple[int, str], ...] = ()  # by that plan: the first bar of each in the score, and its letter
     seam: Seam = NOWHERE  # where the new music meets the musician's
 
     def to_midi(
@@ -74,6 +77,8 @@ class Take:
             "messages": list(self.messages),
             "settings": self.settings,
         }
+        if self.plan is not None:
+            known["form"] = {"letters": "".join(name for _, name in self.sections), "bars": spelled(self.plan.symbols)}
         if self.breaches is None:
             return known
         best = {"of": self.candidates, "by": self.settings["by"], "candidate": self.candidate}

@@ -107,10 +107,11 @@ def _sound(writing: Writing) -> Written:
 def _picture(writing: Writing) -> Written:
     from melody.render.pianoroll import draw
 
-    heading, first, resumes = writing.headline, 0, None
+    heading, first, resumes, letters = writing.headline, 0, None, dict[int, str]()
     if isinstance(writing.piece, Take):  # takes of one title are told apart by their names
         heading, first, resumes = shown(writing.path.stem), writing.piece.first_new_tick, writing.piece.resumes_tick
-    return Written([draw(writing.score, writing.path, first, heading, writing.force, resumes=resumes)], [])
+        letters = dict(writing.piece.sections)
+    return Written([draw(writing.score, writing.path, first, heading, writing.force, resumes, letters)], [])
 
 
 def _page(writing: Writing) -> Written:

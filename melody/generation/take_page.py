@@ -20,7 +20,8 @@ UNSET: tuple[Any, ...] = (None, False, "", [], (), {})
 
 def panel(take: "Take", name: str, midi: bytes) -> Panel:
     """Return the panel of a take, whose file is called `name` and holds `midi`."""
-    return Panel(name, take.score, midi, take.first_new_tick, take.resumes_tick, figures(take), settings(take))
+    letters = dict(take.sections)
+    return Panel(name, take.score, midi, take.first_new_tick, take.resumes_tick, figures(take), settings(take), letters)
 
 
 def score_panel(score: Score, name: str, midi: bytes) -> Panel:
@@ -53,6 +54,7 @@ def settings(take: "Take") -> list[tuple[str, str]]:
     """Return the settings of a take by name; the hashes stay in its file."""
     told = {name: value for name, value in take.settings.items() if name not in ("step_graph", "sampling", "primer")}
     told |= take.settings["sampling"]
+    told["plan"] = take.settings.get("plan", {}).get("bars")
     told["primer"] = (take.settings["primer"] or {}).get("name")
     return [(name.replace("_", " "), _plain(value)) for name, value in told.items() if value not in UNSET]
 

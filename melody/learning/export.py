@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import FORMAT, LOCAL, Bundle, TrackInfo, open_bundle
+from melody.bundle.bundle import PLANNER
 from melody.config import TrainConfig, changed, check_config
 from melody.corpus import Split, TokenStore, open_store, shift_tables
 from melody.corpus.draw_conditions import density_limits
@@ -86,6 +87,7 @@ def _fill(
         (folder / "step-fp32.onnx").write_bytes(graph)
     halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in weights.items()}
     (folder / "weights.safetensors").write_bytes(save(halves))
+    figures = _add_planner(folder, store) if any(name.startswith("form_") for name in names) else {}
     seen = token_counts(store.split("train"), tokenizer)
     vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": seen.tolist()}
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")
@@ -118,10 +120,30 @@ def _fill(
         "valid_temperature": config.evaluation.temperature,
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())},
     }
+    if figures:
+        settings["planner"] = figures
     if config.base:
         settings["base"] = _base(open_bundle(config.base), store, info)
     _write_settings(folder, settings)
     _evaluate_and_describe(folder, settings, store, samples)
+
+
+def _add_planner(folder: Path, store: TokenStore) -> dict[str, float]:
+    """Train the planner of a corpus and write it; return what the plans of valid cost it, and n-grams."""
+    from safetensors.numpy import save
+
+    from melody.learning.plan_model import learn_planner, nats_per_bar, ngram_nats_per_bar, planned
+
+    train, valid = (planned(store.split(name), store.styles) for name in ("train", "valid"))
+    planner = learn_planner(train, valid)
+    halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in planner.weights.items()}
+    (folder / PLANNER).write_bytes(save(halves))
+    nats, bars = nats_per_bar(planner, valid), sum(len(piece.symbols) for piece in valid)
+    return {
+        "valid_nats_per_bar": nats,
+        "valid_nats_per_note": nats * bars / max(1, int(store.split("valid").notes.sum())),
+        "ngram": ngram_nats_per_bar(train, valid),
+    }
 
 
 def step_graph_of(

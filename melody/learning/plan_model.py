@@ -26,6 +26,7 @@ BATCH = 32
 MOST_BARS = 128  # of a piece, while learning
 LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 3e-3, 0.01, 0.2
 OPEN_SHARE = 0.33
+NOT_PLANNED = ("fill",)  # styles
 NO_STATE = -1  # of a bar that is not drawn
 
 
@@ -36,11 +37,12 @@ class Planned(NamedTuple):
     outline: Outline
 
 
-def planned(split: Split, style: int | None = None) -> list[Planned]:
-    """The plans of the pieces of a split, or of those of one style, that have more than two bars."""
+def planned(split: Split, styles: Sequence[str] = ()) -> list[Planned]:
+    """The plans of the pieces of a split that have more than two bars; fills alone have no plan worth learning."""
     result = []
     for index in range(len(split)):
-        if style is not None and int(split.styles[index]) != style:
+        style = int(split.styles[index])
+        if style and styles[style - 1] in NOT_PLANNED:
             continue
         ids = split.piece(index)[0].tolist()
         plan = plan_of_piece(ids).plan

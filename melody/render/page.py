@@ -4,8 +4,8 @@ Lengths are inches from the top left corner, times are ticks. One scale holds in
 in one system as in another.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,7 @@ class Page:
     high: int
     drums: list[int]  # pitches of the drum panel, upwards
     given: tuple[tuple[int, int], ...]  # from tick to tick: what is the musician's
+    letters: Mapping[int, str] = field(default_factory=dict)  # of the sections, by their first bar
 
     @property
     def pitched_height(self) -> float:
@@ -67,8 +68,12 @@ class Page:
         return ABOVE + self.pitched_height + between + self.drum_height + BELOW
 
 
-def layout(score: Score, primer_ticks: int = 0, resumes: int | None = None) -> Page:
+def layout(
+    score: Score, primer_ticks: int = 0, resumes: int | None = None, letters: Mapping[int, str] | None = None
+) -> Page:
     """Decide what stands where: up to `primer_ticks` and where it `resumes` music was given.
+
+    `letters` name the sections that begin with a bar (from 0).
 
     Raises `MelodyError` where there are no notes.
     """
@@ -83,7 +88,7 @@ def layout(score: Score, primer_ticks: int = 0, resumes: int | None = None) -> P
     longest = max(lines[last] - lines[first] for first, last in systems)
     scale = float(longest) / SYSTEM_WIDTH[bool(drums)]
     given = ((0, primer_ticks), (int(lines[-1]) if resumes is None else resumes, int(lines[-1])))
-    return Page(score, parts, lines, systems, scale, low, high, drums, given)
+    return Page(score, parts, lines, systems, scale, low, high, drums, given, letters or {})
 
 
 def split_systems(bar_count: int, has_pickup: bool = False) -> list[tuple[int, int]]:

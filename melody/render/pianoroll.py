@@ -8,6 +8,7 @@ where; here it is drawn, with matplotlib's Agg canvas, never pyplot. Equal score
 import io
 import os
 import warnings
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,8 +55,11 @@ def draw(
     title: str = "",
     force: bool = False,
     resumes: int | None = None,
+    letters: Mapping[int, str] | None = None,
 ) -> Path:
     """Write the piano roll as a PNG; what is before `primer_ticks` and from `resumes` on is marked as the primer.
+
+    `letters` stand over the bars (from 0) with which sections begin.
 
     Returns the path. Raises `MelodyError` where the file exists (unless `force`) or the score has no notes.
     """
@@ -66,17 +70,23 @@ def draw(
     buffer = io.BytesIO()
     with warnings.catch_warnings(), matplotlib.style.context("default"):
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in a script that the font lacks
-        figure(score, primer_ticks, title, resumes).savefig(buffer, format="png", metadata={"Software": None})
+        figure(score, primer_ticks, title, resumes, letters).savefig(buffer, format="png", metadata={"Software": None})
     return write_bytes(path, buffer.getvalue(), force=force)
 
 
-def figure(score: Score, primer_ticks: int = 0, title: str = "", resumes: int | None = None) -> "Figure":
+def figure(
+    score: Score,
+    primer_ticks: int = 0,
+    title: str = "",
+    resumes: int | None = None,
+    letters: Mapping[int, str] | None = None,
+) -> "Figure":
     """The piano roll as a matplotlib figure: per system a panel of pitches and, where there are drums, one of drums."""
     import matplotlib.style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    page = layout(score, primer_ticks, resumes)
+    page = layout(score, primer_ticks, resumes, letters)
     rows = legend_rows(page.parts)
     top = MARGIN + (HEADING if title else 0.0) + len(rows) * LEGEND_ROW
     height = top + len(page.systems) * page.system_height + MARGIN / 2
@@ -221,7 +231,7 @@ def beat_ticks(score: Score, lines: NDArray[np.int64]) -> list[int]:
 
 
 def _draw_numbers(axes: "Axes", page: Page, first: int, last: int) -> None:
-    """The bars' numbers over their lines, all unless they would touch, and beside them the meter where it changes."""
+    """The bars' numbers over their lines, all unless they would touch, beside them changes of meter and letters."""
     every = -(-(last - first) // (2 * BARS_A_SYSTEM))
     changes = {tick: f"{numerator}/{denominator}" for tick, numerator, denominator in meters(page.score)}
     for bar in range(first, last):
@@ -232,6 +242,10 @@ def _draw_numbers(axes: "Axes", page: Page, first: int, last: int) -> None:
         if meter or (bar - first) % every == 0:
             _over(axes, tick, (0, 4), number, color=GREY, size=8)
             _over(axes, tick, (5.5 * len(number) + 4 * bool(number), 4), meter, color=INK, size=8, weight="bold")
+        if letter := page.letters.get(bar):
+            shown = (bar - first) % every == 0 or bool(meter)
+            beside = 5.5 * len(number) * shown + 4 + (5 * len(meter) + 4) * bool(meter)
+            _over(axes, tick, (beside, 4), letter, color=PRIMER_INK, size=9, weight="bold")
 
 
 def _draw_tempos(axes: "Axes", page: Page, start: int, stop: int) -> None:

@@ -10,8 +10,8 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -56,6 +56,7 @@ class Panel:
     resumes_tick: int | None = None
     figures: Sequence[Figure] = ()
     settings: Sequence[tuple[str, str]] = ()
+    letters: Mapping[int, str] = field(default_factory=dict)  # of the sections, by their first bar
 
 
 def write_page(
@@ -166,7 +167,7 @@ def _base64(data: bytes) -> str:
 
 
 def _card(number: int, panel: Panel, sound: Sound | None) -> str:
-    drawn = layout(panel.score, panel.first_new_tick, panel.resumes_tick)
+    drawn = layout(panel.score, panel.first_new_tick, panel.resumes_tick, panel.letters)
     systems = systems_of(drawn)
     bar_seconds = [seconds_at(panel.score, int(line)) for line in drawn.lines]
     return (

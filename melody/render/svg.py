@@ -158,7 +158,7 @@ def _notes(panel: _Panel, part: Part) -> Iterator[str]:
 
 
 def _numbers(panel: _Panel, first: int, last: int) -> Iterator[str]:
-    """The bars' numbers over their lines, all unless they would touch, and beside them the meter where it changes."""
+    """The bars' numbers over their lines, all unless they would touch, beside them changes of meter and letters."""
     page = panel.page
     every = -(-(last - first) // (2 * BARS_A_SYSTEM))
     changes = {tick: f"{numerator}/{denominator}" for tick, numerator, denominator in meters(page.score)}
@@ -171,6 +171,9 @@ def _numbers(panel: _Panel, first: int, last: int) -> Iterator[str]:
             yield _text("number", panel.x(tick), panel.top - 6, number)
         if meter:
             yield _text("meter", panel.x(tick) + 7 * len(number) + 5 * bool(number), panel.top - 6, meter)
+        if letter := page.letters.get(bar):
+            beside = 7 * len(number) + 5 + (7 * len(meter) + 5) * bool(meter)
+            yield _text("letter", panel.x(tick) + beside, panel.top - 6, letter)
 
 
 def _tempos(panel: _Panel) -> Iterator[str]:

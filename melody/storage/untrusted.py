@@ -241,6 +241,7 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
     "description": _is_text,
     "licence": _is_text,
     "corpus": _is_text,
+    "planner": lambda value: isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values()),
     "scores": lambda value: isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values()),
 }
 REQUIRED = {"name", "model", "tokenizer", "tracks", "files", "vocabulary_hash", "tempo_qpm"}

@@ -212,7 +212,7 @@ class AlignedMemory:
                 break
             context[3] += 1
         if lag:
-            self.planned = self._recall(lag)
+            self.planned = self._recall(lag) if lag > 0 else self._foresee(self.count - lag)
 
     def _tell_usual(self) -> None:
         number, best, place = self.count, -1.0, -1
@@ -234,6 +234,11 @@ class AlignedMemory:
         if not 0 < lag <= len(self.bars):
             return None
         return agreed(self.bars, self.keys, lag), 0, 0, 0
+
+    def _foresee(self, bar: int) -> Slot | None:
+        """A bar that stands where the piece has not come yet, as a reference."""
+        events = self.plan.ahead.get(bar) if self.plan is not None else None
+        return None if events is None else (tuple((*event, 0) for event in events), 0, 0, 0)
 
     # ---- within a bar -----------------------------------------------------------------------------------------------
 

@@ -10,14 +10,16 @@ changes of lag. The first bars and those in which nothing begins have symbols of
 a bar departs from what was before.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import eq
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.errors import UsageError
 from melody.music.score import GRID, bar_length
 from melody.tokens.vocabulary import MAX_DURATION, METERS, event_vocabulary
 
@@ -60,10 +62,14 @@ _SIGNS = "-~+="  # of the classes of likeness
 
 @dataclass(frozen=True)
 class FormPlan:
-    """The symbols of a piece, one a bar; past their end nothing is told. Phrases count from bar `pickup` (0 or 1)."""
+    """The symbols of a piece, one a bar; past their end nothing is told. Phrases count from bar `pickup` (0 or 1).
+
+    `ahead` are bars that stand already where the piece has not come yet: a symbol with a lag below 0 names one of them.
+    """
 
     symbols: tuple[Symbol, ...] = ()
     pickup: int = 0
+    ahead: Mapping[int, Bar] = field(default_factory=dict)
 
     def __getitem__(self, bar: int) -> Symbol:
         return self.symbols[bar] if 0 <= bar < len(self.symbols) else UNTOLD
@@ -224,26 +230,50 @@ def plan_of_piece(ids: Iterable[int], tracks: Collection[int] | None = None) -> 
     return plan_of_bars(bars, pickup, tracks)
 
 
-def plan_of_bars(
-    bars: Sequence[Bar], pickup: int, tracks: Collection[int] | None = None, unknown: Collection[int] = ()
-) -> Found:
-    """The plan of bars; that of those which are `unknown` is what those around them suggest, or untold."""
+def plan_of_bars(bars: Sequence[Bar], pickup: int, tracks: Collection[int] | None = None) -> Found:
+    """The plan of bars, or of some of their tracks."""
     keys = [key_of(bar, tracks) for bar in bars]
     alike = similarities(keys)
-    gain = _gains(alike, keys, pickup)
-    _hide(gain, alike, unknown)
-    symbols = []
-    for bar, state in enumerate(_best_path(gain)):
-        like = like_of(float(alike[bar, state - 1])) if state else 0
-        if bar in unknown:
-            symbols.append(UNTOLD)
-        elif bar <= pickup:
-            symbols.append(FIRST)
-        elif not keys[bar]:
-            symbols.append(EMPTY)
-        else:
-            symbols.append(Symbol(LAGS[state - 1], like) if like else NEW)
+    path = _best_path(_gains(alike, keys, pickup))
+    symbols = [_symbol(bar, state, alike, keys, pickup) for bar, state in enumerate(path)]
     return Found(FormPlan(tuple(symbols), pickup), alike)
+
+
+def plan_around(bars: Sequence[Bar], pickup: int, gap: range) -> FormPlan:
+    """The plan of bars of which those of a gap are not known: what goes on from one side to the other names them.
+
+    A bar behind the gap that would be as one in it says of that one what it is to be. The others stay untold.
+    """
+    keys = [key_of(bar) for bar in bars]
+    alike = similarities(keys)
+    gain = _gains(alike, keys, pickup)
+    back = np.arange(len(bars))[:, None] - np.array(LAGS)  # the bar that each state names
+    into = (back >= gap.start) & (back < gap.stop)
+    alike[into] = 0
+    gain[:, 1:][into] = NEW_WORTH
+    gain[gap.start : gap.stop] = np.where(gain[gap.start : gap.stop] == IMPOSSIBLE, IMPOSSIBLE, NEW_WORTH)
+    path = _best_path(gain)
+    symbols = [_symbol(bar, state, alike, keys, pickup) for bar, state in enumerate(path)]
+    for bar in gap:
+        symbols[bar] = FIRST if bar <= pickup else UNTOLD
+    for bar, state in enumerate(path[gap.stop :], gap.stop):
+        if state and bar - LAGS[state - 1] in gap:
+            lag = LAGS[state - 1]
+            near = [symbols[one].like for one in range(gap.stop, len(bars)) if symbols[one].lag == lag]
+            if near and bar - lag > pickup and keys[bar]:
+                symbols[bar - lag] = Symbol(-lag, max(set(near), key=near.count))
+    ahead = {bar: tuple(bars[bar]) for bar in range(gap.stop, len(bars))}
+    return FormPlan(tuple(symbols), pickup, ahead)
+
+
+def _symbol(bar: int, state: int, alike: Similarities, keys: Sequence[Key], pickup: int) -> Symbol:
+    """The symbol of a bar in a state of the best path."""
+    if bar <= pickup:
+        return FIRST
+    if not keys[bar]:
+        return EMPTY
+    like = like_of(float(alike[bar, state - 1])) if state else 0
+    return Symbol(LAGS[state - 1], like) if like else NEW
 
 
 def _gains(alike: Similarities, keys: Sequence[Key], pickup: int) -> NDArray[np.float32]:
@@ -255,16 +285,6 @@ def _gains(alike: Similarities, keys: Sequence[Key], pickup: int) -> NDArray[np.
     gain[:, 1:][bar[:, None] < np.array(LAGS)] = IMPOSSIBLE
     gain[: 1 + pickup, 1:] = IMPOSSIBLE
     return gain
-
-
-def _hide(gain: NDArray[np.float32], alike: Similarities, unknown: Collection[int]) -> None:
-    """Let bars that are unknown say nothing, and those that would follow one of them be new; in place."""
-    for bar in unknown:
-        gain[bar] = np.where(gain[bar] == IMPOSSIBLE, IMPOSSIBLE, NEW_WORTH)
-        for place, lag in enumerate(LAGS):
-            if bar + lag < len(gain) and bar + lag not in unknown:
-                gain[bar + lag, 1 + place] = IMPOSSIBLE
-                alike[bar + lag, place] = 0
 
 
 def _best_path(gain: NDArray[np.float32]) -> list[int]:
@@ -306,6 +326,20 @@ def _symbol_of(word: str) -> Symbol:
     if sign < 0 or not word[:-1].lstrip("-").isdecimal() or int(word[:-1]) == 0:
         raise ValueError(f"{word!r} is no symbol of a plan")
     return Symbol(int(word[:-1]), 1 + sign)
+
+
+class Section(NamedTuple):
+    """A section that is asked for: those of one letter are alike, and how much."""
+
+    letter: str
+    like: int
+
+
+def parse_form(text: str) -> tuple[Section, ...]:
+    """The sections of a form such as ``AABA`` or ``ABA'B``; a stroke means varied. Raises `UsageError`."""
+    if not re.fullmatch(r"(?:[A-Z]'?){1,64}", text):
+        raise UsageError(f"form {text[:70]!r}: write a letter for each section, as AABA, or AABA' for a varied return")
+    return tuple(Section(one[0], LIKES - len(one) + 1) for one in re.findall(r"[A-Z]'?", text))
 
 
 def letters_of(plan: FormPlan, section: int = 8) -> list[tuple[int, str]]:

@@ -112,17 +112,19 @@ class Planner:
         outline: Outline,
         generator: np.random.Generator | None,
         temperature: float = 1.0,
+        reach: Sequence[int] | None = None,
     ) -> FormPlan:
         """The plan of the bars before `stop`; those `known` begin it, and of them the untold ones are drawn.
 
-        Without a generator the likeliest symbols follow.
+        Without a generator the likeliest symbols follow. `reach` says how many bars back each bar may refer.
         """
         symbols, reading = list(known[:stop]), _Reading(self, outline)
         for bar in range(stop):
             y = reading.next(symbols[bar - 1] if bar else UNTOLD, bar)
             if bar < len(symbols) and symbols[bar] != UNTOLD:
                 continue
-            drawn = FIRST if bar <= outline.pickup else self._draw(y, bar, generator, temperature)
+            most = bar if reach is None else reach[bar]
+            drawn = FIRST if bar <= outline.pickup else self._draw(y, most, generator, temperature)
             symbols[bar : bar + 1] = [drawn]
         return FormPlan(tuple(symbols), outline.pickup)
 
@@ -135,10 +137,10 @@ class Planner:
                 result.append(self._nats(y, symbol, bar) if is_drawn(symbol, bar, outline) else 0.0)
         return result
 
-    def states(self, y: Floats, bar: int, temperature: float = 1.0) -> NDArray[np.float64]:
-        """p (STATES,) of what may follow in a bar: no lag reaches before the piece."""
+    def states(self, y: Floats, most: int, temperature: float = 1.0) -> NDArray[np.float64]:
+        """p (STATES,) of what may follow where no bar more than `most` bars ago can be named."""
         logits = self.weights["state"] @ y + self.weights["state_bias"]
-        logits[2:][np.array(LAGS) > bar] = -np.inf
+        logits[2:][np.array(LAGS) > most] = -np.inf
         return _softmax(logits / temperature)
 
     def likes(self, y: Floats, lag: int, temperature: float = 1.0) -> NDArray[np.float64]:
@@ -151,8 +153,8 @@ class Planner:
         q = self.likes(y, abs(symbol.lag))[symbol.like - 1] if symbol.lag else 1.0
         return -float(np.log(max(p * q, 1e-9)))
 
-    def _draw(self, y: Floats, bar: int, generator: np.random.Generator | None, temperature: float) -> Symbol:
-        state = _choose(self.states(y, bar, temperature), generator)
+    def _draw(self, y: Floats, most: int, generator: np.random.Generator | None, temperature: float) -> Symbol:
+        state = _choose(self.states(y, most, temperature), generator)
         if state < 2:
             return EMPTY if state else NEW
         lag = LAGS[state - 2]

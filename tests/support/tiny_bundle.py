@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from melody.bundle import Bundle, TrackInfo
 from melody.engine.graphs.residual_lstm import build_step_graph, step_weights
 from melody.music.originality import build
 from melody.tokens import EventTokenizer
+from melody.tokens.channels import Channel, names_of
+from melody.tokens.planner import SHAPES
 
 WIDTH, LAYERS = 16, 1
 VOICES = [("High", 0, False, 60, 84, 72.0, 1), ("Low", 0, False, 36, 59, 48.0, 1)]
@@ -36,12 +38,12 @@ STYLES = {
 }
 
 
-def tiny_weights(seed: int = 0) -> dict[str, np.ndarray]:
+def tiny_weights(seed: int = 0, channels: Sequence[Channel] = EventTokenizer().channels) -> dict[str, np.ndarray]:
     """The state dict of a `ResidualLSTM` of one layer, drawn at random; longer notes likelier, so bars end soon."""
     generator = np.random.default_rng(seed)
     vocabulary = EventTokenizer.vocabulary
     shapes = {"embedding.weight": (len(vocabulary), WIDTH), "head_bias": (len(vocabulary),)}
-    shapes |= {f"channels.{n}.weight": (c.size, WIDTH) for n, c in enumerate(EventTokenizer().channels)}
+    shapes |= {f"channels.{n}.weight": (c.size, WIDTH) for n, c in enumerate(channels)}
     for part in ("ih", "hh"):
         shapes |= {f"lstms.0.weight_{part}_l0": (4 * WIDTH, WIDTH), f"lstms.0.bias_{part}_l0": (4 * WIDTH,)}
     weights = {name: generator.normal(0, 0.3, shape).astype(np.float16) for name, shape in shapes.items()}
@@ -60,6 +62,18 @@ def tiny_files(weights: Mapping[str, np.ndarray] | None = None) -> dict[str, byt
         "vocabulary.json": json.dumps({"tokens": tokens, "counts": [1] * len(tokens)}).encode(),
         "originality.npz": build([]).to_bytes(),
     }
+
+
+def write_planning_bundle(folder: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """Write a bundle of one line whose model is told a plan, with a planner of random weights."""
+    tokenizer = EventTokenizer(names_of(("read", "foreseen", "repetition", "form")))
+    generator = np.random.default_rng(5)
+    planner = {name: generator.normal(0, 0.4, shape).astype(np.float16) for name, shape in SHAPES.items()}
+    planner["pickup"] = np.array([0.5], np.float16)
+    files = tiny_files(tiny_weights(0, tokenizer.channels)) | {"planner.safetensors": save(planner)}
+    tracks = [asdict(track) for track in style_tracks("folk")]
+    told = {"channels": list(tokenizer.names), "tracks": tracks, "name": "folk"}
+    return write_bundle(folder, files, told | dict(changes or {}))
 
 
 def style_tracks(style: str) -> list[TrackInfo]:

@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from support.bars import THREE_FOUR, A, B, C, D, line, piece_of
+from support.bars import THREE_FOUR, A, B, C, line, piece_of
 
+from melody.errors import UsageError
 from melody.tokens import plan as p
 from melody.tokens.plan import EMPTY, FIRST, LAGS, NEW, UNTOLD, FormPlan, Symbol, plan_of_piece, spelled, unspelled
 
@@ -90,10 +91,31 @@ def test_some_tracks_may_have_a_plan_of_their_own() -> None:
     assert spelled(plan_of_piece(ids, tracks={1}).plan.symbols) == "first empty empty empty"
 
 
-def test_unknown_bars_are_untold_and_followed_by_none() -> None:
-    bars, pickup = p.bars_of(piece_of([A, B, C, [], A, B, C, D]))
-    symbols = p.plan_of_bars(bars, pickup, unknown={3}).plan.symbols
-    assert spelled(symbols) == "first new new ? 4= 4= 4= new"
+def test_a_gap_is_planned_from_both_sides() -> None:
+    eight = random_bars(8)
+    bars, pickup = p.bars_of(piece_of([*eight, *eight]))
+    plan = p.plan_around(bars, pickup, range(4, 6))
+    assert plan.symbols[4:6] == (Symbol(-8, 4), Symbol(-8, 4))  # as bars 12 and 13, which stand there
+    assert plan.ahead[12] == bars[12]
+    assert spelled(plan.symbols[:4]) == "first new new new"
+    later = p.plan_around(bars, pickup, range(12, 14))
+    assert later.symbols[8:12] == (Symbol(8, 4),) * 4
+    assert later.symbols[12:14] == (UNTOLD, UNTOLD)
+    assert p.plan_around(bars, pickup, range(2)).symbols[0] == FIRST
+
+
+def test_what_stands_in_a_gap_says_nothing() -> None:
+    eight = random_bars(8)
+    full, pickup = p.bars_of(piece_of([*eight, *eight]))
+    other = [*full[:4], full[0], (), *full[6:]]
+    assert p.plan_around(full, pickup, range(4, 6)) == p.plan_around(other, pickup, range(4, 6))
+
+
+def test_a_form_is_asked_for_in_letters() -> None:
+    assert p.parse_form("ABA'") == (("A", 4), ("B", 4), ("A", 3))
+    for wrong in ("", "aab", "AA BA", "'A", "A1", "A" * 80):
+        with pytest.raises(UsageError, match="a letter for each section"):
+            p.parse_form(wrong)
 
 
 def test_training_tells_the_truth_or_less() -> None:

@@ -62,6 +62,10 @@ class CopyReader:
         self.longest_bar = 0  # ticks, of the new ones
         self.lines: Mapping[int, CopiedLine] = {}  # by track; replaced, never changed: copies of the reader share it
 
+    def around(self, inner: Reader) -> Reader:
+        """Return a reader around another one, which knows as little of copies as this one did at first."""
+        return watching(inner, self.index, self.max_bars, self.given)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 

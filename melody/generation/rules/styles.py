@@ -81,6 +81,8 @@ def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
     no_track, no_pitch = without(vocabulary, "Track"), without(vocabulary, "Pitch", "Velocity")
 
     def rule(reader: Reader) -> Mask | None:
+        if reader.planned.is_copy:  # what returns there ends as it ended before
+            return None
         total, key = reader.plan.bars, reader.planned_key
         if total is None or key is None or not free or not 0 <= reader.bar < total:
             return None

@@ -1,0 +1,117 @@
+"""The plan of a take: that of the primer's bars, and what is drawn, or asked for, for the new ones.
+
+Each take draws its own from its seed and number, before its notes. The primer's bars are planned as training plans a
+piece; around a gap the bars on both sides count, and a bar to fill may be planned as one that comes later.
+
+    fill 5-6 of     A B C D  ?  ?  A B C D E F       bars 7 to 10 go on with lag 6, so 5 and 6 are as bars 11 and 12
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from melody.bundle import Bundle
+from melody.errors import UsageError
+from melody.generation.region import DEFAULT_METER, Region
+from melody.generation.seeds import Seed
+from melody.generation.settings import AS_PRIMER, Settings
+from melody.tokens.plan import (
+    FIRST,
+    LAGS,
+    NEW,
+    UNTOLD,
+    FormPlan,
+    Section,
+    Symbol,
+    bars_of,
+    parse_form,
+    plan_around,
+    plan_of_bars,
+)
+from melody.tokens.planner import Outline, Planner
+
+if TYPE_CHECKING:
+    from melody.generation.primer.primer_view import PrimerView
+
+PHRASE = 4  # bars: from nothing a pickup comes before whole phrases
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is known of the plan before it is drawn, and who draws it."""
+
+    planner: Planner
+    known: FormPlan  # of the bars before the new ones, of those that are asked for, and of those behind them
+    stop: int  # bar before which the new ones end
+    bars: int | None  # of the piece, where it ends with them
+    meter: tuple[int, int]
+    reach: tuple[int, ...] | None = None  # how many bars back a bar may refer; None: to the first one
+    pickup_drawn: bool = False  # whether chance decides on a pickup
+
+    def draw(self, seed: Seed | None) -> FormPlan:
+        """The plan of a take; without a seed the likeliest one."""
+        generator = None if seed is None else seed.generator_of_plan()
+        pickup = self.known.pickup
+        if self.pickup_drawn and generator is not None:
+            pickup = int(generator.random() < self.planner.pickup_share)
+        outline = Outline(pickup, self.bars, self.meter)
+        drawn = self.planner.draw(self.known.symbols[: self.stop], self.stop, outline, generator, reach=self.reach)
+        return replace(drawn, symbols=drawn.symbols + self.known.symbols[self.stop :], ahead=self.known.ahead)
+
+
+def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundle: Bundle) -> Form | None:
+    """The plan of what is asked for; None for a model that knows of none. Raises `UsageError`."""
+    planner = bundle.planner
+    if planner is None or not any(name.startswith("form_") for name in bundle.channels):
+        if settings.form:
+            raise UsageError(f"form {settings.form}: {bundle.name} plans no bars; choose folk or drums with --model")
+        return None
+    meter = settings.meter or DEFAULT_METER
+    if view is not None:
+        meter = view.meters[min(region.first, view.bars - 1)]
+    stop, closes = region.stop, region.closes
+    if view is None:
+        known = FormPlan()
+        starts_whole = settings.form is not None or stop % PHRASE != 1
+        form = Form(planner, known, stop, stop if closes else None, meter, pickup_drawn=not starts_whole)
+    else:
+        known = _plan_of_primer(region, view)
+        bars = max(stop, view.bars) if closes or stop < view.bars else None
+        form = Form(planner, known, stop, bars, meter)
+    if settings.form == AS_PRIMER:
+        return _as_primer(form, region)
+    if settings.form:
+        return _in_sections(form, region, parse_form(settings.form), settings.section)
+    return form
+
+
+def _plan_of_primer(region: Region, view: "PrimerView") -> FormPlan:
+    bars, pickup = bars_of(view.ids)
+    if region.first >= view.bars:
+        return plan_of_bars(bars, pickup).plan
+    guides = set(region.given) - set(region.tracks)
+    if guides:  # the tracks that stay go through the new bars, too
+        return plan_of_bars(bars, pickup, guides).plan
+    return plan_around(bars, pickup, range(region.first, min(region.stop, view.bars)))
+
+
+def _as_primer(form: Form, region: Region) -> Form:
+    """The plan of the primer's bars once more, within the new ones."""
+    own, first = form.known.symbols, region.first
+    again = [NEW if symbol == FIRST else symbol for symbol in own[:first]]
+    asked = [again[bar % len(again)] for bar in range(form.stop - first)]
+    return replace(form, known=replace(form.known, symbols=(*own[:first], *asked)))
+
+
+def _in_sections(form: Form, region: Region, sections: Sequence[Section], length: int) -> Form:
+    """Sections that return as they are asked to; within a new one the plan is drawn."""
+    symbols, reach = list(form.known.symbols[: region.first]), list(range(region.first))
+    pickup = form.known.pickup
+    for bar in range(region.first, form.stop):
+        number, inside = divmod(max(0, bar - pickup), length)
+        section = sections[number % len(sections)]
+        earlier = [other for other in range(number) if sections[other % len(sections)].letter == section.letter]
+        lag = (number - earlier[-1]) * length if earlier else 0
+        symbols.append(Symbol(lag, section.like) if lag in LAGS else FIRST if bar <= pickup else UNTOLD)
+        reach.append(inside)
+    return replace(form, known=replace(form.known, symbols=tuple(symbols)), reach=tuple(reach))
