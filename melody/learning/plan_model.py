@@ -5,6 +5,7 @@ What it costs on valid stands beside what back-off n-grams of the same symbols c
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,9 @@ LEAST_STEPS, PASSES = 350, 10  # whichever is more
 BATCH = 32
 MOST_BARS = 128  # of a piece, while learning
 LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 3e-3, 0.01, 0.2
-OPEN_SHARE = 0.33
+OPEN_SHARE = 0.33  # of pieces, whose length is not told
+LEAST_PIECES = 1000  # from which a corpus teaches what the length of a piece says of its plan; of fewer it is not told
+OF_LENGTH = ("left", "in_all")
 NOT_PLANNED = ("fill",)  # styles
 NO_STATE = -1  # of a bar that is not drawn
 
@@ -59,6 +62,7 @@ def learn_planner(pieces: Sequence[Planned], held_out: Sequence[Planned], seed: 
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
     weights: Weights = {name: torch.nn.Parameter(torch.randn(shape) * _scale(name)) for name, shape in SHAPES.items()}
+    hidden = OPEN_SHARE if len(pieces) >= LEAST_PIECES else 1.0
     passes = max(PASSES, -(-LEAST_STEPS * BATCH // len(pieces)))
     batches = -(-len(pieces) // BATCH)
     optimizer = torch.optim.AdamW(weights.values(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
@@ -66,18 +70,21 @@ def learn_planner(pieces: Sequence[Planned], held_out: Sequence[Planned], seed: 
     least, best = float("inf"), weights
     for _ in range(passes):
         for chosen in np.array_split(generator.permutation(len(pieces)), batches):
-            rows, *drawn = _batch([pieces[i] for i in chosen.tolist()], generator)
+            rows, *drawn = _batch([pieces[i] for i in chosen.tolist()], generator, hidden)
             loss = _nats(weights, rows, drawn, DROPOUT) / max(1, int((drawn[0] >= 0).sum()))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
         with torch.no_grad():
-            rows, *drawn = _batch(held_out or pieces[:BATCH], None)
+            rows, *drawn = _batch(held_out or pieces[:BATCH], generator, 0.0 if hidden < 1 else 1.0)
             nats = float(_nats(weights, rows, drawn, 0.0))
         if nats < least:
             least, best = nats, {name: weight.detach().clone() for name, weight in weights.items()}
     found = {name: weight.detach().numpy() for name, weight in best.items()}
+    if len(pieces) < LEAST_PIECES:
+        for name in OF_LENGTH:
+            found[name] = np.repeat(found[name][:1], len(found[name]), axis=0)
     found["pickup"] = np.array([np.mean([piece.outline.pickup for piece in pieces])])
     return Planner.of(found)
 
@@ -123,13 +130,15 @@ def _run(weights: Weights, rows: "torch.Tensor", dropout: float) -> "torch.Tenso
     return functional.dropout(h, dropout) + x
 
 
-def _batch(pieces: Sequence[Planned], generator: np.random.Generator | None) -> tuple[Rows, Rows, Rows, Rows]:
+def _batch(pieces: Sequence[Planned], generator: np.random.Generator, hidden: float) -> tuple[Rows, Rows, Rows, Rows]:
     """Rows (B, T, TABLES), states, likenesses and places of lags (B, T); -1 where nothing is drawn.
 
-    With a generator the length of some pieces is not told.
+    The length of a share of the pieces is `hidden`.
     """
+    open_ = generator.random(len(pieces)) < hidden
     pieces = [
-        Planned(s[:MOST_BARS], o if not _is_hidden(generator) else Outline(o.pickup, None, o.meter)) for s, o in pieces
+        Planned(symbols[:MOST_BARS], replace(outline, bars=None) if is_open else outline)
+        for (symbols, outline), is_open in zip(pieces, open_.tolist(), strict=True)
     ]
     longest = max(len(symbols) for symbols, _ in pieces)
     rows = np.zeros((len(pieces), longest, len(TABLES)), np.int64)
@@ -142,10 +151,6 @@ def _batch(pieces: Sequence[Planned], generator: np.random.Generator | None) -> 
                 if symbol.lag:
                     likes[piece, bar], lags[piece, bar] = symbol.like - 1, LAGS.index(symbol.lag)
     return rows, states, likes, lags
-
-
-def _is_hidden(generator: np.random.Generator | None) -> bool:
-    return generator is not None and bool(generator.random() < OPEN_SHARE)
 
 
 def nats_per_bar(planner: Planner, pieces: Sequence[Planned]) -> float:
