@@ -1,4 +1,4 @@
-"""What a corpus costs to prepare: files a second against pretty_midi, and a file among 20,000 against one among 1,000.
+"""Cost of preparing a corpus: files a second against pretty_midi, and a file among 20,000 against one among 1,000.
 
     python benchmarks/corpus.py [--quick] [--json]
 
@@ -50,7 +50,7 @@ told()
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured."""
+    """Amount of measuring."""
 
     few: int = 1000
     many: int = 20_000
@@ -61,7 +61,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one corpus."""
+    """Cost of one corpus."""
 
     seconds: float
     pieces: int
@@ -115,7 +115,7 @@ def prepared(music: Path, store: Path, workers: int) -> Cost:
 
 
 def readers(paths: Sequence[Path]) -> dict[str, Contestant]:
-    """Who reads these files: melody to a score, melody to all that a store holds, pretty_midi to its objects."""
+    """Readers of these files: melody to a score, melody to all that a store holds, pretty_midi to its objects."""
     import pretty_midi
 
     from melody.corpus.pieces import read_file, read_item

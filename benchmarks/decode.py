@@ -1,4 +1,4 @@
-"""How fast melody writes: ratios against what else one could do on the same machine, one thread on each side.
+"""Speed of decoding: ratios against what else one could do on the same machine, one thread on each side.
 
     python benchmarks/decode.py [--quick] [--json]
 
@@ -52,7 +52,7 @@ MOST_BARS = 1_000  # that one may ask for
 
 @dataclass(frozen=True)
 class Sizes:
-    """How long everything runs."""
+    """Length of each measurement."""
 
     rounds: int = 25
     step_tokens: int = 200  # a turn of the engine
@@ -126,7 +126,7 @@ def whole(composer: Composer, compose: Callable[[], object]) -> Contestant:
 
 
 def loops(composer: Composer, sizes: Sizes) -> dict[str, Contestant]:
-    """What a musician waits for, with all rules and the sampling: a whole piece, and one that comes note by note."""
+    """Contestants that a musician waits for, with all rules and the sampling: a whole piece, and one note by note."""
     return {
         "compose": whole(composer, lambda: composer.compose(bars=sizes.bars, seed=1)),
         "stream": whole(composer, lambda: list(composer.stream(bars=sizes.bars, seed=1))),

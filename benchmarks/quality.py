@@ -101,7 +101,7 @@ RIVALS = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is trained."""
+    """Amount of training."""
 
     seconds: float = 240.0
     seeds: int = 3
@@ -110,7 +110,7 @@ class Sizes:
     only: tuple[str, ...] = ()  # beginnings of models' names; none: all
 
     def wants(self, name: str) -> bool:
-        """Whether a model is asked for."""
+        """Return true if a model is asked for."""
         return name.startswith(self.only or "")
 
     def small(self) -> "Sizes":

@@ -54,7 +54,7 @@ def race(contestants: Mapping[str, Contestant], rounds: int) -> Times:
 
 
 def ratio(name: str, slow: NDArray[np.float64], fast: NDArray[np.float64], goal: float) -> Result:
-    """How many times as fast the one is as the other."""
+    """Return how many times as fast the one is as the other."""
     return Result(name, float(np.median(slow / fast)), float(slow.min() / fast.min()), goal)
 
 

@@ -1,4 +1,4 @@
-"""Who races against the engine's step: `nn.LSTM` token by token, a GPT-2-style decoder, and the machine's own limit.
+"""Rivals of the engine's step: `nn.LSTM` token by token, a GPT-2-style decoder, and the machine's own limit.
 
 A subject is one model in both forms, with the same weights: the step graph in the engine, and the module in torch.
 """
@@ -41,7 +41,7 @@ class Subject:
 
     @property
     def weights_bytes(self) -> int:
-        """What every step reads: all constants but the embedding table, of which it reads a few rows."""
+        """Bytes that every step reads: all constants but the embedding table, of which it reads a few rows."""
         graph = onnx.load_from_string(self.graph).graph
         looked_up = {node.input[0] for node in graph.node if node.op_type == "Gather"}
         return sum(onnx.numpy_helper.to_array(t).nbytes for t in graph.initializer if t.name not in looked_up)

@@ -1,4 +1,4 @@
-"""What a start costs: from the shell to a file of 32 bars on disk, against `import torch` alone.
+"""Cost of a start: from the shell to a file of 32 bars on disk, against `import torch` alone.
 
     python benchmarks/startup.py [--quick] [--json]
 

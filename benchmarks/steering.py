@@ -1,4 +1,4 @@
-"""How far the model itself does what it is asked: chords, density, endings, a melody to harmonise, a gap to fill.
+"""Steering: how far the model itself does what it is asked: chords, density, endings, harmonising, filling.
 
 Rules make some wishes hold whatever the model is like; here they are off where that is possible, so that the figures
 say what the context channels taught it. Held-out pieces are those of the valid split.
@@ -77,7 +77,7 @@ def _onsets(take: Take) -> float:
 
 
 def endings(composer: Composer, takes: int) -> list[dict[str, Any]]:
-    """How many takes end with the tonic chord on a strong beat."""
+    """Count the takes that end with the tonic chord on a strong beat."""
     rows = []
     for name, rules in (("with style rules", True), ("without", False)):
         found = composer.compose(takes=takes, seed=3, bars=8, style_rules=rules)
@@ -111,7 +111,7 @@ def harmonised(composer: Composer, pieces: Sequence[Score]) -> list[dict[str, An
 
 
 def _of_lower_voices(ids: np.ndarray) -> np.ndarray:
-    """Which tokens are pitches and durations of other tracks than the first."""
+    """Mark the tokens that are pitches and durations of other tracks than the first."""
     kinds = [TOKENIZER.vocabulary.kind_of[token] for token in ids.tolist()]
     track, result = -1, np.zeros(len(ids), bool)
     for place, (kind, token) in enumerate(zip(kinds, ids.tolist(), strict=True)):

@@ -54,7 +54,7 @@ FIRST_STEPS = 3  # of a run, which warm up
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured."""
+    """Amount of measuring."""
 
     width: int = 256
     layers: int = 3
@@ -180,7 +180,7 @@ def product_of_matrices(size: int, precision: str) -> Contestant:
 
 
 def operations_a_token(model: nn.Module) -> int:
-    """Of training: six for each weight of the recurrent layers and of the head."""
+    """Operations of training: six for each weight of the recurrent layers and of the head."""
     recurrent = sum(weight.numel() for lstm in model.lstms for weight in lstm.parameters() if weight.dim() == 2)
     return 6 * (recurrent + model.embedding.weight.numel())
 

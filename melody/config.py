@@ -39,7 +39,7 @@ class AttentionConfig(Section):
 
 
 class ResidualLSTMConfig(Section):
-    """The options of `melody.models.ResidualLSTM`."""
+    """Options of `melody.models.ResidualLSTM`."""
 
     name: Literal["residual_lstm"] = "residual_lstm"
     hidden_size: Count = 512
@@ -98,7 +98,7 @@ ModelConfig = Annotated[
 
 
 class DataConfig(Section):
-    """How pieces become windows."""
+    """Options of how pieces become windows."""
 
     batch_size: Count = 32  # lanes, over all devices together
     window: Count = 128  # tokens of truncated back-propagation
@@ -151,7 +151,7 @@ ObjectiveConfig = Annotated[
 
 
 class EvaluationConfig(Section):
-    """When to look at the valid split, and when to stop."""
+    """Options of evaluating on the valid split, and of stopping."""
 
     every: Count = 1  # passes
     patience: Count | None = 10  # evaluations without a better one; null: never stop early
@@ -161,7 +161,7 @@ class EvaluationConfig(Section):
 
 
 def at_temperature(temperature: float) -> str:
-    """What a figure that depends on `EvaluationConfig.temperature` is said with; nothing for 1."""
+    """Return the words that go with a figure of that `EvaluationConfig.temperature`; none for 1."""
     return f" at a temperature of {temperature:g}" if temperature != 1 else ""
 
 

@@ -128,7 +128,7 @@ class Bundle:
 
     @cached_property
     def seen(self) -> NDArray[np.bool_]:
-        """Which tokens (V,) stood in the training music."""
+        """The tokens (V,) that stood in the training music."""
         data = self.read("vocabulary.json")
         try:
             content = parse_json(data)
@@ -154,12 +154,12 @@ class Bundle:
 
     @property
     def has_step_graph(self) -> bool:
-        """Whether the default engine can step it; a kind of model without a step graph composes by the torch engine."""
+        """True if the default engine can step it; a kind of model without a step graph composes by the torch engine."""
         return "step.onnx" in self.settings["files"]
 
     @property
     def knows_its_training(self) -> bool:
-        """Whether it carries the index of its training music; bundles of earlier versions do not."""
+        """True if it carries the index of its training music; bundles of earlier versions do not."""
         return "originality.npz" in self.settings["files"]
 
     @cached_property

@@ -23,11 +23,11 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
         f"- **Model**: {model['name']}, {settings['parameters'] / 1e6:.2f} M parameters ({options}).",
         "- **Tracks**: " + ", ".join(f"{t['name']} ({t['lowest']}-{t['highest']})" for t in settings["tracks"]) + ".",
         *_base(settings),
-        f"- **Data**: corpus `{store['name']}`; licence: {settings['licence']}.",
+        f"- **Data**: corpus `{store['name']}`; licence: {settings['licence'] or 'not said'}.",
         "- **Split**: by piece: "
         + ", ".join(f"{split} {part['pieces']} pieces, {part['notes']:,} notes" for split, part in splits.items())
         + ".",
-        f"- **Training**: `{_command(settings)}` (the exact configuration is `config.yaml` here); "
+        f"- **Training**: `{_command(settings)}` (the configuration is `config.yaml` here); "
         f"the best of the averaged weights on valid, at pass {settings['passes']}.",
         f"- **This card**: `melody export outputs/runs/{name}`; its figures again: `melody evaluate {name}`.",
         "",
@@ -63,7 +63,7 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
 def _command(settings: Mapping[str, Any]) -> str:
     if settings.get("base") and "/" in settings["corpus"]:  # a folder of the user's own, and no recipe
         return f"melody train FOLDER --from {settings['base']['name']} name={settings['name']}"
-    return f"melody train configs/{settings['name']}.yaml"
+    return "melody train config.yaml"
 
 
 def _base(settings: Mapping[str, Any]) -> list[str]:
@@ -102,7 +102,7 @@ def _statistics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _originality(settings: Mapping[str, Any], pieces: int) -> list[str]:
-    """Whether it copies: the n-gram shares of the samples, which the table above has too, in words."""
+    """Describe in words whether it copies: the n-gram shares of the samples, which the table above has too."""
     if not settings["originality"]["ngrams"]:
         return ["Not counted: n-grams are of pitched voices, and drummers share their patterns."]
     rows = [row for row in settings.get("statistics", []) if row["statistic"].endswith(IN_TRAINING)]

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
-    """What generation asks of a model."""
+    """A model as generation uses it."""
 
     def start(self, batch: int) -> Carry:
         """Return the carry before the first token of a piece."""

@@ -1,1 +1,1 @@
-"""What generated music is measured by: statistics, voice leading, originality, and comparison with reference music."""
+"""Measures of generated music: statistics, voice leading, originality, and comparison with reference music."""

@@ -1,4 +1,4 @@
-"""How pieces end: the last chord, or the last note of a single line, in the key that the notes suggest."""
+"""Endings of pieces: the last chord, or the last note of a single line, in the key that the notes suggest."""
 
 from collections.abc import Sequence
 

@@ -27,7 +27,7 @@ IN_TRAINING = "8-note n-grams in training"  # as `melody.bundle.model_card` find
 
 
 class CountFigure(NamedTuple):
-    """How a count model of the same training pieces does (`melody.evaluation.ngram`)."""
+    """Figure of a count model of the same training pieces (`melody.evaluation.ngram`)."""
 
     nats_per_note: float
     context: int  # tokens before, at most: the number that is best on valid
@@ -35,7 +35,7 @@ class CountFigure(NamedTuple):
 
 @dataclass(frozen=True)
 class Music:
-    """What the statistics are of. `alone` is what the model composes without the rules of its style."""
+    """Music that is measured. `alone` is what the model composes without the rules of its style."""
 
     samples: Measured
     held_out: Measured
@@ -49,7 +49,7 @@ class Music:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `melody evaluate` found. `rules` are those of the style that the samples were held to."""
+    """Result of `melody evaluate`. `rules` are those of the style that the samples were held to."""
 
     model: str
     split: str
@@ -166,7 +166,7 @@ def compare_samples(music: Music) -> list[dict[str, Any]]:
 
 
 def _sensible(music: Music) -> list[str]:
-    """The names of what can be said of the corpus."""
+    """Return the names of the statistics that make sense for the corpus."""
     voices, means = music.held_out.voices, music.held_out.means
     between = [*RATES.values(), *SHARES.values()] if voices > 1 else [SHARES["tonic_cadence"]] if voices else []
     lone = {"polyphony"} if voices == 1 and music.samples.means["polyphony"] == 1 else set()

@@ -81,7 +81,7 @@ def _lengths(score: Score) -> Ints:
 
 
 def _intervals(score: Score) -> Ints:
-    """From each note of a track to its next; of a chord the highest note counts. Wider ones lie in the outer bins."""
+    """Intervals from each note of a track to the next, of a chord from the highest. Outer bins hold wider ones."""
     steps = [np.diff(top_line(notes).pitch) for notes in _tracks(score, drums=False)]
     clipped = np.concatenate([np.zeros(0, np.int64), *steps]).clip(-WIDEST - 1, WIDEST + 1)
     return clipped + WIDEST + 1

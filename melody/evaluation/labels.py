@@ -1,4 +1,4 @@
-"""What each measure says, in a sentence for a reader of the page, and which way is better."""
+"""Labels of the measures: a sentence on each for a reader of the page, and which way is better."""
 
 from typing import NamedTuple
 

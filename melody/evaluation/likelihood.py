@@ -1,4 +1,4 @@
-"""How well a model predicts pieces, in nats per note: -ln p(all tokens, end included | BOS) over the number of notes.
+"""Likelihood of pieces under a model, in nats per note: -ln p(all tokens, end included | BOS) over the number of notes.
 
 Unlike nats per token it compares tokenizers, as long as each is lossless. The model is asked within the grammar: a mask
 that follows from the tokens so far alone costs nothing. The plan is the piece's own (its length and key), which is what
@@ -23,7 +23,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Likelihood:
-    """What held-out pieces cost."""
+    """Cost of held-out pieces."""
 
     pieces: int
     notes: int
@@ -69,7 +69,7 @@ def token_nats(
 
 
 def nats_per_bar(score: Score, bundle: Bundle, engine: Engine) -> list[dict[str, Any]]:
-    """How surprising each bar of a score is, as the model sees it: rows of bar (from 1), notes and nats per note."""
+    """Measure how surprising a model finds each bar of a score: rows of bar (from 1), notes and nats per note."""
     from melody.generation.primer.primer_view import view_primer
 
     vocabulary = bundle.tokenizer.vocabulary

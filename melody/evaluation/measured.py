@@ -36,7 +36,7 @@ class Measured:
 
     @cached_property
     def values(self) -> dict[str, Floats]:
-        """What each score (N,) has of each rate of voice leading and of each statistic, by the table's names."""
+        """Values of each score (N,) for each rate of voice leading and each statistic, by the table's names."""
         found = [examine(score) for score in self.scores]
         rates = {label: np.array([_rate(one, name) for one in found]) for name, label in RATES.items()}
         return rates | {name: np.array([f(s) for s in self.scores], float) for name, f in STATISTICS.items()}
@@ -55,7 +55,7 @@ class Measured:
 
     @cached_property
     def histograms(self) -> Mapping[str, Histogram]:
-        """What the notes of each score are like, by name; see `melody.evaluation.histograms`."""
+        """Histograms of the notes of each score, by name; see `melody.evaluation.histograms`."""
         return histograms_of(self.scores)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""How original a file is: what of it stands in a model's training music, and how that compares with human music.
+"""Originality of a file: the share of it that stands in a model's training music, compared with human music.
 
 Human music repeats other music too, some voices more than others: hymn tunes come back, inner voices hardly do. So a
 file is ranked against the held-out pieces like for like: its tracks are put on the model's as `melody compose` does it
@@ -19,7 +19,7 @@ from melody.music.score import Score
 
 @dataclass(frozen=True)
 class Originality:
-    """What `melody originality` found. Shares lie from 0 to 1 and are NaN where a track is too short for an n-gram."""
+    """Result of `melody originality`. Shares lie from 0 to 1; NaN if a track is too short for an n-gram."""
 
     copies: list[Copy]
     tracks: list[Count]  # of each track of the file

@@ -115,7 +115,7 @@ def _nats(found: Evaluation, bundle: Bundle) -> str:
 
 
 def _acts(found: Evaluation, bundle: Bundle, music: Music) -> str:
-    """What is the model's and what a rule's."""
+    """Tell what is the model's own work and what the rules enforce."""
     sampling = Settings().sampling
     says = [
         f"A sample is what melody composes by default, take after take of seed {found.seed}: the model draws token "
@@ -219,7 +219,7 @@ def _roll(name: str, roll: Page) -> str:
 
 
 def _tracks(parts: Sequence[Part]) -> str:
-    """Which colour is which track's."""
+    """Legend of the tracks' colours."""
     marks = (
         f'<li><i class="swatch hue c{index % len(PALETTE)}"></i><span>{escaped(part.name)}</span></li>'
         for index, part in enumerate(parts)

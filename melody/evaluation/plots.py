@@ -33,7 +33,7 @@ class Series(NamedTuple):
 
 
 def distribution(title: str, description: str, series: Sequence[Series], percent: bool = False) -> str:
-    """How many pieces of each set have which value, as outlines of bins, and a mark at each mean."""
+    """Draw how many pieces of each set have which value, as outlines of bins, with a mark at each mean."""
     known = [Series(kind, values[np.isfinite(values)]) for kind, values in series]
     known = [one for one in known if len(one.values)]
     edges = bin_edges(np.concatenate([one.values for one in known]))
@@ -182,7 +182,7 @@ def _round_step(step: float) -> float:
 
 
 def _scale(low: float, high: float) -> Callable[[float], float]:
-    """Where a value lies from left to right."""
+    """Return the horizontal place of a value."""
     return lambda value: LEFT + (RIGHT - LEFT) * (value - low) / (high - low)
 
 

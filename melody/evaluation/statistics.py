@@ -150,7 +150,7 @@ def _covered(start: Ints, end: Ints) -> int:
 
 
 def _touched(first: Ints, last: Ints) -> NDArray[np.bool_]:
-    """Which places up to the greatest the ranges first..last (both included) touch."""
+    """Mark the places up to the greatest that the ranges first..last (both included) touch."""
     steps = np.zeros(int(last.max()) + 2, np.int64)
     np.add.at(steps, first, 1)
     np.add.at(steps, last + 1, -1)
@@ -158,7 +158,7 @@ def _touched(first: Ints, last: Ints) -> NDArray[np.bool_]:
 
 
 def _bar_contents(score: Score) -> list[bytes]:
-    """What begins in each bar, comparable: rows of track, onset in the bar, duration, pitch; empty without notes."""
+    """List the notes that begin in each bar: rows of track, onset in the bar, duration, pitch; empty without notes."""
     lines = bars(score)
     rows = []
     for track, notes in enumerate(map(notes_of, score.tracks)):

@@ -1,4 +1,4 @@
-"""From a configuration to a run, from a run to a bundle, from a bundle to one of your own.
+"""Learning: a configuration becomes a run, a run a bundle, a bundle one of your own.
 
 Here corpus, training, engine and composing meet; nothing imports torch before something is trained.
 """

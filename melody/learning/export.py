@@ -1,4 +1,4 @@
-"""From a run to a bundle: step graph, weights, vocabulary, index of the training music, figures and card."""
+"""Export of a run as a bundle: step graph, weights, vocabulary, index of the training music, figures and card."""
 
 import hashlib
 import json
@@ -160,7 +160,7 @@ def step_graph_of(
 
 
 def _base(base: Bundle, store: TokenStore, info: dict[str, Any]) -> dict[str, Any]:
-    """Which model this one was made from, and what the held-out pieces cost that one."""
+    """Return the model that this one was made from, and what the held-out pieces cost it."""
     from melody.engine import open_engine
     from melody.evaluation.likelihood import likelihood_of
 
@@ -202,13 +202,13 @@ def named_pieces(split: Split, tokenizer: Tokenizer) -> list[tuple[str, Score]]:
 
 
 def held_out_counts(store: TokenStore, tokenizer: Tokenizer, index: Index) -> list[str]:
-    """What of each held-out piece stands in the training music: a line a piece, "known/n-grams" a track."""
+    """Count what of each held-out piece stands in the training music: a line a piece, "known/n-grams" a track."""
     pieces = [score for split in ("valid", "test") for _, score in named_pieces(store.split(split), tokenizer)]
     return [" ".join(f"{known}/{ngrams}" for known, ngrams in counts(score, index)) for score in pieces]
 
 
 def token_counts(split: Split, tokenizer: Tokenizer) -> NDArray[np.int64]:
-    """How often each token (V,) stands in a split, over all transpositions that training may draw.
+    """Count each token (V,) in a split, over all transpositions that training may draw.
 
     Keys count as they were written: a piece from nothing should not choose six sharps as lightly as one.
     """

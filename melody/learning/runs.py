@@ -76,7 +76,7 @@ def _state(folder: Path, progress: Mapping[str, Any], config: Mapping[str, Any])
 
 
 def _is_over(progress: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
-    """Whether a run would stop at once if it were resumed with its own configuration."""
+    """Return true if a run would stop at once when it is resumed with its own configuration."""
     patience, minutes = config["evaluation"]["patience"], config["max_minutes"]
     out_of_patience = patience is not None and progress["waiting"] >= patience
     out_of_time = minutes is not None and progress["seconds"] >= 60 * minutes
@@ -84,7 +84,7 @@ def _is_over(progress: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
 
 
 def _header(path: Path) -> dict[str, Any] | None:
-    """What a checkpoint knows beside its tensors; None where it is not whole."""
+    """Return what a checkpoint holds beside its tensors; None if it is not whole."""
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")

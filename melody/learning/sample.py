@@ -1,4 +1,4 @@
-"""What a model composes while it is trained, for TensorBoard: eight bars from nothing, always by the same seed.
+"""Samples during training, for TensorBoard: eight bars from nothing, always by the same seed.
 
 It goes the way that a finished model goes, through a step graph of 8-bit weights, and draws no random numbers of
 torch's or numpy's own generators: a run's weights are the same with it and without.
@@ -53,7 +53,7 @@ class RunSampler:
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
-        """Those of a bundle that follow from the corpus, and the content of its vocabulary."""
+        """The settings of a bundle that follow from the corpus, and the content of its vocabulary."""
         tokenizer, train = EventTokenizer(), self.store.split("train")
         scores = [tokenizer.decode(train.piece(index)[0]) for index in range(min(PIECES, len(train)))]
         counts = np.bincount(train.ids, minlength=len(tokenizer.vocabulary)).tolist()

@@ -64,7 +64,7 @@ MIDITOK = TokenizerKind(_miditok, _nothing, _nothing)  # of any name that MidiTo
 
 
 def store_kind(store: TokenStore) -> TokenizerKind:
-    """What training needs of the tokenizer with which a store was made."""
+    """Return what training needs of the tokenizer with which a store was made."""
     return TOKENIZERS.get(str(store.info["tokenizer"]["config"].get("name")), MIDITOK)
 
 

@@ -1,4 +1,4 @@
-"""From a configuration to a run."""
+"""Training as a configuration says: it becomes a run."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

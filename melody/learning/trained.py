@@ -1,4 +1,4 @@
-"""What can be asked about music: a bundle, or the best checkpoint of a run, or several of them as an ensemble.
+"""Models that can be asked about music: a bundle, or the best checkpoint of a run, or several of them as an ensemble.
 
 A run may have learned other tokens than a bundle's events; its sizes tell which, so its store need not be there.
 """

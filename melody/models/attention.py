@@ -49,7 +49,7 @@ class MemoryAttention(nn.Module):
         }
 
     def forward(self, x: Tensor, carry: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """States x (B, T, D) to what they recall (B, T, D)."""
+        """Return what states x (B, T, D) recall (B, T, D), and the memory after them."""
         query, key, value = self.query(x), self.key(x), self.value(x)
         dtype = key.dtype  # bf16 under autocast: what follows is bound by memory, not by arithmetic
         # each state is found by the one before it
@@ -64,7 +64,7 @@ class MemoryAttention(nn.Module):
         return self.out(recalled), new
 
     def _recall(self, query: Tensor, keys: Tensor, values: Tensor, filled: Tensor) -> Tensor:
-        """What queries (B, T, D) find in keys and values (B, M + T, D): (B, T, D)."""
+        """Return what queries (B, T, D) find in keys and values (B, M + T, D): (B, T, D)."""
         q, k, v = (self._by_head(part) for part in (query * (query.shape[2] // self.heads) ** -0.5, keys, values))
         bias = self._bias(query.shape[1]).to(q.dtype)  # (heads, T, M + T)
         if not filled.all():

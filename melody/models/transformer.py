@@ -91,13 +91,13 @@ class Transformer(nn.Module):
         return logits if self.intervals is None else self.intervals(logits, x, context), new
 
     def _seen(self, length: int, filled: Tensor) -> Tensor:
-        """Which of the tokens (B, 1, T, M + T) each of T tokens sees: the last `memory`, itself included."""
+        """Return the tokens (B, 1, T, M + T) that each of T tokens sees: the last `memory`, itself included."""
         places = torch.arange(self.memory + length, device=filled.device)
         distance = places[self.memory :, None] - places  # (T, M + T)
         return ((distance >= 0) & (distance < self.memory)) & filled.bool()[:, None, None]
 
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor, seen: Tensor, angles: Tensor) -> Tensor:
-        """What queries (B, T, D) find in keys and values (B, M + T, D): (B, T, D)."""
+        """Return what queries (B, T, D) find in keys and values (B, M + T, D): (B, T, D)."""
         q, k, v = (part.view(*part.shape[:2], self.heads, -1).transpose(1, 2) for part in (query, keys, values))
         # (B, H, T, D / H) and (B, H, M + T, D / H)
         q, k = turned(q, angles[-query.shape[1] :]), turned(k, angles)

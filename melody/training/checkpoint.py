@@ -44,7 +44,7 @@ def clear_unfinished(folder: Path) -> None:
 
 
 def previous(path: Path) -> Path:
-    """Where the checkpoint before the one at `path` is kept."""
+    """Return the path of the checkpoint before the one at `path`."""
     return path.with_name(path.name.removesuffix(SUFFIX) + ".previous" + SUFFIX)
 
 

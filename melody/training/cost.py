@@ -26,7 +26,7 @@ EVALUATION = 0.4  # of the time of training on as many tokens: there is no way b
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run may cost at most; it may stop sooner."""
+    """Cost of a run at most; it may stop sooner."""
 
     tokens: int  # of a pass, with padding
     passes: int

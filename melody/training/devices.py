@@ -1,4 +1,4 @@
-"""Where training runs: the GPUs that there are, or this processor; in bf16 where that works.
+"""Devices: training runs on the GPUs that there are, or on this processor; in bf16 if that works.
 
 `devices` processes are started here, or by torchrun, here and on other machines; torchrun then says how many.
 """
@@ -56,7 +56,7 @@ def _precision(config: TrainConfig, accelerator: str) -> Literal["bf16-mixed", "
 
 
 def bf16_works() -> bool:
-    """Whether this processor trains an LSTM in bf16: oneDNN refuses it without AVX-512."""
+    """Return true if this processor trains an LSTM in bf16: oneDNN refuses it without AVX-512."""
     lstm = torch.nn.LSTM(16, 16)
     try:
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -15,7 +15,7 @@ from melody.training.objectives.cross_entropy import cross_entropy
 
 @dataclass(frozen=True)
 class HeldOutCost:
-    """What held-out pieces cost."""
+    """Cost of held-out pieces."""
 
     nats: float
     tokens: int

@@ -1,4 +1,4 @@
-"""What a run is to do, and how it ended."""
+"""The job of a run, and its result."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Sampler = Callable[[Mapping[str, NDArray[np.float32]], Callable[[], bool]], Samp
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a session of a run ended."""
+    """Result of a session of a run."""
 
     stopped: str  # "max_passes", "max_minutes", "patience", "SIGINT" or "SIGTERM"
     exit_code: int  # 0, or 128 + the signal's number
@@ -35,19 +35,19 @@ class TrainResult:
 
     @property
     def interrupted(self) -> bool:
-        """Whether it was told to stop."""
+        """True if it was told to stop."""
         return self.exit_code != 0
 
     @property
     def helped(self) -> bool:
-        """Whether some evaluation was better than that of the weights it started from."""
+        """True if some evaluation was better than that of the weights it started from."""
         before, after = self.base_nats_per_note, self.best_nats_per_note
         return before is not None and after is not None and after < before
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a run is to do."""
+    """The job of a run."""
 
     config: TrainConfig
     train_source: PieceSource

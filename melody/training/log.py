@@ -1,4 +1,4 @@
-"""What a run tells while it trains: rows in CSV files, TensorBoard, and a line on the terminal.
+"""The log of a run: rows in CSV files, TensorBoard, and a line on the terminal.
 
 On a terminal the line moves; without one a plain line comes now and then. A resumed run drops the rows that its
 checkpoint does not know, so that the files read as if it had never stopped.

@@ -55,7 +55,7 @@ def evaluation_line(progress: Progress, evaluation: HeldOutCost, better: bool, t
 
 
 def share_and_seconds_left(progress: Progress, config: TrainConfig, windows_in_pass: int) -> tuple[float, float]:
-    """How much of a run is done, in (0, 1], and the seconds it may still take."""
+    """Return the share of a run that is done, in (0, 1], and the seconds it may still take."""
     share = (progress.pass_ + progress.window / windows_in_pass) / config.max_passes
     left = progress.seconds * (1 - share) / share
     if config.max_minutes is not None:

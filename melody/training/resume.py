@@ -1,4 +1,4 @@
-"""How a run goes on: ``last.safetensors`` holds the whole state, of all ranks, and the run it belongs to."""
+"""Resuming a run: ``last.safetensors`` holds the whole state, of all ranks, and the run it belongs to."""
 
 from pathlib import Path
 from typing import Any

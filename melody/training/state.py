@@ -20,7 +20,7 @@ from melody.training.objectives import CrossEntropy, Objective
 
 @dataclass
 class Progress:
-    """Where a run stands; what a checkpoint keeps as JSON."""
+    """Progress of a run; a checkpoint keeps it as JSON."""
 
     step: int = 0  # optimizer steps tried, skipped ones included
     pass_: int = 0  # passes finished
@@ -38,7 +38,7 @@ class Progress:
 
 @dataclass
 class RunState:
-    """What a step changes. `averaged` is a copy of the model that holds the moving average of its weights.
+    """Everything that a step changes. `averaged` is a copy of the model that holds the moving average of its weights.
 
     The carry is the objective's: the model's own, with whatever else it remembers for each lane.
     """

@@ -21,7 +21,7 @@ from melody.training.state import RunState
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step did."""
+    """Result of a step."""
 
     nats_per_token: float
     gradient_norm: float

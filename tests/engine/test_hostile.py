@@ -253,7 +253,7 @@ def test_what_is_written_needs_no_repair_and_its_tokens_lose_nothing(score: Scor
 
 
 def loses_nothing(score: Score) -> bool:
-    """Whether tokens bring back the quantised score."""
+    """True if tokens bring back the quantised score."""
     tokenizer = EventTokenizer()
     return strategies.content(tokenizer.decode(tokenizer.encode(score))) == strategies.content(quantize(score))
 

@@ -56,7 +56,7 @@ def chord(*pitches: int, quarters: int = 4) -> Score:
 
 
 def evaluation(style: str = "chorale", *, alone: bool = False, name: str = "") -> Evaluation:
-    """Of pieces at random, as `evaluate_model` would return it."""
+    """An evaluation of pieces at random, as `evaluate_model` would return it."""
     index = build([("one", piece(99, style))])
     ours, theirs, bare = (
         Measured([piece(seed + first, style, length) for seed in range(6)], index)

@@ -1,4 +1,4 @@
-"""What the residual LSTM promises beside the contract."""
+"""Promises of the residual LSTM beside the contract."""
 
 import pytest
 import torch

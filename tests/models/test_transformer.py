@@ -1,4 +1,4 @@
-"""What the Transformer promises beside the contract."""
+"""Promises of the Transformer beside the contract."""
 
 import math
 

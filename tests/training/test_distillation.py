@@ -84,7 +84,7 @@ def test_teachers_do_not_learn(tmp_path: Path):
 
 
 def test_a_student_comes_to_think_as_its_teacher(tmp_path: Path):
-    """What the teacher thinks is nothing that the music says; a student that hears it alone thinks so too."""
+    """The teacher thinks what the music does not say; a student that hears it alone thinks so too."""
     teacher = model(3)
     with torch.no_grad():
         teacher.head_bias[4] += 3.0  # type: ignore[operator]

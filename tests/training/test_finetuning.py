@@ -65,7 +65,7 @@ def tuned(workshop: Path, *overrides: str, **options: Any) -> Any:
 
 
 def nats_of_base(workshop: Path, store: TokenStore) -> float:
-    """What the base's weights, as its bundle has them, cost on the valid split."""
+    """Cost of the base's weights, as its bundle has them, on the valid split."""
     from melody.corpus import AugmentedSource, shift_tables
 
     base = base_of(str(workshop / "tiny"), store.vocabulary_hash)
@@ -140,7 +140,7 @@ def test_what_does_not_help_leaves_the_base(inside: Path, capsys: pytest.Capture
     harm = ["optimizer.learning_rate=30", "optimizer.warmup_steps=0", "evaluation.patience=2", "max_passes=9"]
     arguments = ["train", str(inside / "mine"), *QUICK, *harm, "--from", str(inside / "tiny")]
     assert run(arguments) == 0
-    assert "no gain on 2 held-out pieces: tiny remains the better model" in capsys.readouterr().out
+    assert "on 2 held-out pieces: tiny stays the better model" in capsys.readouterr().out
     folder = Path("outputs/runs/tiny-mine")
     rows = evaluations(folder)
     assert len(rows) == 3  # the base, and two that were no better

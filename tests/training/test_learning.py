@@ -1,4 +1,4 @@
-"""From a folder of someone's own music to a model that composes: prepare, train, export, compose, evaluate."""
+"""A folder of someone's own music becomes a model that composes: prepare, train, export, compose, evaluate."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a stranger's step graph may be: read from its protobuf without onnx, before ONNX Runtime sees a byte of it.
+"""Check of a stranger's step graph: read from its protobuf without onnx, before ONNX Runtime sees a byte of it.
 
 - it holds what `melody.engine.graphs` writes and nothing else: no functions, no subgraphs, no other
   fields
@@ -50,7 +50,7 @@ DOMAINS = ("", "com.microsoft")
 
 @dataclass(frozen=True)
 class StepShapes:
-    """What a step graph takes and gives: vocabulary size, context channels, and the carry's shapes without batch."""
+    """Shapes of a step graph: vocabulary size, context channels, and the carry's shapes without batch."""
 
     vocabulary: int
     channels: int

@@ -130,7 +130,7 @@ class _Graph:
         return name
 
     def linear(self, x: str, weight: Floats, bias: Floats) -> str:
-        """x (B, K) W^T + b with W (N, K)."""
+        """Add x (B, K) W^T + b with W (N, K); return the name of the result."""
         if not self.eight_bit:
             return self.node("Add", self.node("MatMul", x, self.constant(weight.T)), self.constant(bias))
         values, scales = quantize_blocks(weight)
@@ -193,7 +193,7 @@ def build_step_graph(weights: StepWeights, eight_bit: bool = True) -> bytes:
 
 
 def operators(graph: bytes) -> dict[str, int]:
-    """How often each operator stands in a step graph."""
+    """Count the operators of a step graph."""
     names = [node.op_type for node in onnx.load_from_string(graph).graph.node]
     return {name: names.count(name) for name in sorted(set(names))}
 
