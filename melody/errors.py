@@ -1,20 +1,13 @@
 """The few exceptions a user meets. The command line prints each as one line, without a traceback.
 
 A message says what came, what fits and what to try:
-``theme.mid: 70,000 bars; melody reads up to 4,096; cut the file or remove the far-away event``.
+``theme.mid: 70,000 bars; melody reads up to 4,096; cut the file or remove the far-away event``. An argument that would
+help is named in backticks as Python has it, `force`; the command line shows it as its option, --force.
 """
 
 
 class MelodyError(Exception):
-    """Something melody cannot do with what it was given; the message names the remedy (exit code 1).
-
-    `option` names the keyword that would help, where one does: ``force`` is ``force=True`` in Python, and the command
-    line adds its ``--force``.
-    """
-
-    def __init__(self, message: str = "", *, option: str = "") -> None:
-        super().__init__(message)
-        self.option = option
+    """Something melody cannot do with what it was given; the message names the remedy (exit code 1)."""
 
 
 class UnreadableFile(MelodyError):

@@ -69,11 +69,11 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except UsageError as error:
-        return _fail(_with_option(error), 2)
+        return _fail(in_flags(str(error)), 2)
     except CommandLineError as error:
         return _fail(error.format_message(), 2)  # type: ignore[attr-defined]
     except MelodyError as error:
-        return _fail(_with_option(error), 1)
+        return _fail(in_flags(str(error)), 1)
     except Interrupted as stop:
         return _fail(str(stop), 130)
     except (KeyboardInterrupt, typer.Abort):
@@ -93,12 +93,6 @@ def run(arguments: list[str]) -> int:
     if result == 130:  # what recent releases of typer make of Ctrl-C, without a word
         return _fail("interrupted", 130)
     return result if isinstance(result, int) else 0
-
-
-def _with_option(error: MelodyError) -> str:
-    """Return an error's message with the option of the command line that would help."""
-    remedy = f", or pass --{error.option.replace('_', '-')}" if error.option else ""
-    return in_flags(str(error)) + remedy
 
 
 def _fail(message: str, code: int) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from melody.cli import options as o
 from melody.cli.output import Report
 from melody.errors import LimitExceeded, MelodyError, UsageError
 from melody.storage.display import shown
@@ -13,8 +14,6 @@ from melody.storage.display import shown
 if TYPE_CHECKING:
     from melody.formats.midi import Reading
     from melody.music.score import Score
-
-JSON = Annotated[bool, typer.Option("--json", help="A report for programs.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,13 +24,13 @@ def register(app: typer.Typer) -> None:
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(help="MIDI, MusicXML or ABC.")],
-    model: Annotated[str | None, typer.Option(help="Also how surprising each bar is to this model.")] = None,
-    as_json: JSON = False,
+    file: Annotated[Path, typer.Argument(help=f"{o.MUSIC_FILE}.")],
+    model: Annotated[str | None, typer.Option(help="Also show how surprising each bar is to this model.")] = None,
+    as_json: o.Json = False,
 ) -> None:
-    """What melody sees in FILE: tracks, bars, meters, tempos, key, tokens, repairs, and how surprising each bar is.
+    """Show what melody reads in FILE: tracks, bars, meters, tempos, key, and what had to be mended or left out.
 
-    Example: melody inspect theme.mid --model chorale
+    Example: melody inspect song.mid --model pop
     """
     from melody.formats.reading import read_file
     from melody.music.key import estimate_key
@@ -66,8 +65,8 @@ def inspect(
     report.done(**summary, tracks=tracks, surprise=surprise)
 
 
-def check(file: Annotated[Path, typer.Argument(help="A MIDI file.")], as_json: JSON = False) -> int:
-    """Lint a MIDI FILE against the rules that make it open as meant in every DAW; exit 1 where one is broken.
+def check(file: Annotated[Path, typer.Argument(help="MIDI file.")], as_json: o.Json = False) -> int:
+    """Check that a MIDI FILE opens as meant in every DAW; exit code 1 where a rule is broken.
 
     Example: melody check take.mid
     """
@@ -93,15 +92,15 @@ def check(file: Annotated[Path, typer.Argument(help="A MIDI file.")], as_json: J
 
 
 def render(
-    file: Annotated[Path, typer.Argument(help="MIDI, MusicXML or ABC.")],
+    file: Annotated[Path, typer.Argument(help=f"{o.MUSIC_FILE}.")],
     out: Annotated[
-        Path | None, typer.Option(help="A .wav, .flac, .mp3, .ogg, .png or .html; default: FILE.wav.")
+        Path | None, typer.Option(help="File to write: .wav, .flac, .mp3, .ogg, .png or .html. Default: FILE.wav.")
     ] = None,
-    soundfont: Annotated[Path | None, typer.Option(help="SoundFont (.sf2, .sf3).")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
-    as_json: JSON = False,
+    soundfont: Annotated[Path | None, typer.Option(help="SoundFont (.sf2, .sf3) for the sound.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    as_json: o.Json = False,
 ) -> None:
-    """FILE as sound, as a piano roll where --out ends in .png, or as a page that plays it where it ends in .html.
+    """Write FILE as sound, as a piano roll (--out ends in .png), or as a page that plays it (.html).
 
     Example: melody render take.mid --out take.flac
     """

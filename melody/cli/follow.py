@@ -1,4 +1,4 @@
-"""``melody compose --follow``: the bars of a take, printed as they are composed."""
+"""``melody compose --follow``: print the bars of a take as they are composed."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def followed(
     composer: "Composer", theme: Score | None, report: Report, takes: int, seed: int, settings: Settings
 ) -> "Take":
-    """Compose a take and print each of its bars as soon as it is complete; a line for the notes of a bar."""
+    """Compose a take and print each bar as soon as it is complete, one line a bar."""
     if takes > 1:
         raise UsageError("--follow shows one take as it grows; leave out --takes")
     stream = composer.stream(theme, settings, seed=seed)
@@ -37,7 +37,7 @@ def followed(
 
 
 def _line(notes: "list[NewNote]", names: list[str]) -> str:
-    """A bar: each track with its notes, as they follow each other."""
+    """Return a bar as text: each track with its notes in order."""
     if not notes:
         return ""
     parts = []

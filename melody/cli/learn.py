@@ -13,7 +13,7 @@ from melody.storage.files import refuse_overwrite
 if TYPE_CHECKING:
     from melody.learning import FineTuned
 
-JSON = Annotated[bool, typer.Option("--json", help="A report for programs.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print a report for programs.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,33 +28,35 @@ def prepare(
     corpus: Annotated[
         str,
         typer.Argument(
-            help="A recipe's name (chorale, folk, pop, drums, lied, jsb16), or a folder or archive of your own."
+            help="Name of a recipe (chorale, folk, pop, drums, lied, jsb16), or your own folder or archive."
         ),
     ],
     local: Annotated[
-        Path | None, typer.Option("--from", help="A recipe's music at hand, folder or archive; default: fetched.")
+        Path | None, typer.Option("--from", help="Folder or archive with the music of a recipe. Default: fetch it.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the token store.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes; default: all cores.")] = None,
-    seed: Annotated[int, typer.Option(help="Draws the split of a folder.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder to write the token store to.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes. Default: all cores.")] = None,
+    seed: Annotated[int, typer.Option(help="Number that decides the split of a folder.")] = 0,
     styles: Annotated[
-        bool, typer.Option("--styles", help="Each folder in CORPUS is a style, to be asked for with compose --style.")
+        bool, typer.Option("--styles", help="Make each folder in CORPUS a style, for compose --style.")
     ] = False,
-    miditok: Annotated[str | None, typer.Option(help="Tokens of MidiTok: REMI, TSD, MMM ... to compare.")] = None,
+    miditok: Annotated[
+        str | None, typer.Option(help="Use tokens of MidiTok instead, to compare: REMI, TSD, MMM ...")
+    ] = None,
     bpe: Annotated[int | None, typer.Option(help="Merge MidiTok's tokens to a vocabulary of this size.")] = None,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which the reader of a file is given up.")] = 120,
+    timeout: Annotated[float, typer.Option(min=1, help="Give up a file after so many seconds.")] = 120,
     backend: Annotated[
-        str, typer.Option(help="What carries the workers: threads, loky, dask (a cluster, or this machine), ray.")
+        str, typer.Option(help="Run the workers by threads, loky, dask (a cluster, or this machine) or ray.")
     ] = "threads",
-    verify: Annotated[bool, typer.Option("--verify", help="Only compare a store with its checksums.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Read all again, draw a folder's split anew.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Only compare the store with its checksums.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Read everything again and draw the split anew.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Read a corpus into a token store, with a data report: duplicates dropped, split by piece, every drop counted.
+    """Read music for training: drop duplicates, split by piece, count what was left out, write a report.
 
-    Run again, it reads what is new or was changed, goes on where it was stopped, and no piece changes its split.
+    Run again, it reads only new and changed files and goes on where it stopped; no piece changes its split.
 
-    Example: melody prepare my_music/
+    Example: melody prepare my_songs/
     """
     from melody.corpus import prepare as prepare_corpus
     from melody.corpus.prepare import store_of
@@ -121,21 +123,26 @@ def _configuration(store: Path, report: Report) -> dict[str, str]:
 
 def train(
     config: Annotated[
-        Path, typer.Argument(help="A YAML file as in configs/, or with --from a folder or archive of your own music.")
+        Path,
+        typer.Argument(help="Configuration file as in configs/, or with --from your own folder or archive of music."),
     ],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Changes, as model.layers=2.")] = None,
-    base: Annotated[
-        str | None, typer.Option("--from", help="A model, by name or folder, to train further on your own music.")
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changes to the configuration, as model.layers=2.")
     ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Of training, over all sessions; with --from: 20.")] = None,
-    devices: Annotated[int | None, typer.Option(help="GPUs, or processes where there are none.")] = None,
-    run: Annotated[Path | None, typer.Option(help="Folder of the run; default: outputs/runs/NAME.")] = None,
+    base: Annotated[
+        str | None, typer.Option("--from", help="Model (name or folder) to train further on your own music.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Train so long, all sessions together. Default with --from: 20.")
+    ] = None,
+    devices: Annotated[int | None, typer.Option(help="Number of GPUs, or of processes where there are none.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run. Default: outputs/runs/NAME.")] = None,
 ) -> int:
-    """Train a model, or a finished one further on your own music; a run that was stopped goes on where it was.
+    """Train a model, or train a finished one further on your own music; a stopped run goes on where it was.
+
+    Example: melody train my_songs/ --from pop --minutes 20
 
     Example: melody train configs/chorale.yaml data.batch_size=16
-
-    Example: melody train my_folder --from chorale --minutes 20
     """
     from melody.learning import fine_tune, train_from_config
 
@@ -151,14 +158,14 @@ def train(
 
 
 def _report(result: "FineTuned") -> None:
-    """What a model has learned from someone's music."""
+    """Print the result of training on someone's music."""
     training, pieces = result.training, result.pieces
     if training.interrupted or not training.is_first:
         return
     lost = ", ".join(f"{count} {reason}" for reason, count in result.left_out.items())
     print(f"learned from {pieces['train']} pieces" + f"; left out: {lost}" * bool(lost))
     if result.bundle is None:
-        print(f"nothing helped on {pieces['valid']} held-out pieces: {result.base} stays the better model")
+        print(f"no gain on {pieces['valid']} held-out pieces: {result.base} remains the better model")
         return
     before, after = (result.bundle.settings[key]["test_nats_per_note"] for key in ("base", "scores"))
     print(
@@ -173,13 +180,13 @@ def _report(result: "FineTuned") -> None:
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes, as licence=CC0.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the bundle; default: outputs/bundles/NAME.")] = None,
-    fp32: Annotated[bool, typer.Option("--fp32", help="Also the step graph with 32-bit weights.")] = False,
-    samples: Annotated[int, typer.Option(help="Pieces to compose for the card; 0: none.")] = 100,
+    out: Annotated[Path | None, typer.Option(help="Folder of the bundle. Default: outputs/bundles/NAME.")] = None,
+    fp32: Annotated[bool, typer.Option("--fp32", help="Also write the step graph with 32-bit weights.")] = False,
+    samples: Annotated[int, typer.Option(help="Number of pieces to compose for the card.")] = 100,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
     as_json: JSON = False,
 ) -> None:
-    """Make a bundle of a run: 8-bit step graph, 16-bit weights, vocabulary, model card, hashes.
+    """Turn a run into a model to compose with: one folder with weights, vocabulary, model card and hashes.
 
     Example: melody export outputs/runs/chorale
     """
@@ -197,25 +204,29 @@ def export(
 def evaluate(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL]", help="A model's name or folder; for a benchmark also runs, averaged."),
+        typer.Argument(
+            metavar="[MODEL]", help="Model, by name or folder. For a benchmark also runs; several are averaged."
+        ),
     ] = None,
-    split: Annotated[str, typer.Option(help="valid or test.")] = "test",
-    samples: Annotated[int, typer.Option(help="Pieces to compose for the statistics; 0: none.")] = 100,
-    bars: Annotated[int, typer.Option(help="Bars of each.")] = 16,
-    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    split: Annotated[str, typer.Option(help="Held-out pieces to use: valid or test.")] = "test",
+    samples: Annotated[int, typer.Option(help="Number of pieces to compose for the statistics.")] = 100,
+    bars: Annotated[int, typer.Option(help="Bars of each piece.")] = 16,
+    seed: Annotated[int, typer.Option(help="Number that fixes the pieces.")] = 0,
     style_rules: Annotated[
-        bool, typer.Option("--style-rules/--no-style-rules", help="Hold the samples to the rules of the style.")
+        bool, typer.Option("--style-rules/--no-style-rules", help="Apply the rules of the model's style.")
     ] = True,
     engine: Annotated[str, typer.Option(help="onnx or torch.")] = "onnx",
     html: Annotated[
-        Path | None, typer.Option(help="Also a page with plots, for which the model without its rules is sampled too.")
+        Path | None, typer.Option(help="Also write a page with plots, next to the model without its rules.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a page that is there.")] = False,
-    benchmark: Annotated[str | None, typer.Option(help="Instead: figures on a published benchmark, jsb16.")] = None,
-    data: Annotated[Path | None, typer.Option(help="File of the benchmark.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a page that is there.")] = False,
+    benchmark: Annotated[
+        str | None, typer.Option(help="Give the figures of a published benchmark instead: jsb16.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Data file of the benchmark.")] = None,
     as_json: JSON = False,
 ) -> None:
-    """Nats per note on held-out pieces, and musical statistics of unfiltered samples beside the corpus's own.
+    """Measure a model: how well it predicts held-out pieces (nats per note), and how its pieces compare with real ones.
 
     Example: melody evaluate chorale --html chorale.html
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from melody.cli.compose import chosen, parse_meter
+from melody.cli import options as o
+from melody.cli.compose import chosen
 from melody.cli.output import Report
 from melody.cli.takes import Output, read_primer, refuse_existing, source_of, with_source, write_take
 from melody.errors import MelodyError, UsageError
@@ -19,17 +20,16 @@ if TYPE_CHECKING:
     from melody.live import Composing, Figures, Jam
     from melody.music.score import Score
 
-MUSIC, PORTS, OUTPUT = "The music", "Ports", "Output"
 PLAY_EXAMPLES = """
 Examples:
 
-  melody play theme.mid                            to a virtual port, named melody
+  melody play song.mid                             to a virtual port, named melody
 
-  melody play theme.mid --bars 16 --port synth     and on, composed while it plays, to a port with synth in its name
+  melody play song.mid --bars 16 --port synth      and on, composed while it plays, to a port with synth in its name
 
   melody play --bars 32 --tempo 80                 from nothing
 
-  melody play --ports                              what there is
+  melody play --ports                              list the ports
 """
 JAM_EXAMPLES = """
 Examples:
@@ -40,20 +40,15 @@ Examples:
 
   melody jam --sync --meter 3/4                    in the tempo of your DAW's MIDI clock
 """
-PORT = Annotated[
+Port = Annotated[
     str | None,
     typer.Option(
-        help="The port to send to: a part of its name, or socket:HOST:PORT; default: a virtual one.",
+        help="Port to send to: a part of its name, or socket:HOST:PORT. Default: a new virtual port.",
         metavar="NAME",
-        rich_help_panel=PORTS,
+        rich_help_panel=o.PORTS,
     ),
 ]
-LIST = Annotated[bool, typer.Option("--ports", help="List the ports and stop.", rich_help_panel=PORTS)]
-SEED = Annotated[int | None, typer.Option(help="The same seed, the same notes.", rich_help_panel=MUSIC)]
-KEY = Annotated[str | None, typer.Option(help="Key of what is composed, as 'E minor'.", rich_help_panel=MUSIC)]
-TEMPERATURE = Annotated[float, typer.Option(help="Below 1: safer, above: bolder.", rich_help_panel=MUSIC)]
-JSON = Annotated[bool, typer.Option("--json", help="A report for programs.", rich_help_panel=OUTPUT)]
-FORCE = Annotated[bool, typer.Option("--force", help="Overwrite the file.", rich_help_panel=OUTPUT)]
+ListPorts = Annotated[bool, typer.Option("--ports", help="List the ports and stop.", rich_help_panel=o.PORTS)]
 
 
 def register(app: typer.Typer) -> None:
@@ -63,34 +58,30 @@ def register(app: typer.Typer) -> None:
 
 
 def play(
-    file: Annotated[Path | None, typer.Argument(help="MIDI, MusicXML or ABC.")] = None,
-    bars: Annotated[int | None, typer.Option(help="Compose so many, while it plays.", rich_help_panel=MUSIC)] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="A shipped model, or a folder; default: what suits the file.", rich_help_panel=MUSIC),
+    file: Annotated[Path | None, typer.Argument(help=f"{o.MUSIC_FILE} to play.")] = None,
+    bars: Annotated[
+        int | None, typer.Option(help="Compose so many bars while it plays.", rich_help_panel=o.MUSIC)
     ] = None,
-    seed: SEED = None,
-    key: KEY = None,
-    meter: Annotated[str | None, typer.Option(help="Of what is composed, as 3/4.", rich_help_panel=MUSIC)] = None,
+    model: o.Model = None,
+    seed: o.Seed = None,
+    key: o.KeyName = None,
+    meter: o.Meter = None,
     tempo: Annotated[
-        float | None, typer.Option(help="Quarters a minute of music from nothing.", rich_help_panel=MUSIC)
+        float | None,
+        typer.Option(help="Tempo of music from nothing, in quarters a minute.", rich_help_panel=o.CONTROL),
     ] = None,
-    temperature: TEMPERATURE = 1.0,
-    ending: Annotated[
-        bool, typer.Option("--ending/--no-ending", help="Whether the last bar closes.", rich_help_panel=MUSIC)
-    ] = True,
-    port: PORT = None,
+    ending: o.Ending = True,
+    temperature: o.Temperature = 1.0,
+    port: Port = None,
     clock: Annotated[
-        bool, typer.Option("--clock/--no-clock", help="Send MIDI clock, start and stop.", rich_help_panel=PORTS)
+        bool, typer.Option("--clock/--no-clock", help="Send MIDI clock, start and stop.", rich_help_panel=o.PORTS)
     ] = True,
-    ports: LIST = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Also write what was played, as MIDI.", rich_help_panel=OUTPUT)
-    ] = None,
-    force: FORCE = False,
-    as_json: JSON = False,
+    ports: ListPorts = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the music as MIDI.", rich_help_panel=o.OUTPUT)] = None,
+    force: o.Force = False,
+    as_json: o.Json = False,
 ) -> None:
-    """Play FILE on a MIDI port, and with --bars what is composed behind it, without a break."""
+    """Play FILE on a MIDI port; with --bars compose a continuation while it plays, and go on without a break."""
     with _extra():
         from melody.live import ComposerProcess, SystemClock
         from melody.live import play as perform
@@ -120,7 +111,7 @@ def play(
         if bars is not None:
             composer = stack.enter_context(closing(ComposerProcess(str(chosen(model, score)[0]))))
             seed = secrets.randbelow(2**31) if seed is None else seed
-            control = {"key": key, "meter": parse_meter(meter), "ending": ending, "tempo_qpm": tempo}
+            control = {"key": key, "meter": meter and o.parse_meter(meter), "ending": ending, "tempo_qpm": tempo}
             new = composer.begin(score, bars=bars, seed=seed, temperature=temperature, **control)
             score = score or empty_score(composer.tracks, tempo or composer.tempo_qpm)
             report.line(f"{bars} bars by {composer.name}, seed {seed}")
@@ -136,52 +127,54 @@ def play(
 
 
 def jam(
-    bars: Annotated[int, typer.Option(help="Of a call, and of its answer.", rich_help_panel=MUSIC)] = 4,
-    tempo: Annotated[float, typer.Option(help="Quarters a minute.", rich_help_panel=MUSIC)] = 100.0,
-    meter: Annotated[str, typer.Option(help="As 3/4.", rich_help_panel=MUSIC)] = "4/4",
-    model: Annotated[str, typer.Option(help="A shipped model, or a folder.", rich_help_panel=MUSIC)] = "folk",
-    seed: SEED = None,
-    key: KEY = None,
-    temperature: TEMPERATURE = 1.0,
-    density: Annotated[
-        str | None, typer.Option(help="Of the answers.", metavar="low|medium|high", rich_help_panel=MUSIC)
-    ] = None,
+    bars: Annotated[int, typer.Option(help="Bars of each call and each answer.", rich_help_panel=o.MUSIC)] = 4,
+    tempo: Annotated[float, typer.Option(help="Tempo in quarters a minute.", rich_help_panel=o.MUSIC)] = 100.0,
+    meter: Annotated[str, typer.Option(help="Meter, as 3/4.", rich_help_panel=o.MUSIC)] = "4/4",
+    model: Annotated[
+        str, typer.Option(help="Model, by name (see melody models) or folder.", rich_help_panel=o.MUSIC)
+    ] = "folk",
+    seed: o.Seed = None,
+    key: o.KeyName = None,
+    density: o.Density = None,
     ending: Annotated[
-        bool, typer.Option("--ending/--no-ending", help="Whether each answer closes.", rich_help_panel=MUSIC)
+        bool,
+        typer.Option("--ending/--no-ending", help="Close with each answer, or stay open.", rich_help_panel=o.CONTROL),
     ] = False,
+    temperature: o.Temperature = 1.0,
     rounds: Annotated[
-        int | None, typer.Option(help="Answers, and then the end; else Ctrl-C.", min=1, rich_help_panel=MUSIC)
+        int | None,
+        typer.Option(help="End after so many answers. Default: go on until Ctrl-C.", min=1, rich_help_panel=o.MUSIC),
     ] = None,
-    port: PORT = None,
+    port: Port = None,
     heard: Annotated[
         str | None,
         typer.Option(
-            "--input", help="The port to listen on; default: that of --port.", metavar="NAME", rich_help_panel=PORTS
+            "--input", help="Port to listen on. Default: that of --port.", metavar="NAME", rich_help_panel=o.PORTS
         ),
     ] = None,
     channel: Annotated[
         int | None,
-        typer.Option(help="Of the answers; default: the player's.", min=1, max=16, rich_help_panel=PORTS),
+        typer.Option(help="MIDI channel of the answers. Default: yours.", min=1, max=16, rich_help_panel=o.PORTS),
     ] = None,
     sync: Annotated[
-        bool, typer.Option("--sync", help="Follow the MIDI clock that comes in.", rich_help_panel=PORTS)
+        bool, typer.Option("--sync", help="Follow the MIDI clock that comes in.", rich_help_panel=o.PORTS)
     ] = False,
     click: Annotated[
         bool | None,
         typer.Option(
             "--click/--no-click",
-            help="A click on channel 10 while you play; by default without --sync.",
-            rich_help_panel=PORTS,
+            help="Click on channel 10 while you play. Default: on, but off with --sync.",
+            rich_help_panel=o.PORTS,
         ),
     ] = None,
-    ports: LIST = False,
-    out: Annotated[Path | None, typer.Option(help="Also write the session, as MIDI.", rich_help_panel=OUTPUT)] = None,
-    force: FORCE = False,
-    as_json: JSON = False,
+    ports: ListPorts = False,
+    out: Annotated[Path | None, typer.Option(help="Also write the session as MIDI.", rich_help_panel=o.OUTPUT)] = None,
+    force: o.Force = False,
+    as_json: o.Json = False,
 ) -> None:
-    """Call and response: you play some bars, melody answers with as many, in tempo, until Ctrl-C.
+    """Play some bars, and melody answers with as many, in tempo, until Ctrl-C.
 
-    After a bar of count-in, or with --sync the start of the clock, the first call is yours.
+    The first call is yours: after one bar of count-in, or with --sync at the start of the clock.
     """
     with _extra():
         from melody.live import ComposerProcess, Jam, Rules, SystemClock
@@ -192,8 +185,7 @@ def jam(
     report = Report(as_json)
     if ports:
         return _list_ports(report)
-    units = parse_meter(meter)
-    assert units
+    units = o.parse_meter(meter)
     options = {"bars": bars, "key": key, "temperature": temperature, "density": density, "ending": ending}
     settings_of({**options, "meter": units, "tempo_qpm": tempo})  # refused before anything sounds
     if out:
@@ -226,7 +218,7 @@ def jam(
 
 
 def _finish(session: "Jam", report: Report, out: Path | None, force: bool) -> None:
-    """The figures and the file of a session."""
+    """Tell the figures of a session and write its file."""
     import melody
     from melody.live.scheduler import quantiles, spread
     from melody.music.score import note_count
@@ -243,7 +235,7 @@ def _finish(session: "Jam", report: Report, out: Path | None, force: bool) -> No
 
 
 def _await_listener(port: str | None) -> None:
-    """A virtual port has just appeared: time to connect something to it, where somebody can say when."""
+    """Wait for somebody to connect a program to a new virtual port."""
     if port is None and sys.stdin.isatty():
         print("connect your program to this port, then press Enter", file=sys.stderr)
         sys.stdin.readline()
@@ -265,7 +257,7 @@ def _list_ports(report: Report) -> None:
 
 @contextmanager
 def _extra() -> Iterator[None]:
-    """An import of what not everyone has."""
+    """Import what not everyone has; say what to install where it is missing."""
     try:
         yield
     except ImportError as error:
@@ -274,7 +266,7 @@ def _extra() -> Iterator[None]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """An end from outside (SIGTERM, a closed terminal) is as good as Ctrl-C: nothing sounds on."""
+    """Take an end from outside (SIGTERM, a closed terminal) as Ctrl-C, so that no note hangs."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -1,9 +1,8 @@
-"""``melody models``: what one can compose with."""
-
-from typing import Annotated
+"""``melody models``: the models to compose with."""
 
 import typer
 
+from melody.cli import options as o
 from melody.cli.output import Report
 
 
@@ -12,8 +11,8 @@ def register(app: typer.Typer) -> None:
     app.command()(models)
 
 
-def models(as_json: Annotated[bool, typer.Option("--json", help="A report for programs.")] = False) -> None:
-    """List the shipped models and those exported here, with their scores, size and licence.
+def models(as_json: o.Json = False) -> None:
+    """List the models to compose with: those that come with melody and those made here.
 
     Example: melody models
     """

@@ -1,10 +1,11 @@
-"""``melody originality``: what of a file stands in a model's training music."""
+"""``melody originality``: what a file has in common with a model's training music."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from melody.cli import options as o
 from melody.cli.output import Report
 from melody.errors import MelodyError, UsageError
 
@@ -19,15 +20,15 @@ def register(app: typer.Typer) -> None:
 
 
 def originality(
-    file: Annotated[Path, typer.Argument(help="MIDI, MusicXML or ABC.")],
-    model: Annotated[str, typer.Option(help="The model whose training music is looked through.")] = "chorale",
-    min_bars: Annotated[float, typer.Option(help="Name copies of at least this many bars.")] = 2.0,
-    as_json: Annotated[bool, typer.Option("--json", help="A report for programs.")] = False,
+    file: Annotated[Path, typer.Argument(help=f"{o.MUSIC_FILE}.")],
+    model: Annotated[str, typer.Option(help="Model whose training music is searched.")] = "chorale",
+    min_bars: Annotated[float, typer.Option(help="List copies of at least so many bars.")] = 2.0,
+    as_json: o.Json = False,
 ) -> None:
-    """What of FILE stands in a model's training music, in whatever key: which bars, of which piece, and how much.
+    """Find what FILE has in common with a model's training music, in any key: which bars of which piece, and how much.
 
-    The share is that of a track's 8-note n-grams (durations and intervals) which a training piece has. The percentile
-    ranks it against human music that the model has not learned from.
+    The share counts groups of 8 notes (durations and intervals) that stand in a training piece. The percentile compares
+    it with human music that the model has not learned from.
 
     Example: melody originality take.mid --model chorale
     """
@@ -87,7 +88,7 @@ def _rank(found: "Originality", model: str) -> str:
 
 
 def _without_nan(data: Any) -> Any:
-    """The same with None for NaN, which is no JSON."""
+    """Return the same with None for NaN, which is no JSON."""
     if isinstance(data, dict):
         return {key: _without_nan(value) for key, value in data.items()}
     if isinstance(data, list):

@@ -3,6 +3,7 @@
 Another version of melody or of its engine need not reach the same bytes. See `melody.generation.replay`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from melody.cli.takes import Output, read_primer, refuse_existing, with_source, write_takes
@@ -12,22 +13,21 @@ from melody.version import __version__
 ALLOWED = {"primer", "model", "replay", "out", "soundfont", "as_json", "force"} | {
     *("wav", "flac", "mp3", "png", "musicxml", "svg", "dawproject", "html"),
 }
-# what they are called on the command line, where names differ
-OPTIONS = {"ranges": "range", "tracks": "track", "around": "with", "mapping": "map", "ending": "no-ending"}
 
 
-def rebuild(file: Path, primer: Path | None, model: str | None, out: Path, output: Output, given: set[str]) -> int:
+def rebuild(
+    file: Path, primer: Path | None, model: str | None, out: Path, output: Output, given: Mapping[str, str]
+) -> int:
     """Compose `file` again and write it to `out`; 0 where the bytes are the same, else 1.
 
     Raises `MelodyError` where it holds no settings, or another primer or model is here than it was made with.
     """
     from melody.generation.replay import composer_of, embedded, find_primer
 
-    if others := sorted(given - ALLOWED):
-        option = OPTIONS.get(others[0], others[0]).replace("_", "-")
-        raise UsageError(f"--replay takes its settings from the file; leave out --{option}")
+    if others := [option for name, option in given.items() if name not in ALLOWED]:
+        raise UsageError(f"--replay takes its settings from the file; leave out {', '.join(others)}")
     version, settings = embedded(file)
-    name = out if out.suffix.lower() in (".mid", ".midi") else out / f"{file.stem}-replay.mid"
+    name = out if out.suffix.lower() in (".mid", ".midi", ".kar") else out / f"{file.stem}-replay.mid"
     refuse_existing(output, [name], [file, primer])
     composer = composer_of(file, settings, model)
     source = settings.get("primer")

@@ -1,10 +1,11 @@
-"""``melody runs``: what has been trained here, and what is being trained."""
+"""``melody runs``: trainings that are finished, stopped or running here."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from melody.cli import options as o
 from melody.cli.output import Report
 
 COLUMNS = {
@@ -21,10 +22,10 @@ def register(app: typer.Typer) -> None:
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(help="Folder of runs, or a run.")] = Path("outputs/runs"),
-    as_json: Annotated[bool, typer.Option("--json", help="A report for programs.")] = False,
+    folder: Annotated[Path, typer.Argument(help="Folder of runs, or one run.")] = Path("outputs/runs"),
+    as_json: o.Json = False,
 ) -> None:
-    """List the runs of training, the latest first: state, passes, best score on held-out pieces, speed, size.
+    """List trainings, the latest first: state, passes, best score on held-out pieces, speed and size.
 
     Example: melody runs
     """

@@ -191,7 +191,7 @@ class TokenStore:
         for name, expected in self.info["files"].items():
             path = self.folder / name
             if not path.is_file() or _sha256(path) != expected:
-                raise MelodyError(f"{path}: not the file that was written; run melody prepare again with --force")
+                raise MelodyError(f"{path}: not the file that was written; run melody prepare again with `force`")
 
 
 def write_store(
@@ -210,7 +210,7 @@ def write_store(
     """
     folder = Path(folder)
     if check_place(folder, {}, force) is not None and not force:
-        raise MelodyError(f"{folder}: exists; pass --force to write it anew, or choose another place")
+        raise MelodyError(f"{folder}: exists; pass `force` to write it anew, or choose another place")
     with fresh_folder(folder) as fresh:
         rows: dict[str, list[Row]] = {split: [] for split in splits}
         with Shards(fresh, {"name": name, "channels": len(read_channels(tokenizer))}) as shards:
@@ -292,16 +292,16 @@ def check_place(folder: Path, options: Mapping[str, Any], force: bool) -> TokenS
         return None
     info = _info(folder)
     if not info and not (folder / FOLDER).is_dir():
-        raise MelodyError(f"{folder}: exists and is no token store; choose another place with --out")
+        raise MelodyError(f"{folder}: exists and is no token store; choose another place with `out`")
     if not info or force:
         return TokenStore(folder, info) if info else None
     if info.get("format") != FORMAT:
-        raise MelodyError(f"{folder}: a store of format {info.get('format')}; pass --force to prepare it again")
+        raise MelodyError(f"{folder}: a store of format {info.get('format')}; pass `force` to prepare it again")
     for name, value in options.items():
         if (there := info["options"].get(name)) != value:
             raise MelodyError(
                 f"{folder}: was prepared with {name} {there}, not {value}; "
-                "pass --force to prepare it again, or choose another place with --out"
+                "pass `force` to prepare it again, or choose another place with `out`"
             )
     return TokenStore(folder, info)
 
@@ -338,7 +338,7 @@ def _counts(rows: Sequence[Row]) -> dict[str, int]:
 
 
 def _damaged(path: Path, what: str = "") -> MelodyError:
-    return MelodyError(f"{path}: {what + ' ' if what else ''}is damaged; run melody prepare again with --force")
+    return MelodyError(f"{path}: {what + ' ' if what else ''}is damaged; run melody prepare again with `force`")
 
 
 def _sha256(path: Path) -> str:

@@ -193,7 +193,7 @@ def benchmark_jsb16(engine: Engine, tokenizer: Tokenizer, data: Path | None) -> 
     Raises `UsageError` without a file, and `MelodyError` for one that is another.
     """
     if data is None:
-        raise UsageError(f"the benchmark jsb16 needs its file: --data PATH; get it from {SOURCE}")
+        raise UsageError(f"the benchmark jsb16 needs its file: give it as `data`; get it from {SOURCE}")
     grids = read_jsb16(data)
     spelling = SPELLINGS[tokenizer.name](tokenizer, VoicesTokenizer().tune_book(grids["train"]))
     counts = sorted({1, spelling.orders})

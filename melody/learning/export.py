@@ -60,7 +60,7 @@ def refuse_bundle(folder: Path, force: bool = False) -> None:
     if not (folder / "bundle.json").is_file():
         refuse_overwrite(folder, force=False)
     elif not force:
-        raise MelodyError(f"{folder}: a bundle is there; choose another folder", option="force")
+        raise MelodyError(f"{folder}: a bundle is there; choose another folder, or pass `force`")
 
 
 def _fill(

@@ -85,5 +85,5 @@ def check_style(style: str | None, store: TokenStore) -> None:
     if style is not None and style not in store.styles:
         raise MelodyError(
             f"default_style {style}: {store.folder} has {', '.join(store.styles) or 'no styles'}; "
-            "prepare it again with --force, or leave default_style out"
+            "prepare it again with `force`, or leave default_style out"
         )

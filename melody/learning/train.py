@@ -84,7 +84,7 @@ def base_of(name: str, vocabulary_hash: str) -> "Base":
 
     bundle = open_bundle(name)
     if bundle.tokenizer.vocabulary.hash != vocabulary_hash:
-        raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without --miditok")
+        raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without `miditok`")
     return Base(bundle.name, bundle.settings["files"].get(WEIGHTS, ""), load(bundle.read(WEIGHTS)))
 
 

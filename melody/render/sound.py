@@ -173,7 +173,7 @@ def _run_worker(
             for path in _work_in(Path(name), midis, engines, sample_rate, frames):
                 samples = np.fromfile(path, "<f4").reshape(-1, 2)
                 if len(samples) != frames or not np.isfinite(samples).all():
-                    raise MelodyError(f"{engines[0][1]}: the synthesizer gave damaged sound; try another --soundfont")
+                    raise MelodyError(f"{engines[0][1]}: the synthesizer gave damaged sound; try another `soundfont`")
                 yield samples
     except OSError as error:
         place = error.filename or "the folder for temporary files"
@@ -218,7 +218,7 @@ def _wait_for_worker(job: Path, limit_seconds: float, soundfont: str) -> None:
         done = subprocess.run(command, capture_output=True, timeout=limit_seconds, check=False)
     except subprocess.TimeoutExpired as error:
         raise MelodyError(
-            f"{soundfont}: the synthesizer took more than {limit_seconds:.0f} s; try another --soundfont"
+            f"{soundfont}: the synthesizer took more than {limit_seconds:.0f} s; try another `soundfont`"
         ) from error
     lines = done.stderr.decode(errors="replace").split("\n")
     reason = next((line.strip() for line in reversed(lines) if line.strip()), "no reason given")
@@ -227,4 +227,4 @@ def _wait_for_worker(job: Path, limit_seconds: float, soundfont: str) -> None:
     if done.returncode not in (0, FAILED):
         reason = f"the synthesizer crashed (exit code {done.returncode})"
     if done.returncode:
-        raise MelodyError(f"{soundfont}: no sound came of it: {reason}; try another --soundfont")
+        raise MelodyError(f"{soundfont}: no sound came of it: {reason}; try another `soundfont`")

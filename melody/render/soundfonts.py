@@ -35,7 +35,7 @@ def find(soundfont: str | os.PathLike[str] | None = None, *, compressed: bool = 
                 return path
     if (own := bundled()) is not None:
         return own
-    raise MelodyError("no SoundFont found; name one with --soundfont FILE.sf2 or install pretty_midi, which brings one")
+    raise MelodyError("no SoundFont found; name one with `soundfont` or install pretty_midi, which brings one")
 
 
 def bundled() -> Path | None:
@@ -80,7 +80,7 @@ def _rank(stem: str) -> int:
 
 def _checked(path: Path) -> Path:
     if not path.is_file():
-        raise UnreadableFile(f"{path}: no such SoundFont; name a file with --soundfont, or leave the option out")
+        raise UnreadableFile(f"{path}: no such SoundFont; name a file with `soundfont`, or leave the option out")
     if fault := _fault(path):
         raise UnreadableFile(f"{path}: {fault}")
     return path.resolve()

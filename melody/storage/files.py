@@ -25,7 +25,7 @@ def refuse_overwrite(path: Path, force: bool) -> None:
     if os.path.islink(path) or not os.path.isfile(path):
         raise MelodyError(f"{path}: is not a regular file; choose another name")
     if not force:
-        raise MelodyError(f"{path}: exists; choose another name", option="force")
+        raise MelodyError(f"{path}: exists; choose another name, or pass `force`")
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> Path:

@@ -52,7 +52,7 @@ def _check_same_run(folder: Path, then: dict[str, Any], now: dict[str, Any]) -> 
         if was.get(key) != comes.get(key):
             raise ConfigError(
                 f"{folder}: its run has {key} = {was.get(key)}, "
-                f"the configuration {comes.get(key)}; choose another --run"
+                f"the configuration {comes.get(key)}; choose another `run`"
             )
 
 

@@ -90,13 +90,13 @@ def test_replay_knows_all_of_it(theme: Path, arguments: list[str]):
     [
         (["theme.mid", "--fill", "two"], "write the first and the last bar, as 5-8"),
         (["theme.mid", "--fill", "3-9"], "the file ends with bar 4"),
-        (["--with", "Melody"], "of what? give a file too"),
+        (["--with", "Melody"], "of what? give a primer too"),
         (["theme.mid", "--chords", "Am H"], "its root is no letter from A to G"),
         (["theme.mid", "--density", "full"], "choose low, medium or high"),
         (["theme.mid", "--keep", "all"], "choose rhythm or pitches"),
         (["theme.mid", "--style", "jazz"], "chorale knows bach"),
         (["theme.mid", "--follow", "--takes", "2"], "one take as it grows"),
-        (["theme.mid", "--follow", "--beam-width", "2"], "leave out beams"),
+        (["theme.mid", "--follow", "--beam-width", "2"], "leave out --beam-width"),
     ],
 )
 def test_mistakes_are_one_line(theme: Path, arguments: list[str], message: str, capsys):

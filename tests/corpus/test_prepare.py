@@ -175,7 +175,7 @@ def test_what_else_differs_wants_force(tmp_path: Path) -> None:
     music, store = tunes(tmp_path / "music", *range(6)), tmp_path / "store"
     prepare(music, store, workers=1)
     for other in ({"seed": 1}, {"styles": True}, {"miditok": "REMI"}):
-        with pytest.raises(MelodyError, match=r"was prepared with .*--force"):
+        with pytest.raises(MelodyError, match=r"was prepared with .*`force`"):
             prepare(music, store, workers=1, **other)
     with pytest.raises(MelodyError, match="was prepared with source"):
         prepare(tunes(tmp_path / "others", 7, 8, 9), store, workers=1)

@@ -148,7 +148,7 @@ def test_what_stands_at_a_place_decides(tmp_path: Path, store: TokenStore) -> No
     there = check_place(store.folder, {"seed": 0}, force=False)
     assert there
     assert there.info == store.info
-    with pytest.raises(MelodyError, match=r"seed 0, not 1.*--force"):
+    with pytest.raises(MelodyError, match=r"seed 0, not 1.*`force`"):
         check_place(store.folder, {"seed": 1}, force=False)
     assert check_place(store.folder, {"seed": 1}, force=True)
     (tmp_path / "mine").mkdir()
@@ -195,7 +195,7 @@ def test_a_store_of_format_2_is_read(tmp_path: Path, train: Split) -> None:
     for index, (ids, context) in enumerate(pieces):
         np.testing.assert_array_equal(old.piece(index)[0], ids)
         np.testing.assert_array_equal(old.piece(index)[1], context)
-    with pytest.raises(MelodyError, match=r"format 2.*--force"):
+    with pytest.raises(MelodyError, match=r"format 2.*`force`"):
         check_place(tmp_path, {}, force=False)
     (tmp_path / "train.ids.npy").write_bytes(b"")
     with pytest.raises(MelodyError, match="damaged"):
@@ -208,7 +208,7 @@ def whole(seed: int, width: int = len(READ)) -> StoredPiece:
 
 
 def test_pieces_at_hand_are_written_and_nothing_is_overwritten_unasked(tmp_path: Path, store: TokenStore) -> None:
-    with pytest.raises(MelodyError, match="--force"):
+    with pytest.raises(MelodyError, match="`force`"):
         write_store(store.folder, "other", TOKENIZER, {"train": [whole(5)]}, {})
     assert TokenStore.open(store.folder).name == "random"
     other = write_store(store.folder, "other", TOKENIZER, {"train": [whole(5), whole(6)], "test": []}, {}, force=True)

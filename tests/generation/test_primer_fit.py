@@ -31,10 +31,10 @@ def strange(composer: Composer, score: Score, **options: object) -> list[str]:
 @pytest.mark.parametrize(
     ("tracks", "remedy"),
     [
-        ([tune()], "--with Fiddle composes Alto, Tenor and Bass around it"),
-        (voices()[:2], "--with Sopran --with Alt composes Tenor and Bass around it"),
-        ([tune("My lead")], "--with 'My lead' composes Alto, Tenor and Bass around it"),
-        ([tune("")], "--with 1 composes Alto, Tenor and Bass around it"),
+        ([tune()], "`with_tracks` Fiddle composes Alto, Tenor and Bass around it"),
+        (voices()[:2], "`with_tracks` Sopran `with_tracks` Alt composes Tenor and Bass around it"),
+        ([tune("My lead")], "`with_tracks` 'My lead' composes Alto, Tenor and Bass around it"),
+        ([tune("")], "`with_tracks` 1 composes Alto, Tenor and Bass around it"),
     ],
 )
 def test_missing_voices_are_said_to_be_strange_with_what_to_try(chorale: Composer, tracks: list, remedy: str):

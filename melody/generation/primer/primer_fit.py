@@ -25,10 +25,10 @@ def unlike_training(nats: float, ids: Sequence[int], primer: Primer, bundle: Bun
         return ""
     used = primer.view.tracks
     silent = [info.name for place, info in enumerate(bundle.tracks) if not info.drums and place not in used]
-    remedy = "another model may suit it better (without --model, melody chooses)"
+    remedy = "another model may suit it better (without `model`, melody chooses)"
     if silent:
         names = primer.names
         mine = [quote(names[track] or str(track + 1)) for track in sorted(set(used.values()))]
-        options = " ".join(f"--with {name}" for name in mine)
+        options = " ".join(f"`with_tracks` {name}" for name in mine)
         remedy = f"{options} composes {listed(silent)} around it, or {remedy}"
     return f"{bundle.name} finds this music strange: {nats / notes:.1f} nats a note, its own kind {own:.1f}; {remedy}"

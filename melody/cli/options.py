@@ -1,0 +1,281 @@
+"""The options of ``melody compose``, each with its help; those that `play` and `jam` have too are the same.
+
+Parameters of the commands bear the names of `melody.generation.Settings`, so that `asked` can hand them on.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option
+
+from melody.errors import UsageError
+
+if TYPE_CHECKING:
+    from melody.generation import Settings
+
+FROM_NOTHING = "chorale"  # the model without a primer
+MUSIC, AROUND, CONTROL, DECODING = "The music", "Around what is there", "Control", "Choosing notes"
+OUTPUT, PORTS = "Output", "Ports"
+MUSIC_FILE = "MIDI, MusicXML, ABC or kern file"
+
+Primer = Annotated[Path | None, Argument(help=f"{MUSIC_FILE} to continue; leave it out to start from nothing.")]
+Model = Annotated[
+    str | None,
+    Option(
+        help="Model, by name (see melody models) or folder. Default: the shipped one that suits PRIMER best, or "
+        f"{FROM_NOTHING} from nothing.",
+        rich_help_panel=MUSIC,
+    ),
+]
+Bars = Annotated[
+    int | None,
+    Option(help="Number of new bars. Default: 8, or those of the tracks that go on.", rich_help_panel=MUSIC),
+]
+Takes = Annotated[int, Option(help="Number of different continuations.", rich_help_panel=MUSIC)]
+Seed = Annotated[
+    int | None, Option(help="Number that fixes what chance decides: equal seeds, equal files.", rich_help_panel=MUSIC)
+]
+Map = Annotated[
+    list[str] | None,
+    Option(
+        "--map",
+        help="Say which part of the model one of your tracks is, as Lead=Soprano or 2=Piano, where melody took it for "
+        "another. Repeatable, also for a track that holds several voices. Default: by range, chords and name.",
+        metavar="TRACK=PART",
+        rich_help_panel=MUSIC,
+    ),
+]
+With = Annotated[
+    list[str] | None,
+    Option(
+        "--with",
+        help="Keep this track (name or number) and compose the other parts around it: a tune gets its voices. "
+        "Repeatable.",
+        metavar="TRACK",
+        rich_help_panel=AROUND,
+    ),
+]
+Fill = Annotated[
+    str | None,
+    Option(
+        help="Compose these bars anew, and leave all before, after and beside them as it is.",
+        metavar="FIRST-LAST",
+        rich_help_panel=AROUND,
+    ),
+]
+Track = Annotated[
+    list[str] | None,
+    Option("--track", help="With --fill: this track only. Repeatable.", metavar="TRACK", rich_help_panel=AROUND),
+]
+Keep = Annotated[
+    str | None,
+    Option(
+        help="Use the rhythm of PRIMER with new pitches, or its pitches with a new rhythm.",
+        metavar="rhythm|pitches",
+        rich_help_panel=AROUND,
+    ),
+]
+Temperature = Annotated[float, Option(help="Below 1: safer and more usual; above 1: bolder.", rich_help_panel=DECODING)]
+TopK = Annotated[int, Option(help="Choose among the K likeliest events only; 0: all.", rich_help_panel=DECODING)]
+TopP = Annotated[
+    float,
+    Option(help="Choose among the likeliest events that make up this probability.", rich_help_panel=DECODING),
+]
+MinP = Annotated[
+    float, Option(help="Leave out events less likely than this share of the likeliest.", rich_help_panel=DECODING)
+]
+Greedy = Annotated[bool, Option("--greedy", help="Always take the likeliest event.", rich_help_panel=DECODING)]
+BeamWidth = Annotated[
+    int,
+    Option(help="Grow N versions side by side and keep the likeliest; 0: draw one.", rich_help_panel=DECODING),
+]
+LengthPenalty = Annotated[
+    float, Option(help="With --beam-width: above 0 favours versions with more notes.", rich_help_panel=DECODING)
+]
+Stochastic = Annotated[
+    bool,
+    Option("--stochastic", help="With --beam-width: draw versions, no two alike.", rich_help_panel=DECODING),
+]
+BestOf = Annotated[
+    int | None,
+    Option(
+        help="Draw N versions of each take and keep the best one. Default: 1; with --fill 4.",
+        metavar="N",
+        rich_help_panel=DECODING,
+    ),
+]
+By = Annotated[
+    str,
+    Option(
+        help="Judge the versions of --best-of by likelihood (the most natural to the model), by rules (the fewest "
+        "mistakes in voice leading, range and ending), or by both.",
+        metavar="likelihood|rules|both",
+        rich_help_panel=DECODING,
+    ),
+]
+KeyName = Annotated[str | None, Option(help='Key of the new music, as "E minor".', rich_help_panel=CONTROL)]
+StrictKey = Annotated[
+    bool,
+    Option(
+        "--strict-key",
+        help="Use only notes of the scale of --key, or of the last key of PRIMER. Minor has both sixths and sevenths; "
+        "drums are free.",
+        rich_help_panel=CONTROL,
+    ),
+]
+Range = Annotated[
+    list[str] | None,
+    Option(
+        "--range",
+        help="Lowest and highest new note of a track, as Soprano=C4:A5 or 1=60:81 (C4 is 60). Repeatable.",
+        metavar="TRACK=LOW:HIGH",
+        rich_help_panel=CONTROL,
+    ),
+]
+Chords = Annotated[
+    str | None,
+    Option(
+        help="Chords of the new music: one a bar, or several between bar lines (|); at the end they start again. "
+        "Default: the chord markers of PRIMER.",
+        metavar='"Am F | C G"',
+        rich_help_panel=CONTROL,
+    ),
+]
+StrictChords = Annotated[
+    bool,
+    Option(
+        "--strict-chords/--loose-chords",
+        help="Strict: every note on a strong beat or a chord change belongs to the chord. Loose: the chords are a "
+        "hint, for a freer line; about seven notes in ten follow it.",
+        rich_help_panel=CONTROL,
+    ),
+]
+Density = Annotated[
+    str | None,
+    Option(
+        help="How many notes a bar has, compared with the music that the model learned.",
+        metavar="low|medium|high",
+        rich_help_panel=CONTROL,
+    ),
+]
+Style = Annotated[
+    str | None,
+    Option(help="Style, for a model that learned several.", metavar="NAME", rich_help_panel=CONTROL),
+]
+NoRepeat = Annotated[
+    int | None,
+    Option(
+        help="Never play N notes in a row that the track played among its last 128.",
+        metavar="N",
+        rich_help_panel=CONTROL,
+    ),
+]
+MaxPolyphony = Annotated[
+    int | None,
+    Option(
+        help="At most N new notes at once in each pitched track; 1: single lines.",
+        metavar="N",
+        rich_help_panel=CONTROL,
+    ),
+]
+StyleRules = Annotated[
+    bool,
+    Option(
+        "--style-rules/--no-style-rules",
+        help="Apply the rules of the model's style, as no parallel fifths in chorales.",
+        rich_help_panel=CONTROL,
+    ),
+]
+MaxCopyBars = Annotated[
+    float | None,
+    Option(
+        help="Copy at most N bars in a row of any piece that the model learned, in whatever key.",
+        metavar="N",
+        rich_help_panel=CONTROL,
+    ),
+]
+Tempo = Annotated[
+    float | None, Option("--tempo", help="Tempo of the new music, in quarters a minute.", rich_help_panel=CONTROL)
+]
+Meter = Annotated[str | None, Option(help="Meter of the new music, as 3/4.", rich_help_panel=CONTROL)]
+Ending = Annotated[
+    bool, Option("--ending/--no-ending", help="Close with the last bar, or stop open.", rich_help_panel=CONTROL)
+]
+OnlyNew = Annotated[bool, Option("--only-new", help="Write the new bars without PRIMER.", rich_help_panel=CONTROL)]
+Form = Annotated[
+    str | None,
+    Option(
+        help="Sections of the piece, a letter each: AABA brings the first one back. as-primer: those of PRIMER.",
+        metavar="AABA|as-primer",
+        rich_help_panel=CONTROL,
+    ),
+]
+Section = Annotated[int, Option(help="With --form: bars of each section.", rich_help_panel=CONTROL)]
+Follow = Annotated[bool, Option("--follow", help="Print each bar as it is composed.", rich_help_panel=OUTPUT)]
+Replay = Annotated[
+    Path | None,
+    Option(
+        help="Compose FILE again from the settings in it. Its primer is looked for next to it and here.",
+        metavar="FILE",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Out = Annotated[Path, Option(help="File (.mid) or folder to write to.", rich_help_panel=OUTPUT)]
+Wav = Annotated[bool, Option("--wav", help="Also write sound.", rich_help_panel=OUTPUT)]
+Flac = Annotated[bool, Option("--flac", help="Also write sound as FLAC.", rich_help_panel=OUTPUT)]
+Mp3 = Annotated[bool, Option("--mp3", help="Also write sound as MP3.", rich_help_panel=OUTPUT)]
+Png = Annotated[bool, Option("--png", help="Also write a piano roll.", rich_help_panel=OUTPUT)]
+MusicXml = Annotated[
+    bool, Option("--musicxml", help="Also write MusicXML, for notation programs.", rich_help_panel=OUTPUT)
+]
+Svg = Annotated[
+    bool, Option("--svg", help="Also write engraved pages; needs melody\\[notation].", rich_help_panel=OUTPUT)
+]
+DawProject = Annotated[
+    bool,
+    Option("--dawproject", help="Also write a project for Bitwig, Studio One and Cubase.", rich_help_panel=OUTPUT),
+]
+Html = Annotated[
+    bool, Option("--html", help="Also write one page that shows and plays all takes.", rich_help_panel=OUTPUT)
+]
+SoundFont = Annotated[Path | None, Option(help="SoundFont (.sf2, .sf3) for the sound.", rich_help_panel=OUTPUT)]
+Engine = Annotated[str, Option(help="onnx, or torch as the reference.", rich_help_panel=OUTPUT)]
+Json = Annotated[bool, Option("--json", help="Print a report for programs.", rich_help_panel=OUTPUT)]
+Force = Annotated[bool, Option("--force", help="Overwrite files that are there.", rich_help_panel=OUTPUT)]
+
+
+def asked(given: Mapping[str, Any]) -> "Settings":
+    """Return the settings that the options of a command ask for; options that are no settings are left aside."""
+    from melody.generation.options import Options
+    from melody.generation.primer.assignment import parse_mapping
+    from melody.generation.ranges import parse_ranges
+    from melody.generation.settings import settings_of
+
+    parsers: dict[str, Callable[[Any], Any]] = {
+        "fill": parse_bars,
+        "meter": parse_meter,
+        "ranges": parse_ranges,
+        "mapping": parse_mapping,
+    }
+    known = {
+        name: value for name, value in given.items() if name in Options.__annotations__ and value not in (None, ())
+    }
+    return settings_of({name: parsers[name](value) if name in parsers else value for name, value in known.items()})
+
+
+def parse_bars(text: str) -> tuple[int, int]:
+    """Read 5-8 as (5, 8), 5 as (5, 5)."""
+    match = re.fullmatch(r"\s*(\d{1,4})(?:\s*[-:–]\s*(\d{1,4}))?\s*", text)
+    if not match:
+        raise UsageError(f"--fill {text}: write the first and the last bar, as 5-8")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def parse_meter(text: str) -> tuple[int, int]:
+    """Read 3/4 as (3, 4)."""
+    match = re.fullmatch(r"\s*(\d{1,3})/(\d{1,2})\s*", text)
+    if not match:
+        raise UsageError(f"--meter {text}: write it as 3/4")
+    return int(match[1]), int(match[2])
