@@ -37,7 +37,9 @@ class Rests:
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """Time goes back to the beginning of the bar (7.4)."""
+    """Time goes back to the beginning of the bar, or of so many bars (7.4)."""
+
+    bars: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ NO_KEY = Key()
 
 @dataclass
 class Properties:
-    """What a `K:` or `V:` field says of a voice beside its key; None where it says nothing."""
+    """Result of a `K:` or `V:` field: properties of a voice beside its key, None where it says nothing."""
 
     name: str | None = None
     clef_octave: int | None = None  # of the clef: treble-8
@@ -152,7 +152,7 @@ def parse_meter(text: str) -> tuple[bool, Meter]:
     if text in ("C", "c", "C|", "c|"):
         return True, (2, 2) if "|" in text else (4, 4)
     total, unit = Fraction(0), 1
-    for term in re.split(r"(?<=\d)\+(?=\(|\d+/)|(?<=\))\+", text):
+    for term in re.split(r"(?<=/\d)\+|(?<=/\d\d)\+", text):
         match = _METER_TERM.fullmatch(term)
         if match is None:
             return False, None

@@ -112,6 +112,7 @@ class _Player:
         self.index = self.time = self.bar = self.reach = (
             0  # now, the beginning of the bar, the end of its longest overlay
         )
+        self.passing = 0  # bar lines of an overlay before its last bar
         self.tied: dict[tuple[int, int], int] = {}  # (pitch, end) -> index of the note
 
     def restore(self, state: _State) -> None:
@@ -128,14 +129,13 @@ class _Player:
             if isinstance(event, Sound):
                 self.sound(event, stretch.number)
             elif isinstance(event, Bar):
-                self.end_measure()
+                self.bar_line()
             elif isinstance(event, MeterChange | KeyChange | TempoChange):
                 self.change(event)
             elif isinstance(event, Symbol):
                 self.played.symbols.append((self.time, event.text))
             elif isinstance(event, Overlay):
-                self.reach = max(self.reach, self.time)
-                self.time = self.bar
+                self.overlay(event.bars)
             elif isinstance(event, Rests):
                 self.rest(event.bars)
         if max(self.time, self.reach) > MAX_QUARTERS * self.clock.units:
@@ -189,12 +189,27 @@ class _Player:
             self.played.tempos.append((self.time, event.qpm))
         self.state[type(event)] = event
 
+    def overlay(self, bars: int) -> None:
+        """Go back to the beginning of the last of so many bars, the present one included."""
+        before = self.played.measures[-(bars - 1) :] if bars > 1 else []
+        self.reach = max(self.reach, self.time)
+        self.time = self.bar - sum(length for length, _, _ in before)
+        self.passing = len(before)
+
+    def bar_line(self) -> None:
+        """End the bar, unless an overlay of several bars goes on."""
+        if self.passing:
+            self.passing -= 1
+        else:
+            self.end_measure()
+
     def end_measure(self) -> None:
         """End the bar, where there is something in it."""
         self.time = max(self.time, self.reach)
         if self.time > self.bar:
             self.played.measures.append((self.time - self.bar, self.meter, self.index))
         self.bar = self.reach = self.time
+        self.passing = 0
 
     def finish(self) -> Played:
         """Return all that was played."""

@@ -253,7 +253,7 @@ def _sounding(sharps: int, semitones: int) -> int:
 
 
 def _changes(by_tick: Mapping[int, T]) -> Iterator[tuple[int, T]]:
-    """What changes, in order of time."""
+    """Yield what changes, in order of time."""
     before: T | None = None
     for tick, value in sorted(by_tick.items(), key=lambda item: item[0]):
         if value != before:

@@ -60,7 +60,7 @@ class _Section:
 
 
 def stretches(events: Sequence[Event], parts: Sequence[str]) -> Iterator[Stretch]:
-    """What is played, in order; `parts` is the order of parts, empty for that in which they stand."""
+    """Yield what is played, in order; `parts` is the order of parts, empty for that in which they stand."""
     marks = [(i, event.letter) for i, event in enumerate(events) if isinstance(event, Part)] if parts else []
     if not marks:
         yield from _in_order(events, 0, len(events))
@@ -113,7 +113,7 @@ def _sections(events: Sequence[Event], first: int, stop: int) -> Iterator[_Secti
 
 
 def _goes_on(section: _Section, endings: tuple[int, ...]) -> bool:
-    """If these endings belong to the section, as further ones."""
+    """Return if these endings belong to the section, as further ones."""
     used = {number for ending in section.endings for number in ending.passes}
     return bool(used and endings) and not used & set(endings)
 

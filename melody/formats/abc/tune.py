@@ -209,7 +209,7 @@ class TuneReader:
         self.voice = None
 
     def _begun(self) -> bool:
-        """If a field belongs to a voice, and not to all that are to come."""
+        """Return if a field belongs to a voice, and not to all that are to come."""
         return self.in_body and self.voice is not None
 
     def current(self) -> Voice:
@@ -339,7 +339,7 @@ class TuneReader:
             self.remark("a sign to go back or ahead, which is not played out", name)
 
     def _read_overlay(self, match: re.Match[str]) -> None:
-        self.writing().add_overlay()
+        self.writing().add_overlay(len(match[0]))
 
     def _read_other(self, match: re.Match[str]) -> None:
         self.mend("characters that mean nothing in music; left out", match[0])
@@ -349,5 +349,5 @@ class TuneReader:
 
 
 def _looks_like_music(text: str) -> bool:
-    """If text behind a tune holds bars of notes."""
+    """Return if text behind a tune holds bars of notes."""
     return re.search(r"^(?![A-Za-z]:|%).*[A-Ga-g][,']*\d*\s*\|", text, re.MULTILINE) is not None

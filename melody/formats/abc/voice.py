@@ -103,7 +103,7 @@ class Voice:
 
     @property
     def is_compound(self) -> bool:
-        """If the meter has dotted beats."""
+        """Return if the meter has dotted beats."""
         return self.meter in ((6, 8), (9, 8), (12, 8))
 
     # ---- notes -------------------------------------------------------------------------------------------------------
@@ -140,11 +140,11 @@ class Voice:
         self.line.append(None)
         self.events.append(bar)
 
-    def add_overlay(self) -> None:
-        """Go back to the beginning of the bar."""
+    def add_overlay(self, bars: int) -> None:
+        """Go back to the beginning of the bar, or of so many bars."""
         self._accidentals.clear()
         self._last = None
-        self.events.append(Overlay())
+        self.events.append(Overlay(bars))
 
     def _tone(self, match: re.Match[str], written: Fraction, tied: dict[tuple[str, int], int]) -> Tone:
         letter = match["letter"].upper()

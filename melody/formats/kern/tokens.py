@@ -82,7 +82,7 @@ def signature_of(text: str) -> int | None:
 
 
 def is_minor(text: str) -> bool | None:
-    """If ``*a:`` names a minor key, None for anything else."""
+    """Return if ``*a:`` names a minor key, None for anything else."""
     match = _KEY.match(text)
     return match[1].islower() if match and ":" in text else None
 
