@@ -210,6 +210,29 @@ def test_a_note_without_a_duration_is_said_and_costs_its_file_in_a_corpus(tmp_pa
         read_pieces("a.krn", tmp_path)
 
 
+PIECES = st.sampled_from(
+    ["4c", "8r", "[2e", "2e]", "4c 4e", "q4d", ".", "*", "*^", "*v", "*x", "*+", "*-", "**kern", "=1", "=:|", "*M3/4",
+     "*k[b-]", "*MM90", "\t", "\n", "0", "%", "40%3", "9999c", "*>[A]", "!!!OTL: x", "!", "*I\"x",
+     "*part1", "\x00", "\x1b[1m", "é", "*a:"]
+)  # fmt: skip
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.integers(0, len(NESTED) - 1), st.integers(0, 4), PIECES), max_size=6), st.booleans())
+def test_a_file_that_was_changed_at_some_places_ends_well(changes: list[tuple[int, int, str]], whole: bool) -> None:
+    text = NESTED if whole else "**kern\n"
+    for place, length, piece in changes:
+        text = text[:place] + piece + text[place + length :]
+    refusal, reading = "", None
+    try:
+        reading = parse_kern(text.encode(), "x.krn")
+    except MelodyError as error:
+        refusal = str(error)
+    assert reading is not None or refusal.startswith("x.krn: ")
+    said = (*reading.repairs, *reading.remarks) if reading else (refusal,)
+    assert all(sentence.isprintable() for sentence in said)
+
+
 # ---- the real archive ------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
+from melody.formats.abc.events import Part
 from melody.formats.abc.fields import Meter
 from melody.formats.abc.playing import MAX_NOTES, Clock, Played, play
 from melody.formats.abc.repeats import MAX_PARTS, order_of_parts
@@ -132,11 +133,26 @@ def _read_tune(header: list[Line], tune: Tune, name: str) -> TuneReading:
     parts = order_of_parts(written.parts)
     if parts is None:
         raise LimitExceeded(f"{name}: its P: field asks for over {MAX_PARTS:,} parts, all that melody plays")
+    parts = _known_parts(written, voices, parts)
     clock = Clock.of([voice.events for voice in voices])
     played = [play(voice.events, parts, clock, name) for voice in voices]
+    if not any(part.notes for part in played):
+        raise UnreadableFile(
+            f"{name}: a tune without notes of any length, as it is played; check its parts and lengths"
+        )
     if sum(len(one.notes) for one in played) > MAX_NOTES:
         raise LimitExceeded(f"{name}: over {MAX_NOTES:,} notes with its repeats, all that melody reads")
     return _reading(written, voices, played, clock)
+
+
+def _known_parts(written: Written, voices: list[Voice], parts: list[str]) -> list[str]:
+    """Return the parts that there are; where there is none, the tune is played as it stands."""
+    known = {event.letter for voice in voices for event in voice.events if isinstance(event, Part)}
+    if unknown := sorted(set(parts) - known):
+        written.repairs.add(
+            "an order of parts that names some which the tune has not; left them out", " ".join(unknown)
+        )
+    return [part for part in parts if part in known]
 
 
 # ---- the score -------------------------------------------------------------------------------------------------------
