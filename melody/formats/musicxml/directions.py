@@ -26,6 +26,7 @@ _DAL_SEGNO = re.compile(r"\s*(?:D\.?\s?S\.?|(?i:dal\s+segno))(?=\W|$)")
 _TO_CODA = re.compile(r"\s*to\s+coda\W*", re.IGNORECASE)
 _FINE = re.compile(r"\s*fine\W*", re.IGNORECASE)
 _ANY = "sign"  # the name of a segno or coda that is only drawn
+_LONGEST_OFFSET = 1000  # quarters
 _LONGEST_PASS = 99  # an ending is for
 
 
@@ -79,7 +80,10 @@ def read_harmony(harmony: Element, measure: PartMeasure, now: Fraction, part: Pa
 
 def _moved(now: Fraction, offset: Element, part: PartContent, content: Content) -> Fraction:
     count = number(offset.text)
-    move = (count or Fraction(0)) / part.divisions
+    move = None if count is None else count / part.divisions
+    if move is None or abs(move) > _LONGEST_OFFSET:
+        content.mend("an offset that cannot be; left out")
+        return now
     content.budget.add_time(move)
     return max(Fraction(0), now + move)
 
