@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import melody
 from melody.config import check_config, load_config
 from melody.errors import ConfigError
 
@@ -40,6 +41,33 @@ def test_values_and_overrides_are_read(tmp_path: Path) -> None:
     assert config.max_minutes == 2.5
 
 
+def test_a_model_has_the_options_of_its_kind_alone(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, MINIMAL), ["model.name=transformer", "model.memory=64"])
+    assert (config.model.name, config.model.options()["memory"]) == ("transformer", 64)
+    assert check_config(config.model_dump(mode="json")) == config
+    said = message(tmp_path, MINIMAL + "model: {name: transformer, weight_dropout: 0.1}")
+    assert "model.weight_dropout: unknown key; did you mean dropout?" in said
+
+
+def test_configurations_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    assert load_config(written(tmp_path, MINIMAL + "distillation: null")).objective.name == "cross_entropy"
+    config = load_config(written(tmp_path, MINIMAL + "distillation: {teachers: [a], weight: 0.3}"))
+    assert config.objective.model_dump() == {"name": "distilled", "teachers": ("a",), "weight": 0.3, "temperature": 1.0}
+    for path in sorted((Path(melody.__file__).parent / "bundles").glob("*/config.yaml")):
+        assert load_config(path).model.name == "residual_lstm"
+
+
+def test_every_objective_has_its_section_and_can_be_made() -> None:
+    from melody.learning.objectives import MAKERS
+    from melody.training.objectives import OBJECTIVES
+
+    options = {"distilled": {"teachers": ["a"]}}
+    for name in OBJECTIVES:
+        values = {"name": "x", "corpus": "x", "objective": {"name": name, **options.get(name, {})}}
+        assert check_config(values).objective.name == name
+    assert MAKERS.keys() == OBJECTIVES.keys()
+
+
 def test_a_configuration_survives_its_own_json(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, MINIMAL), ["model.attention.heads=2", "evaluation.patience=null"])
     assert check_config(config.model_dump(mode="json")) == config
@@ -53,6 +81,8 @@ def test_a_configuration_survives_its_own_json(tmp_path: Path) -> None:
         ("modell: {}", "", "modell: unknown key; did you mean model?"),
         ("data: {zzz: 1}", "", "data.zzz: unknown key; there are: batch_size, window"),
         ("", "model.hiden_size=5", "model.hiden_size: unknown key; did you mean hidden_size?"),
+        ("objective: {name: distiled}", "", "objective.name: 'distiled' is unknown; did you mean distilled?"),
+        ("objective: {name: distilled}", "", "objective.teachers: is missing"),
         ("model: {layers: 0}", "", "model.layers: input should be greater than or equal to 1, got 0"),
         ("model: {dropout: 1.0}", "", "model.dropout: input should be less than 1, got 1.0"),
         ("model: {layers: two}", "", "model.layers: input should be a valid integer"),
