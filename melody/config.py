@@ -175,6 +175,7 @@ class TrainConfig(Section):
     licence: str = ""
     tempo_qpm: Positive = 120.0  # of a piece that the model writes from nothing
     track_names: tuple[str, ...] = ()  # of the tracks it writes, in order
+    track_roles: tuple[str, ...] = ()  # their roles in a band, by which a primer's tracks find their places
     default_style: str | None = None  # one of the corpus's: what the model composes in where none is asked for
     style_rules: tuple[str, ...] = ()  # to which compositions are held, as melody.generation.rules.styles names them
     model: ModelConfig = ResidualLSTMConfig()

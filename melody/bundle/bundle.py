@@ -56,6 +56,7 @@ class TrackInfo:
     highest: int
     mean: float
     polyphony: int  # most notes that sounded at once
+    role: str = ""  # in a band, as `melody.music.roles` has them; empty: a place is known by its range alone
 
 
 @dataclass(frozen=True)

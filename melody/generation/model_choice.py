@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from symusic import Track
 
-from melody.bundle import Bundle, TrackInfo
+from melody.bundle import Bundle
 from melody.bundle import bundle as bundles
 from melody.errors import MelodyError, UsageError
 from melody.generation.primer.assignment import (
@@ -20,6 +20,7 @@ from melody.generation.primer.assignment import (
     misfit,
     place_lines,
     places_asked,
+    role_misfit,
     shape_of,
     voices_of,
 )
@@ -49,6 +50,14 @@ class Choice(NamedTuple):
     reason: str
 
 
+class _Counted(NamedTuple):
+    """Tracks of a primer that count for a model, on the grid, by their index."""
+
+    tracks: dict[int, Track]
+    adds: bool  # others are to be composed around them
+    left: int  # tracks that sound and do not count
+
+
 class _Fit(NamedTuple):
     """How a bundle suits the primer: tracks by their index among those that count."""
 
@@ -73,18 +82,23 @@ def choose(
     without notes, or of a kind that no model writes, `UsageError` for tracks that it, or every model, does not have.
     """
     mapping = mapping or {}
-    heard, adds = _what_counts(score, with_tracks, mapping)
-    tracks = list(heard.values())
-    asked = [_asked(score, list(heard), model, mapping) for model in models]
+    heard = [_what_counts(score, with_tracks, mapping, is_band(model)) for model in models]
+    asked = [_asked(score, list(counts.tracks), model, mapping) for counts, model in zip(heard, models, strict=True)]
     if all(places is None for places in asked):
         raise _nowhere(mapping, score, models)
-    fits = [_fit(tracks, model.tracks, adds, places) for model, places in zip(models, asked, strict=True)]
+    fits = [_fit(*each) for each in zip(heard, models, asked, strict=True)]
     best = min(range(len(fits)), key=lambda number: fits[number].cost)
+    tracks, adds = list(heard[best].tracks.values()), heard[best].adds
     if not fits[best].placed:
         raise (UsageError if adds else MelodyError)(
             f"{_described(tracks)}, which no model here {'adds to' if adds else 'writes'}"
         )
     return Choice(models[best], _reason(tracks, models[best], fits[best], adds))
+
+
+def is_band(model: Bundle) -> bool:
+    """Return True for a model whose places are roles, so that drums count beside pitched tracks."""
+    return any(info.role for info in model.tracks)
 
 
 def _asked(score: Score, heard: Sequence[int], model: Bundle, mapping: Asked) -> dict[int, tuple[int, ...]] | None:
@@ -118,10 +132,10 @@ def _has(model: Bundle, places: Sequence[str]) -> bool:
         return False
 
 
-def _what_counts(score: Score, with_tracks: Sequence[str], mapping: Asked) -> tuple[dict[int, Track], bool]:
-    """By index the tracks to be continued, on the grid, and whether to add others.
+def _what_counts(score: Score, with_tracks: Sequence[str], mapping: Asked, band: bool) -> _Counted:
+    """Find the tracks to be continued.
 
-    Pitched ones count; drums where all that sounds, or all that `mapping` names, is drums.
+    Pitched ones count; drums where all that sounds, or all that `mapping` names, is drums, and for a band.
     """
     sources = sounding(score)
     names = [track.name for track in score.tracks]
@@ -130,25 +144,33 @@ def _what_counts(score: Score, with_tracks: Sequence[str], mapping: Asked) -> tu
     if drums and not mapping:  # several tracks are one kit
         score = as_one_track(score, kit_of(score))
     tracks = dict(zip(sounding(score), quantize(score).tracks, strict=True))
-    counting = {index: track for index, track in tracks.items() if bool(track.is_drum) == drums}
+    for index, track in tracks.items():
+        track.name = names[index]  # by which roles are known
+    counting = {index: track for index, track in tracks.items() if bool(track.is_drum) == drums or band}
     around = {find_track(names, name, "with") for name in with_tracks}
-    return counting, bool(around) and counting.keys() <= around
+    return _Counted(counting, bool(around) and counting.keys() <= around, len(tracks) - len(counting))
 
 
-def _fit(
-    tracks: Sequence[Track], infos: Sequence[TrackInfo], adds: bool, asked: Mapping[int, Sequence[int]] | None
-) -> _Fit:
-    placed = place_lines(tracks, infos, asked=asked)
+def _fit(counted: _Counted, model: Bundle, asked: Mapping[int, Sequence[int]] | None) -> _Fit:
+    tracks, infos, adds = list(counted.tracks.values()), model.tracks, counted.adds
+    band = is_band(model)
+    names = [track.name for track in tracks] if band else ()
+    placed = place_lines(tracks, infos, names, asked=asked)
     if asked is None or not placed or (adds and len(placed) == len(infos)):
         return _Fit(OTHER_KIND, {}, len(tracks), True)
     used = {line.track for line in placed.values()}
-    misfits = [misfit(shape_of(line.notes), infos[place]) for place, line in placed.items()]
+    misfits = [
+        role_misfit(line.role, infos[place].role) if band else misfit(shape_of(line.notes), infos[place])
+        for place, line in placed.items()
+    ]
     foreign = sum(family(tracks[line.track].program) != family(infos[p].program) for p, line in placed.items())
-    places = sum(info.drums == bool(tracks[0].is_drum) for info in infos)
+    foreign = 0 if band else foreign  # a role has no instrument
+    places = sum(info.drums == bool(tracks[0].is_drum) or band for info in infos)
     empty = places - len(placed)
     left = -ADDED * empty if adds else EMPTY * empty / places
     kept = len(tracks) - len(used)
-    cost = sum(misfits) + OTHER_FAMILY * foreign + left + NOT_CONTINUED * kept + SPLIT * (len(placed) - len(used))
+    silent = kept + counted.left
+    cost = sum(misfits) + OTHER_FAMILY * foreign + left + NOT_CONTINUED * silent + SPLIT * (len(placed) - len(used))
     return _Fit(cost, placed, kept, max(misfits) >= POOR)
 
 
@@ -162,8 +184,10 @@ def _reason(tracks: Sequence[Track], model: Bundle, fit: _Fit, adds: bool) -> st
 
 def _described(tracks: Sequence[Track]) -> str:
     """What the tracks are: "four single lines", "a melody with chords"."""
-    if tracks[0].is_drum:
+    if all(track.is_drum for track in tracks):
         return "drums alone"
+    if any(track.is_drum for track in tracks):
+        return f"drums with {_described([track for track in tracks if not track.is_drum])}"
     single = sum(voices_of(notes_of(track)) < CHORDS_FROM for track in tracks)
     chords = len(tracks) - single
     if (single, chords) == (1, 1):

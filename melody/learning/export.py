@@ -114,7 +114,7 @@ def _fill(
         "tokenizer": tokenizer.config,
         "channels": list(names),
         "vocabulary_hash": tokenizer.vocabulary.hash,
-        "tracks": [asdict(track) for track in tracks_of([score for _, score in known], config.track_names)],
+        "tracks": [asdict(track) for track in _tracks_of(known, config)],
         "originality": {"ngrams": len(index), "held_out": held_out_counts(store, tokenizer, index)},
         "scores": {"valid_nats_per_note_fp32": info["valid"]["nats_per_note"]},
         "valid_temperature": config.evaluation.temperature,
@@ -226,8 +226,12 @@ def token_counts(split: Split, tokenizer: Tokenizer) -> NDArray[np.int64]:
     return counts
 
 
-def tracks_of(scores: Sequence[Score], names: Sequence[str]) -> list[TrackInfo]:
-    """The tracks of pieces by number: name, program, and the pitches they hold."""
+def _tracks_of(known: Sequence[tuple[str, Score]], config: TrainConfig) -> list[TrackInfo]:
+    return tracks_of([score for _, score in known], config.track_names, config.track_roles)
+
+
+def tracks_of(scores: Sequence[Score], names: Sequence[str], roles: Sequence[str] = ()) -> list[TrackInfo]:
+    """The tracks of pieces by number: name, program, the pitches they hold, and their role."""
     result = []
     for number in range(max(len(score.tracks) for score in scores)):
         tracks = [score.tracks[number] for score in scores if number < len(score.tracks)]
@@ -242,6 +246,7 @@ def tracks_of(scores: Sequence[Score], names: Sequence[str]) -> list[TrackInfo]:
                 highest=int(pitch.max(initial=0)),
                 mean=round(float(pitch.mean()), 2) if len(pitch) else 60.0,
                 polyphony=max(most_at_once(notes_of(track)) for track in tracks),
+                role=roles[number] if number < len(roles) else "",
             )
         )
     return result

@@ -121,6 +121,7 @@ def config_of(
         "licence": f"fill in that of the music it learned from, {music}; that of the base {base.name} holds too",
         "tempo_qpm": base.tempo_qpm,
         "track_names": [track.name for track in base.tracks],
+        "track_roles": [track.role for track in base.tracks if track.role],
         "style_rules": base.style_rules,
         "model": dict(base.settings["model"]),
         "data": {"batch_size": lanes, "window": window, "plan_dropout": 0.15, "channels": base.channels},

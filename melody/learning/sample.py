@@ -58,7 +58,7 @@ class RunSampler:
         scores = [tokenizer.decode(train.piece(index)[0]) for index in range(min(PIECES, len(train)))]
         counts = np.bincount(train.ids, minlength=len(tokenizer.vocabulary)).tolist()
         return {
-            "tracks": [asdict(track) for track in tracks_of(scores, self.config.track_names)],
+            "tracks": [asdict(track) for track in tracks_of(scores, self.config.track_names, self.config.track_roles)],
             "channels": [channel.name for channel in self.channels],
             "density_limits": density_limits(train),
             "styles": self.store.styles,

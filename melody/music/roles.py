@@ -12,6 +12,7 @@ that lead and comp.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -35,7 +36,8 @@ NAMES: tuple[tuple[Role, str], ...] = (
     ("pad", r"\bpad"),
     ("lead", r"\blead|melod|solo|vocal|theme"),
 )
-LEAST_NOTES = 12
+LEAST_NOTES = 12  # of a part; in a short piece
+NOTES_IN_QUARTERS = 2  # one for so many quarters
 
 
 class Texture(NamedTuple):
@@ -101,10 +103,21 @@ def _covered(notes: Notes) -> int:
 
 def roles_of(score: Score) -> list[RoleFound]:
     """Return the role of each track of a score, in order."""
-    textures = [texture_of(notes_of(track), score.tpq) if track.notes else None for track in score.tracks]
+    return roles_of_tracks(score.tracks, score.tpq)
+
+
+def roles_of_tracks(tracks: Sequence[Track], tpq: int) -> list[RoleFound]:
+    """Return the role of each of the tracks of a piece, in order."""
+    textures = [texture_of(notes_of(track), tpq) if track.notes else None for track in tracks]
+    end = max((int(notes_of(track).onset.max()) for track in tracks if track.notes), default=0)
+    least = min(LEAST_NOTES, end / tpq / NOTES_IN_QUARTERS)
     found = [
-        _role(track, texture) if texture else RoleFound("other", "no notes")
-        for track, texture in zip(score.tracks, textures, strict=True)
+        RoleFound("other", "no notes")
+        if texture is None
+        else RoleFound("other", "hardly any notes")
+        if texture.notes < least and not track.is_drum
+        else _role(track, texture)
+        for track, texture in zip(tracks, textures, strict=True)
     ]
     return _with_bass(found, textures)
 
@@ -140,8 +153,6 @@ def _by_kind(track: Track, texture: Texture) -> RoleFound | None:
         return RoleFound("drums", "drum channel")
     if track.program in EFFECTS:
         return RoleFound("other", "percussion or effect")
-    if texture.notes < LEAST_NOTES:
-        return RoleFound("other", f"under {LEAST_NOTES} notes")
     return None
 
 

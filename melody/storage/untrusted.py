@@ -200,8 +200,9 @@ def _is_option(key: str, value: Any) -> bool:
 def _is_track(track: Any) -> bool:
     return (
         isinstance(track, dict)
-        and track.keys() == TRACK.keys()
+        and track.keys() - {"role"} == TRACK.keys()
         and all(fits(track[name]) for name, fits in TRACK.items())
+        and _is_text(track.get("role", ""), r"[a-z]{0,20}")
         and track["lowest"] <= track["highest"]
     )
 

@@ -21,6 +21,16 @@ WIDTH, LAYERS = 16, 1
 VOICES = [("High", 0, False, 60, 84, 72.0, 1), ("Low", 0, False, 36, 59, 48.0, 1)]
 # The tracks of the shipped models as their corpora have them: name, program, drums, lowest, highest, mean, polyphony.
 STYLES = {
+    "band": [
+        ("Drums", 0, True, 35, 57, 41.0, 5, "drums"),
+        ("Bass", 33, False, 24, 55, 36.5, 2, "bass"),
+        ("Chords", 4, False, 36, 96, 62.0, 8, "chords"),
+        ("Guitar", 30, False, 36, 88, 56.0, 6, "guitar"),
+        ("Lead", 80, False, 48, 96, 71.0, 3, "lead"),
+        ("Second", 73, False, 48, 96, 70.0, 3, "lead"),
+        ("Pad", 50, False, 36, 96, 62.0, 8, "pad"),
+        ("Arpeggio", 81, False, 40, 96, 68.0, 4, "arpeggio"),
+    ],
     "chorale": [
         ("Soprano", 52, False, 57, 81, 70.58, 1),
         ("Alto", 52, False, 53, 74, 65.05, 1),

@@ -6,6 +6,9 @@ range, and how much fuller or thinner it is; a name in common makes up for much,
 nothing else decides, high goes to high and first to first. The matching with the least sum is found by the Hungarian
 method.
 
+The places of a band are known by their roles: a bass goes to the bass, and a line of another role costs as much as a
+name counts for, less where the roles are related (`RELATED`).
+
 Where a model writes single lines and has more of them than the primer has tracks, a track of chords is read as several
 voices: a melody with its piano becomes four voices for a model of chorales, and what the model composes in the lower
 three goes back to the piano.
@@ -23,7 +26,8 @@ from symusic import Track
 from melody.bundle import Bundle, TrackInfo
 from melody.errors import UsageError
 from melody.generation.ranges import find_track, named
-from melody.music.score import Ints, Notes, Score, most_at_once, notes_of
+from melody.music.roles import roles_of_tracks
+from melody.music.score import GRID, Ints, Notes, Score, most_at_once, notes_of
 
 Asked = Mapping[str, tuple[str, ...]]  # the model's tracks of each of the musician's
 Floats = NDArray[np.float64]
@@ -40,14 +44,26 @@ CALLED = {
     "drums": "beat groove kit percussion schlagzeug",
 }
 _MEANING = {word: meaning for meaning, words in CALLED.items() for word in words.split()}
+OTHER_ROLE = 48.0  # semitones that a place of another role counts for
+RELATED = {  # and of a related one
+    frozenset({"chords", "guitar"}): 10.0,
+    frozenset({"chords", "pad"}): 10.0,
+    frozenset({"guitar", "pad"}): 16.0,
+    frozenset({"chords", "arpeggio"}): 14.0,
+    frozenset({"guitar", "arpeggio"}): 16.0,
+    frozenset({"lead", "arpeggio"}): 16.0,
+    frozenset({"lead", "guitar"}): 20.0,
+    frozenset({"lead", "other"}): 14.0,
+}
 CHORDS_FROM = 1.25  # notes at once on average; with fewer a track is a single line, some of whose notes overlap
 
 
 class Line(NamedTuple):
-    """Notes of a track (all, or one voice of them), and the track's index."""
+    """Notes of a track (all, or one voice of them), the track's index, and its role in a band where that counts."""
 
     track: int
     notes: Notes
+    role: str = ""
 
 
 class Shape(NamedTuple):
@@ -72,6 +88,7 @@ def place_lines(
     range it lies.
     """
     asked = asked or {}
+    roles = _roles(tracks, names) if any(info.role for info in wanted) else [""] * len(tracks)
     taken = {place for places in asked.values() for place in places}
     result = {place: line for track, at in asked.items() for place, line in _as_asked(track, at, tracks, wanted)}
     for drums in (False, True):
@@ -79,9 +96,18 @@ def place_lines(
         mine = {i: notes_of(t) for i, t in enumerate(tracks) if bool(t.is_drum) == drums and i not in asked}
         single = all(info.polyphony == 1 for info in wanted if info.drums == drums)
         counts = share_out({i: _voices(notes) for i, notes in mine.items()}, len(places) if single else 0)
-        lines = [Line(i, voice) for i, notes in mine.items() for voice in split(notes, counts[i]) if len(voice.onset)]
+        voices = [(i, voice) for i, notes in mine.items() for voice in split(notes, counts[i])]
+        lines = [Line(i, voice, roles[i]) for i, voice in voices if len(voice.onset)]
         result |= {place: lines[number] for place, number in _matched(places, lines, names, not asked).items()}
     return dict(sorted(result.items()))
+
+
+def _roles(tracks: Sequence[Track], names: Sequence[str]) -> list[str]:
+    """The roles of tracks on the grid that have lost their names."""
+    called = [track.copy() for track in tracks]
+    for track, name in zip(called, names, strict=False):
+        track.name = name
+    return [found.role for found in roles_of_tracks(called, GRID)]
 
 
 def _voices(notes: Notes) -> int:
@@ -108,7 +134,8 @@ def _matched(
     if all_of_it and len(lines) == 1 and not known and (alone := _alone(places, shapes[0])) is not None:
         return {alone: 0}
     numbers = list(places)
-    return {numbers[place]: line for place, line in match(shapes, list(places.values()), called).items()}
+    roles = [line.role for line in lines]
+    return {numbers[place]: line for place, line in match(shapes, list(places.values()), called, roles).items()}
 
 
 def _alone(places: Mapping[int, TrackInfo], shape: Shape) -> int | None:
@@ -198,7 +225,9 @@ def misfit(shape: Shape, info: TrackInfo) -> float:
     return abs(shape.mean - info.mean) + outside + TWICE_AS_FULL * float(fuller)
 
 
-def match(shapes: Sequence[Shape], infos: Sequence[TrackInfo], names: Sequence[str]) -> dict[int, int]:
+def match(
+    shapes: Sequence[Shape], infos: Sequence[TrackInfo], names: Sequence[str], roles: Sequence[str] = ()
+) -> dict[int, int]:
     """For tracks of the model the line that goes there: all of the fewer, at the least misfit together.
 
     `names` has one for each line; several lines of one name are no better known by it than by a like one.
@@ -212,7 +241,17 @@ def match(shapes: Sequence[Shape], infos: Sequence[TrackInfo], names: Sequence[s
     for line, name in enumerate(names):
         for place, info in enumerate(infos):
             costs[place, line] -= name_likeness(name, info.name, names.count(name) == 1)
+    for line, role in enumerate(roles):
+        for place, info in enumerate(infos):
+            costs[place, line] += role_misfit(role, info.role)
     return assign(costs)
+
+
+def role_misfit(role: str, wanted: str) -> float:
+    """Return what a role counts for on the place of another, in semitones; nothing where places have no roles."""
+    if not (role and wanted) or role == wanted:
+        return 0.0
+    return RELATED.get(frozenset({role, wanted}), OTHER_ROLE)
 
 
 def name_likeness(name: str, wanted: str, alone: bool = True) -> float:

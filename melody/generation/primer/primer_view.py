@@ -109,6 +109,9 @@ def view_primer(primer: Score, bundle: Bundle, mapping: Asked | None = None, own
         heard.tracks.append(Track("", 0 if info.drums else info.program, info.drums))
         if place in placed:
             notes = placed[place].notes
+            if info.role and not info.drums:  # a role has no instrument: its track keeps its own
+                program = quantized.tracks[placed[place].track].program
+                heard.tracks[-1].program = seen.nearest("Program", program)
             if info.drums and seen.hits_alone:
                 sounds = notes.pitch if own_drums else folded(notes.pitch)
                 notes = _hits_until(int(lines[-1]), notes._replace(pitch=sounds))
