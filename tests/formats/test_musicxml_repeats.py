@@ -13,6 +13,8 @@ LETTERS = "CDEFGAB"
 FORWARD = '<barline location="left"><repeat direction="forward"/></barline>'
 BACKWARD = '<barline location="right"><repeat direction="backward"/></barline>'
 TIMES = '<barline location="right"><repeat direction="backward" times="3"/></barline>'
+AFTER = '<repeat direction="backward" after-jump="yes"/>'
+AFTER_JUMP = f'<barline location="right">{AFTER}</barline>'
 SEGNO = '<direction><direction-type><segno/></direction-type><sound segno="a"/></direction>'
 CODA = '<direction><direction-type><coda/></direction-type><sound coda="c"/></direction>'
 TO_CODA = '<direction><direction-type><words>To Coda</words></direction-type><sound tocoda="c"/></direction>'
@@ -56,6 +58,8 @@ def played(*measures: str) -> str:
         ([FORWARD + "*", ending("1", "*"), ending("2", "*", "") + FINE, "*" + DA_CAPO], "CDCEFCE"),
         (["*" + BACKWARD, "*" + BACKWARD, "*"], "CCDDE"),
         (["*" + DA_CAPO, "*"], "CCD"),
+        ([FORWARD + "*" + AFTER_JUMP, "*" + FINE, "*" + DA_CAPO], "CCDECCD"),
+        ([FORWARD + "*", ending("1", "*", AFTER), ending("2", "*", "") + FINE, "*" + DA_CAPO], "CDCEFCDCE"),
     ],
 )
 def test_what_is_played(measures: list[str], expected: str) -> None:

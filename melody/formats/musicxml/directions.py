@@ -21,6 +21,9 @@ _COUNTED = {
     "wedge": "crescendos and diminuendos", "pedal": "pedal marks", "harp-pedals": "harp pedals",
     "other-direction": "other directions", "image": "pictures",
 }  # fmt: skip
+_CHANGES = {
+    "swing": "swing marks", "midi-instrument": "changes of a sound", "instrument-change": "changes of an instrument",
+}  # fmt: skip
 _DA_CAPO = re.compile(r"\s*(?:D\.?\s?C\.?|(?i:da\s+capo))(?=\W|$)")
 _DAL_SEGNO = re.compile(r"\s*(?:D\.?\s?S\.?|(?i:dal\s+segno))(?=\W|$)")
 _TO_CODA = re.compile(r"\s*to\s+coda\W*", re.IGNORECASE)
@@ -43,8 +46,8 @@ def read_direction(
     has_tempo, has_loudness = (sound is not None and sound.get(name) is not None for name in ("tempo", "dynamics"))
     for kind in direction.findall("direction-type"):
         for sign in kind:
-            if sign.tag == "metronome" and not has_tempo and sign.find("per-minute") is not None:
-                _add_tempo(_metronome(sign), measure, time, content)
+            if sign.tag == "metronome" and not has_tempo:
+                _read_metronome(sign, measure, time, content)
             elif sign.tag == "dynamics" and not has_loudness:
                 velocity = next((_VELOCITIES[mark.tag] for mark in sign if mark.tag in _VELOCITIES), None)
                 measure.loudness += [(time, velocity)] if velocity else []
@@ -66,6 +69,7 @@ def read_sound(sound: Element, measure: PartMeasure, now: Fraction, part: PartCo
         measure.loudness.append((time, max(1, min(127, int(percent * 9 / 10)))))
     if sound.get("damper-pedal") is not None:
         content.left_out["pedal marks"] += 1
+    content.left_out.update(_CHANGES[change.tag] for change in sound if change.tag in _CHANGES)
     _read_way(sound, measure.signs)
 
 
@@ -95,6 +99,13 @@ def _add_tempo(qpm: Fraction | None, measure: PartMeasure, time: Fraction, conte
         measure.tempos.append((time, float(qpm)))
 
 
+def _read_metronome(metronome: Element, measure: PartMeasure, time: Fraction, content: Content) -> None:
+    if metronome.find("per-minute") is None:
+        content.left_out["tempo marks without a number"] += 1
+    else:
+        _add_tempo(_metronome(metronome), measure, time, content)
+
+
 def _metronome(element: Element) -> Fraction | None:
     """Return the quarters a minute of a mark such as "dotted quarter = c. 60"."""
     unit = _BEAT_UNITS.get((element.findtext("beat-unit") or "").strip())
@@ -116,6 +127,7 @@ def read_barline(barline: Element, measure: PartMeasure) -> None:
             signs.opens = True
         elif repeat.get("direction") == "backward":
             signs.times = max(signs.times, min(integer(repeat.get("times", "2")) or 2, _LONGEST_PASS))
+            signs.after_jump |= repeat.get("after-jump") == "yes"
     if (ending := barline.find("ending")) is not None:
         if ending.get("type") == "start":
             signs.ending = _passes(ending.get("number", "")) or _passes(ending.text or "") or (1,)

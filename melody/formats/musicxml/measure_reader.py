@@ -109,6 +109,8 @@ def _read_note(note: Element, cursor: Cursor) -> None:
 def _add_sound(note: Element, holds: dict[str, Element], length: Fraction, cursor: Cursor) -> None:
     staff = holds["staff"].text if "staff" in holds else None
     pitch = _pitch(holds, staff, cursor.part)
+    if "pitch" in holds and (alter := number(holds["pitch"].findtext("alter"))) is not None and alter.denominator > 1:
+        cursor.content.left_out["quarter tones, rounded to semitones"] += 1
     if pitch is None or not 0 <= pitch <= 127:
         cursor.content.mend("a note whose pitch cannot be; left out")
         return

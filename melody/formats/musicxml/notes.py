@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from melody.formats.notation.bars import Bar, BarVoice, WrittenValue
+from melody.formats.notation.bars import BarVoice, NotatedBar, WrittenValue
 from melody.formats.notation.directions import Direction
 from melody.formats.notation.drum_staff import drum
 from melody.formats.notation.rhythm import TYPES
@@ -20,7 +20,7 @@ class MeasurePen:
     measure: Element
     part_id: str
     part: StaffPart
-    bar: Bar
+    bar: NotatedBar
     staff: int
     accidentals: Mapping[tuple[int, int], str]
 

@@ -1,8 +1,9 @@
 """Repeats, endings, D.C. and D.S.: the order in which written measures are played.
 
 A repeat goes back to the last repeat that opens, or to where the one before it ended. Endings are played in the passes
-that they name. After D.C. or D.S. each repeat is played once, with its last ending, up to Fine, or to where the coda is
-left for; each of these jumps is taken once. Signs that contradict each other give the order as written, and the reason.
+that they name. After D.C. or D.S. each repeat is played once, with its last ending, unless it says otherwise; up to
+Fine, or to where the coda is left for. Each of these jumps is taken once. Signs that contradict each other give the
+order as written, and the reason.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ class BarSigns:
 
     opens: bool = False  # a repeat begins here
     times: int = 0  # that what is repeated up to here is played; 0: no repeat ends here
+    after_jump: bool = False  # it is repeated after D.C. and D.S. too
     ending: tuple[int, ...] = ()  # of an ending that begins here, the passes
     ends_ending: bool = False
     jumps: list[str] = field(default_factory=list)  # at the end: to a segno by name, or to `START`
@@ -41,6 +43,7 @@ def merged(signs: Sequence[BarSigns]) -> BarSigns:
         result.ending = result.ending or sign.ending
         result.ends_ending |= sign.ends_ending
         result.fine |= sign.fine
+        result.after_jump |= sign.after_jump
         for name in ("jumps", "worded_jumps", "segnos", "codas", "to_codas"):
             getattr(result, name).extend(n for n in getattr(sign, name) if n not in getattr(result, name))
     return result
@@ -63,7 +66,7 @@ def playing_order(signs: Sequence[BarSigns], limit: int) -> tuple[list[int], str
     if not any(sign.redirects for sign in signs):
         return list(range(len(signs))), ""
     try:
-        return _Player(signs, limit).play(), ""
+        return _PlayThrough(signs, limit).play(), ""
     except _UnclearSignsError as unclear:
         return list(range(len(signs))), str(unclear)
 
@@ -73,7 +76,7 @@ class _UnclearSignsError(Exception):
 
 
 @dataclass
-class _Ending:
+class _Volta:
     first: int
     last: int
     passes: tuple[int, ...]
@@ -81,7 +84,7 @@ class _Ending:
     is_last: bool = True  # of its group
 
 
-class _Player:
+class _PlayThrough:
     """One walk through the measures."""
 
     def __init__(self, signs: Sequence[BarSigns], limit: int) -> None:
@@ -105,7 +108,7 @@ class _Player:
             if self.signs[index].opens and index != self.start:
                 self._begin(index)
             ending = self.begins.get(index)
-            if ending and (ending.group_passes if self.is_back else self.turn) not in ending.passes:
+            if ending and self._pass_of(ending) not in ending.passes:
                 index = ending.last + 1
                 continue
             self.order.append(index)
@@ -115,13 +118,18 @@ class _Player:
             index = following
         return self.order
 
+    def _pass_of(self, ending: _Volta) -> int:
+        """Return the pass that counts for an ending: after a jump the last one, or that of a repeat played then too."""
+        repeats = any(sign.after_jump for sign in self.signs[ending.first : ending.last + 1])
+        return ending.group_passes if self.is_back and not repeats else self.turn
+
     def _begin(self, index: int) -> None:
         self.start, self.turn = index, 1
 
     def _after(self, index: int) -> int | None:
         """Return the measure that is played after this one; None at the end."""
         sign, ending = self.signs[index], self.ends.get(index)
-        if sign.times and not self.is_back:
+        if sign.times and (sign.after_jump or not self.is_back):
             passes = ending.group_passes if ending else sign.times
             if self.turn < passes:
                 self.turn += 1
@@ -167,17 +175,17 @@ def _codas(signs: Sequence[BarSigns]) -> tuple[dict[str, int], dict[int, str]]:
     return {name: index for index in reversed(places) for name in signs[index].codas}, leading
 
 
-def _endings(signs: Sequence[BarSigns]) -> list[_Ending]:
+def _endings(signs: Sequence[BarSigns]) -> list[_Volta]:
     """Return the endings in order. Raises `_UnclearSignsError` where their numbers make no sense."""
-    result: list[_Ending] = []
+    result: list[_Volta] = []
     is_open = False
     for index, sign in enumerate(signs):
         if sign.ending:
-            result.append(_Ending(index, index, sign.ending))
+            result.append(_Volta(index, index, sign.ending))
             is_open = True
         if is_open and (sign.ends_ending or sign.times or sign.jumps):
             result[-1].last, is_open = index, False
-    groups: list[list[_Ending]] = []
+    groups: list[list[_Volta]] = []
     for ending in result:
         if not groups or groups[-1][-1].last + 1 != ending.first:
             groups.append([])
@@ -187,7 +195,7 @@ def _endings(signs: Sequence[BarSigns]) -> list[_Ending]:
     return result
 
 
-def _settle(group: list[_Ending], signs: Sequence[BarSigns]) -> None:
+def _settle(group: list[_Volta], signs: Sequence[BarSigns]) -> None:
     """Check the endings of one passage and say how often it is played."""
     passes = sorted(number for ending in group for number in ending.passes)
     if passes != list(range(1, len(passes) + 1)):

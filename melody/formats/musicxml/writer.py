@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 from melody.errors import MelodyError
 from melody.formats.musicxml.notes import MeasurePen, write_line
 from melody.formats.notation.accidentals import Accidentals
-from melody.formats.notation.bars import Bar, BarVoice, bars_of, tones_by_bar, voices_in_bar
+from melody.formats.notation.bars import BarVoice, NotatedBar, bars_of, tones_by_bar, voices_in_bar
 from melody.formats.notation.clefs import Clef
 from melody.formats.notation.directions import Direction, directions_of
 from melody.formats.notation.notate import notated
@@ -138,7 +138,7 @@ class _Desk(NamedTuple):
 
 
 def _part(
-    root: Element, index: int, part: StaffPart, bars: Sequence[Bar], marks: Sequence[Sequence[Direction]]
+    root: Element, index: int, part: StaffPart, bars: Sequence[NotatedBar], marks: Sequence[Sequence[Direction]]
 ) -> None:
     element = add(root, "part", id=f"P{index + 1}")
     desks = [_Desk(s, [tones_by_bar(line, bars) for line in s.lines], Accidentals()) for s in part.staves]
@@ -177,7 +177,7 @@ def _changed(before: Sequence[Clef], clefs: Sequence[Clef]) -> list[tuple[int, C
 def _attributes(
     measure: Element,
     part: StaffPart,
-    bar: Bar,
+    bar: NotatedBar,
     opening: Sequence[Direction],
     clefs: Sequence[tuple[int, Clef]],
     is_first: bool,
@@ -215,7 +215,7 @@ def _clef(attributes: Element, clef: Clef, number: dict[str, object]) -> None:
 
 
 def _accidentals(
-    lines: Sequence[BarVoice], bar: Bar, memory: Accidentals, keys: Sequence[Direction]
+    lines: Sequence[BarVoice], bar: NotatedBar, memory: Accidentals, keys: Sequence[Direction]
 ) -> dict[tuple[int, int], str]:
     """Return the accidentals of a staff in a bar, by (tick, pitch), in the order of time through all its voices."""
     memory.next_bar()

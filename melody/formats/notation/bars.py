@@ -15,7 +15,7 @@ from melody.formats.notation.voicing import SpelledNote, voices
 from melody.music.score import Score, bars, end_tick, meters
 
 
-class Bar(NamedTuple):
+class NotatedBar(NamedTuple):
     """A bar of the score. A pickup is written in the meter of the bar that follows it."""
 
     number: int  # 0 for a pickup
@@ -45,18 +45,18 @@ class BarVoice:
     values: tuple[WrittenValue, ...]
 
 
-def bars_of(score: Score) -> list[Bar]:
+def bars_of(score: Score) -> list[NotatedBar]:
     """Return the bars of a quantised score."""
     lines = bars(score, max(1, end_tick(score))).tolist()
     changes = meters(score)
-    result: list[Bar] = []
+    result: list[NotatedBar] = []
     starts = [change[0] for change in changes]
     shown = None
     pickup = _has_pickup(changes, lines)
     for index, (start, stop) in enumerate(pairwise(lines)):
         meter = changes[1][1:] if pickup and not index else changes[bisect_right(starts, start) - 1][1:]
         is_pickup = pickup and not index
-        result.append(Bar(index + (not pickup), start, stop, meter, is_pickup, meter != shown))
+        result.append(NotatedBar(index + (not pickup), start, stop, meter, is_pickup, meter != shown))
         shown = meter
     return result
 
@@ -73,7 +73,7 @@ def _has_pickup(changes: Sequence[tuple[int, int, int]], lines: Sequence[int]) -
 # ---- a staff in a bar ------------------------------------------------------------------------------------------------
 
 
-def tones_by_bar(line: Sequence[SpelledNote], bars: Sequence[Bar]) -> list[list[SpelledNote]]:
+def tones_by_bar(line: Sequence[SpelledNote], bars: Sequence[NotatedBar]) -> list[list[SpelledNote]]:
     """Return the notes that sound in each bar."""
     starts = [bar.start for bar in bars]
     result: list[list[SpelledNote]] = [[] for _ in bars]
@@ -83,7 +83,7 @@ def tones_by_bar(line: Sequence[SpelledNote], bars: Sequence[Bar]) -> list[list[
     return result
 
 
-def voices_in_bar(staff: Staff, here: list[list[SpelledNote]], bar: Bar, is_drum: bool) -> list[BarVoice]:
+def voices_in_bar(staff: Staff, here: list[list[SpelledNote]], bar: NotatedBar, is_drum: bool) -> list[BarVoice]:
     """Return the voices of a staff in a bar with these notes; each fills the bar, with rests if need be."""
     meter = meter_of(*bar.meter)
     if bar.is_pickup:
@@ -127,7 +127,7 @@ def _end_of(meter: Meter, length: int) -> Meter:
     return Meter(length, edges, meter.beat if on_beat else 3, False)
 
 
-def _hits(tones: Sequence[SpelledNote], bar: Bar, meter: Meter) -> list[SpelledNote]:
+def _hits(tones: Sequence[SpelledNote], bar: NotatedBar, meter: Meter) -> list[SpelledNote]:
     """Return the hits, each up to the next one or to the end of its beat: drums ring as they will."""
     onsets = sorted({tone.onset - bar.start for tone in tones if tone.onset >= bar.start})
     result = []
@@ -143,7 +143,7 @@ def _hits(tones: Sequence[SpelledNote], bar: Bar, meter: Meter) -> list[SpelledN
 
 
 def _written(
-    tones: Sequence[SpelledNote], bar: Bar, meter: Meter, is_drum: bool, hides_rests: bool
+    tones: Sequence[SpelledNote], bar: NotatedBar, meter: Meter, is_drum: bool, hides_rests: bool
 ) -> list[WrittenValue]:
     length = bar.stop - bar.start
     spans = [(max(0, t.onset - bar.start), min(length, t.end - bar.start), t) for t in tones]
@@ -166,4 +166,4 @@ def _written(
     ]
 
 
-__all__ = ["Bar", "BarVoice", "WrittenValue", "bars_of", "voices_in_bar"]
+__all__ = ["BarVoice", "NotatedBar", "WrittenValue", "bars_of", "voices_in_bar"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from xml.etree.ElementTree import Element
 
-from melody.formats.notation.bars import Bar
+from melody.formats.notation.bars import NotatedBar
 from melody.formats.notation.chord_symbols import is_symbol, write_harmony
 from melody.formats.notation.staves import StaffPart
 from melody.formats.xml import add
@@ -62,7 +62,7 @@ class Direction:
             _write_tempo(measure, self, len(part.staves))
 
 
-def directions_of(score: Score, quantized: Score, bars: Sequence[Bar]) -> list[list[Direction]]:
+def directions_of(score: Score, quantized: Score, bars: Sequence[NotatedBar]) -> list[list[Direction]]:
     """Return the signs of each bar in order of time; keys are those of the quantised score."""
     by_tick = [
         (key.time, Direction(0, sharps=key.key, mode=("major", "minor")[key.tonality]))
@@ -98,7 +98,7 @@ def _markers(score: Score) -> list[tuple[int, Direction]]:
 # ---- tempos ----------------------------------------------------------------------------------------------------------
 
 
-def _tempos(score: Score, bars: Sequence[Bar]) -> list[tuple[int, Direction]]:
+def _tempos(score: Score, bars: Sequence[NotatedBar]) -> list[tuple[int, Direction]]:
     found = {
         rescale(max(0, tempo.time), score.tpq, GRID): min(max(tempo.qpm, SLOWEST_QPM), FASTEST_QPM)
         for tempo in sorted(score.tempos, key=lambda tempo: tempo.time)
