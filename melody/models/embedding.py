@@ -1,8 +1,8 @@
 """The sum of the embeddings of a token and of what is told beside it: the stream that every model begins with.
 
-Over windows one table with an offset for each channel is read by one `embedding_bag`: for 32 channels on a CPU that takes
-half the time of one look-up after the other (16 ms instead of 27 to 38 for 4,096 tokens, forward and backward). A single
-step looks up one by one: to join the tables would cost more than the step.
+Over windows one table with an offset for each channel is read by one `embedding_bag`. For 32 channels on a CPU that
+takes half the time of one look-up after the other: 16 ms instead of 27 to 38 for 4,096 tokens, forward and backward. A
+single step looks up one by one: to join the tables would cost more than the step.
 """
 
 from collections.abc import Sequence
