@@ -127,9 +127,14 @@ class Bundle:
             raise UnreadableFile(f"{self.folder}: made for another vocabulary; use the melody version it came with")
         return tokenizer
 
-    @cached_property
+    @property
     def seen(self) -> NDArray[np.bool_]:
-        """The tokens (V,) that stood in the training music."""
+        """Tokens (V,) that stood in the training music."""
+        return self.counts > 0
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """Counts of each token (V,) in the training music."""
         data = self.read("vocabulary.json")
         try:
             content = parse_json(data)
@@ -138,7 +143,7 @@ class Bundle:
                 raise ValueError("is another vocabulary than this melody's")
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise UnreadableFile(f"{self.folder / 'vocabulary.json'}: {error}; {REMEDY}") from error
-        return counts > 0
+        return counts
 
     @cached_property
     def planner(self) -> Planner | None:

@@ -41,7 +41,7 @@ def placed_notes(prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> list
     """The new notes in the musician's tracks, at 480 ticks a quarter."""
     first = first_new_grid_tick(prepared)
     offset = junction(prepared) - first * SCALE
-    lines = _bar_lines(ids, bundle) * SCALE + offset
+    lines = _bar_lines(prepared, ids, bundle) * SCALE + offset
     by_track: dict[int, list[Notes]] = {}
     for place, notes in new_notes(ids, bundle, first).items():
         if place not in prepared.region.tracks:
@@ -65,11 +65,11 @@ def own_track(prepared: Prepared, track: int, pitch: int) -> int:
     return kit.track_of(pitch) if kit and track == kit.main else track
 
 
-def _bar_lines(ids: Sequence[int], bundle: Bundle) -> Ints:
-    """The ticks of the grid at which bars begin."""
-    tokens = np.array(ids)
+def _bar_lines(prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> Ints:
+    """The ticks of the grid at which bars begin, as the musician counts them."""
+    tokens, region = np.array(ids), prepared.region
     lines: Ints = bundle.tokenizer.ticks(tokens)[tokens == bundle.tokenizer.vocabulary.ids["Bar"][0]]
-    return lines
+    return np.concatenate([lines[: region.first], region.new_lines[:-1]]) if region.own else lines
 
 
 def loudness(prepared: Prepared, place: int, velocity: Ints | int) -> Ints:
@@ -186,8 +186,11 @@ def _add_maps(score: Score, prepared: Prepared, ids: Sequence[int], bundle: Bund
     """Meters, tempo and key of the new part: what the model wrote, and what was asked for."""
     settings, model = prepared.settings, bundle.tokenizer.decode(np.array(ids, np.int32))
     first, start = first_new_grid_tick(prepared), prepared.seam.start
+    own = prepared.region.own
+    if own and (prepared.primer is None or prepared.primer.view.meters[-1] != own.meter):
+        score.time_signatures.append(TimeSignature(start, *own.meter))
     for meter in model.time_signatures:
-        if meter.time >= first:
+        if meter.time >= first and own is None:
             tick = rescale(meter.time - first, GRID, score.tpq) + start
             score.time_signatures.append(TimeSignature(tick, meter.numerator, meter.denominator))
     if prepared.primer is None:

@@ -69,7 +69,10 @@ class Composer:
         """Yield the takes of `compose` one by one, as groups of them are finished."""
         check_takes(takes)
         seed = _seed(seed)
-        prepared = self._prepare(primer, settings_of(options, settings))
+        asked = settings_of(options, settings)
+        if takes > 1 and asked.sampling.is_greedy and asked.decoder == "sampling":
+            raise UsageError(f"`takes` {takes}: greedy ones (`top_k` 1 too) are all equal; ask for one, or draw them")
+        prepared = self._prepare(primer, asked)
         size = takes if prepared.settings.beam_width else max(1, BATCH // prepared.settings.candidates)
         for first in range(1, takes + 1, size):
             yield from self._compose(prepared, seed, range(first, min(first + size, takes + 1)))

@@ -142,4 +142,5 @@ def _new_bars(score: Score, prepared: Prepared) -> Score:
     first = int(np.searchsorted(lines, prepared.seam.start))
     if prepared.seam.resumes is not None:
         return clip(score, first, int(np.searchsorted(lines, prepared.seam.resumes)))
-    return clip(score, first, len(lines) - 1 if region.given else first + region.stop - region.first)
+    whole = region.given or prepared.primer is None
+    return clip(score, first, len(lines) - 1 if whole else first + region.bars)

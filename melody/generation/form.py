@@ -33,8 +33,6 @@ from melody.tokens.planner import Outline, Planner
 if TYPE_CHECKING:
     from melody.generation.primer.primer_view import PrimerView
 
-PHRASE = 4  # bars: from nothing a pickup comes before whole phrases
-
 
 @dataclass(frozen=True)
 class Form:
@@ -54,8 +52,10 @@ class Form:
         pickup = self.known.pickup
         if self.pickup_drawn and generator is not None:
             pickup = int(generator.random() < self.planner.pickup_share)
-        outline = Outline(pickup, self.bars, self.meter)
-        drawn = self.planner.draw(self.known.symbols[: self.stop], self.stop, outline, generator, reach=self.reach)
+        more = pickup if self.pickup_drawn else 0  # it is no bar of those asked for
+        outline = Outline(pickup, None if self.bars is None else self.bars + more, self.meter)
+        known = self.known.symbols[: self.stop]
+        drawn = self.planner.draw(known, self.stop + more, outline, generator, reach=self.reach)
         return replace(drawn, symbols=drawn.symbols + self.known.symbols[self.stop :], ahead=self.known.ahead)
 
 
@@ -72,8 +72,8 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
     stop, closes = region.stop, region.closes
     if view is None:
         known = FormPlan()
-        starts_whole = settings.form is not None or stop % PHRASE != 1
-        form = Form(planner, known, stop, stop if closes else None, meter, pickup_drawn=not starts_whole)
+        drawn = settings.form is None and region.whole
+        form = Form(planner, known, stop, stop if closes else None, meter, pickup_drawn=drawn)
     else:
         known = _plan_of_primer(region, view)
         bars = max(stop, view.bars) if closes or stop < view.bars else None

@@ -31,6 +31,8 @@ from melody.music.score import Notes, most_at_once
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import KEYS
 
+BEYOND = 5  # semitones
+
 
 def given_lines(settings: Settings, region: Region) -> frozenset[int]:
     """The tracks whose new notes are the musician's."""
@@ -53,6 +55,7 @@ def rooms_for(
         raise UsageError(f"range of {named(names, track)}: no new notes go to this track; leave its range out")
     if settings.keep and primer:
         _check_kept(settings, primer.view, region, names, bundle)
+    usual = _usual_ranges(primer, region) if primer else {}
     rooms: dict[int, Room] = {}
     for place, track in region.tracks.items():
         if not settings.keep and settings.max_polyphony == sum(region.tracks[other] == track for other in rooms):
@@ -61,7 +64,8 @@ def rooms_for(
             rooms[place] = _in_order(primer.view.notes[place])
             continue
         scale = key if settings.strict_key and not infos[place].drums else None
-        pitches = allowed_pitches(named(names, track), spans.get(track), scale)
+        span = None if infos[place].drums else usual.get(track)
+        pitches = allowed_pitches(named(names, track), spans.get(track, span), scale)
         rooms[place] = Free(_polyphony(infos[place], settings.max_polyphony), pitches)
         needed = region.fixed.most_at_once(place) if settings.keep == "rhythm" and region.fixed else 0
         if needed > pitches.sum():
@@ -70,6 +74,16 @@ def rooms_for(
                 f"{pitches.sum()} pitches; widen them"
             )
     return rooms
+
+
+def _usual_ranges(primer: Primer, region: Region) -> dict[int, tuple[int, int]]:
+    """The range of each track that goes on: what it has played, and `BEYOND` semitones more on either side."""
+    played: dict[int, list[int]] = {}
+    for place, track in region.tracks.items():
+        if place in primer.view.notes and place in primer.view.tracks:
+            pitch = primer.view.notes[place].pitch
+            played.setdefault(track, []).extend((int(pitch.min()), int(pitch.max())))
+    return {track: (max(0, min(of) - BEYOND), min(127, max(of) + BEYOND)) for track, of in played.items()}
 
 
 def _check_kept(settings: Settings, view: PrimerView, region: Region, names: Sequence[str], bundle: Bundle) -> None:

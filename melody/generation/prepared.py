@@ -16,7 +16,7 @@ from melody.generation.held import given_lines, rooms_for, rules_for
 from melody.generation.prefix import Opening, Prefix, read_opening, read_prefix
 from melody.generation.primer.primer_fit import unlike_training
 from melody.generation.primer.primer_view import Primer, PrimerView, view_primer
-from melody.generation.ranges import listed
+from melody.generation.ranges import listed, strict_scale
 from melody.generation.region import Region, region_of
 from melody.generation.rules.contract import Rule
 from melody.generation.rules.copying import CopyReader, watching
@@ -86,7 +86,19 @@ class Prepared:
         marked = ("chords from the markers of the primer",) if self.chords and not self.settings.chords else ()
         idle = (f"without effect on drums: {listed(self.idle)}",) if self.idle else ()
         strange = (self.strange,) if self.strange else ()
-        return (*(self.primer.view.messages if self.primer else ()), *scale, *marked, *idle, *strange, *self.at_seam)
+        own = (self.region.own.said,) if self.region.own else ()
+        seen = self.primer.view.messages if self.primer else ()
+        return (*seen, *own, *scale, *marked, *self._clashes, *idle, *strange, *self.at_seam)
+
+    @property
+    def _clashes(self) -> tuple[str, ...]:
+        """Chords asked for that the strict scale leaves tones of out."""
+        if not (self.settings.strict_key and self.settings.strict_chords and self.key):
+            return ()
+        scale = strict_scale(self.key)
+        asked = dict.fromkeys(span.chord for span in self.chords if span.chord and not span.chord.classes <= scale)
+        left = [f"{len(c.classes & scale)} of the {len(c.classes)} tones of {c.name}" for c in asked]
+        return (f"`strict_key` against `chords`: {self.key.name} has {listed(left)}",) if left else ()
 
 
 def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Settings, told: bool = True) -> Prepared:
@@ -118,6 +130,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         stop=None if region.closes else region.stop,
         foreseen=foreseen(settings, region, chords, bundle) if told else None,
         form=form.known if form is not None else None,
+        whole=region.whole,
     )
     ids = ids_before(region, view, bundle)
     opening = read_opening(engine, bundle.tokenizer.reader(plan), ids) if form is not None else None

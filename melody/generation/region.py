@@ -11,19 +11,20 @@ that are fixed. Bars count from 0 here.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from melody.bundle import Bundle
 from melody.errors import UsageError
+from melody.generation.meters import Meter, in_known_bars, known_meters, length_of, steady
 from melody.generation.primer.primer_view import Primer, PrimerView
 from melody.generation.ranges import find_track, listed, named
 from melody.generation.rules.fixed_notes import FixedNotes
 from melody.generation.settings import AS_PRIMER, Settings
-from melody.music.score import GRID, Ints, Notes, bar_length
+from melody.music.score import Ints, Notes
 from melody.tokens.plan import bars_of, parse_form
 
-Meter = tuple[int, int]
 DEFAULT_BARS = 8
 DEFAULT_METER = (4, 4)
 
@@ -42,6 +43,40 @@ class Region:
     added: tuple[str, ...] = ()  # names of tracks that the musician did not have
     given: Mapping[int, tuple[Notes, int]] = field(default_factory=dict)  # notes that the model is told, from a tick on
     replaces: bool = False  # what the musician had in these bars of these tracks
+    own: "OwnBars | None" = None  # the musician's bars, where the model composes in others
+    whole: bool = False  # a pickup is no bar of those asked for
+
+    @property
+    def bars(self) -> int:
+        """New bars as the musician counts them."""
+        return self.own.bars if self.own else self.stop - self.first
+
+    def bar_of(self, tick: int, bar: int) -> int:
+        """Return the musician's number (from 0) of a new `bar` of the model's at a tick of the grid."""
+        if self.own is None:
+            return bar
+        return self.first + (tick - int(self.lines[self.first])) // length_of(self.own.meter)
+
+    @property
+    def new_lines(self) -> Ints:
+        """Bar lines of the new part as the musician counts its bars, up to the last one, in ticks of the grid."""
+        if self.own is None:
+            return self.lines[self.first : self.stop + 1]
+        lines: Ints = self.lines[self.first] + length_of(self.own.meter) * np.arange(self.own.bars + 1)
+        return lines
+
+    @property
+    def new_meters(self) -> Sequence[Meter]:
+        """Meters of these bars."""
+        return [self.own.meter] * self.own.bars if self.own else self.meters[self.first : self.stop]
+
+
+class OwnBars(NamedTuple):
+    """Bars of the new part in a meter that the model does not know."""
+
+    meter: Meter
+    bars: int
+    said: str  # what to tell the musician
 
 
 def region_of(settings: Settings, primer: Primer | None, bundle: Bundle, bars_known: bool = False) -> Region:
@@ -64,19 +99,38 @@ def region_of(settings: Settings, primer: Primer | None, bundle: Bundle, bars_kn
 def _continued(settings: Settings, view: PrimerView | None, bundle: Bundle, bars_known: bool) -> Region:
     first = view.bars if view else 0
     stop = first + (settings.bars or _bars_of_form(settings, view) or DEFAULT_BARS)
-    meter = settings.meter
+    meter = settings.meter or (steady(view.meters) if view else None)
     if meter is None and (bars_known or settings.density or settings.keep):
         meter = view.meters[-1] if view else DEFAULT_METER
     before = view.meters if view else []
     lines = view.lines if view else np.zeros(1, np.int64)
     meters: list[Meter] = []
+    own: OwnBars | None = None
     if meter:
-        length = int(bar_length(*meter, GRID))
-        lines = np.concatenate([lines, lines[-1] + length * np.arange(1, stop - first + 1)])
-        meters = [*before, *[meter] * (stop - first)]
+        new = [meter] * (stop - first)
+        if not settings.keep and (own := _own_bars(meter, stop - first, bundle)):
+            new = in_known_bars(meter, stop - first, known_meters(bundle)) or new
+            stop = first + len(new)
+        lines = np.concatenate([lines, lines[-1] + np.cumsum([length_of(one) for one in new])])
+        meters = [*before, *new]
     tracks = view.tracks if view else {place: place for place in range(len(bundle.tracks))}
     fixed = _rhythm(view, lines, first, stop) if view and settings.keep == "rhythm" else None
-    return Region(first, stop, settings.ending and not settings.keep, tracks, lines, meters, fixed)
+    closes = settings.ending and not settings.keep
+    whole = view is None and not meters and stop > 1
+    return Region(first, stop, closes, tracks, lines, meters, fixed, own=own, whole=whole)
+
+
+def _own_bars(meter: Meter, count: int, bundle: Bundle) -> OwnBars | None:
+    """The musician's bars where the model does not know their meter."""
+    known = known_meters(bundle)
+    if meter in known:
+        return None
+    parts = in_known_bars(meter, count, known)
+    name = "/".join(map(str, meter))
+    if parts is None:
+        return OwnBars(meter, count, f"{bundle.name} never learned {name}: bars may stay empty at their ends")
+    inside = listed(list(dict.fromkeys("/".join(map(str, part)) for part in parts)))
+    return OwnBars(meter, count, f"{bundle.name} never learned {name}: composed in {inside}, in the same time")
 
 
 def _bars_of_form(settings: Settings, view: PrimerView | None) -> int | None:

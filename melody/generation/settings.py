@@ -137,7 +137,7 @@ class Settings:
     @property
     def candidates(self) -> int:
         """How many are drawn for each take."""
-        if self.beam_width or self.sampling.temperature == 0:
+        if self.beam_width or self.sampling.is_greedy:
             return 1
         return self.best_of or (FILL_CANDIDATES if self.fill else 1)
 

@@ -38,7 +38,8 @@ def _latest(prepared: Prepared, reader: Reader, offset: int) -> NewNote:
     velocity = int(loudness(prepared, track, VELOCITIES[reader.velocity[track]]))
     onset = note.onset * SCALE + offset
     own = own_track(prepared, prepared.region.tracks[track], note.pitch)
-    return NewNote(own, onset, note.duration * SCALE, note.pitch, velocity, reader.bar + 1)
+    bar = prepared.region.bar_of(note.onset, reader.bar)
+    return NewNote(own, onset, note.duration * SCALE, note.pitch, velocity, bar + 1)
 
 
 def _together(waiting: Sequence[NewNote], new: NewNote) -> list[NewNote]:

@@ -48,9 +48,8 @@ def ids_before(region: Region, view: PrimerView | None, bundle: Bundle) -> list[
 def chord_spans(settings: Settings, marked: list[Span], region: Region) -> list[Span]:
     """The chords asked for, or those `marked` in the primer (at 480) in the bars to be composed."""
     if settings.chords:
-        lines = region.lines[region.first : region.stop + 1]
-        beats = [GRID * 4 // denominator for _, denominator in region.meters[region.first : region.stop]]
-        return laid_out(parse_progression(settings.chords), lines, np.array(beats))
+        beats = [GRID * 4 // denominator for _, denominator in region.new_meters]
+        return laid_out(parse_progression(settings.chords), region.new_lines, np.array(beats))
     if not marked:
         return []
     start, stop = int(region.lines[region.first]), int(region.lines[region.stop])

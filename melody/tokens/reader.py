@@ -41,7 +41,8 @@ class Plan:
     """Plan of a piece: its number of bars (None: open) and key (sharps, 0 major or 1 minor; None: free).
 
     `stop` is the bar (from 0) before which composing ends, where that is not the end of the piece (None).
-    `foreseen` is what else is known of it, `form` what is planned for its bars.
+    `foreseen` is what else is known of it, `form` what is planned for its bars. `whole` says that a pickup is no bar: a
+    piece that turns out to begin with one has one more.
     """
 
     bars: int | None = None
@@ -49,6 +50,13 @@ class Plan:
     stop: int | None = None
     foreseen: Conditions | None = field(default=None, compare=False)
     form: FormPlan | None = None
+    whole: bool = False
+    had_pickup: bool = False
+
+    def after_pickup(self) -> "Plan":
+        """Return the plan of a piece that began with a pickup."""
+        bars, stop = (None if count is None else count + 1 for count in (self.bars, self.stop))
+        return replace(self, bars=bars, stop=stop, whole=False, had_pickup=True)
 
 
 def key_value(sharps: int, minor: int) -> int:
@@ -239,6 +247,8 @@ class Reader:
     def _read_TimeSignature(self, value: int) -> None:
         self.meter = value
         self.bar_ticks = int(bar_length(*METERS[value], GRID))
+        if self.plan.whole and self.bar == 1 and self.bar_start < self.bar_ticks:
+            self.plan = self.plan.after_pickup()
         self.row[self.columns.meter] = 1 + value
         self._tell_what_is_left()
 

@@ -16,6 +16,7 @@ from melody.music.score import Notes, Score, bars, clip, notes_of, set_notes
 from melody.music.voice_leading import ends_on_tonic
 from melody.music.voice_leading import examine as examine_voices
 from melody.tokens import EventTokenizer
+from tests.support.bar_counts import pickup_bars
 
 BARS = 8
 
@@ -72,7 +73,7 @@ def examine(take: Take, primer: Score | None) -> None:
     assert check(data) == []  # no stuck, overlapping or zero-length note, every track ends on the final bar line
     score = parse(data).score
     before = len(bars(quantize(primer))) - 1 if primer else 0
-    assert len(bars(score)) - 1 == before + BARS
+    assert len(bars(score)) - 1 == before + BARS + (0 if primer else pickup_bars(score))
     assert empty_run(score, take.first_new_tick) <= 2
     tokenizer = EventTokenizer()
     assert tokenizer.decode(tokenizer.encode(score)) == quantize(score)

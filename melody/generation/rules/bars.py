@@ -15,9 +15,10 @@ def exact_bars(
 ) -> Rule:
     """The piece has `total` bars, no more and no less, and no note sounds past the last bar line.
 
-    Where the piece does not close there, composing stops with the bar line after them instead (`Plan.stop`). The tick
-    of the last bar line is `end` where the meters are known, else as if all bars were as long as the one under way. In
-    the last bar something `sounds`, else the file would be shorter.
+    A pickup is no bar where whole ones are planned (`Plan.whole`). Where the piece does not close there, composing
+    stops with the bar line after them instead (`Plan.stop`). The tick of the last bar line is `end` where the meters
+    are known, else as if all bars were as long as the one under way. In the last bar something `sounds`, else the file
+    would be shorter.
     """
     everything, open_bar, last_bar = (without(vocabulary, *kinds) for kinds in ((), ("End",), ("Bar",)))
     if not closes:
@@ -28,19 +29,20 @@ def exact_bars(
     lengths = np.array([int(bar_length(n, d, GRID)) for n, d in METERS])
 
     def rule(reader: Reader) -> Mask:
+        left = total + reader.plan.had_pickup - reader.bar
         if reader.kind in ("Pitch", "Drum", "Sustain"):
-            last_line = reader.bar_start + reader.bar_ticks * (total - reader.bar) if end is None else end
+            last_line = reader.bar_start + reader.bar_ticks * left if end is None else end
             room = last_line - reader.tick - reader.length
             mask = everything.copy()
             mask[durations.start + max(room, 1) : durations.stop] = False
             mask[sustain] = room > MAX_DURATION
             return mask
-        mask = last_bar if reader.bar + 1 >= total else open_bar
-        if not reader.sounding and reader.bar + 1 >= total and sounds:
+        mask = last_bar if left <= 1 else open_bar
+        if not reader.sounding and left <= 1 and sounds:
             mask = silent
         if reader.kind == "Bar" and end is None:  # a shorter meter must still hold what sounds on
             mask = mask.copy()
-            mask[meters.start : meters.stop] = reader.bar_start + lengths * (total - reader.bar) >= reader.sound_end
+            mask[meters.start : meters.stop] = reader.bar_start + lengths * left >= reader.sound_end
         return mask
 
     return rule
