@@ -169,17 +169,20 @@ def beside(old: Notes, new: Notes, single: bool) -> Notes:
 
 
 def _clear(score: Score, prepared: Prepared) -> None:
-    """Take away what the musician had in the bars that are filled, by where the model saw it begin."""
-    assert prepared.primer is not None
+    """Take away what the musician had in the bars that are filled: what begins there, and was meant to."""
+    primer = prepared.primer
+    assert primer is not None
     lines = prepared.region.lines
     start, stop = lines[prepared.region.first], lines[prepared.region.stop]
     tracks = set(prepared.region.tracks.values())
-    kit = prepared.primer.view.kit
+    kit = primer.view.kit
     for index in tracks.union(kit.tracks if kit and kit.main in tracks else ()):
-        seen = notes_of(prepared.primer.view.written.tracks[index])  # in the same order
-        onset = rescale(seen.onset, TICKS_PER_QUARTER, GRID)
         notes = notes_of(score.tracks[index])
-        set_notes(score.tracks[index], notes.take((onset < start) | (onset >= stop)))
+        inside = np.ones(len(notes.onset), bool)
+        for seen in (primer.score, primer.view.written):  # the same notes in the same order
+            onset = rescale(notes_of(seen.tracks[index]).onset, TICKS_PER_QUARTER, GRID)
+            inside &= (onset >= start) & (onset < stop)
+        set_notes(score.tracks[index], notes.take(~inside))
 
 
 def _add_maps(score: Score, prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> None:
