@@ -21,6 +21,7 @@ class Facts(NamedTuple):
     key: str = ""  # of the first signature; empty where the file has none
     polyphony: int = 0  # the most pitched notes at once
     tracks: tuple[str, ...] = ()  # names; "drums" for drums
+    read: int = 0  # notes of the file; 0 where it was not counted
 
 
 def facts_of(score: Score, names: Sequence[str]) -> Facts:

@@ -1,7 +1,7 @@
 """Files to tokenized pieces; a file that cannot be read costs one line of the report."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -156,8 +156,11 @@ def _piece(name: str, read: Score | Placed | MelodyError, ngram: int) -> Piece |
         if not note_count(score):
             return Dropped(name, "no notes")
         if isinstance(read, Placed):
-            return _tokenize(name, quantize_on_places(score), [track.name for track in score.tracks], ngram)
-        return _tokenize(name, quantize(score), [track.name for track in score.tracks if len(track.notes)], ngram)
+            piece = _tokenize(name, quantize_on_places(score), [track.name for track in score.tracks], ngram)
+        else:
+            names = [track.name for track in score.tracks if len(track.notes)]
+            piece = _tokenize(name, quantize(score), names, ngram)
+        return replace(piece, facts=piece.facts._replace(read=note_count(score)))
     except Exception as error:
         return _dropped(name, error)
 

@@ -40,7 +40,22 @@ def music_of(pieces: Sequence[Entry]) -> dict[str, Any]:
         "seconds": _spread([fact.seconds for fact in facts], _EDGES["seconds"]),
         "notes a piece": _spread([piece.notes for piece in pieces], _EDGES["notes"]),
         "polyphony": dict(sorted(Counter(fact.polyphony for fact in facts).items())),
+        "kept": _kept(pieces),
         "tracks": [_track(pieces, index) for index in range(max((len(p.ranges) for p in pieces), default=0))],
+    }
+
+
+def _kept(pieces: Sequence[Entry]) -> dict[str, Any]:
+    """How many notes of the files stand in the tokens, and the pieces of which some do not, the fewest kept first.
+
+    Of notes of one pitch at one place of the grid in a track, one stays.
+    """
+    counted = [piece for piece in pieces if piece.facts.read]
+    fewer = sorted((p.notes / p.facts.read, p.name, p.facts.read, p.notes) for p in counted if p.notes < p.facts.read)
+    return {
+        "read": sum(piece.facts.read for piece in counted),
+        "kept": sum(piece.notes for piece in counted),
+        "fewer": [{"name": name, "read": read, "kept": kept} for _, name, read, kept in fewer],
     }
 
 
@@ -147,11 +162,24 @@ def page(report: Mapping[str, Any]) -> str:
         "<h2>Tracks</h2>",
         '<p class="grey">From the lowest to the highest pitch of all pieces; darker what is usual (medians).</p>',
         "<table>" + "".join(map(_range_row, music["tracks"])) + "</table>",
+        *_fewer(music.get("kept", {})),
         *_left_out(report["dropped"], report["reasons"]),
     ]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{name}</title>'
     head += f"<style>{_STYLE}</style>"
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>{"".join(parts)}</body></html>\n'
+
+
+def _fewer(kept: Mapping[str, Any]) -> list[str]:
+    """Return the pieces of which not all notes stand in the tokens."""
+    if not kept.get("fewer"):
+        return []
+    rows = [[piece["name"], piece["read"], piece["kept"]] for piece in kept["fewer"][:MOST_ROWS]]
+    return [
+        "<h2>Notes kept</h2>",
+        f"<p>{kept['kept']:,} of {kept['read']:,}: of notes of one pitch at one place of a track's grid one stays.</p>",
+        f"<details><summary>{len(kept['fewer']):,} pieces</summary>{_table(['piece', 'read', 'kept'], rows)}</details>",
+    ]
 
 
 def _left_out(dropped: Sequence[Mapping[str, str]], reasons: Mapping[str, int]) -> list[str]:

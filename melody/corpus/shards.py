@@ -288,7 +288,7 @@ def _record(content: Mapping[str, Any], shard: int, token: int, gram: int) -> tu
                 fingerprint=piece["fingerprint"],
                 gram=gram,
                 grams=piece["grams"],
-                facts=Facts._make(_one(tuple(v) if isinstance(v, list) else v) for v in piece["facts"]),
+                facts=Facts(*(_one(tuple(v) if isinstance(v, list) else v) for v in piece["facts"])),
             )
         )
         token += piece["tokens"]

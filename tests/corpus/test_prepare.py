@@ -262,6 +262,7 @@ def test_kern_is_read(tmp_path: Path) -> None:
     assert kinds(report) == {"lyrics.krn": "UnreadableFile", "broken.krn": "UnreadableFile"}
     music = json.loads((tmp_path / "store" / "report.json").read_text())["music"]
     assert (music["meters"], music["keys"], music["bars"]) == ({"3/4": 1}, {"F major": 1}, 2)
+    assert music["kept"] == {"read": 9, "kept": 9, "fewer": []}
 
 
 # ---- the report -----------------------------------------------------------------------------------------------------
