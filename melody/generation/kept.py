@@ -4,6 +4,7 @@ At the seam it is held to the rules of `melody.generation.seam`: what stands beh
 aftertouch that is left on ends there; in a gap it comes back where the musician's music does.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from melody.generation.take import Take
 
 _META, _LAST_TEXT = 0xFF, 0x0F
+_MASTER_VOLUME = re.compile(rb"\xf0\x07\x7f.\x04\x01..\xf7", re.DOTALL)  # universal real time
+_LOUDEST = b"\x7f\x7f"
 
 
 def with_file(source: Reading, take: "Take") -> dict[str, Any]:
@@ -50,6 +53,8 @@ def beside_across(others: Beside, seam: Seam, tpq: int) -> Beside:
     ended = [track for track in np.unique(rows[:, 1]).tolist() if seam.ends(track)]
     rows = rows[~np.isin(rows[:, 1], ended) | (rows[:, 0] <= seam.start)]
     events = [_until(event, seam) for event in events if not _acts_behind(event, seam)]
+    if seam.resumes is None and not seam.maps_stay:
+        events += _full_volume(events, seam.start)
     return replace(others, tpq=tpq, events=tuple(events), messages=_calm(rows, seam))
 
 
@@ -61,6 +66,19 @@ def _acts_behind(event: Event, seam: Seam) -> bool:
 
 def _until(event: Event, seam: Seam) -> Event:
     return event._replace(tick=min(event.tick, seam.start)) if seam.ends(event.track) else event
+
+
+def _full_volume(events: Iterable[Event], start: int) -> list[Event]:
+    """The master volume that held for the longest time, to be set at the seam where the music faded from it."""
+    found = [event for event in events if _MASTER_VOLUME.fullmatch(event.message)]
+    if not found:
+        return []
+    ticks = [0, *(event.tick for event in found), start]
+    levels = [_LOUDEST, *(event.message[-3:-1] for event in found)]  # low and high seven bits
+    lasting = np.argmax(np.diff(ticks))
+    before = levels[lasting][::-1]
+    faded = levels[-1][::-1] < before
+    return [found[0]._replace(tick=start, message=found[0].message[:-3] + levels[lasting] + b"\xf7")] if faded else []
 
 
 def _calm(rows: Ints, seam: Seam) -> Ints:

@@ -23,6 +23,7 @@ from melody.generation.primer.assignment import (
     role_misfit,
     shape_of,
     voices_of,
+    with_drums_asked,
 )
 from melody.generation.primer.kit import as_one_track, kit_of
 from melody.generation.primer.primer_view import sounding
@@ -82,6 +83,10 @@ def choose(
     without notes, or of a kind that no model writes, `UsageError` for tracks that it, or every model, does not have.
     """
     mapping = mapping or {}
+    places = [place for asked in mapping.values() for place in asked]
+    named_alone = places and not any(place.isdecimal() for place in places)  # a number is another track in each model
+    if named_alone and (knows := next((model for model in models if _has(model, places)), None)):
+        score = with_drums_asked(score, mapping, knows)
     heard = [_what_counts(score, with_tracks, mapping, is_band(model)) for model in models]
     asked = [_asked(score, list(counts.tracks), model, mapping) for counts, model in zip(heard, models, strict=True)]
     if all(places is None for places in asked):

@@ -14,6 +14,7 @@ from melody.engine import Engine
 from melody.generation.form import Form, form_of
 from melody.generation.held import given_lines, rooms_for, rules_for
 from melody.generation.prefix import Opening, Prefix, read_opening, read_prefix
+from melody.generation.primer.assignment import with_drums_asked
 from melody.generation.primer.primer_fit import unlike_training
 from melody.generation.primer.primer_view import Primer, PrimerView, view_primer
 from melody.generation.ranges import listed, strict_scale
@@ -108,6 +109,8 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
     """
     primer = given = None
     if score is not None:
+        if settings.mapping:
+            score = with_drums_asked(score, settings.mapping, bundle)
         given, score = resample(score, common_resolution(score.tpq)), resample(score, TICKS_PER_QUARTER)
         primer = Primer(score, view_primer(score, bundle, settings.mapping, own_drums=settings.keep == "pitches"))
         settings = _meter_at_end(primer, settings)

@@ -350,5 +350,19 @@ def places_asked(mapping: Asked, primer: Score, bundle: Bundle) -> dict[int, tup
     return result
 
 
+def with_drums_asked(primer: Score, mapping: Asked, bundle: Bundle) -> Score:
+    """Return the primer in which those tracks are drums that `mapping` sends to drums: ``--map Beats=Drums``.
+
+    Files do not always say so; the musician does. Raises `UsageError` for names that are not there.
+    """
+    result, names = primer.copy(), [info.name for info in bundle.tracks]
+    for wanted, places in mapping.items():
+        track = find_track([track.name for track in primer.tracks], wanted, "map")
+        found = [find_track(names, text, f"map {wanted} to {bundle.name}'s") for text in places]
+        if all(bundle.tracks[place].drums for place in found):
+            result.tracks[track].is_drum = True
+    return result
+
+
 def _kind(drums: bool) -> str:
     return "drums" if drums else "pitched"
