@@ -19,7 +19,7 @@ LABELS = ("smpte_offset", "sequencer_specific", "unknown_meta")
 MAPS = ("set_tempo", "time_signature", "key_signature")
 ACTING = ("control_change", "pitchwheel", "aftertouch", "polytouch")
 SETTINGS = (0, 6, 32, 38, 98, 99, 100, 101)
-NEAR = Fraction(1, 32)  # within it a note may count to the bar on the other side
+NEAR = Fraction(1, 6)  # within it a note may be played early or late, and belong to the bar on the other side
 
 Timed = tuple[Fraction, Any]
 
