@@ -3,6 +3,7 @@
 `devices` processes are started here, or by torchrun, here and on other machines; torchrun then says how many.
 """
 
+import logging
 import os
 from typing import Literal
 
@@ -19,6 +20,7 @@ def make_fabric(config: TrainConfig) -> Fabric:
     On a busy machine one thread is faster than two that wait for each other at every step of an LSTM. Raises
     `ConfigError` where the lanes cannot be shared out evenly, or there are fewer GPUs than `devices`.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the run's first line tells the precision
     devices, nodes = _devices_and_nodes(config)
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     if accelerator == "cpu":

@@ -164,7 +164,7 @@ class Session:
             f"{self.config.name} {begins}: {weights / 1e6:.2f} M weights, {self.windows_in_pass} steps a pass, "
             f"up to {self.config.max_passes} passes, {self.fabric.strategy.precision.precision}"
         )
-        if not progress.step and self.fabric.world_size == 1:
+        if not (progress.step or self.config.compile) and self.fabric.world_size == 1:  # a first compiled step is long
             tokens = int(self.job.valid_source.lengths.sum())
             cost = estimate(self.fabric, self.state, self.config, self.lanes, tokens)
             self.log.say(cost.line(self.config, measures_base=self.job.base is not None))
