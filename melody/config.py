@@ -25,20 +25,20 @@ Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Section(BaseModel):
+class ConfigSection(BaseModel):
     """A part of the configuration: unknown keys are refused, values are fixed once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class AttentionConfig(Section):
+class AttentionConfig(ConfigSection):
     """Attention after the last layer."""
 
     heads: Count = 8
     memory: Count = 512  # states it sees
 
 
-class ResidualLSTMConfig(Section):
+class ResidualLSTMConfig(ConfigSection):
     """Options of `melody.models.ResidualLSTM`."""
 
     name: Literal["residual_lstm"] = "residual_lstm"
@@ -64,7 +64,7 @@ class ResidualLSTMConfig(Section):
         return self.model_dump(exclude={"name", "intervals"})
 
 
-class TransformerConfig(Section):
+class TransformerConfig(ConfigSection):
     """The options of `melody.models.Transformer`."""
 
     name: Literal["transformer"] = "transformer"
@@ -97,7 +97,7 @@ ModelConfig = Annotated[
 ]
 
 
-class DataConfig(Section):
+class DataConfig(ConfigSection):
     """Options of how pieces become windows."""
 
     batch_size: Count = 32  # lanes, over all devices together
@@ -112,7 +112,7 @@ class DataConfig(Section):
     seed: Natural = 0
 
 
-class OptimizerConfig(Section):
+class OptimizerConfig(ConfigSection):
     """AdamW with warm-up and cosine."""
 
     learning_rate: Positive = 2e-3
@@ -125,13 +125,13 @@ class OptimizerConfig(Section):
     label_smoothing: Rate = 0.0
 
 
-class CrossEntropyConfig(Section):
+class CrossEntropyConfig(ConfigSection):
     """Learning from the music alone."""
 
     name: Literal["cross_entropy"] = "cross_entropy"
 
 
-class DistilledConfig(Section):
+class DistilledConfig(ConfigSection):
     """Learning from finished runs besides the music; see `melody.training.objectives.distilled`."""
 
     name: Literal["distilled"] = "distilled"
@@ -150,7 +150,7 @@ ObjectiveConfig = Annotated[
 ]
 
 
-class EvaluationConfig(Section):
+class EvaluationConfig(ConfigSection):
     """Options of evaluating on the valid split, and of stopping."""
 
     every: Count = 1  # passes
@@ -165,7 +165,7 @@ def at_temperature(temperature: float) -> str:
     return f" at a temperature of {temperature:g}" if temperature != 1 else ""
 
 
-class TrainConfig(Section):
+class TrainConfig(ConfigSection):
     """One training run that anyone can repeat."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]

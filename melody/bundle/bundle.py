@@ -147,7 +147,7 @@ class Bundle:
 
     @cached_property
     def planner(self) -> Planner | None:
-        """What draws the plan of a piece; None where the model is told of none. Raises `UnreadableFile`."""
+        """Planner that draws the plan of a piece; None if the model is told of none. Raises `UnreadableFile`."""
         if PLANNER not in self.settings["files"]:
             return None
         from safetensors.numpy import load
