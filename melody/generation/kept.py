@@ -1,4 +1,4 @@
-"""What goes from the musician's file into the file of a take beside its score: title, texts, channels, raw events.
+"""Title, texts, channels and raw events, from the musician's file to the file of a take.
 
 At the seam it is held to the rules of `melody.generation.seam`: what stands behind it does not act on new notes, and
 aftertouch that is left on ends there; in a gap it comes back where the musician's music does.
@@ -26,7 +26,7 @@ _LOUDEST = b"\x7f\x7f"
 
 
 def with_file(source: Reading, take: "Take") -> dict[str, Any]:
-    """What `melody.formats.midi.dumps` takes of a file for a take; the new part alone keeps channels, and no more."""
+    """Return what `melody.formats.midi.dumps` takes of a file for a take; the new part alone keeps only channels."""
     if take.settings["only_new"]:
         return {"own_channels": source.channels}
     return {
@@ -46,7 +46,7 @@ def texts_across(texts: Iterable[Text], tpq: int, seam: Seam, new_tpq: int) -> l
 
 
 def beside_across(others: Beside, seam: Seam, tpq: int) -> Beside:
-    """What a file holds beside its score, in the ticks of a take, made ready for its new music."""
+    """Return what a file holds beside its score, in the ticks of a take and made ready for its new music."""
     events = [event._replace(tick=rescale(event.tick, others.tpq, tpq)) for event in others.events]
     rows = others.messages.copy()
     rows[:, 0] = rescale(rows[:, 0], others.tpq, tpq)
@@ -59,7 +59,7 @@ def beside_across(others: Beside, seam: Seam, tpq: int) -> Beside:
 
 
 def _acts_behind(event: Event, seam: Seam) -> bool:
-    """Whether an event that is no text stands behind the seam in a track that ends there."""
+    """Tell if an event that is no text stands behind the seam in a track that ends there."""
     is_text = event.message[0] == _META and event.message[1] <= _LAST_TEXT
     return not is_text and event.tick > seam.start and seam.ends(event.track)
 

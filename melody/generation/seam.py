@@ -39,7 +39,7 @@ _NAMES = {1: "modulation", 2: "breath", 7: "volume", 10: "pan", 11: "expression"
 
 @dataclass(frozen=True)
 class Seam:
-    """Where new music begins, and where the musician's goes on behind a gap; ticks of the score."""
+    """The place where new music begins, and where the musician's goes on behind a gap; in ticks of the score."""
 
     start: int
     resumes: int | None  # None: new music is the last
@@ -47,7 +47,7 @@ class Seam:
     maps_stay: bool = False  # tempo, meter and key around the new notes are the musician's
 
     def ends(self, track: int) -> bool:
-        """Whether a track of the musician's plays nothing of its own behind the seam."""
+        """Tell if a track of the musician's plays nothing of its own behind the seam."""
         return self.resumes is None and (not self.maps_stay or track in self.tracks)
 
 
@@ -111,7 +111,7 @@ def _end(track: Track, start: int) -> list[str]:
 
 
 def _behind(track: Track, start: int) -> int:
-    """How many events that say something stand behind the seam: a release of a pedal or a bend back say nothing."""
+    """Count the events behind the seam that would be missed: not releases of pedals, nor bends back to the centre."""
     telling = [c for c in track.controls if c.time > start and not (c.number in HOLDING and c.value < 64)]
     bends = [b for b in track.pitch_bends if b.time > start and b.value]
     return len(telling) + len(bends) + sum(int(lyric.time > start) for lyric in track.lyrics)

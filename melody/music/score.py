@@ -1,4 +1,4 @@
-"""What a piece is: a `symusic.Score` in ticks, and pure functions on it. None changes its argument.
+"""Pieces: a `symusic.Score` in ticks, and pure functions on it. None changes its argument.
 
 Times are ticks from the start; a quarter has `score.tpq` of them: 480 in files, 24 on the grid that the model sees,
 on which sixteenths, triplets and 32nds are exact. 60 = middle C. A bar starts at the first tick, wherever a meter's
@@ -89,7 +89,7 @@ def most_at_once(notes: Notes) -> int:
 
 
 def note_count(score: Score) -> int:
-    """How many notes all tracks have together."""
+    """Return the number of notes in all tracks."""
     return int(score.note_num())
 
 
@@ -127,7 +127,7 @@ def bars(score: Score, end: int | None = None) -> Ints:
 
 
 def has_strong_middle(numerator: Any) -> Any:
-    """Whether a bar of so many units (an int, or an array of ints) has a second strong beat, in its middle."""
+    """Tell if a bar of so many units (an int, or an array of ints) has a second strong beat, in its middle."""
     return numerator % 4 == 0
 
 
@@ -214,7 +214,8 @@ def shift_signature(sharps: int, semitones: int, steps: int | None = None) -> in
 def clip(score: Score, first_bar: int, last_bar: int) -> Score:
     """The bars from `first_bar` up to but not including `last_bar`, moved to the start.
 
-    Notes are cut at the last bar line; the tempo, meter and key in force at the first bar line stand at tick 0.
+    Notes are cut at the last bar line; the tempo, meter and key in force at the first bar line stand at tick 0, and so
+    do controllers and bends.
     """
     lines = bars(score)
     start, stop = int(lines[first_bar]), int(lines[min(last_bar, len(lines) - 1)])
@@ -228,9 +229,17 @@ def clip(score: Score, first_bar: int, last_bar: int) -> Score:
         part = Track(track.name, track.program, track.is_drum)
         set_notes(part, _clip_notes(notes_of(track), start, stop))
         for name in ("controls", "pitch_bends", "pedals", "lyrics"):
-            setattr(part, name, _moved(getattr(track, name), start, stop, -start))
+            acting = _acting(getattr(track, name), start) if name in ("controls", "pitch_bends") else []
+            setattr(part, name, acting + _moved(getattr(track, name), start, stop, -start))
         result.tracks.append(part)
     return result
+
+
+def _acting(events: Iterable[Any], tick: int) -> list[Any]:
+    """Copies, at tick 0, of the last control of each number, or of the last bend, before a tick."""
+    before = sorted((event for event in events if event.time < tick), key=lambda event: event.time)
+    last = {getattr(event, "number", None): place for place, event in enumerate(before)}
+    return _moved([before[place] for place in sorted(last.values())], 0, tick, -tick)
 
 
 def _clip_notes(notes: Notes, start: int, stop: int) -> Notes:

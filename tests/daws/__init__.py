@@ -1,4 +1,4 @@
-"""What `melody compose` writes, opened in real programs and read back from what they save: one module a program.
+"""Files of `melody compose`, opened in real programs and read back from what they save: one module a program.
 
 Each program's module has
 

@@ -47,7 +47,7 @@ end end
 
 
 def read(midi: Path, desk: Desk) -> Seen:
-    """What Ardour makes of a file."""
+    """Open a file in Ardour and return what it shows."""
     settings = desk.folder / "config" / "ardour7"
     (settings / "scripts").mkdir(parents=True)
     (settings / ".a7").touch()  # it has been here before and greets no more
@@ -61,7 +61,7 @@ def read(midi: Path, desk: Desk) -> Seen:
 
 
 def _started(desk: Desk) -> bool:
-    """Whether it has asked about sound and got its answer: pressed again only if the question stays."""
+    """Tell if it has asked about sound and got its answer: pressed again only if the question stays."""
     question = wait_for(lambda: desk.window(SETUP))
     asked = question is not None
     for _ in range(ANSWERS):
@@ -73,7 +73,7 @@ def _started(desk: Desk) -> bool:
 
 
 def shows(right: Seen) -> Seen:
-    """Of a file it takes notes, controllers, tempo and meter.
+    """Return what it takes of a file: notes, controllers, tempo and meter.
 
     Each program is told with its bank, 0 by default. Of a controller that is told once, at the start, nothing stays. A
     tempo goes to the nearest quarter, where the last one counts.
@@ -91,7 +91,7 @@ def _controls(controls: tuple[Control, ...]) -> tuple[Control, ...]:
 
 
 def from_session(session: Path) -> Seen:
-    """What a session says."""
+    """Read a session."""
     root = ET.parse(session / "imported.ardour").getroot()
     folder = session / "interchange" / "session" / "midifiles"
     sources = [source.get("name") for source in root.iterfind("Sources/Source[@type='midi']")]

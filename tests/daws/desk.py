@@ -119,7 +119,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def wait_for(look: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T | None:
-    """What `look` finds, or None when the time is over."""
+    """Return what `look` finds, or None when the time is over."""
     stop = time.monotonic() + seconds
     while (found := look()) is None and time.monotonic() < stop:
         time.sleep(0.1)

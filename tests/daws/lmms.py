@@ -27,7 +27,7 @@ SETTINGS = """<?xml version="1.0"?>
 
 
 def read(midi: Path, desk: Desk) -> Seen:
-    """What LMMS makes of a file."""
+    """Open a file in LMMS and return what it shows."""
     font = Path(pretty_midi.__file__).with_name("TimGM6mb.sf2")  # without one it asks for one
     settings, saved = desk.folder / "lmmsrc.xml", desk.folder / "saved.mmp"
     settings.write_text(SETTINGS.format(folder=desk.folder, font=font))
@@ -52,7 +52,7 @@ def shows(right: Seen) -> Seen:
 
 
 def from_project(project: ET.Element) -> Seen:
-    """What a project says; its tempo and meter are automation of the song's own knobs."""
+    """Read a project; its tempo and meter are automation of the song's own knobs."""
     tracks = [track for track in project.iterfind("song/trackcontainer/track") if track.get("type") == "0"]
     knobs = {name: project.find(f"head/{name}") for name in ("bpm", "timesig_numerator", "timesig_denominator")}
     tempo, numerator, denominator = (_automation(project, knob) for knob in knobs.values())

@@ -19,7 +19,7 @@ SLACK = Slack(60, 200, 750)  # the most in 600 pieces, and a little
 
 
 def read(midi: Path, desk: Desk) -> Seen:
-    """What MuseScore makes of a file."""
+    """Open a file in MuseScore and return what it shows."""
     saved = desk.folder / "saved.musicxml"
     desk.run("mscore3", "-o", saved, midi, QT_QPA_PLATFORM="offscreen")
     return from_musicxml(ET.parse(saved).getroot())
@@ -37,7 +37,7 @@ def shows(right: Seen) -> Seen:
 
 
 def from_musicxml(score: ET.Element) -> Seen:
-    """What a partwise MusicXML says; tempo, meter and key as the first part has them."""
+    """Read a partwise MusicXML; tempo, meter and key as the first part has them."""
     parts = list(score.iter("part"))
     events, lines = _timeline(parts[0])
     sounds = [(tick, e.find("sound[@tempo]")) for tick, _, e in events]

@@ -15,7 +15,7 @@ SCALE = 2
 
 
 def read(midi: Path, desk: Desk) -> Seen:
-    """What Rosegarden makes of a file."""
+    """Open a file in Rosegarden and return what it shows."""
     saved, settings = desk.folder / "saved.rg", desk.folder / "config" / "rosegardenmusic" / "Rosegarden.conf"
     settings.parent.mkdir(parents=True)
     version = desk.run("rosegarden", "--version").partition("version: ")[2].split()[0]
@@ -56,7 +56,7 @@ def _is_event(control: Control) -> bool:
 
 
 def from_composition(document: ET.Element) -> Seen:
-    """What a composition says."""
+    """Read a composition."""
     composition = document.find("composition")
     tracks = sorted(composition.iterfind("track"), key=lambda track: int(track.get("position")))
     segments = {track.get("id"): [] for track in tracks}

@@ -1,4 +1,4 @@
-"""What a program saw of a MIDI file, and what the file says by an independent reader (mido).
+"""A MIDI file as a program shows it, and as an independent reader (mido) has it.
 
 Times are ticks, 480 a quarter. Notes are (pitch, onset, end), in this order: a track holds no two notes of a pitch at
 once, so a small shift does not change which note is which.
@@ -22,7 +22,7 @@ BEND = 128  # stands as the number of a control for pitch bends, -8192 to 8191
 
 
 class Slack(NamedTuple):
-    """How many ticks a program may move the onsets that lie on a sixteenth, the other onsets, and the ends."""
+    """Ticks by which a program may move the onsets that lie on a sixteenth, the other onsets, and the ends."""
 
     sixteenths: int = 0
     others: int = 0
@@ -64,7 +64,7 @@ def changes(events: list[tuple]) -> tuple[tuple, ...]:
 
 
 def written(path: Path) -> Seen:
-    """What a MIDI file says."""
+    """Read a MIDI file by mido."""
     file = mido.MidiFile(path, charset="utf-8")
     assert file.ticks_per_beat == 480
     conductor, *tracks = file.tracks
@@ -141,7 +141,7 @@ def bar_lines(meters: list[tuple[int, int, int]], end: int) -> tuple[int, ...]:
 
 
 def differences(right: Seen, seen: Seen, slack: Slack) -> list[str]:
-    """What a program shows otherwise than it should, in sentences."""
+    """Return sentences about what a program shows otherwise than it should."""
     found = []
     for name in ("tempos", "meters", "keys", "markers", "bars"):
         if getattr(right, name) not in (None, getattr(seen, name)):

@@ -24,7 +24,7 @@ def test_a_desk_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether a process is no more, or waits only for the system to collect it."""
+    """Tell if a process is no more, or waits only for the system to collect it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def test_what_was_given_comes_through(composed: dict[str, Path], name: str) -> N
 
 
 def read_in(program: ModuleType, midi: Path, desk: Desk) -> Seen:
-    """What a program shows, started anew where it did not come up: on a busy machine a window may miss its key."""
+    """Return what a program shows; started again where it did not come up, as windows of busy machines miss keys."""
     try:
         return program.read(midi, desk)
     except AssertionError:

@@ -45,7 +45,7 @@ def test_damaged_files_give_a_score_or_one_line(score: Score, data: st.DataObjec
 
 
 def parse_or_refuse(data: bytes) -> Reading | None:
-    """What is read, or None where a message of one line says why not."""
+    """Return what is read, or None where a message of one line says why not."""
     try:
         return parse(data, "any.mid")
     except MelodyError as error:

@@ -1,4 +1,4 @@
-"""What a file composed from a MIDI primer has lost of it, as mido reads both: the promise that nothing is lost.
+"""A file composed from a MIDI primer compared with it, as mido reads both: the promise that nothing is lost.
 
 Times are exact fractions of a quarter. Channels are not compared (each track has one of its own), nor the order of
 tracks. Behind the seam nothing of the primer may act.
@@ -37,7 +37,7 @@ def events(data: bytes) -> list[Timed]:
 
 
 def losses(primer: bytes, written: bytes, seam: Fraction) -> list[str]:
-    """What is missing, a line a kind; `seam` is the quarter at which new music begins."""
+    """Return what is missing, a line a kind; `seam` is the quarter at which new music begins."""
     given, kept = events(primer), events(written)
     new = [event for event in kept if _is_on(event[1]) and event[0] >= seam]
     old = [event for event in kept if event not in new]
@@ -157,7 +157,7 @@ def _names(found: list[Timed]) -> list[str]:
 
 
 def _hanging(found: list[Timed], seam: Fraction) -> Iterator[str]:
-    """What acts on a new note, as it stands on its channel when the note begins."""
+    """Yield what acts on a new note, as it stands on its channel when the note begins."""
     bend, pedals = Counter[int](), defaultdict[int, Counter[int]](Counter)
     for time, m in sorted(found, key=lambda event: (event[0], _is_on(event[1]))):
         if m.type == "pitchwheel":

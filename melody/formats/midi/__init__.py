@@ -1,4 +1,4 @@
-"""MIDI files: a reader that takes what comes, a writer that pleases every DAW, a check of files against its rules."""
+"""MIDI files: a lenient reader, a writer whose files open as meant in every DAW, and a check against its rules."""
 
 from melody.formats.midi.check import Breach, check
 from melody.formats.midi.events import Limits

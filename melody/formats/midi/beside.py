@@ -1,4 +1,4 @@
-"""What a MIDI file holds beside a score: events for which a score has no field, kept so that they can be written again.
+"""Events of a MIDI file for which a score has no field, kept so that they can be written again.
 
 System-exclusive messages and other events of the whole piece go to the conductor track; aftertouch and the labels of a
 track to that track. What stands on channels without notes, and tracks that hold none, stay tracks without notes.
@@ -38,7 +38,7 @@ class Beside:
     spelt: Mapping[tuple[int, str], bytes] = field(default_factory=dict)  # bytes of texts that are not UTF-8
 
     def remarks(self) -> tuple[str, ...]:
-        """What there is, in a sentence; none where there is nothing."""
+        """Return a sentence that counts them; nothing where there are none."""
         kinds = self.messages[:, 2] >> 20
         pressures = int(np.isin(kinds, (PRESSURE, POLY_PRESSURE)).sum())
         exclusive = sum(event.message[0] != 0xFF for event in self.events)
@@ -67,7 +67,7 @@ def beside(
     tpq: int,
     file: MidiFile,
 ) -> Beside:
-    """All that stands beside the score of these parts; `origins` are the (part, channel) of each of its tracks.
+    """Return all that stands beside the score of these parts; `origins` are the (part, channel) of each of its tracks.
 
     Aftertouch goes to every track of its channel. Raises `LimitExceeded` where this makes too many events.
     """
@@ -104,7 +104,7 @@ def beside(
 
 
 def _by_channel(part: Part) -> Iterator[tuple[int, int, Messages]]:
-    """(channel, kind, messages) in the order in which devices want them: programs, controls, bends, pressures."""
+    """Yield (channel, kind, messages) in the order in which devices want them: programs, controls, bends, pressures."""
     kinds = {
         CONTROL: part.controls,
         PROGRAM: part.programs,

@@ -26,7 +26,7 @@ RESET_ALL = 121  # all controllers of a channel
 
 
 class Breach(NamedTuple):
-    """One rule broken at one place, and what comes of it."""
+    """One rule broken at one place, and the consequence."""
 
     rule: str  # a key of RULES, or of CAUTIONS
     place: str
@@ -34,7 +34,7 @@ class Breach(NamedTuple):
 
 
 def check(data: bytes, name: str = "<bytes>", limits: Limits = Limits(), *, cautions: bool = False) -> list[Breach]:
-    """The rules that the bytes of a MIDI file break, none for a file that opens as meant everywhere.
+    """Return the rules that the bytes of a MIDI file break; none for a file that opens as meant everywhere.
 
     With `cautions`, also what some programs read otherwise.
 
@@ -176,7 +176,7 @@ def _end(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
 
 
 def _hang(file: MidiFile, tracks: list[_Track]) -> Iterator[Finding]:
-    """What a track leaves acting, on notes that may follow or on its own."""
+    """Find bends and pedals that a track leaves acting at its end, and notes that its volume makes silent."""
     sounding = {channel for track in tracks for channel in np.unique(track.channel[track.begins]).tolist()}
     for track in tracks:
         for channel in sorted(sounding.intersection(track.channels)):
@@ -226,7 +226,7 @@ _NOTE_RULES = {
 
 
 def _notes(track: _Track) -> dict[str, NDArray[np.bool_]]:
-    """By rule about notes, which events break it."""
+    """Return for each rule about notes the events that break it."""
     found = {rule: np.zeros(len(track.tick), np.bool_) for rule in _NOTE_RULES}
     open_: defaultdict[int, deque[int]] = defaultdict(deque)  # channel and pitch -> indices of its note-ons
     last_on = -1

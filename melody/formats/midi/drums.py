@@ -1,4 +1,4 @@
-"""What is a drum track: channel 10, unless the file says or shows otherwise.
+"""Drum tracks: those on channel 10, unless the file says or shows otherwise.
 
 In order: a part that a GS or XG message makes a rhythm part, or takes off it; banks of XG (126, 127) and GM2 (120; 121
 is melodic), once the file has turned that system on; channel 10; a name such as "Drums" together with pitches that look
@@ -60,7 +60,7 @@ class Kits:
                 self._parts[change.channel].append(change)
 
     def has_part(self, channel: int, tick: int, bank: int | None) -> bool:
-        """Whether a channel plays drums at a tick, with this bank (controller 0) chosen."""
+        """Tell if a channel plays drums at a tick, with this bank (controller 0) chosen."""
         system, part = _last(self._systems, tick), _last(self._parts[channel], tick)
         if part and not (system and system.place > part.place):  # turning a system on resets its parts
             return part.is_drum
@@ -91,12 +91,12 @@ def _changes(file: MidiFile) -> Iterator[_Change]:
 
 
 def moves_drums(payload: bytes) -> bool:
-    """Whether a system-exclusive message makes a part drums or melodic."""
+    """Tell if a system-exclusive message makes a part drums or melodic."""
     return bool(_GS_PART.match(payload) or _XG_PART.match(payload))
 
 
 def looks_like_drums(name: str, pitches: Ints) -> bool:
-    """Whether a track is called a kit and plays one: kicks with snares or hats, and little else."""
+    """Tell if a track is called a kit and plays one: kicks with snares or hats, and little else."""
     if not _NAME.search(name) or not np.isin(pitches, _ALL).all():
         return False
     kick, other = np.isin(_KICKS, pitches).any(), np.isin(_SNARES + _HATS, pitches).any()

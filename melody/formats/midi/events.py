@@ -74,7 +74,7 @@ def _undo_text_mode(data: bytes, file: MidiFile) -> bytes:
 
 
 def _fits(data: bytes) -> bool:
-    """Whether the chunks follow each other from the file's first byte to its last."""
+    """Tell if the chunks follow each other from the file's first byte to its last."""
     position = 0
     while _is_chunk(data, position):
         position = _chunk_end(data, position)
@@ -82,7 +82,7 @@ def _fits(data: bytes) -> bool:
 
 
 def _is_chunk(data: bytes, position: int) -> bool:
-    """Whether a chunk of any kind stands here: four letters or digits and a length that fits."""
+    """Tell if a chunk of any kind stands here: four letters or digits and a length that fits."""
     mark = data[position : position + 4]
     return len(mark) == 4 and mark.isalnum() and mark.isascii() and _chunk_end(data, position) <= len(data)
 
@@ -166,7 +166,7 @@ def _next_track(data: bytes, position: int, file: MidiFile) -> int | None:
 
 
 def _is_another_file(position: int, file: MidiFile) -> bool:
-    """Whether a header that stands here begins a second file: all tracks of the first have been read."""
+    """Tell if a header that stands here begins a second file: all tracks of the first have been read."""
     another = bool(file.tracks) and len(file.tracks) >= (file.announced or 0)
     what = "a second MIDI file behind the first; left out" if another else "a second header; passed over"
     file.repairs.add(what, f"byte {position:,}")
@@ -174,7 +174,7 @@ def _is_another_file(position: int, file: MidiFile) -> bool:
 
 
 def _is_lost_track(data: bytes, position: int, file: MidiFile) -> bool:
-    """Whether a chunk of another mark is a track: to its very end it holds events without a defect."""
+    """Tell if a chunk of another mark is a track: to its very end it holds events without a defect."""
     stop = _chunk_end(data, position)
     if stop > len(data) or not is_sound(data, position + 8, stop, file):
         return False

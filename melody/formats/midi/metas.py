@@ -64,7 +64,7 @@ class Piece:
         score.markers = [TextMeta(tick, text) for tick, text in sorted(self.markers, key=lambda marker: marker[0])]
 
     def remarks(self) -> tuple[str, ...]:
-        """What was left out, in sentences."""
+        """Return sentences about contradictions and about what was left out."""
         remarks = [
             f"{count:,} {what} in later tracks contradict the first; kept the first"
             for what, count in self.contradictions.items()
@@ -76,7 +76,7 @@ class Piece:
 
 
 class Labels(NamedTuple):
-    """What a track's meta events say of the track itself."""
+    """Name, lyrics and other labels of a track."""
 
     name: str
     lyrics: list[tuple[int, str]]  # (tick, text)

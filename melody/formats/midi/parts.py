@@ -45,7 +45,7 @@ class Part(NamedTuple):
 
 
 class Channel(NamedTuple):
-    """What one channel of a part is told beside notes."""
+    """Messages of one channel of a part, beside notes."""
 
     programs: Messages
     controls: Messages
@@ -90,7 +90,7 @@ def _pair(
 
 
 def _alternate(key: Ints, is_on: NDArray[np.bool_]) -> bool:
-    """Whether each note-on of a key is followed by its note-off before the next; `key` is sorted."""
+    """Tell if each note-on of a key is followed by its note-off before the next; `key` is sorted."""
     if len(key) % 2 or is_on[1::2].any() or not is_on[::2].all():
         return False
     return bool((key[::2] == key[1::2]).all())

@@ -23,7 +23,7 @@ from melody.storage.files import read_bytes
 
 @dataclass(frozen=True)
 class Reading:
-    """What a file holds and what it took to read it.
+    """Result of reading a file: its music, and what had to be mended.
 
     `repairs` are defects that were mended; `remarks` tell what is sound but has no place in a score or reads otherwise
     than a musician may expect; `title`, `texts` and the `channels` of its tracks (from 0; MIDI alone has them) are what

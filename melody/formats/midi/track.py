@@ -27,7 +27,7 @@ _PLACES = 4  # of one kind of repair that are named
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file may hold; beyond it, `LimitExceeded`. A file at the limits takes a few seconds and some 200 MB."""
+    """Limits of a file; beyond them, `LimitExceeded`. A file at the limits takes a few seconds and some 200 MB."""
 
     file_bytes: int = 8 << 20
     ticks: int = (1 << 31) - 1  # symusic counts ticks in 32 bits
@@ -135,7 +135,7 @@ def read_events(data: bytes, start: int, stop: int, file: MidiFile, *, trusted: 
 
 
 def is_sound(data: bytes, start: int, stop: int, file: MidiFile, status: int = 0) -> bool:
-    """Whether these bytes are events without any defect, up to an end-of-track event right before `stop`."""
+    """Tell if these bytes are events without any defect, up to an end-of-track event right before `stop`."""
     if data[max(start, stop - len(TRACK_END)) : stop] != TRACK_END:
         return False
     trial = MidiFile(file.name, file.limits, tracks=[MidiTrack()], events=file.events, payloads=file.payloads)
@@ -146,7 +146,7 @@ def is_sound(data: bytes, start: int, stop: int, file: MidiFile, status: int = 0
 
 @dataclass(slots=True)
 class _Walk:
-    """Where the reading of a track stands."""
+    """State of the reading of a track."""
 
     data: bytes
     position: int
@@ -312,7 +312,7 @@ def _read_system(walk: _Walk, position: int, tick: int, status: int, file: MidiF
 
 
 def _goes_on(walk: _Walk, file: MidiFile) -> bool:
-    """Whether an end-of-track event is none: events without a defect follow, up to one at the end of the chunk."""
+    """Tell if an end-of-track event is none: events without a defect follow, up to one at the end of the chunk."""
     if walk.position >= walk.stop or not walk.trusted:
         return False
     if not walk.passes_ends:

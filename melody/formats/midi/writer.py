@@ -117,7 +117,7 @@ def dumps(
 
 
 def cautions(score: Score, texts: Sequence[Text] = ()) -> list[str]:
-    """What some programs show otherwise than it is meant, in sentences; `texts` are those of the whole piece."""
+    """Return what some programs show otherwise than it is meant, in sentences; `texts` are those of the piece."""
     found = []
     pitched = sum(not track.is_drum for track in score.tracks)
     if pitched > len(_PITCHED_CHANNELS):
@@ -287,7 +287,7 @@ def _track(track: Track, name: str, channel: int, keys: list[Event], spelt: Spel
 
 
 class _Beside:
-    """What stood beside a score, as events of the tracks that are written."""
+    """Events that stood beside a score, for the tracks that are written."""
 
     def __init__(self, others: Beside, tpq: int) -> None:
         self._others = others
