@@ -11,6 +11,7 @@ from melody.errors import UsageError
 from melody.storage.files import refuse_overwrite
 
 if TYPE_CHECKING:
+    from melody.evaluation.continuations import Figures
     from melody.learning import FineTuned
 
 JSON = Annotated[bool, typer.Option("--json", help="Print a report for programs.")]
@@ -216,6 +217,9 @@ def evaluate(
         bool, typer.Option("--style-rules/--no-style-rules", help="Apply the rules of the model's style.")
     ] = True,
     engine: Annotated[str, typer.Option(help="onnx or torch.")] = "onnx",
+    continuations: Annotated[
+        int, typer.Option(help="Held-out pieces to continue, beside what really followed; 0: none.")
+    ] = 0,
     html: Annotated[
         Path | None, typer.Option(help="Also write a page with plots, next to the model without its rules.")
     ] = None,
@@ -256,6 +260,7 @@ def evaluate(
         style_rules=style_rules,
         alone=html is not None,
         engine=engine,
+        continuations=continuations,
     )
     likelihood = result.likelihood
     report.line(
@@ -269,12 +274,32 @@ def evaluate(
     if result.statistics:
         report.line("")
         report.table(result.statistics, dict.fromkeys(list(result.statistics[0])[1:], _three_digits))
+    if result.form is not None:
+        _show_form(report, result.form)
     if html is not None:
         from melody.evaluation.page import write_page
 
         report.line("")
         report.line(f"{write_page(result, open_bundle(model), model, html, force)}")
     report.done(**result.to_dict(), **({} if html is None else {"html": str(html)}))
+
+
+def _show_form(report: Report, form: "Figures") -> None:
+    """Print what continuations, and pieces from nothing, have in common with music."""
+    for title, rows in ((f"{form.cuts} continuations", form.rows), ("pieces of 32 bars from nothing", form.whole)):
+        if rows:
+            report.line("")
+            report.line(f"{title}:")
+            report.table(rows, dict.fromkeys(list(rows[0])[1:], _three_digits))
+    report.line("")
+    for side, judged in form.critic.items():
+        auc = ", ".join(f"{name} {judged[name]:.2f}" for name in ("all", "form", "cells"))
+        report.line(f"a critic tells {side} from what followed with an AUC of: {auc}")
+    if form.plan:
+        report.line(
+            f"nats a note with the plan of the bars untold {form.plan['untold']:.4f}, told {form.plan['told']:.4f}; "
+            f"the plan costs {form.plan['plan']:.4f} ({form.plan['plan_per_bar']:.3f} a bar)"
+        )
 
 
 def _check_page(path: Path, samples: int, force: bool) -> None:

@@ -3,7 +3,8 @@
 The samples are unfiltered: seeds 0, 1, 2 ... of the default settings, none left out.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +16,16 @@ from melody.corpus import TokenStore, open_store
 from melody.engine import open_engine
 from melody.errors import UsageError
 from melody.evaluation.compare import overlap
-from melody.evaluation.likelihood import Likelihood, likelihood_of
+from melody.evaluation.continuations import Figures, figures
+from melody.evaluation.likelihood import Likelihood, likelihood_of, with_form
 from melody.evaluation.measured import RATES, SHARES, Measured
 from melody.evaluation.ngram import CountModel, learn
 from melody.evaluation.statistics import STATISTICS
 from melody.generation import Composer
 from melody.music.originality import build
 from melody.music.score import Score
+from melody.tokens.plan import meter_of, plan_of_piece
+from melody.tokens.planner import Outline, Planner
 
 IN_TRAINING = "8-note n-grams in training"  # as `melody.bundle.model_card` finds them
 
@@ -61,6 +65,7 @@ class Evaluation:
     rules: list[str]
     statistics: list[dict[str, Any]]
     music: Music | None  # None where no samples were asked for
+    form: Figures | None = None  # None where no continuations were asked for
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -75,6 +80,7 @@ class Evaluation:
             "count_model": self.count_model._asdict(),
             "rules": self.rules,
             "statistics": self.statistics,
+            "continuations": self.form.to_dict() if self.form else None,
         }
 
 
@@ -89,10 +95,12 @@ def evaluate_model(
     alone: bool = False,
     engine: str = "onnx",
     counted: CountModel | None = None,
+    continuations: int = 0,
 ) -> Evaluation:
     """Evaluate a bundle on its own corpus's held-out pieces; `alone` composes once more without the style's rules.
 
-    `counted` is the count model of its training pieces, where that is at hand. Raises `UsageError` for another split.
+    `counted` is the count model of its training pieces, where that is at hand. So many `continuations` of pieces of
+    valid and test stand beside what really followed. Raises `UsageError` for another split.
     """
     if split not in ("valid", "test"):
         raise UsageError(f"split must be valid or test, got {split}")
@@ -114,8 +122,32 @@ def evaluate_model(
         reference = Measured([bundle.tokenizer.decode(ids) for ids in pieces], index)
         music = Music(composed(style_rules), reference, composed(False) if alone and rules else None)
     rows = compare_samples(music) if music else []
-    figure = count_figure(store, split, counted or learn_counts(store))
-    return Evaluation(bundle.name, split, samples, bars, seed, likelihood, figure, rules, rows, music)
+    counted = counted or learn_counts(store)
+    figure = count_figure(store, split, counted)
+    form = None
+    if continuations:
+        form = figures(Composer(bundle, engine), store, counted, continuations, samples)
+        if bundle.planner is not None:
+            form = replace(form, plan=_worth_of_plan(likelihood, pieces, bundle, bundle.planner, engine))
+    return Evaluation(bundle.name, split, samples, bars, seed, likelihood, figure, rules, rows, music, form)
+
+
+def _worth_of_plan(
+    untold: Likelihood, pieces: Sequence[NDArray[np.integer]], bundle: Bundle, planner: Planner, engine: str
+) -> dict[str, float]:
+    """Nats a note with the plan of each piece untold and told, and what the plan costs its planner."""
+    told = likelihood_of(pieces, untold.notes, bundle, open_engine(bundle, engine), with_form(bundle))
+    cost, bars = 0.0, 0
+    for ids in pieces:
+        plan = plan_of_piece(ids.tolist()).plan
+        outline = Outline(plan.pickup, len(plan.symbols), meter_of(ids.tolist(), plan.pickup))
+        cost, bars = cost + sum(planner.nats(plan.symbols, outline)), bars + len(plan.symbols)
+    return {
+        "untold": untold.nats_per_note,
+        "told": told.nats_per_note,
+        "plan": cost / max(1, untold.notes),
+        "plan_per_bar": cost / max(1, bars),
+    }
 
 
 def learn_counts(store: TokenStore) -> CountModel:

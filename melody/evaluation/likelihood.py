@@ -5,8 +5,8 @@ that follows from the tokens so far alone costs nothing. The plan is the piece's
 a musician gives; `plan=False` hides it, for comparison with models that are told nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from melody.engine import Engine
 from melody.engine.nats import nats_read_by
 from melody.music.score import Score
 from melody.tokens import Plan
+from melody.tokens.plan import plan_of_piece
 
 BATCH = 16
 
@@ -43,9 +44,13 @@ class Likelihood:
 
 
 def likelihood_of(
-    pieces: Sequence[NDArray[np.integer]], notes: int, bundle: Bundle, engine: Engine, plan: bool = True
+    pieces: Sequence[NDArray[np.integer]],
+    notes: int,
+    bundle: Bundle,
+    engine: Engine,
+    plan: bool | Callable[[NDArray[np.integer]], Plan] = True,
 ) -> Likelihood:
-    """The likelihood of pieces of ids (BOS to EOS) with `notes` notes together."""
+    """The likelihood of pieces of ids (BOS to EOS) with `notes` notes together; `plan` as `token_nats` has it."""
     order = sorted(range(len(pieces)), key=lambda index: len(pieces[index]))  # like lengths side by side
     nats = raw = 0.0
     for start in range(0, len(order), BATCH):
@@ -56,16 +61,24 @@ def likelihood_of(
 
 
 def token_nats(
-    pieces: Sequence[NDArray[np.integer]], bundle: Bundle, engine: Engine, plan: bool | Plan = True
+    pieces: Sequence[NDArray[np.integer]],
+    bundle: Bundle,
+    engine: Engine,
+    plan: bool | Plan | Callable[[NDArray[np.integer]], Plan] = True,
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """For each piece the nats (T - 1,) of its tokens after BOS, within the grammar and without it.
 
-    The model is told each piece's own plan, none, or one that is given.
+    The model is told each piece's own plan, none, one that is given, or one that is found for each.
     """
     tokenizer = bundle.tokenizer
-    plans = [plan if isinstance(plan, Plan) else tokenizer.plan_of(ids) if plan else Plan() for ids in pieces]
-    readers = [tokenizer.reader(one) for one in plans]
+    find = tokenizer.plan_of if plan is True else plan if callable(plan) else lambda _: plan or Plan()
+    readers = [tokenizer.reader(find(ids)) for ids in pieces]
     return [(within[0], without[0]) for within, without in nats_read_by(pieces, readers, engine)]
+
+
+def with_form(bundle: Bundle) -> Callable[[NDArray[np.integer]], Plan]:
+    """What finds a piece's own plan, that of its bars too (`melody.tokens.plan`)."""
+    return lambda ids: replace(bundle.tokenizer.plan_of(ids), form=plan_of_piece(ids.tolist()).plan)
 
 
 def nats_per_bar(score: Score, bundle: Bundle, engine: Engine) -> list[dict[str, Any]]:

@@ -49,6 +49,29 @@ class CountModel:
             result.append(-np.log(probability).sum())
         return np.array(result)
 
+    def following(self, before: Sequence[int]) -> NDArray[np.float64]:
+        """p (V,) of what follows these tokens, by the longest context that is known."""
+        result = np.full(self.vocabulary_size, 1 / self.vocabulary_size)
+        tokens = np.arange(self.vocabulary_size)
+        for order, counts in enumerate(self.counts):
+            if order > len(before):
+                break
+            context = _context_of(before[len(before) - order :])
+            all_ = int(_look_up(context, counts.contexts, counts.all)[0])
+            if not all_:
+                break
+            different = int(_look_up(context, counts.contexts, counts.different)[0])
+            pairs = context + (tokens.astype(np.uint64) + np.uint64(1)) * _WEIGHTS[0]
+            result = (_look_up(pairs, counts.pairs, counts.times) + different * result) / (all_ + different)
+        return result
+
+
+def _context_of(before: Sequence[int]) -> Hashes:
+    """The hash (1,) of tokens as a context, as `_hashes` makes it."""
+    ids = np.array(before[::-1], np.uint64) + np.uint64(1)
+    hashed: Hashes = (ids * _WEIGHTS[1 : 1 + len(ids)]).sum(keepdims=True, dtype=np.uint64)
+    return hashed
+
 
 def learn(pieces: Sequence[NDArray[np.integer]], vocabulary_size: int) -> CountModel:
     """The count model of training pieces, each ids (T,) from BOS to EOS."""

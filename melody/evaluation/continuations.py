@@ -1,0 +1,181 @@
+"""Continuations beside what really followed: held-out pieces are cut, and composed on.
+
+Of pieces of valid and test, four to eight bars are given and sixteen are composed, with the default settings and none
+left out; the last one, which closes, is not counted. Two simple rivals stand beside: the primer's last bars over and
+over, and the back-off n-grams of `melody.evaluation.ngram`, drawn under the same grammar and rules.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.bundle import Bundle
+from melody.corpus import Split, TokenStore
+from melody.engine import Carry
+from melody.evaluation.critic import FOLDS, judge
+from melody.evaluation.form import GROOVES, TUNES, WHOLE, Excerpt, Statistic, curve_error
+from melody.evaluation.ngram import ORDERS, CountModel
+from melody.generation import Composer
+from melody.music.score import Score, bars, clip
+from melody.tokens.plan import Bar, bars_of
+
+GIVEN = (4, 8)  # bars, least and most
+NEW = 16  # bars
+COUNT = 60
+LEAST_ONSETS = 8  # of a primer
+WHOLE_BARS = 32
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A held-out piece, cut: the primer, its bars, and those that really followed."""
+
+    name: str
+    primer: Score
+    given: Sequence[Bar]
+    followed: Sequence[Bar]  # NEW - 1 of them
+    pickup: int
+    bar_ticks: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What continuations have in common, beside what followed and beside the rivals, and how they are told apart."""
+
+    cuts: int
+    rows: list[dict[str, Any]]  # statistic, model, followed, repeated, n-grams
+    whole: list[dict[str, Any]]  # of pieces from nothing: statistic, model, corpus
+    critic: dict[str, Any]  # by side; empty without scikit-learn
+    plan: dict[str, float]  # nats a note with the plan untold and told, and what the plan itself costs
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def cuts(store: TokenStore, bundle: Bundle, count: int = COUNT) -> list[Cut]:
+    """Up to so many cut pieces of valid and test, always the same ones."""
+    found: list[Cut] = []
+    generator = np.random.default_rng(0)
+    for name in ("valid", "test"):
+        split = store.split(name)
+        found += [cut for index in range(len(split)) if (cut := _cut(split, index, bundle, generator)) is not None]
+    order = generator.permutation(len(found))[:count]
+    return [found[place] for place in sorted(order.tolist())]
+
+
+def _cut(split: Split, index: int, bundle: Bundle, generator: np.random.Generator) -> Cut | None:
+    """A piece cut somewhere; None where it is too short."""
+    ids = split.piece(index)[0]
+    all_bars, pickup = bars_of(ids.tolist())
+    given = int(generator.integers(GIVEN[0], GIVEN[1] + 1)) + pickup
+    if len(all_bars) < given + NEW or sum(map(len, all_bars[:given])) < LEAST_ONSETS:
+        return None
+    score = bundle.tokenizer.decode(ids)
+    lines = bars(score)
+    ticks = int(lines[pickup + 1] - lines[pickup])
+    followed = all_bars[given : given + NEW - 1]
+    return Cut(split.names[index], clip(score, 0, given), all_bars[:given], followed, pickup, ticks)
+
+
+def figures(composer: Composer, store: TokenStore, counted: CountModel, count: int, from_nothing: int) -> Figures:
+    """So many cut pieces composed on, and pieces from nothing; nothing is left out."""
+    bundle, by_ngrams = composer.bundle, Composer(composer.bundle)
+    by_ngrams.engine = NgramEngine(counted, ORDERS)
+    cut = cuts(store, bundle, count)
+    sides = {
+        "model": [continued(composer, one, seed) for seed, one in enumerate(cut)],
+        "followed": [list(one.followed) for one in cut],
+        "repeated": [repeated(one) for one in cut],
+        "n-grams": [continued(by_ngrams, one, seed) for seed, one in enumerate(cut)],
+    }
+    statistics = GROOVES if bundle.tracks[0].drums else TUNES
+    excerpts = {side: list(map(_excerpt, cut, new)) for side, new in sides.items()}
+    rows = [
+        {"statistic": name, **{side: statistic(those) for side, those in excerpts.items()}}
+        for name, statistic in statistics.items()
+    ]
+    return Figures(len(cut), rows, _whole(composer, store, from_nothing), _criticised(cut, sides), {})
+
+
+def _excerpt(cut: Cut, new: Sequence[Bar]) -> Excerpt:
+    return Excerpt([*cut.given, *new], len(cut.given), cut.pickup, cut.bar_ticks)
+
+
+def _criticised(cut: Sequence[Cut], sides: Mapping[str, Sequence[Sequence[Bar]]]) -> dict[str, Any]:
+    """How the critic tells each side from what followed; nothing where scikit-learn is not there."""
+    try:
+        import sklearn  # noqa: F401
+    except ImportError:
+        return {}
+    if len(cut) <= FOLDS:
+        return {}
+    given = [one.given for one in cut]
+    others = {side: new for side, new in sides.items() if side != "followed"}
+    return {side: asdict(judge(given, new, sides["followed"])) for side, new in others.items()}
+
+
+def _whole(composer: Composer, store: TokenStore, count: int) -> list[dict[str, Any]]:
+    """Pieces of 32 bars from nothing, beside the held-out pieces of as many bars or more."""
+    tokenizer, default = composer.bundle.tokenizer, composer.bundle.style_value(None)
+    takes = composer.compose(bars=WHOLE_BARS, takes=count, seed=0) if count else []
+    ours = [_whole_excerpt(tokenizer.encode(take.score).tolist()) for take in takes]
+    theirs = []
+    for name in ("valid", "test"):
+        split = store.split(name)
+        kept = [index for index in range(len(split)) if not default or split.styles[index] == default]
+        theirs += [_whole_excerpt(split.piece(index)[0].tolist()) for index in kept]
+    if not ours or not theirs:
+        return []
+    long = [one for one in theirs if len(one.bars) >= WHOLE_BARS]
+    statistics: Mapping[str, Statistic] = {} if composer.bundle.tracks[0].drums else WHOLE
+    rows = [{"statistic": name, "model": found(ours), "corpus": found(long)} for name, found in statistics.items()]
+    error, floor = curve_error(ours, theirs), curve_error(theirs[::2], theirs[1::2])
+    return [*rows, {"statistic": "distance of the curves of likeness", "model": error, "corpus": floor}]
+
+
+def _whole_excerpt(ids: Sequence[int]) -> Excerpt:
+    found, pickup = bars_of(ids)
+    return Excerpt(found[: WHOLE_BARS + pickup], 0, pickup)
+
+
+def continued(composer: Composer, cut: Cut, seed: int, **options: Any) -> list[Bar]:
+    """The bars that a model composes after the primer, the closing one not counted."""
+    take = composer.compose(cut.primer, bars=NEW, seed=seed, **options)[0]
+    found, _ = bars_of(composer.bundle.tokenizer.encode(take.score).tolist())
+    new = found[len(cut.given) : len(cut.given) + NEW - 1]
+    return [*new, *[()] * (NEW - 1 - len(new))]
+
+
+def repeated(cut: Cut, length: int = 4) -> list[Bar]:
+    """The last bars of the primer over and over."""
+    last = list(cut.given[-length:])
+    return [last[bar % len(last)] for bar in range(NEW - 1)]
+
+
+@dataclass
+class NgramEngine:
+    """A count model as an engine: its carry is the last tokens."""
+
+    model: CountModel
+    context: int  # tokens before
+    known: dict[tuple[int, ...], NDArray[np.float32]] = field(default_factory=dict)
+
+    def start(self, batch: int) -> Carry:
+        """No tokens yet."""
+        return (np.full((batch, self.context), -1, np.float32),)
+
+    def step(
+        self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry
+    ) -> tuple[NDArray[np.float32], Carry]:
+        """Logits (B, V) after the tokens."""
+        last = np.concatenate([carry[0][:, 1:], np.asarray(ids, np.float32)[:, None]], axis=1)
+        return np.stack([self._logits(tuple(int(t) for t in row if t >= 0)) for row in last]), (last,)
+
+    def _logits(self, before: tuple[int, ...]) -> NDArray[np.float32]:
+        if before not in self.known:
+            self.known[before] = np.log(self.model.following(before)).astype(np.float32)
+        return self.known[before]
