@@ -156,11 +156,14 @@ def load_recipe(folder: Path) -> Recipe:
 
 
 def load_pieces(folder: Path) -> PieceList:
-    """Read `split.json`; raises `ConfigError` where a piece stands twice."""
+    """Read `split.json`; raises `ConfigError` where it is damaged or a piece stands twice."""
     path = folder / "split.json"
-    data = json.loads(path.read_text(encoding="utf-8"))
-    names = [name for split in SPLITS for name in data[split]]
-    left_out = {name: reason for reason, group in data["left_out"].items() for name in group}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        names = [name for split in SPLITS for name in data[split]]
+        left_out = {name: reason for reason, group in data["left_out"].items() for name in group}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path}: is no list of pieces by split ({error}); melody.corpus.draw writes one") from error
     twice = {name for name in names if names.count(name) > 1 or name in left_out}
     if twice:
         raise ConfigError(f"{path}: {sorted(twice)[0]} stands twice; each piece belongs to one split")

@@ -1,20 +1,23 @@
-"""Any music file to a score: MIDI, MusicXML, ABC or kern, told apart by what is in it rather than by its name."""
+"""Any music file to a score: MIDI, MusicXML, ABC or kern, told apart by what is in it rather than by its name.
+
+To add a kind: a module with a reader, and a line in `KINDS`.
+"""
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from symusic.core import ScoreTick as Score
 
 from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.abc import first_tune
 from melody.formats.kern import looks_like_kern, parse_kern
-from melody.formats.midi.events import Limits
 from melody.formats.midi.reader import Reading, parse
 from melody.formats.musicxml import parse_musicxml
 from melody.storage.files import read_bytes
 
-SUPPORTED = "MIDI (.mid, .midi, .kar, .rmi), MusicXML (.musicxml, .xml, .mxl), ABC (.abc) and kern (.krn)"
 MAX_FILE_BYTES = 64 << 20  # of any kind; MIDI has a limit of its own
 _XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
 _MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")
@@ -42,7 +45,7 @@ def read(source: str | os.PathLike[str] | bytes) -> Score:
     return read_file(source).score
 
 
-def read_file(source: str | os.PathLike[str] | bytes, limits: Limits = Limits(), name: str = "<bytes>") -> Reading:
+def read_file(source: str | os.PathLike[str] | bytes, name: str = "<bytes>") -> Reading:
     """Return a music file's score with its title, repairs and remarks, from a path or from the file's bytes.
 
     `name` stands in messages about bytes, and its suffix helps where they do not tell their kind. Raises
@@ -54,18 +57,13 @@ def read_file(source: str | os.PathLike[str] | bytes, limits: Limits = Limits(),
             raise LimitExceeded(f"{name}: {len(data):,} bytes; melody reads up to {MAX_FILE_BYTES:,}; cut it")
     else:
         name, data = os.fspath(source), read_bytes(source, MAX_FILE_BYTES)
-    suffix = Path(name).suffix.lower()
     if not data:
         raise UnreadableFile(f"{name}: is empty; export or download it again")
-    if _is_midi(data, suffix):
-        return parse(data, name, limits)
-    if _is_musicxml(data, suffix):
-        return parse_musicxml(data, name)
-    if looks_like_kern(data) or suffix == ".krn":
-        return parse_kern(data, name)
-    if suffix == ".abc" or re.match(rb"(?:\xef\xbb\xbf)?(?:%.*\n|\s)*X:\s*\d", data):
-        return first_tune(data, name)
-    raise UnreadableFile(f"{name}: {_guess(data)}; melody reads {SUPPORTED}")
+    for kind in KINDS:
+        if kind.fits(data, Path(name).suffix.lower()):
+            return kind.read(data, name)
+    known = ", ".join(kind.name for kind in KINDS[:-1])
+    raise UnreadableFile(f"{name}: {_guess(data)}; melody reads {known} and {KINDS[-1].name}")
 
 
 def _is_midi(data: bytes, suffix: str) -> bool:
@@ -79,6 +77,14 @@ def _is_musicxml(data: bytes, suffix: str) -> bool:
         return suffix == ".mxl" or b"META-INF/container.xml" in data[:512]
     head = data[:4096].replace(b"\0", b"")  # UTF-16 looks like ASCII then
     return b"<score-partwise" in head or b"<score-timewise" in head or (suffix in _XML_SUFFIXES and b"<?xml" in head)
+
+
+def _is_kern(data: bytes, suffix: str) -> bool:
+    return suffix == ".krn" or looks_like_kern(data)
+
+
+def _is_abc(data: bytes, suffix: str) -> bool:
+    return suffix == ".abc" or re.match(rb"(?:\xef\xbb\xbf)?(?:%.*\n|\s)*X:\s*\d", data) is not None
 
 
 def _guess(data: bytes) -> str:
@@ -95,3 +101,19 @@ def _guess(data: bytes) -> str:
         if error.start < 4090:  # not a letter cut in two at the end
             return "is no music file that melody knows"
     return "looks like plain text; an ABC tune starts with a line X:1"
+
+
+class Kind(NamedTuple):
+    """A kind of music file."""
+
+    name: str  # as people know it, with its suffixes
+    fits: Callable[[bytes, str], bool]  # by the file's bytes and its suffix
+    read: Callable[[bytes, str], Reading]  # from the bytes; the file's name is for messages
+
+
+KINDS = (  # the first that fits reads the file
+    Kind("MIDI (.mid, .midi, .kar, .rmi)", _is_midi, parse),
+    Kind("MusicXML (.musicxml, .xml, .mxl)", _is_musicxml, parse_musicxml),
+    Kind("kern (.krn)", _is_kern, parse_kern),
+    Kind("ABC (.abc)", _is_abc, first_tune),
+)

@@ -17,7 +17,7 @@ from melody.errors import MelodyError, UnreadableFile, UsageError
 from melody.formats.midi.events import Limits, scan
 from melody.formats.midi.metas import OWN_ID, SEQUENCER
 from melody.formats.midi.reader import Reading
-from melody.formats.reading import read_file
+from melody.formats.reading import MAX_FILE_BYTES, read_file
 from melody.generation.checks import check_number
 from melody.generation.composer import MOST_TAKES, Composer
 from melody.generation.settings import settings_from
@@ -97,7 +97,7 @@ def find_primer(file: Path, source: Mapping[str, str] | None, given: Path | None
         return given
     here = [path for path in _candidates(file, name, given) if path.is_file()]
     for path in here:
-        if hashlib.sha256(path.read_bytes()).hexdigest() == source["sha256"]:
+        if hashlib.sha256(read_bytes(path, MAX_FILE_BYTES)).hexdigest() == source["sha256"]:
             return path
     if here:
         raise MelodyError(f"{here[0]}: is not the {name} that {file} was made from; give that one")
