@@ -52,6 +52,19 @@ def test_a_document_type_in_utf16_declares_nothing_either() -> None:
         assert "declares" in refusal(text.encode(encoding))
 
 
+@pytest.mark.parametrize("declared", ["xmlns", "xmlns:x", "xmlns:x =", "xmlns\n = "])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_namespace_is_short_as_each_element_carries_it(declared: str, encoding: str) -> None:
+    def text(length: int) -> bytes:
+        named = f'{declared.removesuffix("=")}="{"u" * length}"'
+        root = SCORE.decode().replace("<score-partwise", f"<score-partwise {named}")
+        return f'<?xml version="1.0" encoding="{encoding}"?>{root}'.replace("= =", "=").encode(encoding)
+
+    assert "namespace" in refusal(text(60_000))
+    if declared.startswith("xmlns:"):
+        assert parse_musicxml(text(30)).repairs == ()
+
+
 def test_the_document_type_that_programs_write_is_read() -> None:
     public = 'PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd"'
     assert parse_musicxml(with_doctype(public)).repairs == ()
@@ -87,6 +100,15 @@ def test_signs_are_counted_over_all_parts(monkeypatch: pytest.MonkeyPatch, sign:
     monkeypatch.setattr(elements, "MAX_SIGNS", 20)
     parse_musicxml(document([note() + sign * 10], [sign * 10]))
     assert "over 20 syllables" in refusal(document([note() + sign * 10], [sign * 11]))
+
+
+def test_letters_are_counted_over_all_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elements, "MAX_LETTERS", 100)
+    words = "<direction><direction-type><words>{}</words></direction-type></direction>"
+    sung = note(duration=1).replace("</note>", "<lyric><text>{}</text></lyric></note>")
+    for sign in (words, sung):
+        parse_musicxml(document([note() + sign.format("a" * 90)]))
+        assert "over 100 letters" in refusal(document([note() + sign.format("a" * 30) * 4]))
 
 
 def test_elements_are_counted_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,13 @@ def test_parts_with_a_signature_decide_over_horns_and_timpani_without():
     assert keys(read(*part(0, F)).score) == [(0, -1)]  # a horn alone
 
 
+def test_spellings_of_one_key_are_counted_together():
+    clarinets = [part(-4, B_FLAT) for _ in range(2)]  # G flat
+    strings = [part(6) for _ in range(3)]  # F sharp
+    others = [part(0, None), *[part(1) for _ in range(4)]]
+    assert keys(parse_musicxml(document(*clarinets, *strings, *others)).score) == [(0, 6)]
+
+
 def test_an_octave_or_a_concert_score_moves_no_key():
     octave = "<transpose><diatonic>0</diatonic><chromatic>0</chromatic><octave-change>-1</octave-change></transpose>"
     score = read(attributes(key(-3) + octave) + note()).score

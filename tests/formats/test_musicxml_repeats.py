@@ -109,6 +109,12 @@ def test_signs_that_contradict_themselves_are_read_once_and_said(measures: list[
     assert any("read each measure once" in repair for repair in reading.repairs)
 
 
+def test_what_is_played_out_is_remarked() -> None:
+    (remark,) = read(attributes("") + note() + BACKWARD).remarks
+    assert remark == "repeats and jumps are played out: measures written 1, played 2"
+    assert read(attributes("") + note()).remarks == ()
+
+
 def test_signs_in_any_part_hold_for_all() -> None:
     first, second = [attributes("") + note() + BACKWARD, note("D")], [attributes("") + note("E"), note("F")]
     score = parse_musicxml(document(first, second)).score

@@ -114,6 +114,7 @@ def _timeline(
     if reason:
         content.repairs.add("repeats or jumps that cannot be followed; read each measure once", reason)
         order = list(range(len(rows)))
+    content.bars = len(rows), len(order)
     return Timeline(order, [*accumulate((lengths[index] for index in order), initial=Fraction(0))])
 
 

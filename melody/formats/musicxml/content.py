@@ -97,6 +97,7 @@ class Content:
     parts: dict[str, PartContent] = field(default_factory=dict)
     credits: list[tuple[str, str]] = field(default_factory=list)  # who made it, or "rights", and the words
     left_out: Counter[str] = field(default_factory=Counter)
+    bars: tuple[int, int] = (0, 0)  # written, played
     place: str = ""
 
     def mend(self, sentence: str) -> None:
@@ -106,6 +107,7 @@ class Content:
     def text(self, element: Element | None, what: str = "a name") -> str:
         """Return the text of an element, without control characters."""
         words = " ".join((element.text or "").split()) if element is not None else ""
+        self.budget.add_letters(len(words))
         return decode(words.encode("utf-8", "replace"), Limits().text_characters, self.repairs, what, breaks=False)
 
     def part(self, identity: str) -> PartContent:

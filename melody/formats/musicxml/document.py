@@ -25,6 +25,7 @@ _ENCODING = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?(\sencoding\s*=\s*[\"'
 _EIGHT_BITS = re.compile(rb"us-ascii|iso-8859-(?:[1-9]|1[0134-6])|windows-125[0-8]")
 _MOST_AMPERSANDS = 10_000  # that are mended
 _DECLARATION = re.compile(rb"<!(ENTITY|ATTLIST|ELEMENT|NOTATION)")
+_LONG_NAMESPACE = re.compile(rb"xmlns[^\s=<>]{0,200}\s{0,200}=\s{0,200}(?:\"[^\"]{200}|'[^']{200})")
 _LOCAL_FILE = b"PK\x03\x04"
 _DEFLATED = 8
 _LONGEST_MEMBER_NAME = 512
@@ -40,7 +41,10 @@ def document(data: bytes, name: str, repairs: Repairs) -> bytes:
         raise LimitExceeded(f"{name}: {len(data):,} bytes; melody reads MusicXML up to {MAX_DOCUMENT_BYTES:,} bytes")
     is_utf16 = b"\0" in data[:4]
     data = data if is_utf16 else _cleaned(data, repairs)
-    declared = _DECLARATION.search(data.replace(b"\0", b"") if is_utf16 else data)
+    seen = data.replace(b"\0", b"") if is_utf16 else data
+    if _LONG_NAMESPACE.search(seen):
+        raise UnreadableFile(f"{name}: a namespace of over 200 letters, which each element would carry; take that out")
+    declared = _DECLARATION.search(seen)
     if declared:
         what = {b"ENTITY": "entities", b"ATTLIST": "attributes"}.get(declared[1], "names of its own")
         raise UnreadableFile(

@@ -20,6 +20,7 @@ MAX_ELEMENTS = 800_000  # 40,000 notes as notation programs write them have 500,
 MAX_MEASURES = 40_000  # of all parts together
 MAX_NOTES = 40_000  # of all parts together; a movement of a symphony has fewer
 MAX_SIGNS = 60_000  # syllables, words, chord symbols, tempos and keys
+MAX_LETTERS = 1_000_000  # of names, words and syllables together
 _PLACE_BYTES, _PLACE_ELEMENTS = 4 << 20, 100_000  # of the header's parts, or of a measure
 _STEP_BYTES = 1 << 16
 _LONGEST = 4 * MAX_BARS  # quarters, of the piece and of anything in it
@@ -40,7 +41,7 @@ class DocumentBudget:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.elements = self.measures = self.notes = self.signs = 0
+        self.elements = self.measures = self.notes = self.signs = self.letters = 0
         self._unit = 1
 
     def add_elements(self, count: int) -> None:
@@ -66,6 +67,12 @@ class DocumentBudget:
         self.signs += count
         if self.signs > MAX_SIGNS:
             raise self._over(f"over {MAX_SIGNS:,} syllables, words, chord symbols, tempos and keys")
+
+    def add_letters(self, count: int) -> None:
+        """Count letters of texts."""
+        self.letters += count
+        if self.letters > MAX_LETTERS:
+            raise self._over(f"over {MAX_LETTERS:,} letters of text")
 
     def add_time(self, quarters: Fraction) -> None:
         """Note a time: sums of times without a common unit would be fractions of any length."""

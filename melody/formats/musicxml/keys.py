@@ -48,7 +48,8 @@ def _deciding(by_part: Sequence[PartKeys]) -> list[int]:
 def _majority(keys: Sequence[WrittenKey]) -> SoundingKey:
     """Return the key that most parts have; of equal ones that of the part which stands first."""
     sharps = [shift_signature(key.sharps, *key.transposition) for key in keys]
-    winner = Counter(sharps).most_common(1)[0][0]
+    tonic = Counter(own % 12 for own in sharps).most_common(1)[0][0]  # F sharp and G flat are one
+    winner = Counter(own for own in sharps if own % 12 == tonic).most_common(1)[0][0]
     mode = next((key.mode for key, own in zip(keys, sharps, strict=True) if own == winner and key.mode), "")
     return winner, int(mode in MINOR_MODES)
 

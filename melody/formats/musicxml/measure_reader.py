@@ -217,5 +217,6 @@ def _read_syllables(note: Element, cursor: Cursor) -> None:
         syllabic = (lyric.findtext("syllabic") or "").strip()
         text = " ".join(words.split())[:_MOST_CHARACTERS]
         if text:
+            cursor.content.budget.add_letters(len(text))
             hyphen = "-" if syllabic in ("begin", "middle") else ""
             cursor.measure.syllables.append(Syllable(cursor.onset, lyric.get("number", "1"), text + hyphen))

@@ -39,7 +39,14 @@ def parse_musicxml(data: bytes, name: str = "<bytes>") -> Reading:
         reason = f": {repairs.sentences()[0]}" if repairs else ""
         raise UnreadableFile(f"{name}: no notes in it{reason}; open it in a notation editor")
     score, texts = score_and_texts(content)
-    return Reading(score, (*repairs.sentences(), *_left_out(content)), (), content.title, texts)
+    return Reading(score, (*repairs.sentences(), *_left_out(content)), _remarks(content), content.title, texts)
+
+
+def _remarks(content: Content) -> tuple[str, ...]:
+    written, played = content.bars
+    if played == written:
+        return ()
+    return (f"repeats and jumps are played out: measures written {written:,}, played {played:,}",)
 
 
 def _left_out(content: Content) -> list[str]:
