@@ -7,12 +7,14 @@ candidates of which it is the best, and the first of them is the take that would
 
 import secrets
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
 from melody.bundle import Bundle, open_bundle
 from melody.engine import open_engine
 from melody.errors import UsageError
+from melody.generation.advice import with_advice
 from melody.generation.assemble import NewNote
 from melody.generation.checks import check_number, check_primer
 from melody.generation.decoders import DECODERS, Continuation
@@ -73,6 +75,7 @@ class Composer:
         if takes > 1 and asked.sampling.is_greedy and asked.decoder == "sampling":
             raise UsageError(f"`takes` {takes}: greedy ones (`top_k` 1 too) are all equal; ask for one, or draw them")
         prepared = self._prepare(primer, asked)
+        prepared = replace(prepared, strange=with_advice(prepared, self.bundle, self.engine))
         size = takes if prepared.settings.beam_width else max(1, BATCH // prepared.settings.candidates)
         for first in range(1, takes + 1, size):
             yield from self._compose(prepared, seed, range(first, min(first + size, takes + 1)))

@@ -15,7 +15,7 @@ from melody.generation.form import Form, form_of
 from melody.generation.held import given_lines, rooms_for, rules_for
 from melody.generation.prefix import Opening, Prefix, read_opening, read_prefix
 from melody.generation.primer.assignment import with_drums_asked
-from melody.generation.primer.primer_fit import unlike_training
+from melody.generation.primer.primer_fit import Fit, fit_of
 from melody.generation.primer.primer_view import Primer, PrimerView, view_primer
 from melody.generation.ranges import listed, strict_scale
 from melody.generation.region import Region, region_of
@@ -50,7 +50,8 @@ class Prepared:
     key: Key | None  # of the new music, where one is asked for or the primer has one
     chords: list[Span]  # asked for, in ticks of the grid
     idle: tuple[str, ...] = ()  # options that say nothing to drums
-    strange: str = ""  # what to say where the model does not know such music
+    unlike: Fit | None = None  # the primer's, where it is unlike the training music
+    strange: str = ""  # what to say of it
     given: Score | None = None  # the primer at a resolution at which nothing of it moves, its seam made ready
     seam: Seam = NOWHERE  # in ticks of `given`
     at_seam: tuple[str, ...] = ()  # what the musician should know of it
@@ -146,7 +147,12 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         lines = given_lines(settings, region)
         prefix.reader = watching(prefix.reader, bundle.originality, settings.max_copy_bars, lines)
     rules = rules_for(settings, view, region, asked, rooms, chords, bundle)
-    strange = unlike_training(prefix.nats, ids, primer, bundle) if primer else ""
+    fit = fit_of(prefix.nats, ids, bundle) if primer else None
+    unlike = fit if fit and fit.is_strange else None
+    strange = ""
+    if unlike:
+        cost, typical = f"{unlike.nats_per_note:.1f} nats a note", f"typical: {unlike.typical:.1f}"
+        strange = f"the primer is unlike {bundle.name}'s training music: {cost} ({typical})"
     seam, said = NOWHERE, list[str]()
     if given is not None and view is not None:
         seam = _seam_of(given, view, region)
@@ -162,6 +168,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         key,
         chords,
         idle,
+        unlike,
         strange,
         given,
         seam,

@@ -1,5 +1,6 @@
 """Music of a kind that a model does not know: one line says so, and what to try; music that it knows costs no word."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from melody.evaluation.likelihood import token_nats
 from melody.generation import Composer
 from melody.generation import prefix as reading
 from melody.generation.prefix import read_prefix
-from melody.generation.primer.primer_fit import LEAST_NOTES, unlike_training
-from melody.generation.primer.primer_view import Primer, view_primer
+from melody.generation.primer.primer_fit import LEAST_NOTES, STRANGE, fit_of
+from melody.generation.primer.primer_view import view_primer
 from melody.music.score import Score, clip
 from melody.tokens import Plan, Reader
 
@@ -25,7 +26,7 @@ def chorale() -> Composer:
 
 def strange(composer: Composer, score: Score, **options: object) -> list[str]:
     take = composer.compose(score, bars=1, seed=1, **options)[0]
-    return [message for message in take.messages if "strange" in message]
+    return [message for message in take.messages if "unlike" in message]
 
 
 @pytest.mark.parametrize(
@@ -37,12 +38,46 @@ def strange(composer: Composer, score: Score, **options: object) -> list[str]:
         ([tune("")], "`with_tracks` 1 composes Alto, Tenor and Bass around it"),
     ],
 )
-def test_missing_voices_are_said_to_be_strange_with_what_to_try(chorale: Composer, tracks: list, remedy: str):
+def test_missing_voices_are_said_to_be_unlike_the_training_music_with_what_to_try(
+    chorale: Composer, tracks: list, remedy: str
+):
     said = strange(chorale, primer(*tracks))
     assert len(said) == 1
-    assert said[0].startswith("chorale finds this music strange: ")
-    assert f"its own kind 1.6; {remedy}, or another model may suit it better" in said[0]
+    assert said[0].startswith("the primer is unlike chorale's training music: ")
+    assert f"(typical: 1.6); {remedy}" in said[0]
     assert "\n" not in said[0]
+
+
+def advised(said: str) -> tuple[str, float]:
+    """The model that is advised, and the nats a note that it needs."""
+    found = re.search(r"`model` (\w+) suits it better: ([\d.]+)", said)
+    assert found, said
+    return found[1], float(found[2])
+
+
+def test_another_model_is_advised_where_it_knows_such_music_better():
+    """What is said holds when it is tried."""
+    score = melody.load("pop").compose(bars=8, seed=3)[0].score
+    (said,) = strange(melody.load("chorale"), score)
+    name, nats = advised(said)
+    other = melody.load(name)
+    ids = np.array(view_primer(score, other.bundle).ids[:400])
+    kinds = [other.bundle.tokenizer.vocabulary.kind_of[token] for token in ids]
+    measured = token_nats([ids], other.bundle, other.engine, Plan())[0][1].sum() / kinds.count("Pitch")
+    assert nats == pytest.approx(measured, abs=0.06)
+    assert strange(other, score) == []
+
+
+@pytest.mark.parametrize("wild", [False, True])
+def test_composing_around_is_advised_where_it_goes_well(chorale: Composer, wild: bool, monkeypatch: pytest.MonkeyPatch):
+    line, chance = primer(tune()), np.random.default_rng(3)
+    for note in line.tracks[0].notes if wild else []:
+        note.pitch = int(chance.integers(40, 96))
+    (said,) = strange(chorale, line)
+    around = chorale.compose(line, with_tracks=line.tracks[0].name, seed=2)[0]
+    assert ("composes" in said) == (around.nats_per_note < STRANGE * 1.6)
+    monkeypatch.setattr("melody.generation.advice.STRANGE_TRIAL", 0.0)
+    assert "composes" not in strange(chorale, line)[0]
 
 
 @pytest.mark.parametrize("name", ["chorale", "folk", "drums"])
@@ -53,7 +88,7 @@ def test_music_of_its_kind_costs_no_word(name: str):
 def test_what_it_advises_can_be_done(chorale: Composer):
     take = chorale.compose(primer(*voices()[:2]), with_tracks=["Sopran", "Alt"], seed=1)[0]
     assert [track.name for track in take.score.tracks] == ["Sopran", "Alt", "Tenor", "Bass"]
-    assert not [message for message in take.messages if "strange" in message]
+    assert not [message for message in take.messages if "unlike" in message]
 
 
 def test_a_few_notes_are_no_music_to_judge(chorale: Composer):
@@ -65,8 +100,7 @@ def test_a_few_notes_are_no_music_to_judge(chorale: Composer):
 def test_a_model_without_scores_judges_nothing(tmp_path: Path):
     bundle = fake_bundle(tmp_path)
     score = primer(tune())
-    seen = Primer(score, view_primer(score, bundle))
-    assert unlike_training(1e9, seen.view.ids, seen, bundle) == ""
+    assert fit_of(1e9, view_primer(score, bundle).ids, bundle) is None
 
 
 @pytest.mark.parametrize("block", [1, 7, 10_000])

@@ -1,0 +1,88 @@
+"""Advice for a primer that is unlike a model's training music. Nothing is advised that was not tried.
+
+Composing around the tracks is tried for some bars; other shipped models read the primer too. Both take a fraction of a
+second, which only such a primer costs.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from shlex import quote
+
+from melody.bundle import Bundle, open_bundle
+from melody.engine import Engine, open_engine
+from melody.errors import MelodyError
+from melody.generation.decoders import DECODERS
+from melody.generation.model_choice import shipped
+from melody.generation.prefix import read_prefix
+from melody.generation.prepared import Prepared, prepare
+from melody.generation.primer.primer_fit import STRANGE, Fit, fit_of
+from melody.generation.primer.primer_view import Primer, view_primer
+from melody.generation.ranges import listed
+from melody.generation.seeds import Seed
+from melody.generation.settings import Settings
+from melody.tokens import Plan
+
+TRIAL_BARS = 4
+TRIAL_TOKENS = 400  # of a primer: enough to tell kinds of music apart
+STRANGE_TRIAL = STRANGE  # times the typical cost, at which a trial did not go well
+BETTER = 0.6  # of the model's own surprise, from which on another one is advised
+
+
+def with_advice(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
+    """Return the line about a primer that is unlike the training music, with what helps; empty where it is like it."""
+    if prepared.unlike is None or prepared.primer is None:
+        return ""
+    found = [_around(prepared, bundle, engine), _other_model(prepared.primer, bundle, prepared.unlike)]
+    return "; ".join([prepared.strange, *filter(None, found)])
+
+
+def _around(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
+    """Advice to compose the tracks that the model misses around those there are, where that goes well."""
+    assert prepared.primer is not None
+    view, names = prepared.primer.view, prepared.primer.names
+    silent = [i.name for place, i in enumerate(bundle.tracks) if not i.drums and place not in view.tracks]
+    if prepared.settings.with_tracks or not silent or prepared.unlike is None:
+        return ""
+    tracks = sorted(set(view.tracks.values()))
+    mine = tuple(name if names.count(name := names[track]) == 1 and name else str(track + 1) for track in tracks)
+    try:
+        asked = Settings(with_tracks=mine, bars=min(TRIAL_BARS, view.bars))
+        trial = prepare(bundle, engine, prepared.primer.score, asked)
+        (drawn,) = DECODERS["sampling"].decode(trial, engine, [Seed(0, 1)])
+    except MelodyError:
+        return ""
+    fit = fit_of(sum(drawn.nats), drawn.ids, bundle)
+    if fit is None or fit.times >= STRANGE_TRIAL:
+        return ""
+    return f"{' '.join(f'`with_tracks` {quote(name)}' for name in mine)} composes {listed(silent)} around it"
+
+
+def _other_model(primer: Primer, bundle: Bundle, unlike: Fit) -> str:
+    """Advice to take another shipped model, where one continues as many tracks and knows such music much better."""
+    others = {other.name: _fit(primer, other) for other in shipped() if other.name != bundle.name}
+    times = {name: fit.times for name, fit in others.items() if fit}
+    best = min(times, key=lambda name: times[name], default="")
+    fit = others.get(best)
+    if fit is None or fit.times > BETTER * unlike.times:
+        return ""
+    return f"`model` {best} suits it better: {fit.nats_per_note:.1f} (typical: {fit.typical:.1f})"
+
+
+def _fit(primer: Primer, other: Bundle) -> Fit | None:
+    """What a primer costs another model; None where it has no place for it."""
+    try:
+        view = view_primer(primer.score, other)
+        engine = _engine(other.folder)
+    except MelodyError:
+        return None
+    if len(set(view.tracks.values())) < len(set(primer.view.tracks.values())):
+        return None
+    ids = view.ids[:TRIAL_TOKENS]
+    prefix = read_prefix(engine, other.tokenizer.reader(Plan()), ids)
+    return fit_of(prefix.nats, ids, other)
+
+
+@lru_cache
+def _engine(folder: Path) -> Engine:
+    """The engine of a shipped model, opened once."""
+    return open_engine(open_bundle(folder))
