@@ -197,3 +197,18 @@ def test_what_is_no_tune_is_refused(text: str, reason: str) -> None:
 def test_giant_tunes_are_refused() -> None:
     with pytest.raises(LimitExceeded, match="100,0"):
         parse_abc("X:1\nK:C\n" + "A" * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ("Te\tt", "Te t"),
+        (r"red \u001b[31m", "red \ufffd[31m"),
+        ("red &#27;[31m", "red [31m"),
+        (r"\u202eair", "\ufffdair"),
+    ],
+)
+def test_no_escape_spells_what_acts_on_a_terminal(written: str, title: str):
+    (reading,) = parse_abc(f"X:1\nT:{written}\nK:C\nC4|\n")
+    assert reading.title == title
+    assert reading.score.tracks[0].name.isprintable()

@@ -17,17 +17,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 onnx = pytest.importorskip("onnx")
-from support.bundle_attacks import ATTACKS, FILES, fifo  # noqa: E402
+from support.bundle_attacks import ATTACKS, FILES, fifo, small_graph  # noqa: E402
 from support.tiny_bundle import write_bundle  # noqa: E402
 
 import melody  # noqa: E402
 from melody.bundle import open_bundle  # noqa: E402
 from melody.cli import run  # noqa: E402
-from melody.engine.graphs.residual_lstm import Intervals, StepWeights, build_step_graph  # noqa: E402
 from melody.engine.onnx import OnnxEngine  # noqa: E402
 from melody.errors import MelodyError, UnreadableFile  # noqa: E402
 from melody.storage.untrusted import SETTINGS, check_index, check_settings, check_weights, parse_json  # noqa: E402
-from melody.tokens.intervals import IntervalView  # noqa: E402
 
 SLACK_BYTES = 6 * 2**20  # what Python's allocator and the tokenizer's tables take anyway
 
@@ -127,16 +125,6 @@ def test_one_bad_bundle_does_not_hide_the_list_of_the_good(tmp_path: Path, monke
     assert [line.split("bundles/")[1].split("/")[0] for line in left_out] == ["bad", "worse"]
     assert run(["models", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["left_out"]) == 2
-
-
-def small_graph() -> bytes:
-    """A step graph of eight tokens: little but structure, for a fuzzer to find."""
-    generator = np.random.default_rng(0)
-    floats = [generator.normal(size=shape).astype(np.float32) for shape in ((8, 16), (3, 16), (64, 32), (64,), (8,))]
-    view = IntervalView(np.array([[2, 3, 4]]), np.array([0]), np.array([0]), np.arange(9).reshape(3, 3) % 8, 7)
-    intervals = Intervals((generator.normal(size=(7, 16)).astype(np.float32), np.zeros(7, np.float32)), view)
-    layers = [(floats[2], floats[3])]
-    return build_step_graph(StepWeights(floats[0], [floats[1]], layers, floats[4], intervals=intervals))
 
 
 GRAPH = small_graph()

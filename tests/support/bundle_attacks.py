@@ -15,10 +15,21 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from melody.engine.graphs.residual_lstm import StepWeights, build_step_graph
+from melody.engine.graphs.residual_lstm import Intervals, StepWeights, build_step_graph
+from melody.tokens.intervals import IntervalView
 from support.tiny_bundle import tiny_files, tiny_weights
 
 FILES = tiny_files()
+
+
+def small_graph() -> bytes:
+    """A step graph of eight tokens: little but structure, for a fuzzer to find."""
+    generator = np.random.default_rng(0)
+    floats = [generator.normal(size=shape).astype(np.float32) for shape in ((8, 16), (3, 16), (64, 32), (64,), (8,))]
+    view = IntervalView(np.array([[2, 3, 4]]), np.array([0]), np.array([0]), np.arange(9).reshape(3, 3) % 8, 7)
+    intervals = Intervals((generator.normal(size=(7, 16)).astype(np.float32), np.zeros(7, np.float32)), view)
+    layers = [(floats[2], floats[3])]
+    return build_step_graph(StepWeights(floats[0], [floats[1]], layers, floats[4], intervals=intervals))
 
 
 class Marker:
@@ -266,6 +277,7 @@ ATTACKS = {
     "json is a device": Attack("bundle.json", "regular file", spoil=device),
     "graph is a pipe": Attack("step.onnx", "regular file", spoil=fifo),
     "graph is a device": Attack("step.onnx", "regular file", spoil=device),
+    "graph of numbers": of_part("step.onnx", "is a number", lambda _: b"\x40\x01"),
     "graph is a pickle": of_part("step.onnx", "not a step graph", lambda _: PICKLE),
     "graph cut short": of_part("step.onnx", "in the midst", lambda data: data[:5000]),
     "weights outside the folder": of_graph("in another file", external("../../secret")),

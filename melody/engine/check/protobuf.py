@@ -78,8 +78,10 @@ def read_attribute(data: memoryview) -> tuple[str, Any]:
     return text(attribute, 1), value
 
 
-def message(data: memoryview, allowed: tuple[int, ...], kind: str) -> Message:
-    """The fields of a message by number. Raises `ValueError` for any that is not allowed."""
+def message(data: Any, allowed: tuple[int, ...], kind: str) -> Message:
+    """Return the fields of a message by number. Raises `ValueError` for any that is not allowed, or for a number."""
+    if not isinstance(data, memoryview):
+        raise ValueError(f"its {kind} is a number")
     result: Message = {}
     for count, (number, value) in enumerate(_fields(data)):
         if count == MOST_PARTS:

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from melody.storage.display import shown
+
 _X = re.compile(r"^(?=X:)", re.MULTILINE)
 _CHARSET = re.compile(rb"^\s*(?:%%|I:)abc-charset\s+(?:iso-8859-1|latin1|windows-1252)\b", re.MULTILINE | re.IGNORECASE)
 _LINE = re.compile(r"\s*(?:%%\s*(?P<directive>.*)|(?P<letter>[A-Za-z+]):(?![:|])(?P<value>.*))", re.DOTALL)
@@ -104,10 +106,15 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([A-Za-z/][A-Za-
 
 
 def plain(text: str) -> str:
-    r"""A text string with its escapes resolved: `\"u` and `&uuml;` to ü, `\u0161` to š."""
+    r"""Return a text string with its escapes resolved: `\"u` and `&uuml;` to ü, `\u0161` to š.
+
+    Escapes may spell what acts on a terminal, as `\u001b`; that is replaced here.
+    """
     if "\\" in text:
         text = _ESCAPE.sub(_letter, text)
-    return html.unescape(text) if "&" in text else text
+    if "&" in text:
+        text = html.unescape(text)
+    return text if text.isprintable() else shown(text)
 
 
 def _letter(escape: re.Match[str]) -> str:
