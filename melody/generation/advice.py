@@ -69,7 +69,7 @@ def _other_model(primer: Primer, bundle: Bundle, unlike: Fit) -> str:
 
 
 def _fit(primer: Primer, other: Bundle) -> Fit | None:
-    """What a primer costs another model; None where it has no place for it."""
+    """Fit of a primer to another model; None where it has no place for its tracks."""
     try:
         view = view_primer(primer.score, other)
         engine = _engine(other.folder)

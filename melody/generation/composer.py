@@ -125,7 +125,7 @@ class Composer:
         return [_best(finished[place : place + count]) for place in range(0, len(finished), count)]
 
     def _finished(self, prepared: Prepared, seeds: Sequence[Seed], drawn: Sequence[Continuation]) -> list[Take]:
-        """What was drawn for each seed, as takes."""
+        """Return takes of the tokens drawn for each seed."""
         after: list[float | None] = [None] * len(drawn)
         if prepared.region.replaces:
             after = [*nats_after(prepared, [one.ids for one in drawn], self.engine, self.bundle)]

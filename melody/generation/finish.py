@@ -62,7 +62,7 @@ def finish(
 
 
 def _provenance(prepared: Prepared, bundle: Bundle, engine_name: str) -> dict[str, Any]:
-    """What beside the settings a take depends on; whoever knows the primer's file adds its name and hash."""
+    """Return all that a take depends on beside its settings; who knows the primer's file adds name and hash."""
     return {
         "model": bundle.name,
         "step_graph": bundle.settings["files"].get("step.onnx", ""),
@@ -87,7 +87,7 @@ def _sections(prepared: Prepared, plan: FormPlan | None) -> tuple[tuple[int, str
 
 
 def _polyphony(prepared: Prepared, bundle: Bundle) -> dict[int, int]:
-    """Of each of the model's tracks that sound in the new bars: the most notes at once."""
+    """Return the most notes at once of each of the model's tracks that sound in the new bars."""
     fixed = prepared.region.fixed.tracks if prepared.region.fixed else frozenset()
     rooms = {place: room.polyphony for place, room in prepared.rooms.items()}
     return rooms | {place: bundle.tracks[place].polyphony for place in fixed - rooms.keys()}
@@ -129,7 +129,7 @@ def _breaches(prepared: Prepared, new: Score, bundle: Bundle) -> Breaches:
 
 
 def _chord_tones(score: Score, prepared: Prepared) -> float | None:
-    """Of all that sounds on strong beats of the new bars the share that belongs to the chords."""
+    """Return the share of notes on strong beats of the new bars that belong to the chords."""
     start = int(prepared.region.lines[prepared.region.first])
     spans = [Span(rescale(span.start - start, GRID, score.tpq), span.chord) for span in prepared.chords]
     fitting, strong = chord_tones_on_strong_beats(_new_bars(score, prepared), spans)

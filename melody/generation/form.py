@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Form:
-    """What is known of the plan before it is drawn, and who draws it."""
+    """The known part of a plan, and the planner that draws the rest."""
 
     planner: Planner
     known: FormPlan  # of the bars before the new ones, of those that are asked for, and of those behind them

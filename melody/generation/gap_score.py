@@ -1,4 +1,4 @@
-"""How well what stands after a gap follows from what fills it: the model reads on and says how surprised it is."""
+"""Score of a filled gap: the model reads on behind it and tells how surprising that music is now."""
 
 from collections.abc import Sequence
 
@@ -61,7 +61,7 @@ def _filled(prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> NDArray[n
 
 
 def _span_after(ids: NDArray[np.int32], bar: int, bundle: Bundle) -> tuple[int, int]:
-    """Where the tokens of the bars from `bar` on begin, right after its bar line, and where `FOLLOWING` of them end."""
+    """The places of the first token after the bar line of `bar`, and of the end of `FOLLOWING` bars."""
     lines = np.flatnonzero(ids == bundle.tokenizer.vocabulary.ids["Bar"][0])
     after = bar + FOLLOWING
     if bar >= len(lines):  # nothing that the model sees sounds there

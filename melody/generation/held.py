@@ -1,4 +1,4 @@
-"""What takes are held to: the rules of a composition, and what each track may take.
+"""Rules of a composition, and the limits of each track.
 
 The order of the rules is their order of importance, see `melody.generation.rules.contract`.
 """
@@ -44,7 +44,7 @@ def given_lines(settings: Settings, region: Region) -> frozenset[int]:
 def rooms_for(
     settings: Settings, primer: Primer | None, region: Region, key: Key | None, bundle: Bundle
 ) -> dict[int, Room]:
-    """What each of the model's tracks in use may take. Raises `UsageError` for options that leave one nothing."""
+    """Return the limits of the model's tracks in use. Raises `UsageError` for options that leave one nothing."""
     infos = bundle.tracks
     if settings.strict_key and key is None:
         raise UsageError("`strict_key`: in which? give `key` too, as 'E minor', or a primer")

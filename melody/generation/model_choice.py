@@ -1,4 +1,4 @@
-"""Which model suits a primer best: by how well its tracks fit the model's, and how many are left over on either side.
+"""Choice of the model that suits a primer best: by how well its tracks fit the model's, and how many are left over.
 
 One melodic line suits a model of tunes, four single lines one of chorales, a melody with chords one of songs, drums
 alone one of drums; with pitched tracks drums count for nothing. Only what a bundle says of its tracks (drums, range,
@@ -60,7 +60,7 @@ class _Counted(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """How a bundle suits the primer: tracks by their index among those that count."""
+    """Fit of a bundle to the primer; tracks by their index among those that count."""
 
     cost: float
     placed: dict[int, Line]
@@ -116,7 +116,7 @@ def _asked(score: Score, heard: Sequence[int], model: Bundle, mapping: Asked) ->
 
 
 def _nowhere(mapping: Asked, score: Score, models: Sequence[Bundle]) -> UsageError:
-    """What is wrong with a mapping that no model takes: by the model that has the tracks, where there is one."""
+    """The mistake in a mapping that no model takes: by the model that has the tracks, where there is one."""
     places = [place for asked in mapping.values() for place in asked]
     for model in models:
         if _has(model, places):
@@ -129,7 +129,7 @@ def _nowhere(mapping: Asked, score: Score, models: Sequence[Bundle]) -> UsageErr
 
 
 def _has(model: Bundle, places: Sequence[str]) -> bool:
-    """Whether all of these are tracks of a model."""
+    """Return True where all of these are tracks of a model."""
     names = [info.name for info in model.tracks]
     try:
         return all(find_track(names, place) >= 0 for place in places)
@@ -188,7 +188,7 @@ def _reason(tracks: Sequence[Track], model: Bundle, fit: _Fit, adds: bool) -> st
 
 
 def _described(tracks: Sequence[Track]) -> str:
-    """What the tracks are: "four single lines", "a melody with chords"."""
+    """Tracks in words: "four single lines", "a melody with chords"."""
     if all(track.is_drum for track in tracks):
         return "drums alone"
     if any(track.is_drum for track in tracks):

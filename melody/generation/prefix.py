@@ -1,4 +1,4 @@
-"""What the model has read before it composes, and from where each take reads on by a plan of its own."""
+"""Prefixes: the music that the model has read before it composes, and the bar line from which takes differ."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _BLOCK = 256  # tokens of a prefix whose logits are at hand together
 
 @dataclass
 class Prefix:
-    """What has been read so far: the reader, the engine's carry (batch 1), and the logits (V,) of the next token."""
+    """State after reading: the reader, the engine's carry (batch 1), and the logits (V,) of the next token."""
 
     reader: Reader
     carry: Carry
@@ -34,7 +34,7 @@ class Opening:
     nats: float
 
     def under(self, plans: Sequence[FormPlan]) -> list[Prefix]:
-        """What has been read under each of these plans."""
+        """Return the prefix under each of these plans."""
         readers = [self.reader.copy() for _ in plans]
         for reader, plan in zip(readers, plans, strict=True):
             reader.replan(plan)

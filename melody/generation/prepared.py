@@ -82,7 +82,7 @@ class Prepared:
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """What the musician should know."""
+        """Lines that the musician should read."""
         unasked = self.settings.strict_key and not self.settings.key
         scale = (f"new pitches from the scale of {self.key.name}",) if self.key and unasked else ()
         marked = ("chords from the markers of the primer",) if self.chords and not self.settings.chords else ()
@@ -179,7 +179,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
 
 
 def _seam_of(given: Score, view: PrimerView, region: Region) -> Seam:
-    """Where new music meets the musician's, in the ticks of what was given."""
+    """The seam between new music and the musician's, in the ticks of the primer."""
     primer = Primer(given, view)
     resumes = primer.bar_line(region.stop) if region.stop < view.bars else None
     tracks = set(region.tracks.values())
@@ -189,7 +189,7 @@ def _seam_of(given: Score, view: PrimerView, region: Region) -> Seam:
 
 
 def _drums_alone(settings: Settings, view: PrimerView | None, bundle: Bundle) -> bool:
-    """Whether no pitched track gets new notes, whichever of those that may are free."""
+    """Return True where no pitched track can get new notes."""
     places = view.tracks if view and not settings.with_tracks else range(len(bundle.tracks))
     return all(bundle.tracks[place].drums for place in places)
 

@@ -85,7 +85,7 @@ def find_track(names: Sequence[str], wanted: str, option: str = "range of") -> i
 
 
 def named(names: Sequence[str], track: int) -> str:
-    """What to call a track in a message."""
+    """Return the name of a track in messages."""
     return names[track] or f"track {track + 1}"
 
 

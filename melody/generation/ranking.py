@@ -25,7 +25,7 @@ NATS_PER_BREACH = 4.0
 
 @dataclass(frozen=True)
 class Breaches:
-    """What the rules say against the new music of a take; `open_ending` is 1 or 0."""
+    """Counts of breaches of the rules in the new music of a take; `open_ending` is 1 or 0."""
 
     parallels: int
     crossings: int
@@ -43,7 +43,7 @@ class Breaches:
         return f"{self.total} breach{'' if self.total == 1 else 'es'}" + (f" ({', '.join(found)})" if found else "")
 
     def to_dict(self) -> dict[str, int]:
-        """As JSON can hold it."""
+        """Return the counts as JSON can hold them."""
         return {**asdict(self), "total": self.total}
 
 
@@ -70,7 +70,7 @@ def count_breaches(
 
 
 def cost(nats_per_note: float, breaches: Breaches, notes: int, by: str, nats_after: float = 0.0) -> tuple[float, float]:
-    """What makes a take worse, the first number first; the least is the best.
+    """Return the cost of a take, to be compared number by number; the least is the best.
 
     The nats of what stands after a gap count as if they were the take's own.
     """
@@ -94,7 +94,7 @@ def _outside(score: Score, track: int, span: tuple[int, int]) -> int:
 
 
 def _closes(score: Score, key: Key) -> bool:
-    """Whether the last chord is the tonic triad, major or minor, over its root."""
+    """Return True where the last chord is the tonic triad, major or minor, over its root."""
     chord = [int(pitch) % 12 for pitch in final_chord(score)]
     triads = (Key(key.tonic, "major").triad, Key(key.tonic, "minor").triad)
     return bool(chord) and chord[0] == key.tonic and any(set(chord) <= triad for triad in triads)

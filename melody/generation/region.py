@@ -1,4 +1,4 @@
-"""Where new music goes: its bars, its tracks, and what of the musician's stands there already.
+"""Regions: the bars and tracks of new music, and the notes of the musician's that stand there already.
 
     continue      |primer......|new....|
     fill 3-4      |before|new|after....|      in the tracks named, or in all
@@ -31,7 +31,7 @@ DEFAULT_METER = (4, 4)
 
 @dataclass(frozen=True)
 class Region:
-    """Where new music goes."""
+    """Bars and tracks of new music."""
 
     first: int  # bar
     stop: int  # the bar before which it ends
@@ -80,7 +80,7 @@ class OwnBars(NamedTuple):
 
 
 def region_of(settings: Settings, primer: Primer | None, bundle: Bundle, bars_known: bool = False) -> Region:
-    """Where new music goes; `bars_known` fixes the meter of its bars. Raises `UsageError` for what cannot be done."""
+    """Return the region that is asked for; `bars_known` fixes the meter of its bars. Raises `UsageError`."""
     if primer is None:
         for option in ("fill", "with_tracks", "keep", "mapping"):
             if getattr(settings, option):
@@ -134,7 +134,7 @@ def _own_bars(meter: Meter, count: int, bundle: Bundle) -> OwnBars | None:
 
 
 def _bars_of_form(settings: Settings, view: PrimerView | None) -> int | None:
-    """How many new bars the form that is asked for makes; None where none is. Raises `UsageError`."""
+    """Return the new bars of the form that is asked for, if any. Raises `UsageError`."""
     if not settings.form:
         return None
     if settings.form == AS_PRIMER:

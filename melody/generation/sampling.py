@@ -20,7 +20,7 @@ Logits = NDArray[Any]  # float32 or float64
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a token is chosen. The defaults change nothing: pure sampling from the model."""
+    """Settings of the choice of a token. The defaults change nothing: pure sampling from the model."""
 
     temperature: float = 1.0  # 0: greedy
     top_k: int = 0  # 0: off

@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Seed(NamedTuple):
-    """Which take is drawn, and which of the candidates for it."""
+    """Name of a take, and of one of the candidates for it, from which its random numbers follow."""
 
     seed: int
     take: int  # from 1; 0 for a search that draws all takes together

@@ -1,4 +1,4 @@
-"""What is asked of a composition: one place for every option, its limits, and its way through JSON."""
+"""Settings of a composition: one place for every option, its limits, and its way through JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -32,7 +32,7 @@ DEFAULT_TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked of a composition. `None` leaves a choice to the primer or the model."""
+    """Settings of a composition. `None` leaves a choice to the primer or the model."""
 
     bars: int | None = None  # new ones; default: 8, or as many as are to be filled or composed around
     sampling: Sampling = field(default_factory=lambda: Sampling(top_p=DEFAULT_TOP_P))
@@ -136,13 +136,13 @@ class Settings:
 
     @property
     def candidates(self) -> int:
-        """How many are drawn for each take."""
+        """Number of candidates for each take."""
         if self.beam_width or self.sampling.is_greedy:
             return 1
         return self.best_of or (FILL_CANDIDATES if self.fill else 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it; `settings_from` reads it back."""
+        """Return the settings as JSON can hold them; `settings_from` reads them back."""
         values = asdict(self)
         if not self.mapping:  # so that files from before there was one are composed again byte for byte
             del values["mapping"]

@@ -22,7 +22,7 @@ RENDERED = (*SOUND, ".png", ".html")  # what is heard or looked at; the others a
 
 @dataclass(frozen=True)
 class Writing:
-    """What is to be written, and with what: the title, texts and channels are those of the file it came from."""
+    """Contents of a file: a piece, and the title, texts and channels of the file that it came from."""
 
     piece: Score | Take
     path: Path

@@ -1,4 +1,4 @@
-"""What the model is told of the music to come: its length, key, chords, density, style, and notes that are given."""
+"""Conditions: the length, key, chords, density, style and given notes that the model is told of music to come."""
 
 from collections.abc import Sequence
 
@@ -25,13 +25,13 @@ def key_token(key: Key) -> tuple[int, int]:
 
 
 def bars_of(region: Region, view: PrimerView | None) -> int:
-    """How many bars the piece has as the model is told, where composing does not close it."""
+    """Return the bars of the piece as the model is told, where composing does not close it."""
     inside = view is not None and region.stop < view.bars
     return view.bars if view and inside else region.stop + OPEN
 
 
 def ids_before(region: Region, view: PrimerView | None, bundle: Bundle) -> list[int]:
-    """What the model reads before it composes: up to the bar line, at the start of a primer up to its tempo."""
+    """Return the tokens before the new music: up to its bar line, at the start of a primer up to the tempo."""
     vocabulary = bundle.tokenizer.vocabulary
     bar = vocabulary.ids["Bar"][0]
     if view is None:
@@ -71,7 +71,7 @@ def key_of_chords(chords: Sequence[Span], end: int) -> Key:
 
 
 def foreseen(settings: Settings, region: Region, chords: list[Span], bundle: Bundle) -> Conditions | None:
-    """What is told of the music to come; None where nothing is."""
+    """Return the conditions of the music to come; None where there are none."""
     style = bundle.style_value(settings.style)
     if not (chords or settings.density or region.given or style):
         return None

@@ -1,4 +1,4 @@
-"""What composing promises whatever the model: exact bars, the primer untouched, reproducible takes, no dead ends."""
+"""Promises of composing, whatever the model: exact bars, the primer untouched, reproducible takes, no dead ends."""
 
 from itertools import islice
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How many notes sound at once where rules leave the model few ways on: at the end, and beside notes that are fixed."""
+"""Notes at once where rules leave the model few ways on: at the end, and beside notes that are fixed."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the musician gave is sacred: composing on from real files leaves every event of theirs in the file it writes."""
+"""Music that was given is sacred: composing on from real files leaves every event of theirs in the file it writes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -45,7 +45,7 @@ def events_of(score: Score) -> dict[str, Counter]:
 
 
 def onsets_of(score: Score) -> set[tuple[int, ...]]:
-    """Where each note begins: track, tick, pitch."""
+    """Return track, tick and pitch of each note."""
     return {(i, note.time, note.pitch) for i, track in enumerate(score.tracks) for note in track.notes}
 
 
@@ -65,7 +65,7 @@ def lost(composer: UniformComposer, data: bytes, name: str) -> dict[str, Counter
 
 
 def composed_on(composer: UniformComposer, folder: Path, archive: str, step: int) -> tuple[int, list[str]]:
-    """How many files of an archive were composed on, and what was lost of them."""
+    """Compose on from files of an archive; return their number and what was lost of them."""
     count, losses = 0, []
     for name, data in real_files(folder, f"{archive}.tar.xz", step):
         try:

@@ -1,4 +1,4 @@
-"""What a file holds beside its score, at the seam: nothing of it acts on new notes, and in a gap it comes back."""
+"""Events beside a score, at the seam: none of them acts on new notes, and in a gap they come back."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Where the musician's tracks go on: by range, fullness and name, or as asked; and what of them stays in the file."""
+"""Tracks find their places: by range, fullness and name, or as asked; and what of them stays in the file."""
 
 import json
 from collections.abc import Sequence

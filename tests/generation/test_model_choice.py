@@ -1,4 +1,4 @@
-"""Which model a primer gets without ``--model``: by its tracks alone, told in a line, and only among those shipped."""
+"""The model that a primer gets without ``--model``: by its tracks, told in a line, among those shipped."""
 
 import json
 import random

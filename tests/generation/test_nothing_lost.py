@@ -37,7 +37,7 @@ def test_an_odd_primer_is_whole_in_its_take(seed: int, composers: dict[str, melo
 
 
 def _share_channels(reading: Reading) -> bool:
-    """Whether tracks of the take meet on a channel where they had not: many of them, or kits from several channels."""
+    """Return True where tracks of a take may meet on a channel: many of them, or kits from several channels."""
     kits = {c for c, track in zip(reading.channels, reading.score.tracks, strict=True) if track.is_drum}
     return len(reading.score.tracks) > CHANNELS or len(kits) > 1
 

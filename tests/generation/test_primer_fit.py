@@ -56,7 +56,7 @@ def advised(said: str) -> tuple[str, float]:
 
 
 def test_another_model_is_advised_where_it_knows_such_music_better():
-    """What is said holds when it is tried."""
+    """Advice holds when it is tried."""
     score = melody.load("pop").compose(bars=8, seed=3)[0].score
     (said,) = strange(melody.load("chorale"), score)
     name, nats = advised(said)

@@ -1,4 +1,4 @@
-"""What the shipped model does when it is asked: chords, density, endings, a soprano to harmonise, a gap to fill."""
+"""The shipped model when it is asked: chords, density, endings, a soprano to harmonise, a gap to fill."""
 
 import warnings
 

@@ -33,7 +33,7 @@ class Hypothesis:
 
     @property
     def score(self) -> float:
-        """What the search maximises."""
+        """Return the number that the search maximises."""
         return -self.total / length_norm(len(self.ids), self.alpha)
 
     def extended(self, token: int, nats: float, done: bool) -> "Hypothesis":
@@ -104,7 +104,7 @@ def _best(
 
 
 def _settled(finished: list[Hypothesis], going: list[Hypothesis], count: int) -> bool:
-    """Whether no hypothesis under way can still overtake the last of the `count` best.
+    """Return True where no hypothesis under way can still overtake the last of the `count` best.
 
     A log-probability only falls; so without a length penalty the best one under way bounds all to come.
     """

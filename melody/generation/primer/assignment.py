@@ -67,7 +67,7 @@ class Line(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What of a line its place depends on: pitches, and how many notes sound at once while any does."""
+    """Features of a line that decide on its place: pitches, and how many notes sound at once while any does."""
 
     lowest: int
     highest: int
@@ -111,7 +111,7 @@ def _roles(tracks: Sequence[Track], names: Sequence[str]) -> list[str]:
 
 
 def _voices(notes: Notes) -> int:
-    """As how many voices a track could be read."""
+    """Return the most voices that a track can be read as."""
     return most_at_once(notes) if voices_of(notes) >= CHORDS_FROM else 1
 
 
@@ -139,7 +139,7 @@ def _matched(
 
 
 def _alone(places: Mapping[int, TrackInfo], shape: Shape) -> int | None:
-    """Where a single line goes that is alone: a melody is rarely meant as a middle voice, nor as a pianist's hand."""
+    """The place of a single line that is alone: a melody is rarely a middle voice or a pianist's hand."""
     if shape.voices >= CHORDS_FROM:
         return None
     fitting = [p for p, info in places.items() if info.lowest <= shape.lowest and shape.highest <= info.highest]
@@ -147,7 +147,7 @@ def _alone(places: Mapping[int, TrackInfo], shape: Shape) -> int | None:
 
 
 def share_out(polyphony: Mapping[int, int], places: int) -> dict[int, int]:
-    """How many voices each track is read as: one, and more of the fullest as long as there are places."""
+    """Return the number of voices of each track: one, and more for the fullest as long as there are places."""
     counts = dict.fromkeys(polyphony, 1)
     while counts and sum(counts.values()) < places:
         fullest = max(counts, key=lambda index: polyphony[index] - counts[index])
@@ -208,7 +208,7 @@ def shape_of(notes: Notes) -> Shape:
 
 
 def voices_of(notes: Notes) -> float:
-    """How many notes sound at once on average, while any does: 1 for a single line, about 3 for a pianist."""
+    """Return how many notes sound at once on average: 1 for a single line, about 3 for a pianist."""
     if not len(notes.onset):
         return 0.0
     order = np.argsort(notes.onset, kind="stable")
@@ -219,7 +219,7 @@ def voices_of(notes: Notes) -> float:
 
 
 def misfit(shape: Shape, info: TrackInfo) -> float:
-    """How badly a line fits a track of the model, in semitones."""
+    """Return how badly a line fits a track of the model, in semitones."""
     outside = max(0, info.lowest - shape.lowest) + max(0, shape.highest - info.highest)
     fuller = abs(np.log2(shape.voices / max(1, info.polyphony / PEAK)))
     return abs(shape.mean - info.mean) + outside + TWICE_AS_FULL * float(fuller)
@@ -255,7 +255,7 @@ def role_misfit(role: str, wanted: str) -> float:
 
 
 def name_likeness(name: str, wanted: str, alone: bool = True) -> float:
-    """What a name counts for: most for the very same, much for a like one (Sop. for Soprano, Melodie for Melody)."""
+    """Return the weight of a name: most for the very same, much for a similar one (Sop., Melodie)."""
     if alone and name.strip().casefold() == wanted.strip().casefold():
         return NAME_EQUAL
     pairs = ((one, other) for one in _words(name) for other in _words(wanted))
@@ -269,7 +269,7 @@ def _words(name: str) -> list[str]:
 
 
 def _alike(one: str, other: str) -> bool:
-    """Whether one word begins as the other, up to the last letter of the shorter."""
+    """Return True where one word begins like the other, up to the last letter of the shorter."""
     shorter = min(len(one), len(other))
     needed = max(FIRST_LETTERS, shorter - 1)
     return shorter >= needed and one[:needed] == other[:needed]

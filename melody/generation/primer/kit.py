@@ -24,7 +24,7 @@ class Kit:
     homes: dict[int, int]  # of each drum, by its first sound
 
     def track_of(self, pitch: int) -> int:
-        """Where a hit goes: to the track that has most hits of its drum, or else to the main one."""
+        """Return the track of a hit: the one with most hits of its drum, or else the main one."""
         return self.homes.get(FOLD.get(pitch, pitch), self.main)
 
 

@@ -40,7 +40,7 @@ SCALE = TICKS_PER_QUARTER // GRID
 
 @dataclass(frozen=True)
 class PrimerView:
-    """What the model reads of a primer."""
+    """A primer in the model's own tracks and words."""
 
     ids: list[int]  # from BOS to the end of the last bar, without EOS
     tracks: dict[int, int]  # the musician's track of each of the model's that is in use
@@ -57,7 +57,7 @@ class PrimerView:
 
     @property
     def bars(self) -> int:
-        """Of the primer."""
+        """Number of bars of the primer."""
         return len(self.meters)
 
 
@@ -163,7 +163,7 @@ def _meters_of_bars(score: Score, lines: Ints) -> list[tuple[int, int]]:
 
 
 def _messages(primer: Score, sources: Sequence[int], used: Sequence[int], kit: Kit | None) -> list[str]:
-    """What becomes of tracks that are not continued one for one."""
+    """Lines about tracks that are not continued one for one."""
     messages = []
     if kit:
         names = listed([named([track.name for track in primer.tracks], track) for track in kit.tracks])
@@ -196,7 +196,7 @@ class Seen:
 
     @property
     def hits_alone(self) -> bool:
-        """Whether no note was longer than a hit on a drum."""
+        """True where no note of the training music was longer than a hit on a drum."""
         return bool((self.indices("Duration") < HIT).all())  # the first is of one tick
 
     def nearest(self, kind: str, index: int) -> int:

@@ -31,7 +31,7 @@ class GoesBack(Protocol):
     back_at: frozenset[str]  # types of tokens worth going back for; of others the next best is taken
 
     def __call__(self, reader: Reader) -> Mask | None:
-        """What may follow (V,)."""
+        """Return the tokens (V,) that may follow."""
 
     def forbids(self, reader: Reader, token: int) -> bool:
         """Return True where this token may not follow: the same, at the price of one token."""
@@ -45,7 +45,7 @@ class Redirects(Protocol):
     """
 
     def __call__(self, reader: Reader) -> Mask | None:
-        """What may follow (V,)."""
+        """Return the tokens (V,) that may follow."""
 
     def redirect(self, reader: Reader) -> tuple[int, Mask] | None:
         """Return the token that leads on here and those (V,) whose mass it gets; None where there is none."""
@@ -67,7 +67,7 @@ def redirected(logits: Logits, lawful: Mask, mask: Mask, reader: Reader, rules: 
 
 
 def narrowed(lawful: Mask, reader: Reader, rules: Sequence[Rule]) -> Mask:
-    """What may follow: what the grammar allows, narrowed by each rule in turn."""
+    """Return the tokens (V,) that the grammar allows, narrowed by each rule in turn."""
     opinions = [opinion for rule in rules if (opinion := rule(reader)) is not None]
     mask = lawful.copy()
     for opinion in opinions:

@@ -90,7 +90,7 @@ class CopyReader:
 
     @property
     def watched(self) -> bool:
-        """Whether the track under way is one whose copies count."""
+        """True where copies in the track under way count."""
         return self.track >= 0 and self.programs[self.track] != DRUMS and self.track not in self.given
 
     def _settled(self) -> CopiedLine:
@@ -114,7 +114,7 @@ class CopyReader:
             yield int(position), int(row), begin
 
     def room(self, pitches: Ints, enough: int) -> Ints:
-        """How many ticks a note of each pitch (N,) may last here before a passage grows too long; shape (N,).
+        """Return the ticks (N,) that a note of each pitch (N,) may last before a passage grows too long.
 
         It need not be exact where it is `enough`, which costs nothing to find out while no passage can be long.
         """
@@ -148,7 +148,7 @@ class NoLongCopy:
         self.vocabulary = vocabulary
 
     def __call__(self, reader: Reader) -> Mask | None:
-        """What may follow (V,)."""
+        """Return the tokens (V,) that may follow."""
         if not self._watches(reader):
             return None
         ids, mask = self.vocabulary.ids, np.ones(len(self.vocabulary), bool)
@@ -162,7 +162,7 @@ class NoLongCopy:
         return mask
 
     def forbids(self, reader: Reader, token: int) -> bool:
-        """Whether this token may not follow: the same, at the price of one pitch."""
+        """Return True where this token may not follow: the same, at the price of one pitch."""
         kind = self.vocabulary.kind_of[token]
         if kind not in ("Pitch", "Sustain", "Duration") or not self._watches(reader):
             return False

@@ -45,7 +45,7 @@ class HoldDensity:
     closes: bool
 
     def __call__(self, reader: Reader) -> Mask | None:
-        """What may follow (V,)."""
+        """Return the tokens (V,) that may follow."""
         if not self.first - 1 <= reader.bar < self.stop:
             return None
         if reader.kind in ("Pitch", "Drum", "Sustain"):

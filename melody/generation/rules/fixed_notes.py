@@ -41,7 +41,7 @@ class FixedNotes:
         self._parts = parts
 
     def most_at_once(self, track: int) -> int:
-        """Of a track's notes, 0 where it has none."""
+        """Return the most notes at once of a track, 0 where it has none."""
         return most_at_once(self._parts[track]) if track in self._parts else 0
 
     def next(self, reader: Reader) -> FixedNote | None:
@@ -65,7 +65,7 @@ class FixedNotes:
 
 
 def _written(reader: Reader) -> int:
-    """How many notes stand in the track under way at this position."""
+    """Return the number of notes in the track under way at this position."""
     return sum(track == reader.track for track, _ in reader.now)
 
 
@@ -97,7 +97,7 @@ class KeepFixed:
         self._going_on = ~without(vocabulary, "Position", "Bar", "End")
 
     def __call__(self, reader: Reader) -> Mask | None:
-        """What may follow (V,)."""
+        """Return the tokens (V,) that may follow."""
         if reader.bar < 0:
             return None
         if reader.kind in ("Pitch", "Drum", "Sustain"):
@@ -132,7 +132,7 @@ class KeepFixed:
         return here, passing
 
     def _up_to(self, reader: Reader, note: FixedNote) -> Mask:
-        """What may follow at a position at which this note must be written."""
+        """Return the tokens that may follow at a position at which this note must be written."""
         ids = self.vocabulary.ids
         tracks, velocities = ids["Track"], ids["Velocity"]
         mask = self._no_fixed_track & ~self._going_on

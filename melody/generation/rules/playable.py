@@ -12,7 +12,7 @@ from melody.tokens import Reader, Vocabulary
 
 
 class Room(Protocol):
-    """What a track may take."""
+    """Limits of a track: how many notes at once, and of which pitches."""
 
     @property
     def polyphony(self) -> int:
@@ -25,7 +25,7 @@ class Room(Protocol):
         """The pitches (128,) of which it may take one now, apart from those the grammar forbids; it is its turn."""
 
     def must_go_on(self, reader: Reader, track: int) -> bool:
-        """Whether a note of this track has to follow at once; it is its turn."""
+        """Return True where a note of this track has to follow at once; it is its turn."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def playable(vocabulary: Vocabulary, rooms: Mapping[int, Room], fixed: Fixed | N
 
 
 def _pitch_is_left(reader: Reader, pitches: Mask) -> bool:
-    """Whether the track under way can take one of these: above its last of this onset, and not sounding already."""
+    """Return True where the track under way can take one of these: above its last here, and not sounding already."""
     left = int(np.count_nonzero(pitches[reader.last_pitch + 1 :]))
     sounding = {pitch for _, of, pitch in reader.active if of == reader.track and pitch > reader.last_pitch}
     return left > sum(bool(pitches[pitch]) for pitch in sounding)

@@ -95,7 +95,7 @@ def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
         return _length(vocabulary, reader, chord, close) if under_way else closing(reader, chord, close)
 
     def closing(reader: Reader, chord: _Closing, close: int) -> Mask:
-        """What may follow in the last bar, where no note is under way."""
+        """Return the tokens that may follow in the last bar, where no note is under way."""
         standing = [(track, pitch) for until, track, pitch in reader.active if until > reader.tick]
         fitting = {track for track, pitch in standing if chord.fits(track, pitch)}
         missing = [track for track in free if track not in fitting]
@@ -132,7 +132,7 @@ class _Closing:
         return {(self.tonic + step) % OCTAVE for step in steps}
 
     def fits(self, track: int, pitch: int) -> bool:
-        """Whether a note may sound in the last chord."""
+        """Return True where a note may sound in the last chord."""
         return pitch % OCTAVE in self.classes(track)
 
 
@@ -146,7 +146,7 @@ def _middle(reader: Reader) -> int:
 
 
 def _length(vocabulary: Vocabulary, reader: Reader, chord: _Closing, close: int) -> Mask | None:
-    """How long the note under way may be: a stranger makes room for the last chord, whose notes end together."""
+    """Lengths of the note under way: a foreign one makes room for the last chord, whose notes end together."""
     past = reader.tick + reader.length
     if reader.tick < close:
         return None if chord.fits(reader.track, reader.pitch) else _between(vocabulary, 1, close - past)
