@@ -41,6 +41,7 @@ SHIPPED = Path(__file__).parents[1] / "bundles"
 LOCAL = Path("outputs/bundles")  # where `melody export` puts them
 
 MOST_BYTES = {".json": 2**20, ".npz": 2**28, ".onnx": 2**30, ".safetensors": 2**31, "planner.safetensors": 2**23}
+TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and together spoil a piece
 PLANNER = "planner.safetensors"
 REMEDY = "fetch or export the bundle again"
 
@@ -85,6 +86,11 @@ class Bundle:
     def tempo_qpm(self) -> float:
         """The tempo of a piece from nothing, unless asked otherwise."""
         return float(self.settings["tempo_qpm"])
+
+    @property
+    def top_p(self) -> float:
+        """The share of the probability that takes are drawn from, unless asked otherwise."""
+        return float(self.settings.get("top_p", TOP_P))
 
     @property
     def density_limits(self) -> tuple[float, float]:

@@ -56,6 +56,8 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
         ]
     if settings.get("statistics"):
         lines += ["## What it composes, beside the held-out pieces", "", *_statistics(settings["statistics"]), ""]
+    if settings.get("continuations"):
+        lines += _continuations(settings["continuations"])
     lines += ["## Originality", "", *_originality(settings, splits["train"]["pieces"]), ""]
     return "\n".join(lines)
 
@@ -99,6 +101,47 @@ def _statistics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         overlap = "" if row["overlap"] is None or row["overlap"] != row["overlap"] else f"{row['overlap']:.2f}"
         table.append(f"| {row['statistic']} | {row['model']:.3g} | {row['corpus']:.3g} | {overlap} |")
     return header + table
+
+
+def _continuations(found: Mapping[str, Any]) -> list[str]:
+    """What it composes after held-out primers, beside what really followed, and as whole pieces."""
+    lines = [
+        "## What follows a primer",
+        "",
+        f"{found['cuts']} pieces of valid and test, of which 4 to 8 bars are given and 16 composed, none left out, the "
+        "closing bar not counted; beside them what really followed, the primer's last four bars over and over, and "
+        "back-off n-grams under the same rules.",
+        "",
+        *_table(found["rows"], ("model", "followed", "repeated", "n-grams")),
+        "",
+    ]
+    if found["critic"]:
+        lines += [
+            "How well a critic (a random forest, cross-validated by piece) tells them from what followed, as the area "
+            "under the ROC curve; 0.5 is not at all:",
+            "",
+            "| | all | form | two bars |",
+            "|---|---|---|---|",
+            *(
+                f"| {s} | {one['all']:.2f} | {one['form']:.2f} | {one['cells']:.2f} |"
+                for s, one in found["critic"].items()
+            ),
+            "",
+        ]
+    if found["whole"]:
+        lines += ["Pieces of 32 bars from nothing:", "", *_table(found["whole"], ("model", "corpus")), ""]
+    if plan := found["plan"]:
+        lines += [
+            f"Nats a note on test with the plan of the bars untold {plan['untold']:.4f}, told {plan['told']:.4f}; "
+            f"the plan itself costs {plan['plan']:.4f}.",
+            "",
+        ]
+    return lines
+
+
+def _table(rows: Sequence[Mapping[str, Any]], sides: Sequence[str]) -> list[str]:
+    body = [f"| {row['statistic']} | " + " | ".join(f"{row[side]:.3g}" for side in sides) + " |" for row in rows]
+    return ["| | " + " | ".join(sides) + " |", "|---" * (1 + len(sides)) + "|", *body]
 
 
 def _originality(settings: Mapping[str, Any], pieces: int) -> list[str]:

@@ -93,7 +93,7 @@ def compose(
     section: o.Section = 8,
     temperature: o.Temperature = 1.0,
     top_k: o.TopK = 0,
-    top_p: o.TopP = 0.95,
+    top_p: o.TopP = None,
     min_p: o.MinP = 0.0,
     greedy: o.Greedy = False,
     best_of: o.BestOf = None,

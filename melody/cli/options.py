@@ -80,8 +80,11 @@ Keep = Annotated[
 Temperature = Annotated[float, Option(help="Below 1: safer and more usual; above 1: bolder.", rich_help_panel=DECODING)]
 TopK = Annotated[int, Option(help="Choose among the K likeliest events only; 0: all.", rich_help_panel=DECODING)]
 TopP = Annotated[
-    float,
-    Option(help="Choose among the likeliest events that make up this probability.", rich_help_panel=DECODING),
+    float | None,
+    Option(
+        help="Choose among the likeliest events that make up this probability; default: the model's, mostly 0.95.",
+        rich_help_panel=DECODING,
+    ),
 ]
 MinP = Annotated[
     float, Option(help="Leave out events less likely than this share of the likeliest.", rich_help_panel=DECODING)

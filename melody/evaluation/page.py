@@ -120,7 +120,7 @@ def _acts(found: Evaluation, bundle: Bundle, music: Music) -> str:
     says = [
         f"A sample is what melody composes by default, take after take of seed {found.seed}: the model draws token "
         f"after token at temperature {sampling.temperature:g}, from the likeliest that make up "
-        f"{100 * sampling.top_p:g} % together; the grammar sees to it that bars are whole and as many as asked for; "
+        f"{100 * bundle.top_p:g} % together; the grammar sees to it that bars are whole and as many as asked for; "
         "nothing is chosen among candidates."
     ]
     named = ", ".join(bundle.style_rules)

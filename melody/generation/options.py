@@ -11,7 +11,7 @@ class Options(TypedDict, total=False):
     greedy: bool  # temperature 0
     temperature: float
     top_k: int
-    top_p: float
+    top_p: float | None
     min_p: float
     beam_width: int
     length_penalty: float

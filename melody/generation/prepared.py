@@ -108,6 +108,8 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
 
     Raises `MelodyError` where it cannot be done.
     """
+    if settings.sampling.top_p is None:
+        settings = replace(settings, sampling=replace(settings.sampling, top_p=bundle.top_p))
     primer = given = None
     if score is not None:
         if settings.mapping:

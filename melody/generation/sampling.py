@@ -20,11 +20,14 @@ Logits = NDArray[Any]  # float32 or float64
 
 @dataclass(frozen=True)
 class Sampling:
-    """Settings of the choice of a token. The defaults change nothing: pure sampling from the model."""
+    """Settings of the choice of a token. The defaults change nothing: pure sampling from the model.
+
+    A `top_p` of None is that which suits the model best, as its bundle says; it is settled before anything is drawn.
+    """
 
     temperature: float = 1.0  # 0: greedy
     top_k: int = 0  # 0: off
-    top_p: float = 1.0
+    top_p: float | None = 1.0
     min_p: float = 0.0
 
     def __post_init__(self) -> None:
@@ -33,7 +36,7 @@ class Sampling:
             raise UsageError(f"`temperature` must lie in [0, 10], got {self.temperature:g}; 0 is greedy")
         if self.top_k < 0:
             raise UsageError(f"`top_k` must be 1 or more, or 0 for off, got {self.top_k}")
-        if not 0 < self.top_p <= 1:
+        if self.top_p is not None and not 0 < self.top_p <= 1:
             raise UsageError(f"`top_p` must lie in (0, 1], got {self.top_p:g}; for greedy decoding use `temperature` 0")
         if not 0 <= self.min_p < 1:
             raise UsageError(f"`min_p` must lie in [0, 1), got {self.min_p:g}; 0 is off")
@@ -57,7 +60,7 @@ def shaped(logits: Logits, sampling: Sampling) -> Logits:
     chosen: Logits = (logits - logits[logits.argmax()]) / max(sampling.temperature, 1e-6)  # below it only overflows
     if sampling.top_k:
         chosen = top_k(chosen, sampling.top_k)
-    if sampling.top_p < 1:
+    if sampling.top_p is not None and sampling.top_p < 1:
         chosen = nucleus(chosen, sampling.top_p)
     if sampling.min_p:
         chosen = min_p(chosen, sampling.min_p)

@@ -27,7 +27,6 @@ LIMITS = {  # least and most
     "max_copy_bars": (0, 1000),
     "tempo_qpm": (4, 1000),
 }
-DEFAULT_TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and together spoil a piece
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Settings:
     """Settings of a composition. `None` leaves a choice to the primer or the model."""
 
     bars: int | None = None  # new ones; default: 8, or as many as are to be filled or composed around
-    sampling: Sampling = field(default_factory=lambda: Sampling(top_p=DEFAULT_TOP_P))
+    sampling: Sampling = field(default_factory=lambda: Sampling(top_p=None))
     beam_width: int = 0  # 0: sampling
     length_penalty: float = 0.0
     stochastic: bool = False  # the beam draws: takes of which no two are alike

@@ -87,7 +87,7 @@ def _fill(
         (folder / "step-fp32.onnx").write_bytes(graph)
     halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in weights.items()}
     (folder / "weights.safetensors").write_bytes(save(halves))
-    figures = _add_planner(folder, store) if any(name.startswith("form_") for name in names) else {}
+    figures = _add_planner(folder, store, config.base) if any(name.startswith("form_") for name in names) else {}
     seen = token_counts(store.split("train"), tokenizer)
     vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": seen.tolist()}
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")
@@ -104,6 +104,7 @@ def _fill(
         "licence": config.licence,
         "corpus": config.corpus,
         "tempo_qpm": config.tempo_qpm,
+        "top_p": config.top_p,
         "default_style": config.default_style,
         "style_rules": list(config.style_rules),
         "density_limits": density_limits(store.split("train")),
@@ -128,21 +129,27 @@ def _fill(
     _evaluate_and_describe(folder, settings, store, samples)
 
 
-def _add_planner(folder: Path, store: TokenStore) -> dict[str, float]:
-    """Train the planner of a corpus and write it; return what the plans of valid cost it, and n-grams."""
+def _add_planner(folder: Path, store: TokenStore, base: str | None) -> dict[str, float]:
+    """Train the planner of a corpus and write it; return what the plans of valid cost it, and n-grams.
+
+    A model that was made from another one keeps that one's: a few pieces teach no form.
+    """
     from safetensors.numpy import save
 
     from melody.learning.plan_model import learn_planner, nats_per_bar, ngram_nats_per_bar, planned
 
     train, valid = (planned(store.split(name), store.styles) for name in ("train", "valid"))
-    planner = learn_planner(train, valid)
+    known = open_bundle(base).planner if base else None
+    if known is None and not train:
+        return {}
+    planner = known or learn_planner(train, valid)
     halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in planner.weights.items()}
     (folder / PLANNER).write_bytes(save(halves))
     nats, bars = nats_per_bar(planner, valid), sum(len(piece.symbols) for piece in valid)
     return {
         "valid_nats_per_bar": nats,
         "valid_nats_per_note": nats * bars / max(1, int(store.split("valid").notes.sum())),
-        "ngram": ngram_nats_per_bar(train, valid),
+        "ngram": ngram_nats_per_bar(train, valid) if train and valid else nats,
     }
 
 
@@ -182,16 +189,25 @@ def _write_settings(folder: Path, settings: dict[str, Any]) -> None:
 def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenStore, samples: int) -> None:
     """Evaluate the bundle as it stands, and write its figures and the card."""
     from melody.bundle.model_card import model_card
+    from melody.evaluation.continuations import COUNT
     from melody.evaluation.evaluate import evaluate_model, learn_counts
 
     engine = "onnx" if "step.onnx" in settings["files"] else "torch"
     asked = (("valid", 0), ("test", samples))
     counted = learn_counts(store)
-    found = {s: evaluate_model(folder, split=s, samples=n, engine=engine, counted=counted) for s, n in asked}
+    cut = COUNT if PLANNER in settings["files"] else 0
+    found = {
+        s: evaluate_model(
+            folder, split=s, samples=n, engine=engine, counted=counted, continuations=cut if n >= COUNT else 0
+        )
+        for s, n in asked
+    }
     settings["scores"] |= {f"{split}_nats_per_note": one.likelihood.nats_per_note for split, one in found.items()}
     settings["count_model"] = {split: one.count_model.nats_per_note for split, one in found.items()}
     settings["count_model"]["context"] = found["test"].count_model.context
     settings["statistics"] = found["test"].statistics
+    if (form := found["test"].form) is not None:
+        settings["continuations"] = form.to_dict()
     _write_settings(folder, settings)
     (folder / "README.md").write_text(model_card(settings, store.info), encoding="utf-8")
 

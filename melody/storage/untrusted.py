@@ -234,6 +234,7 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
     "files": _are_files,
     "vocabulary_hash": lambda value: _is_text(value, HASH),
     "tempo_qpm": lambda value: _is_number(value, 4, 1000),
+    "top_p": lambda value: _is_number(value, 0.01, 1),
     "style_rules": lambda value: _is_list(value, _is_text, 100),
     "styles": lambda value: _is_list(value, _is_text, 15),
     "default_style": lambda value: value is None or _is_text(value),

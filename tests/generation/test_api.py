@@ -39,7 +39,7 @@ def test_settings_and_keywords_ask_for_the_same(composer: UniformComposer):
 
 def test_keywords_change_settings(composer: UniformComposer):
     asked = Settings(bars=3, density="low")
-    assert settings_of({"bars": 2, "top_k": 5}, asked) == replace(asked, bars=2, sampling=Sampling(1.0, 5, 0.95))
+    assert settings_of({"bars": 2, "top_k": 5}, asked) == replace(asked, bars=2, sampling=Sampling(1.0, 5, None))
     assert settings_of({}, asked) == asked
 
 

@@ -113,6 +113,15 @@ def test_a_search_that_draws_nothing_takes_the_likeliest_plan(composer: Composer
         assert one == other
 
 
+def test_takes_are_drawn_from_the_share_that_suits_the_model(tmp_path: Path) -> None:
+    own = Composer(write_planning_bundle(tmp_path / "own", {"top_p": 0.5}))
+    for options, top_p in (({}, 0.5), ({"top_p": 0.95}, 0.95)):
+        take = own.compose(bars=2, seed=1, **options)[0]
+        assert take.settings["sampling"]["top_p"] == top_p
+        assert own.recompose(take.settings).to_midi() == take.to_midi()
+    assert Composer(write_bundle(tmp_path / "tiny")).compose(bars=1, seed=1)[0].settings["sampling"]["top_p"] == 0.95
+
+
 def test_copies_are_watched_under_every_plan(composer: Composer, primer: Score) -> None:
     take = composer.compose(primer, bars=2, seed=4, max_copy_bars=1)[0]
     assert take.plan is not None
