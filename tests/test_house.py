@@ -117,6 +117,14 @@ def test_no_module_is_dead():
     assert {module_of(path) for path in FILES} - packages - used <= STARTED | REFERENCE | BEING_BUILT
 
 
+def test_no_file_is_long():
+    """400 lines at most, tests and benchmarks too."""
+    root = PACKAGE.parent
+    files = [path for folder in ("melody", "tests", "benchmarks") for path in (root / folder).rglob("*.py")]
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert not [f"{path}: {length} lines" for path, length in lengths.items() if length > 400]
+
+
 def test_the_music_side_never_imports_torch():
     music = [path for path in FILES if room_of(path) in MUSIC_SIDE]
     assert not [path for path in music if {name.split(".")[0] for name in imports_of(path)} & {"torch"}]

@@ -32,6 +32,13 @@ app = typer.Typer(
 # Recent releases of typer carry click inside, older ones use the installed one; BadParameter leads to either's bases.
 CommandLineError: type[Exception] = typer.BadParameter.__bases__[0]  # click's UsageError
 
+EXTRAS = {  # of pyproject.toml, for the packages that commands import
+    "train": ("torch", "lightning_fabric", "miditok", "tokenizers", "onnx", "onnxscript", "joblib", "tensorboard"),
+    "audio": ("pyloudnorm",),
+    "notation": ("verovio",),
+    "live": ("mido", "rtmidi"),
+}
+
 for module in (compose, models, files, originality, live, learn, runs):
     module.register(app)
 
@@ -65,7 +72,7 @@ def compose_main() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command line and return its exit code."""
     try:
-        result = app(args=arguments, standalone_mode=False)
+        result = app(args=arguments or ["--help"], standalone_mode=False)
     except typer.Exit as stop:
         return stop.exit_code
     except UsageError as error:
@@ -82,6 +89,8 @@ def run(arguments: list[str]) -> int:
         return 1
     except OSError as error:
         return _fail(f"{error.filename or 'output'}: {error.strerror or error}", 1)
+    except ImportError as error:
+        return _fail(_missing(error), 1)
     except MemoryError:
         return _fail("out of memory; close other programs, or give a smaller file, model or number of takes", 1)
     except Exception as error:  # a mistake of ours: still one line, and a way to tell us
@@ -93,6 +102,14 @@ def run(arguments: list[str]) -> int:
     if result == 130:  # what recent releases of typer make of Ctrl-C, without a word
         return _fail("interrupted", 130)
     return result if isinstance(result, int) else 0
+
+
+def _missing(error: ImportError) -> str:
+    """Return what to install where a package is missing that not everyone has."""
+    name = (error.name or "").partition(".")[0]
+    extra = next((extra for extra, packages in EXTRAS.items() if name in packages), None)
+    remedy = f"pip install 'melody[{extra}]'" if extra else "install melody again"
+    return f"this needs {name or error}: {remedy}"
 
 
 def _fail(message: str, code: int) -> int:

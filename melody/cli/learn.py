@@ -29,7 +29,7 @@ def prepare(
     corpus: Annotated[
         str,
         typer.Argument(
-            help="Name of a recipe (chorale, folk, pop, drums, lied, jsb16), or your own folder or archive."
+            help="Name of a recipe (band, chorale, drums, folk, jsb16, lied, pop), or your own folder or archive."
         ),
     ],
     local: Annotated[

@@ -27,8 +27,9 @@ def originality(
 ) -> None:
     """Find what FILE has in common with a model's training music, in any key: which bars of which piece, and how much.
 
-    The share counts groups of 8 notes (durations and intervals) that stand in a training piece. The percentile compares
-    it with human music that the model has not learned from.
+    The share counts groups of 8 notes (durations and intervals) that stand in a training piece.
+
+    The percentile compares it with human music that the model has not learned from.
 
     Example: melody originality take.mid --model chorale
     """

@@ -1,4 +1,4 @@
-"""How commands speak: lines for people, or one JSON report for programs; remarks and errors on stderr.
+"""Output of commands: lines for people, or one JSON report for programs; remarks and errors on stderr.
 
 Names and texts in a line may come from a file of a stranger, so every line goes through `shown`.
 """

@@ -1,4 +1,4 @@
-"""From takes to files and a report: what ``melody compose`` and its ``--replay`` share."""
+"""From takes to files and a report, for ``melody compose`` and its ``--replay``."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Output:
-    """How results go out: the report, the suffixes of what is written beside the MIDI, and with what."""
+    """Options of output: the report, the kinds of files next to the MIDI, the SoundFont, and leave to overwrite."""
 
     report: Report
     extras: Sequence[str]
@@ -34,11 +34,11 @@ class Output:
 
     @property
     def each(self) -> list[str]:
-        """The suffixes of what is written for each take: all but the page, which shows all of them."""
+        """Return the suffixes of the files of each take: all but the page, which shows all takes."""
         return [suffix for suffix in self.extras if suffix != PAGE]
 
     def page_of(self, names: Sequence[Path]) -> Path | None:
-        """Where the page of these takes goes, if one was asked for: named as the first, without its number."""
+        """Return the path of the page of these takes, if one was asked for: named as the first, without its number."""
         first = names[0]
         return first.with_name(f"{first.stem.removesuffix('-1')}{PAGE}") if PAGE in self.extras else None
 
@@ -158,7 +158,7 @@ def write_take(output: Output, take: "Take", name: Path, reading: "Reading | Non
 
 
 def _places(take: "Take") -> list[str]:
-    """Where tracks go on in the model, for those that it calls otherwise."""
+    """Return a line for each track that the model has under another name."""
     from melody.generation.ranges import listed
 
     return [f"{track}: goes on as {listed(places)}" for track, places in take.places if (track,) != places]

@@ -79,9 +79,9 @@ def find_track(names: Sequence[str], wanted: str, option: str = "range of") -> i
         return int(wanted) - 1
     if len(found) == 1:
         return found[0]
-    tracks = ", ".join(f"{number} {name}".strip() for number, name in enumerate(names, 1))
-    how_many = "several tracks have this name; give the number" if found else "there is no such track"
-    raise UsageError(f"{option} {wanted}: {how_many}; there are {tracks}")
+    tracks = ", ".join(f"{number} {name!r}" if name else str(number) for number, name in enumerate(names, 1))
+    how_many = "several tracks have this name; give the number" if found else "no such track"
+    raise UsageError(f"{option} {wanted}: {how_many}; tracks: {tracks}")
 
 
 def named(names: Sequence[str], track: int) -> str:

@@ -85,6 +85,23 @@ def test_a_mistake_of_ours_is_one_line(theme: Path, capsys, monkeypatch: pytest.
     assert message.rstrip("\n").isprintable()
 
 
+@pytest.mark.parametrize(("name", "extra"), [("torch", "train"), ("mido", "live"), ("onnx.helper", "train")])
+def test_what_is_not_installed_is_named_with_its_extra(name: str, extra: str, theme: Path, capsys, monkeypatch):
+    def broken(*_: object) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr("melody.formats.reading.read_bytes", broken)
+    message = failure(capsys, 1, "inspect", "theme.mid")
+    assert f"this needs {name.partition('.')[0]}: pip install 'melody[{extra}]'" in message
+
+
+def test_melody_alone_shows_its_help(capsys):
+    assert run([]) == 0
+    printed = capsys.readouterr()
+    assert "compose" in printed.out
+    assert not printed.err
+
+
 def test_debug_shows_where(theme: Path):
     def errors(**environment: str) -> str:
         command = [sys.executable, "-m", "melody", "inspect", "nowhere.mid"]

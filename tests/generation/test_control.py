@@ -154,7 +154,7 @@ def test_options_that_ask_nothing_change_nothing(composers):
     [
         ({"strict_key": True}, "`strict_key`: in which"),
         ({"strict_key": True, "key": "C", "ranges": {"Alto": (61, 61)}}, "strict key and range of Alto: C#4:C#4"),
-        ({"ranges": {"Lute": (40, 60)}}, "range of Lute: there is no such track; there are 1 Soprano, 2 Alto"),
+        ({"ranges": {"Lute": (40, 60)}}, "range of Lute: no such track; tracks: 1 'Soprano', 2 'Alto'"),
         ({"ranges": {"Alto": (60, 50)}}, "60:50 must go from low to high"),
         ({"ranges": {"Alto": (60, 128)}}, "within 0:127"),
         ({"ranges": {"Alto": ("C4", "C5")}}, "MIDI numbers"),

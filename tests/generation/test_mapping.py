@@ -165,8 +165,8 @@ def test_a_track_of_chords_goes_to_the_voices_asked_for(composer):
 @pytest.mark.parametrize(
     ("mapping", "words"),
     [
-        ({"C": "Alto"}, "map C: there is no such track; there are 1 A, 2 B, 3 Empty, 4 Kit"),
-        ({"A": "Altus"}, "map A to fake's Altus: there is no such track; there are 1 Soprano, 2 Alto"),
+        ({"C": "Alto"}, "map C: no such track; tracks: 1 'A', 2 'B', 3 'Empty', 4 'Kit'"),
+        ({"A": "Altus"}, "map A to fake's Altus: no such track; tracks: 1 'Soprano', 2 'Alto'"),
         ({"A": "Alto", "B": "2"}, "map B=2: A goes there already; choose one"),
         ({"Empty": "Alto"}, "map Empty: Empty has no notes"),
         ({"4": "Alto"}, "map 4=Alto: Kit is drums, Alto pitched"),
@@ -279,7 +279,10 @@ def test_map_on_the_command_line_is_in_the_take_and_in_its_replay(here: Path, ca
 
 def test_mistakes_are_one_line(here: Path, capsys):
     melody.write(PRIMERS["pop"], "song.mid")
-    for mistake, words in (("Lead", "--map Lead: write it"), ("Lute=Piano", "no such track; there are 1 Keys, 2 Lead")):
+    for mistake, words in (
+        ("Lead", "--map Lead: write it"),
+        ("Lute=Piano", "no such track; tracks: 1 'Keys', 2 'Lead'"),
+    ):
         assert words in failure(capsys, 2, "compose", "song.mid", "--map", mistake, "--out", "take.mid")
     assert run(["compose", "song.mid", "--bars", "1", "--out", "take.mid"]) == 0
     capsys.readouterr()

@@ -153,7 +153,7 @@ def test_drums_that_are_mapped_are_what_counts():
         ),
         ({"Fiddle": ("Alto",), "Lead": ("Alto",)}, "map Lead=Alto: Fiddle goes there already; choose one"),
         ({"Kit": ("Alto",)}, "map Kit=Alto: Kit is drums, Alto pitched; map like to like"),
-        ({"Lute": ("Alto",)}, "map Lute: there is no such track; there are 1 Fiddle, 2 Lead, 3 Kit"),
+        ({"Lute": ("Alto",)}, "map Lute: no such track; tracks: 1 'Fiddle', 2 'Lead', 3 'Kit'"),
     ],
 )
 def test_a_mapping_that_no_model_takes_is_refused_without_blaming_one(mapping: dict[str, tuple[str]], message: str):
