@@ -1,6 +1,7 @@
 """Damaged, foreign and boundless files: a score with what could be saved, or one line that says why not."""
 
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import midi_files
 from support.midi_files import EOT, LONGER, NOTE, TRACK, WHOLE, chunk, file, header, meta, notes, number
+from support.odd_primers import odd_primer
 from symusic.core import ScoreTick as Score
 
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
-from melody.formats.midi import Limits, Reading, Text, dumps, parse, read_midi
+from melody.formats.midi import Limits, Reading, Text, check, dumps, parse, read_midi
 
 
 def test_a_file_cut_anywhere_gives_notes_or_one_line() -> None:
@@ -117,3 +119,31 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     assert len(read_midi(tmp_path / "a.mid").score.tracks) == 2
     with pytest.raises(LimitExceeded, match=r"a\.mid: 54 bytes"):
         read_midi(tmp_path / "a.mid", Limits(file_bytes=53))
+
+
+# ---- written again ---------------------------------------------------------------------------------------------------
+
+
+def _damaged(seed: int) -> bytes:
+    """An odd primer with a few bytes changed, lost or put in behind its header."""
+    dice = random.Random(seed)
+    data = bytearray(odd_primer(seed))
+    for _ in range(dice.randint(1, 4)):
+        place, junk = dice.randrange(14, len(data)), dice.randbytes(dice.randint(1, 5))
+        data[place : place + dice.choice((0, len(junk), 9))] = dice.choice((junk, junk[:1], b""))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_was_read_of_a_damaged_file_is_written_and_read_again(seed: int) -> None:
+    reading = parse_or_refuse(_damaged(seed))
+    if reading is None:
+        return
+    try:
+        data = dumps(reading.score, texts=reading.texts, own_channels=reading.channels, others=reading.beside)
+    except LimitExceeded:  # damaged delta times led too many bars away
+        return
+    again = parse(data)
+    assert [len(track) for track in notes(again.score)] == [len(track) for track in notes(reading.score)]
+    assert {breach.rule for breach in check(data)} <= {"hang"}  # what the file leaves acting it still does
+    assert all("control characters" in repair for repair in again.repairs)

@@ -134,6 +134,16 @@ def test_nothing_moves_at_a_resolution_that_480_cannot_hold(tpq: int, written: i
     assert [t.time for t in back.tempos] == [0, 7 * factor]
 
 
+def test_notes_far_apart_stay_there() -> None:
+    track = Track("", 0, False)
+    track.notes = [Note(0, 1, 60, 64), Note(1 << 28, 1, 62, 64), Note((1 << 30) + 5, 1, 64, 64)]
+    score = Score(30720)
+    score.tracks.append(track)
+    reading = parse(dumps(score))
+    assert [n.time for n in reading.score.tracks[0].notes] == [0, 1 << 28, (1 << 30) + 5]
+    assert (reading.repairs, reading.texts) == ((), ())
+
+
 def test_other_resolutions_are_resampled() -> None:
     track = Track("", 0, False)
     track.notes = [Note(0, 8, 60, 64), Note(8, 8, 62, 64), Note(16, 8, 64, 64)]

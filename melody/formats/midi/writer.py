@@ -32,6 +32,7 @@ from melody.formats.midi.metas import (
     PORT,
     SEQUENCER,
     SET_TEMPO,
+    TEXT,
     TIME_SIGNATURE,
     TRACK_NAME,
     Text,
@@ -55,6 +56,7 @@ from melody.storage.files import write_bytes
 _END_OF_TRACK = b"\xff\x2f\x00"
 _PITCHED_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
 _BANK_SELECT = (0, 32)
+_LONGEST_DELTA = (1 << 28) - 1
 _SUSTAIN = 64
 # Order at equal ticks. The name stands first of all; note-offs before whatever else may change the sound.
 _NAME, _OFF, _META, _BANK, _PROGRAM, _CONTROL, _ON, _TOUCH = range(8)
@@ -328,13 +330,19 @@ def _pedals(track: Track) -> list[tuple[int, int, int]]:
     return sorted(ends + [(pedal.time, _SUSTAIN, 127) for pedal in track.pedals])
 
 
+def _delta(ticks: int) -> bytes:
+    """A delta time; one of more than 28 bits waits at empty texts."""
+    waits, rest = divmod(ticks, _LONGEST_DELTA)
+    return waits * (number_bytes(_LONGEST_DELTA) + meta_message(TEXT, b"")) + number_bytes(rest)
+
+
 def _chunk(events: list[Event], end: int) -> bytes:
     parts: list[bytes] = []
     now = 0
     for tick, _, message in sorted(events, key=lambda event: event[:2]):  # stable: else in the order given
         if tick < now:
             raise LimitExceeded(f"an event at tick {tick:,}; a piece starts at tick 0: shift it")
-        parts += (number_bytes(tick - now), message)
+        parts += (_delta(tick - now), message)
         now = tick
-    body = b"".join(parts) + number_bytes(end - now) + _END_OF_TRACK
+    body = b"".join(parts) + _delta(end - now) + _END_OF_TRACK
     return b"MTrk" + struct.pack(">I", len(body)) + body
