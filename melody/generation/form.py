@@ -76,7 +76,7 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
         form = Form(planner, known, stop, stop if closes else None, meter, pickup_drawn=drawn)
     else:
         known = _plan_of_primer(region, view)
-        bars = max(stop, view.bars) if closes or stop < view.bars else None
+        bars = view.bars if stop < view.bars else None  # so many bars more say nothing of a form
         form = Form(planner, known, stop, bars, meter)
     if settings.form == AS_PRIMER:
         return _as_primer(form, region)
