@@ -17,6 +17,7 @@ from melody.music.score import (
     Ints,
     Notes,
     Score,
+    meters,
     notes_of,
     rescale,
     set_notes,
@@ -188,14 +189,8 @@ def _clear(score: Score, prepared: Prepared) -> None:
 def _add_maps(score: Score, prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> None:
     """Meters, tempo and key of the new part: what the model wrote, and what was asked for."""
     settings, model = prepared.settings, bundle.tokenizer.decode(np.array(ids, np.int32))
-    first, start = first_new_grid_tick(prepared), prepared.seam.start
-    own = prepared.region.own
-    if own and (prepared.primer is None or prepared.primer.view.meters[-1] != own.meter):
-        score.time_signatures.append(TimeSignature(start, *own.meter))
-    for meter in model.time_signatures:
-        if meter.time >= first and own is None:
-            tick = rescale(meter.time - first, GRID, score.tpq) + start
-            score.time_signatures.append(TimeSignature(tick, meter.numerator, meter.denominator))
+    start = prepared.seam.start
+    _add_meters(score, prepared, model)
     if prepared.primer is None:
         score.tempos = [Tempo(0, qpm=settings.tempo_qpm or bundle.tempo_qpm)]
         score.key_signatures = [KeySignature(k.time * SCALE, k.key, k.tonality) for k in model.key_signatures]
@@ -206,3 +201,17 @@ def _add_maps(score: Score, prepared: Prepared, ids: Sequence[int], bundle: Bund
     if settings.key:
         score.key_signatures = [key for key in score.key_signatures if key.time < start]
         score.key_signatures.append(KeySignature(start, *key_token(parse_key(settings.key))))
+
+
+def _add_meters(score: Score, prepared: Prepared, model: Score) -> None:
+    """The meters of the new part: those that the model wrote or, at the seam, went on with, or those asked for."""
+    first, start, own = first_new_grid_tick(prepared), prepared.seam.start, prepared.region.own
+    written = [(m.time - first, (m.numerator, m.denominator)) for m in model.time_signatures if m.time >= first]
+    if own:
+        written = [(0, own.meter)]
+    elif prepared.primer and (not written or written[0][0] > 0):
+        written.insert(0, (0, prepared.primer.view.meters[-1]))
+    in_force = [meter for tick, *meter in meters(score) if tick <= start][-1]
+    for ticks, meter in written:
+        if ticks or prepared.primer is None or [*meter] != in_force:
+            score.time_signatures.append(TimeSignature(rescale(ticks, GRID, score.tpq) + start, *meter))

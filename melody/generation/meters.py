@@ -10,13 +10,16 @@ which fill the same time, and the musician's bar lines go over them:
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from symusic import TimeSignature
 
 from melody.bundle import Bundle
-from melody.music.score import GRID, bar_length
+from melody.generation.ranges import listed
+from melody.music.score import GRID, Score, bar_length, bars, meters
 from melody.tokens.vocabulary import METERS
 
 Meter = tuple[int, int]
 KNOWN = 0.003  # of how often the commonest meter was stated in training, from which on one is known
+NO_BARS_FROM = 8  # bars of a beat each
 SHORTEST = GRID * 3 // 2  # ticks: shorter bars are pickups
 
 
@@ -72,9 +75,23 @@ def _filling(length: int, known: Mapping[Meter, int], unit: int) -> list[Meter]:
     return min(filter(None, ways(length, length)), key=price, default=[])
 
 
-def steady(meters: Sequence[Meter]) -> Meter | None:
+def with_bars(score: Score) -> tuple[Score, str]:
+    """Return a score of which bars can be made out, and what to say of it.
+
+    Some programs write a meter of one beat where they know none. Longer music in it is read in 4/4.
+    """
+    stated = meters(score)
+    if any(4 * numerator > denominator for _, numerator, denominator in stated) or len(bars(score)) <= NO_BARS_FROM:
+        return score, ""
+    result = score.copy()
+    result.time_signatures = [TimeSignature(0, 4, 4)]
+    name = listed(list(dict.fromkeys(f"{numerator}/{denominator}" for _, numerator, denominator in stated)))
+    return result, f"the meter is {name} throughout: read, and continued, as 4/4"
+
+
+def steady(stated: Sequence[Meter]) -> Meter | None:
     """Return the meter that a piece keeps, but for a pickup and the short bar that ends it; None where it changes."""
-    inner = list(meters)
+    inner = list(stated)
     if len(inner) > 1 and length_of(inner[0]) < length_of(inner[1]):
         inner = inner[1:]
     if len(inner) > 1 and length_of(inner[-1]) < length_of(inner[-2]):

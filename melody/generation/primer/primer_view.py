@@ -14,6 +14,7 @@ from symusic import KeySignature, Tempo, Track
 
 from melody.bundle import Bundle, TrackInfo
 from melody.errors import MelodyError
+from melody.generation.meters import with_bars
 from melody.generation.primer.assignment import Asked, place_lines, places_asked
 from melody.generation.primer.kit import Kit, as_one_track, kit_for
 from melody.generation.ranges import listed, named
@@ -86,7 +87,8 @@ def view_primer(primer: Score, bundle: Bundle, mapping: Asked | None = None, own
     `mapping` says of some tracks where they go; `UsageError` where they cannot. A model that knows drums as hits sees
     them so; with `own_drums` each keeps the sound it has.
     """
-    written = primer = as_written(primer)
+    written = as_written(primer)
+    primer, without_meter = with_bars(written)
     kit = None if mapping else kit_for(primer, bundle.tracks)
     primer = as_one_track(primer, kit)
     quantized = quantize(primer)
@@ -122,7 +124,8 @@ def view_primer(primer: Score, bundle: Bundle, mapping: Asked | None = None, own
     bar_meters = _meters_of_bars(quantized, lines)
     ids = _ids_of(heard, bar_meters, bundle)
     tracks = {place: sources[line.track] for place, line in placed.items()}
-    messages = _messages(primer, sources, list(tracks.values()), kit)
+    messages = [without_meter] if without_meter else []
+    messages += _messages(primer, sources, list(tracks.values()), kit)
     return PrimerView(ids, tracks, parts, heard, loudness, lines, bar_meters, key, last_key, messages, written, kit)
 
 
