@@ -119,7 +119,9 @@ def _behind(track: Track, start: int) -> int:
 
 def _keep_until(track: Track, start: int) -> None:
     for name in ("controls", "pitch_bends", "lyrics"):
-        setattr(track, name, [event.copy() for event in getattr(track, name) if event.time <= start])
+        events = getattr(track, name)
+        if any(event.time > start for event in events):
+            setattr(track, name, [event.copy() for event in events if event.time <= start])
     pedals = [pedal.copy() for pedal in track.pedals if pedal.time < start]
     for pedal in pedals:
         pedal.duration = min(pedal.duration, start - pedal.time)
@@ -131,30 +133,29 @@ def _resets(track: Track, start: int) -> list[tuple[int, int]]:
     onsets = notes_of(track).onset
     onsets = np.sort(onsets[onsets < start] if (onsets < start).any() else onsets)
     resets = []
-    for number, events in _by_number(track.controls, start).items():
-        level = _level(number, events, onsets)
+    for number, course in _courses(track, start).items():
+        level = _level(number, *course, onsets)
         value = _home(number, level)
         if value != level.at_seam:
             resets.append((number, value))
     return sorted(resets)
 
 
-def _by_number(controls: Iterable[Any], start: int) -> dict[int, list[tuple[int, int]]]:
-    """By controller that can hang over: (tick, value) up to the seam, a reset of all controllers written out."""
-    result: dict[int, list[tuple[int, int]]] = {}
-    for control in sorted(controls, key=lambda event: event.time):
-        if control.time > start:
-            break
-        if control.number == _RESET_ALL:
-            for number in result.keys() & _RESET_BY_IT.keys():
-                result[number].append((control.time, _RESET_BY_IT[number]))
-        elif control.number not in _SETTINGS:
-            result.setdefault(control.number, []).append((control.time, control.value))
-    return result
+def _courses(track: Track, until: int) -> dict[int, tuple[Ints, Ints]]:
+    """By controller that can hang over: ticks and values up to `until`, a reset of all controllers written out."""
+    columns = track.controls.numpy()
+    order = np.argsort(columns["time"], kind="stable")
+    tick, number, value = (columns[name][order].astype(np.int64) for name in ("time", "number", "value"))
+    in_time = tick <= until
+    courses = {}
+    for one in set(np.unique(number[in_time]).tolist()) - _SETTINGS:
+        is_reset = (number == _RESET_ALL) & (one in _RESET_BY_IT)
+        mine = in_time & ((number == one) | is_reset)
+        courses[one] = tick[mine], np.where(is_reset, _RESET_BY_IT.get(one, 0), value)[mine]
+    return courses
 
 
-def _level(number: int, events: Sequence[tuple[int, int]], onsets: Ints) -> _Level:
-    ticks, values = (np.array(column, np.int64) for column in zip(*events, strict=True))
+def _level(number: int, ticks: Ints, values: Ints, onsets: Ints) -> _Level:
     before = np.searchsorted(ticks, onsets, side="right")
     course = np.concatenate([[_DEFAULTS.get(number, 0)], values])
     return _Level(int(values[-1]), course[before] if len(onsets) else course[-1:])
@@ -206,17 +207,22 @@ def _open_gap(track: Track, start: int, resumes: int) -> None:
 
     Volume, pan and other settings of the mix stay as they are.
     """
-    state = {number: events[-1][1] for number, events in _by_number(track.controls, resumes - 1).items()}
+    state = _state(track, resumes - 1)
     bend = _bend_at(track.pitch_bends, resumes - 1)
     resets = [(number, value) for number, value in _resets(track, start) if number in _GESTURES]
     bend_before = _bend_at(track.pitch_bends, start)
     track.controls = [c.copy() for c in track.controls if not (start < c.time < resumes and c.number in _GESTURES)]
     track.pitch_bends = [b.copy() for b in track.pitch_bends if not start < b.time < resumes]
     _add(track, start, resets, 0 if bend_before else None)
-    inside = {number: events[-1][1] for number, events in _by_number(track.controls, resumes - 1).items()}
+    inside = _state(track, resumes - 1)
     back = sorted((n, value) for n, value in state.items() if n in _GESTURES and inside.get(n) != value)
     _restore(track, resumes, back, bend if bend else None)
     _cut_pedals(track, start, resumes)
+
+
+def _state(track: Track, tick: int) -> dict[int, int]:
+    """The value of each controller that can hang over, at a tick."""
+    return {number: int(values[-1]) for number, (_, values) in _courses(track, tick).items()}
 
 
 def _restore(track: Track, tick: int, controls: Sequence[tuple[int, int]], bend: int | None) -> None:
