@@ -78,7 +78,7 @@ def test_a_mistake_of_ours_is_one_line(theme: Path, capsys, monkeypatch: pytest.
     def broken(*_: object) -> None:
         raise ZeroDivisionError("\x1b[31mno\nnumber")
 
-    monkeypatch.setattr("melody.formats.reading.parse", broken)
+    monkeypatch.setattr("melody.formats.reading.read_bytes", broken)
     message = failure(capsys, 1, "inspect", "theme.mid")
     assert "ZeroDivisionError" in message
     assert "please report it" in message

@@ -102,7 +102,7 @@ def test_around_a_tune_a_model_writes_as_many_voices_as_there_are():
         "one melodic line, for its Soprano; it adds Alto, Tenor and Bass",
     )
     assert chosen(primer(tune(), bass_line()), around=("1",)) == "chorale"  # whose other track is composed
-    with pytest.raises(UsageError, match="with Lute: there is no such track"):
+    with pytest.raises(UsageError, match="with Lute: no such track"):
         choose(score, MODELS, ["Lute"])
 
 

@@ -273,7 +273,7 @@ def test_no_line_repeats_as_many_of_its_notes(composers, seed, count):
         ({"fill": (1, 2), "keep": "rhythm"}, "different tasks"),
         ({"fill": (1, 2), "tracks": ("Flute",)}, "no such track; tracks: 1 'hand 0', 2 'hand 1'"),
         ({"tracks": ("hand 0",)}, "say which bars too"),
-        ({"with_tracks": ("Flute",)}, "with Flute: there is no such track"),
+        ({"with_tracks": ("Flute",)}, "with Flute: no such track"),
         ({"with_tracks": ("hand 0",)}, "the other tracks go on as long"),
         ({"keep": "tempo"}, "choose rhythm or pitches"),
         ({"keep": "rhythm", "meter": (4, 4)}, "no bar of the primer is as long"),
