@@ -150,7 +150,7 @@ def test_a_folder_has_one_run_at_a_time(tmp_path: Path) -> None:
 
 def test_another_model_does_not_go_on_with_a_run(tmp_path: Path) -> None:
     trained(tmp_path, max_passes=1)
-    with pytest.raises(ConfigError, match=r"its run has model\.layers = 2, the configuration 1; choose another --run"):
+    with pytest.raises(ConfigError, match=r"its run has model\.layers = 2, the configuration 1; choose another `run`"):
         trained(tmp_path, model={"hidden_size": 16, "layers": 1, "weight_dropout": 0.1})
     with pytest.raises(ConfigError, match=r"its run has data\.window = 8, the configuration 9"):
         trained(tmp_path, data={"batch_size": 4, "window": 9})
