@@ -17,7 +17,7 @@ from melody.cli.takes import Output, read_primer, refuse_existing, source_of, wi
 from melody.errors import MelodyError, UsageError
 
 if TYPE_CHECKING:
-    from melody.live import Composing, Figures, Jam
+    from melody.live import Composing, Jam, Lateness
     from melody.music.score import Score
 
 PLAY_EXAMPLES = """
@@ -177,7 +177,7 @@ def jam(
     The first call is yours: after one bar of count-in, or with --sync at the start of the clock.
     """
     with _extra():
-        from melody.live import ComposerProcess, Jam, Rules, SystemClock
+        from melody.live import ComposerProcess, Jam, JamSettings, SystemClock
         from melody.live.ports import open_pair
 
     from melody.generation.settings import settings_of
@@ -191,7 +191,7 @@ def jam(
     if out:
         refuse_existing(Output(report, [], None, force), [out])
     first_seed = secrets.randbelow(2**31) if seed is None else seed
-    rules = Rules(
+    rules = JamSettings(
         bars=bars,
         meter=units,
         qpm=tempo,
@@ -241,7 +241,7 @@ def _await_listener(port: str | None) -> None:
         sys.stdin.readline()
 
 
-def _tell(report: Report, figures: "Figures") -> None:
+def _tell(report: Report, figures: "Lateness") -> None:
     for line in figures.lines():
         report.line(line)
 

@@ -56,7 +56,7 @@ def refuse_all(name: str, reason: str) -> None:
 
 
 class Budget:
-    """How much an archive of some size may unpack to, together with the archives in it."""
+    """Limits on what an archive of some size may unpack to, together with the archives in it."""
 
     def __init__(self, size: int) -> None:
         self.most_bytes = min(MAX_BYTES, max(_FREE_BYTES, MAX_RATIO * size))
@@ -136,12 +136,12 @@ def unpack(
 
 
 def _line(error: Exception) -> str:
-    """What an error of a library says, on one short line without control characters."""
+    """Return the words of a library's error, on one short line without control characters."""
     return ascii(str(error) or type(error).__name__)[1:-1][:200]
 
 
 class _Target:
-    """Where an archive goes, and how much of it may go there."""
+    """The folder that an archive goes to, and its limits."""
 
     def __init__(self, folder: Path, wanted: Wanted, refuse: Refuse, budget: Budget) -> None:
         self.folder, self.wanted, self.refuse, self.budget = folder, wanted, refuse, budget
@@ -314,7 +314,7 @@ def _untar_one(file: IO[bytes], start: int, target: _Target) -> int:
 
 
 def _next_tar(file: IO[bytes], end: int, target: _Target) -> int | None:
-    """Where a further tar begins behind one that ended; None where there is nothing but the zeros that end it."""
+    """Return the place of a further tar behind one that ended; None where nothing but zeros follows."""
     block = _block_at(file, end)
     if not block:
         target.refuse("", "has no end; what stood last may be missing: download it again")

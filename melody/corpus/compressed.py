@@ -57,7 +57,7 @@ _FORMATS: dict[bytes, Callable[[], _Unpacker]] = {
 
 
 def is_compressed(head: bytes) -> bool:
-    """Whether a file that begins so is one that `inflate` reads."""
+    """Return True for the beginning of a file that `inflate` reads."""
     return _format_of(head) is not None
 
 

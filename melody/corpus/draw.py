@@ -78,7 +78,7 @@ def _add(folder: Path, recipe: Recipe, prefix: str, local: Path | None, workers:
 def _allowed(
     pieces: Sequence[Piece], labels: Sequence[int], split_of: Mapping[str, str]
 ) -> tuple[list[Piece], list[Dropped]]:
-    """Of the pieces without a split those that may train: one of each tune, and none with a tune that is held out."""
+    """Return the pieces without a split that may train: one of each tune, and none with a tune that is held out."""
     labelled = list(zip(pieces, labels, strict=True))
     held_out = {label for piece, label in labelled if split_of.get(piece.name, "train") != "train"}
     allowed: dict[int, Piece] = {}

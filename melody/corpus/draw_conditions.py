@@ -121,7 +121,7 @@ class ConditionDraw:
 
 
 def density_limits(split: Split) -> tuple[float, float]:
-    """Up to how many onsets a quarter a bar is of low and of medium density: a third of a split's bars is each."""
+    """Return the onsets a quarter up to which density is low and medium: each is a third of a split's bars."""
     scores = [TOKENIZER.decode(split.piece(index)[0]) for index in range(len(split))]
     found = np.concatenate([onsets_per_quarter(score, bars(score)) for score in scores])
     low, medium = np.quantile(found, [1 / 3, 2 / 3], method="inverted_cdf")

@@ -1,4 +1,4 @@
-"""What training tells of the plan of a piece, drawn anew each time that it is fetched.
+"""The plan that training tells of a piece, drawn anew each time that it is fetched.
 
 The plan that a piece has is told truly, but not always: a model learns to compose without one, with one that is known
 up to some bar, and for bars that more than one lag explains. Now and then a piece has no memory at all, or first bars,

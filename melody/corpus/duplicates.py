@@ -102,7 +102,7 @@ def _sought(
 
 
 def _joined(starts: Ints, stops: Ints) -> Ints:
-    """All numbers from each start to before its stop, one range after the other."""
+    """Return the numbers from each start to before its stop, one range after the other."""
     lengths = stops - starts
     shift = starts - (np.cumsum(lengths) - lengths)
     joined: Ints = np.repeat(shift, lengths) + np.arange(lengths.sum())

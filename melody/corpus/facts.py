@@ -1,4 +1,4 @@
-"""What a data report tells of a piece: its length, meters, tempo, key, tracks and how many notes sound at once."""
+"""Facts of a piece for the data report: its length, meters, tempo, key, tracks and most notes at once."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ _NAME_LENGTH = 30  # characters of a track's name
 
 
 class Facts(NamedTuple):
-    """Of one piece."""
+    """Facts of one piece."""
 
     bars: int = 0
     seconds: float = 0.0
@@ -53,7 +53,7 @@ def _meters(score: Score) -> tuple[str, ...]:
 
 
 def _seconds(score: Score) -> float:
-    """How long the score lasts by its tempo map; 120 quarters a minute where it says nothing."""
+    """Return the length of a score by its tempo map; 120 quarters a minute where it says nothing."""
     end = end_tick(score)
     changes = {0: 120.0} | {max(0, t.time): t.qpm for t in sorted(score.tempos, key=lambda t: t.time) if t.time < end}
     ticks = np.array([*changes, end])

@@ -53,7 +53,7 @@ def _download(answer: Any, output: IO[bytes], url: str) -> None:
 
 
 def _reason(error: OSError | http.client.HTTPException) -> str:
-    """What went wrong, on one line."""
+    """Return the reason of a failure on one line."""
     if isinstance(error, urllib.error.HTTPError):
         error.close()
         return "redirected in a circle" if error.code < 400 else f"{error.code} {error.reason}"

@@ -30,7 +30,7 @@ _DOWNBEAT = 105  # abc2midi's velocity for the first note of a bar
 
 
 def is_wanted(path: str) -> bool:
-    """Whether a file belongs to Ceol Rince: The Session's, in the same repository, must not be read (its licence)."""
+    """Return True for files of Ceol Rince: The Session's, in the same repository, must not be read (its licence)."""
     return _CRE.search(path) is not None
 
 

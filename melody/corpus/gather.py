@@ -1,4 +1,4 @@
-"""All items of a corpus into shards: those that were read before and have not changed since are passed over."""
+"""Reading of a corpus into shards: items that were read before and have not changed since are passed over."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ from melody.errors import MelodyError
 
 @dataclass(frozen=True)
 class How:
-    """How to read."""
+    """Settings of reading."""
 
     workers: int | None  # processes; None: all cores
     seconds: float  # that a reader may take for an item
@@ -27,7 +27,7 @@ class How:
 
 @dataclass
 class Gathered:
-    """What was found: the items in order, archives that could not be opened, and what differs from the recipe."""
+    """Result of reading: the items in order, archives that could not be opened, and differences from the recipe."""
 
     items: list[str] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
@@ -78,7 +78,7 @@ def _read_new(corpus: Corpus, items: list[str], prefix: str, here: Path, shards:
 
 
 def _digest(path: Path) -> str | None:
-    """Of the bytes of a file; empty for an item that is none, and None where it cannot be read."""
+    """Return the hash of a file; empty for an item that is none, and None where it cannot be read."""
     if not path.is_file():
         return ""
     try:
@@ -115,7 +115,7 @@ class _Bar:
         self._total = 0
 
     def expect(self, count: int) -> None:
-        """There are so many more items."""
+        """Make room for so many more items."""
         self._total += count
         if self._progress:
             self._progress.update(self._task, total=self._total)

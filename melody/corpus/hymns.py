@@ -27,7 +27,7 @@ _RIGHTS = re.compile(r"^C:\s*copyright:\s*(?:music and setting )?public domain",
 
 
 def is_wanted(path: str) -> bool:
-    """Whether a file is a hymn: the project's complete ones, not its choir book."""
+    """Return True for a hymn: the project's complete ones, not its choir book."""
     return _FILE.search(path) is not None
 
 

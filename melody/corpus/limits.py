@@ -1,4 +1,4 @@
-"""By how much each piece may be transposed: so that every track stays where the train split has its like."""
+"""Limits of transposition: every track stays in the range that the train split has."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol

@@ -132,7 +132,7 @@ def tunes_of(text: str, name: str) -> dict[str, "TuneReading | MelodyError"]:
 
 
 def one_piece(name: str, make: Callable[[], Score | Placed]) -> dict[str, Score | Placed | MelodyError]:
-    """What an item that is one piece holds: what `make` returns or raises, by the piece's name."""
+    """Return the content of an item that is one piece, by its name: what `make` returns or raises."""
     try:
         return {name: make()}
     except MelodyError as error:

@@ -73,7 +73,7 @@ def _chord_changes(text: str) -> Floats:
 
 
 def downbeat_votes(beats: Floats, heard: Floats, changes: Floats, listed: NDArray[np.bool_]) -> Floats:
-    """How much speaks for a downbeat at each beat, shape (beats,); times in seconds."""
+    """Return the evidence for a downbeat at each beat, shape (beats,); times in seconds."""
     votes = LISTED * listed.astype(np.float64)
     for times, weight in ((heard, HEARD), (changes, CHORD)):
         votes += weight * np.bincount(_nearest_beat(beats, times), minlength=len(beats)).clip(0, 1)

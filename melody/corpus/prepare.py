@@ -1,4 +1,4 @@
-"""From a recipe, or a folder of anyone's own music, to a token store: read, drop duplicates, split, limit, write.
+"""Preparing: a recipe or a folder of music becomes a token store. Read, drop duplicates, split, limit, write.
 
 A recipe says which piece belongs to which split. A folder is split here, 90 / 5 / 5, and versions of one tune stay on
 one side. Nothing is transposed before the split; the store only notes by how much each piece may be.
@@ -28,7 +28,7 @@ from melody.corpus.retokenize import RetellingTokenizer, learn_miditok, retokeni
 from melody.corpus.shards import FOLDER, Entry, Grams, Shards, numbers_in
 from melody.corpus.sources import Corpus, find_corpus
 from melody.corpus.splits import Home, Homes, settle
-from melody.corpus.store import Row, TokenStore, check_place, publish, read_channels
+from melody.corpus.store import StoreRow, TokenStore, check_place, publish, read_channels
 from melody.corpus.workers import TIMEOUT_SECONDS
 from melody.errors import MelodyError
 from melody.jsb16.tokenizer import VoicesTokenizer
@@ -47,8 +47,8 @@ BETWEEN = "between splits"
 
 
 @dataclass(frozen=True)
-class Report:
-    """What became of a corpus."""
+class CorpusReport:
+    """Result of preparing a corpus."""
 
     name: str
     folder: Path  # of the store
@@ -70,11 +70,11 @@ class Report:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """How many pieces were dropped for each reason."""
+        """Counts of dropped pieces by reason."""
         return dict(Counter(drop.reason for drop in self.dropped))
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the report for JSON."""
         return asdict(self) | {
             "folder": str(self.folder),
             "dropped": [drop._asdict() for drop in self.dropped],
@@ -106,7 +106,7 @@ def prepare(
     miditok: str | None = None,
     bpe: int | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
-) -> Report:
+) -> CorpusReport:
     """Make a token store of a recipe (by name) or of a folder or archive of MIDI, MusicXML, ABC and kern files.
 
     The music of a recipe is read from `local`, a folder or an archive, or else fetched from where it is published.
@@ -178,7 +178,7 @@ def store_of(source: str | os.PathLike[str], out: str | os.PathLike[str] | None 
 
 @contextmanager
 def _shards(corpus: Corpus, folder: Path, old: TokenStore | None, force: bool) -> Iterator[Shards]:
-    """What was read before, ready for more; gone again where nothing came of it."""
+    """Open the shards of earlier runs, ready for more; they are removed again where nothing came of it."""
     closed = old.shards if old else []
     with Shards(folder, _key(EventTokenizer(), corpus.reader, corpus.ngram), closed, closed if force else ()) as shards:
         try:
@@ -192,7 +192,7 @@ def _shards(corpus: Corpus, folder: Path, old: TokenStore | None, force: bool) -
 
 
 def _key(tokenizer: Any, reader: str, ngram: int) -> dict[str, Any]:
-    """All on which it depends what stands in a shard, beside the files."""
+    """Return all that decides the content of a shard, beside the files."""
     return {
         "reading": READING,
         "reader": reader,
@@ -231,7 +231,7 @@ def _sorted(corpus: Corpus, shards: Shards, found: Gathered, homes: list[Home], 
 
 
 def _listed(pieces: list[Entry], dropped: list[Dropped], known: PieceList) -> tuple[list[Entry], list[Dropped]]:
-    """Only the pieces that a recipe lists, and every piece that it leaves out or that is not there."""
+    """Return the pieces that a recipe lists, and all that it leaves out or that are not there."""
     wanted = [piece for piece in pieces if piece.name in known.split_of]
     failed = [drop for drop in dropped if drop.name not in known.left_out]
     met = {piece.name for piece in wanted} | {drop.name for drop in failed}
@@ -269,11 +269,11 @@ def _report(
     tokenizer: str,
     lossless: float,
     began: float,
-) -> Report:
+) -> CorpusReport:
     counts = {split: len(entries) for split, entries in pieces.splits.items()}
     notes = {split: sum(entry.notes for entry in entries) for split, entries in pieces.splits.items()}
     expected = corpus.recipe.expected if corpus.recipe else {}
-    return Report(
+    return CorpusReport(
         name=corpus.name,
         folder=folder,
         pieces=counts,
@@ -294,7 +294,7 @@ def _report(
     )
 
 
-def _write_report(report: Report, entries: Sequence[Entry]) -> None:
+def _write_report(report: CorpusReport, entries: Sequence[Entry]) -> None:
     content = report.to_dict() | {"music": music_of(entries)}
     text = json.dumps(content, indent=1, ensure_ascii=False)
     write_bytes(report.folder / "report.json", text.encode(errors="replace"), force=True)
@@ -322,7 +322,7 @@ P = TypeVar("P", bound=Fingerprinted)
 
 
 def drop_duplicates(pieces: Sequence[P], split_of: dict[str, str] | None = None) -> tuple[list[P], list[Dropped]]:
-    """Of pieces with the same notes up to transposition keep the first.
+    """Keep the first of pieces with the same notes up to transposition.
 
     Where the split is given, only within its splits: a published split is kept as it is, with what it shares.
     """
@@ -368,6 +368,6 @@ def style_of(name: str) -> str:
     return name.split("/", 1)[0] if "/" in name else ""
 
 
-def _row(entry: Entry, limits: Sequence[tuple[int, int]], max_shift: int, styles: Sequence[str]) -> Row:
+def _row(entry: Entry, limits: Sequence[tuple[int, int]], max_shift: int, styles: Sequence[str]) -> StoreRow:
     style = 1 + styles.index(style_of(entry.name)) if styles else 0
-    return Row(entry.name, entry.place, entry.notes, allowed_shifts(entry, limits, max_shift), style)
+    return StoreRow(entry.name, entry.place, entry.notes, allowed_shifts(entry, limits, max_shift), style)

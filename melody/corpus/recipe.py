@@ -131,7 +131,7 @@ class PieceList:
 
 
 def recipe_folders() -> dict[str, Path]:
-    """All recipes by name; those in ./corpora go first."""
+    """Return the recipes by name; those in ./corpora go first."""
     package = Path(melody.errors.__file__).parent
     places = (package / "corpora", package.parent / "corpora", Path("corpora"))
     return {file.parent.name: file.parent for place in places for file in sorted(place.glob("*/recipe.yaml"))}

@@ -27,7 +27,7 @@ _EDGES: dict[str, tuple[float, ...]] = {
 
 
 def music_of(pieces: Sequence[Entry]) -> dict[str, Any]:
-    """What the pieces of a corpus are like, for JSON. Counts are of pieces where they do not say otherwise."""
+    """Return statistics of the pieces of a corpus for JSON. Counts are of pieces unless named otherwise."""
     facts = [piece.facts for piece in pieces]
     return {
         "pieces": len(pieces),
@@ -46,7 +46,7 @@ def music_of(pieces: Sequence[Entry]) -> dict[str, Any]:
 
 
 def _kept(pieces: Sequence[Entry]) -> dict[str, Any]:
-    """How many notes of the files stand in the tokens, and the pieces of which some do not, the fewest kept first.
+    """Return the share of the files' notes that stand in the tokens, and the pieces of which some do not, worst first.
 
     Of notes of one pitch at one place of the grid in a track, one stays.
     """
@@ -97,7 +97,7 @@ def _track(pieces: Sequence[Entry], index: int) -> dict[str, Any]:
 def warnings_of(
     pieces: Mapping[str, int], notes: Mapping[str, int], tunes: int, dropped: Sequence[Dropped]
 ) -> list[str]:
-    """Where there is too little to learn from, or too much was lost, with the reason for each threshold."""
+    """Return warnings of too little music, or too much that was lost, each with the reason for its threshold."""
     found = []
     total, held_out = sum(pieces.values()), pieces["valid"] + pieces["test"]
     if notes["train"] < LEAST_NOTES:

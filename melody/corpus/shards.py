@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class Place(NamedTuple):
-    """Where a piece's tokens are: the number of the shard, the first token, how many."""
+    """Place of a piece's tokens: the number of the shard, the first token, how many."""
 
     shard: int
     start: int
@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What an item held when it was read; `digest` is that of its bytes, or None where it shall be tried again."""
+    """Content of an item when it was read; `digest` is that of its bytes, or None where it shall be tried again."""
 
     digest: str | None
     entries: tuple[Entry, ...]
@@ -275,7 +275,7 @@ def _one(value: T) -> T:
 
 
 def _record(content: Mapping[str, Any], shard: int, token: int, gram: int) -> tuple[str, Record]:
-    """What a line tells, whose first piece stands at these places of its shard."""
+    """Return the record in a line, whose first piece stands at these places of its shard."""
     item, entries = content["item"], []
     for piece in content["pieces"]:
         entries.append(

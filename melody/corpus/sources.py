@@ -1,4 +1,4 @@
-"""What is to be read: a recipe, or a folder or archive of anyone's own music with further archives in it."""
+"""Sources of music: a recipe, or a folder or archive of your own music with further archives in it."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ Source = tuple[str, contextlib.AbstractContextManager[Path]]
 
 @dataclass(frozen=True)
 class Corpus:
-    """What is to be read, how, and what is known of it."""
+    """Music to be read, its reader, and what is known of it."""
 
     name: str
     origin: str  # what tells it from others of its name
@@ -129,7 +129,7 @@ def _listed(_: Path, names: list[str]) -> list[str]:
 
 
 def _listed_and_found(root: Path, *, reader: RecipeReader, pieces: PieceList, prefix: str) -> list[str]:
-    """What comes with music21, by name, and what of the addition lies in `root`, by path; both as far as listed."""
+    """Return the listed pieces of music21, by name, and of the addition in `root`, by path."""
     assert reader.items
     assert reader.name_of
     found = [item for item in reader.items(root) if reader.name_of(item) in pieces.split_of]

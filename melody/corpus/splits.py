@@ -1,4 +1,4 @@
-"""Which split a piece belongs to, once and for all: what is read later never moves what was there.
+"""Splits of pieces, once and for all: music that is read later never moves what was there.
 
 A store remembers the split of every piece by its fingerprint and its name. A new version of a tune goes where the tune
 is; one that has versions on two sides is left out, as it would bring them together.

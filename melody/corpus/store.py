@@ -36,7 +36,7 @@ READABLE = (2, FORMAT)
 _ROW = ("shard", "starts", "lengths", "notes", "shifts", "styles")
 
 
-class Row(NamedTuple):
+class StoreRow(NamedTuple):
     """A piece in the index of a store."""
 
     name: str
@@ -212,12 +212,12 @@ def write_store(
     if check_place(folder, {}, force) is not None and not force:
         raise MelodyError(f"{folder}: exists; pass `force` to write it anew, or choose another place")
     with fresh_folder(folder) as fresh:
-        rows: dict[str, list[Row]] = {split: [] for split in splits}
+        rows: dict[str, list[StoreRow]] = {split: [] for split in splits}
         with Shards(fresh, {"name": name, "channels": len(read_channels(tokenizer))}) as shards:
             for split, pieces in splits.items():
                 for piece in pieces:
                     place = shards.add(f"{split}/{piece.name}", "", [_unknown(piece)])[0].place
-                    rows[split].append(Row(piece.name, place, piece.notes, piece.shifts, piece.style))
+                    rows[split].append(StoreRow(piece.name, place, piece.notes, piece.shifts, piece.style))
         publish(fresh, name, tokenizer, rows, shards=shards.numbers, report=report, styles=styles)
     return TokenStore.open(folder)
 
@@ -232,7 +232,7 @@ def publish(
     folder: Path,
     name: str,
     tokenizer: Any,
-    splits: Mapping[str, Sequence[Row]],
+    splits: Mapping[str, Sequence[StoreRow]],
     *,
     shards: Iterable[int],
     report: Mapping[str, Any],
@@ -314,7 +314,7 @@ def _info(folder: Path) -> dict[str, Any]:
     return content
 
 
-def _index(splits: Mapping[str, Sequence[Row]], homes: Sequence[tuple[str, str, str]]) -> bytes:
+def _index(splits: Mapping[str, Sequence[StoreRow]], homes: Sequence[tuple[str, str, str]]) -> bytes:
     columns: dict[str, NDArray[Any]] = {"homes": _text([list(home) for home in homes])}
     for split, rows in splits.items():
         places = np.array([row.place for row in rows], np.int64).reshape(-1, 3)
@@ -332,7 +332,7 @@ def _text(content: list[Any]) -> NDArray[np.uint8]:
     return np.frombuffer(json.dumps(content).encode(), np.uint8)
 
 
-def _counts(rows: Sequence[Row]) -> dict[str, int]:
+def _counts(rows: Sequence[StoreRow]) -> dict[str, int]:
     tokens = sum(row.place.tokens for row in rows)
     return {"pieces": len(rows), "tokens": tokens, "notes": sum(row.notes for row in rows)}
 

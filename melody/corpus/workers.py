@@ -63,7 +63,7 @@ class _Process:
         return pickle.load(self.process.stdout)
 
     def read(self, item: str, root: Path) -> list[Piece | Dropped]:
-        """What an item holds; or, where the process dies over it, that it did."""
+        """Return the content of an item; or, where the process dies over it, a note of that."""
         began = time.monotonic()
         try:
             self._send(pickle.dumps((item, root)))
@@ -79,7 +79,7 @@ class _Process:
 
     @property
     def serves(self) -> bool:
-        """Whether it can be asked, and will not end itself just then."""
+        """Return True where it can be asked, and will not end itself just then."""
         return self.process.poll() is None and time.monotonic() - self.last < IDLE_SECONDS / 2
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ def end_all() -> None:
 
 
 def _read(item: str, root: Path, reader: ItemReader, ngram: int) -> list[Piece | Dropped]:
-    """What a reader's process does."""
+    """Run the process of a reader."""
     return read_item(item, partial(reader, root=root), ngram)
 
 

@@ -20,7 +20,7 @@ from melody.evaluation.plots import Series, rows
 from melody.formats.colours import PALETTE
 from melody.generation.settings import Settings
 from melody.music.score import bars, end_tick
-from melody.render.page import Page, Part, layout
+from melody.render.page import Page, RollPart, layout
 from melody.render.player import document, style
 from melody.render.svg import systems_of
 from melody.storage.display import escaped
@@ -218,7 +218,7 @@ def _roll(name: str, roll: Page) -> str:
     )
 
 
-def _tracks(parts: Sequence[Part]) -> str:
+def _tracks(parts: Sequence[RollPart]) -> str:
     """Legend of the tracks' colours."""
     marks = (
         f'<li><i class="swatch hue c{index % len(PALETTE)}"></i><span>{escaped(part.name)}</span></li>'

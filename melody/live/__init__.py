@@ -6,8 +6,8 @@ test without a MIDI system and without waiting. This room is the only one that i
 
 from melody.live.clock import SystemClock
 from melody.live.composing import ComposerProcess, Composing
-from melody.live.jam import Jam, Rules
+from melody.live.jam import Jam, JamSettings
 from melody.live.player import play
-from melody.live.scheduler import Figures
+from melody.live.scheduler import Lateness
 
-__all__ = ["ComposerProcess", "Composing", "Figures", "Jam", "Rules", "SystemClock", "play"]
+__all__ = ["ComposerProcess", "Composing", "Jam", "JamSettings", "Lateness", "SystemClock", "play"]

@@ -20,8 +20,8 @@ FEWEST_PULSES = 7  # a sixteenth: of fewer, jitter makes no tempo
 LOST_AFTER_SECONDS = 1.0  # without a pulse; the slowest that could be meant is 2.5 quarters a minute
 
 
-class Clock(Protocol):
-    """What tells the time in seconds from whenever, and waits."""
+class TimeSource(Protocol):
+    """Source of time, in seconds from any origin, that can wait."""
 
     def now(self) -> float: ...
 
@@ -40,7 +40,7 @@ class SystemClock:
 
 
 class Transport(Protocol):
-    """When a tick is, and what tick it is."""
+    """Conversion of ticks to seconds and back."""
 
     def seconds_at(self, tick: float) -> float: ...
 
@@ -93,7 +93,7 @@ class ClockFollower:
         self.running = False
 
     def locate(self, tick: int) -> None:
-        """Where `resume` goes on."""
+        """Set the tick at which `resume` goes on."""
         self._next_tick = tick
 
     def resume(self) -> None:
@@ -111,16 +111,16 @@ class ClockFollower:
             self._line = _fitted(self._pulses)
 
     def _is_flooded(self, seconds: float) -> bool:
-        """Whether a quarter of pulses came in less time than music has; a few may come together after a delay."""
+        """Return True where a quarter of pulses came faster than music goes; a few may come together after a delay."""
         return len(self._pulses) == FITTED_PULSES and seconds - self._pulses[0][1] < 60 / FASTEST_QPM
 
     def is_lost(self, now: float) -> bool:
-        """Whether no pulse has come for long."""
+        """Return True where no pulse has come for long."""
         return self.running and bool(self._pulses) and now - self._pulses[-1][1] > LOST_AFTER_SECONDS
 
     @property
     def is_ticking(self) -> bool:
-        """Whether a first pulse has come since the start."""
+        """True once a first pulse has come since the start."""
         return self.running and bool(self._pulses)
 
     def seconds_at(self, tick: float) -> float:

@@ -101,7 +101,7 @@ class ComposerProcess:
         return Composing(lambda: self._received(job))
 
     def _received(self, job: int) -> list[Item]:
-        """What has come of a job; what is left of earlier ones is passed over."""
+        """Return what has come of a job; the rest of earlier ones is passed over."""
         items = []
         while self._pipe.poll():
             number, item = self._next()
@@ -130,7 +130,7 @@ def _lost() -> MelodyError:
 
 
 def _serve(pipe: "Connection[Any, Any]", model: str) -> None:
-    """What the process does: load a model, compose what is asked for, give up when something else is."""
+    """Run the process: load a model, compose what is asked for, give up when something else is."""
     from melody.generation import Composer
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the player ends this one

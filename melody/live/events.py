@@ -1,4 +1,4 @@
-"""What is sent and when: scores, composed notes and clicks as MIDI messages with their ticks (480 a quarter)."""
+"""Scores, composed notes and clicks as MIDI messages with their ticks (480 a quarter)."""
 
 import io
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ CLICK_TICKS = 30
 _OFF, _CHANGE, _ON = range(3)
 
 
-class Event(NamedTuple):
+class TimedMessage(NamedTuple):
     """A message at its tick."""
 
     tick: int
@@ -24,18 +24,18 @@ class Event(NamedTuple):
     message: Any
 
 
-def events_of(score: Score) -> list[Event]:
-    """All that sounds in a score or changes its sound, with the channels and programs that its MIDI file would have."""
+def events_of(score: Score) -> list[TimedMessage]:
+    """Return all messages of a score that sound or change its sound, on the channels of its MIDI file."""
     file = mido.MidiFile(file=io.BytesIO(dumps(score)), charset="utf-8")
     return sorted((event for track in file.tracks for event in _events_of(track)), key=lambda event: event[:2])
 
 
-def _events_of(track: Iterable[Any]) -> list[Event]:
+def _events_of(track: Iterable[Any]) -> list[TimedMessage]:
     events, tick = [], 0
     for message in track:
         tick += message.time
         if not message.is_meta:
-            events.append(Event(tick, _order(message), message.copy(time=0)))
+            events.append(TimedMessage(tick, _order(message), message.copy(time=0)))
     return events
 
 
@@ -43,19 +43,19 @@ def _order(message: Any) -> int:
     return {"note_off": _OFF, "note_on": _ON}.get(message.type, _CHANGE)
 
 
-def is_setup(event: Event) -> bool:
-    """Whether it makes the sound of the beginning, and may be sent before it."""
+def is_setup(event: TimedMessage) -> bool:
+    """Return True for a message that sets up the sound of the beginning, and may be sent before it."""
     return event.tick == 0 and event.order == _CHANGE
 
 
-def note_events(onset: int, duration: int, pitch: int, velocity: int, channel: int) -> list[Event]:
+def note_events(onset: int, duration: int, pitch: int, velocity: int, channel: int) -> list[TimedMessage]:
     """A note's beginning and its end."""
     on = mido.Message("note_on", channel=channel, note=pitch, velocity=velocity)
     off = mido.Message("note_off", channel=channel, note=pitch, velocity=0)
-    return [Event(onset, _ON, on), Event(onset + duration, _OFF, off)]
+    return [TimedMessage(onset, _ON, on), TimedMessage(onset + duration, _OFF, off)]
 
 
-def clicks(first: int, stop: int, meter: tuple[int, int]) -> list[Event]:
+def clicks(first: int, stop: int, meter: tuple[int, int]) -> list[TimedMessage]:
     """A click on each beat (the meter's unit) of the bars from one tick to another."""
     beat = 4 * TICKS_PER_QUARTER // meter[1]
     events = []

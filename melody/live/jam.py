@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from melody.errors import MelodyError
-from melody.live.clock import Clock, ClockFollower, TempoMap
+from melody.live.clock import ClockFollower, TempoMap, TimeSource
 from melody.live.composing import Composing
 from melody.live.events import clicks, final_line
 from melody.live.ports import Inlet, Outlet
-from melody.live.scheduler import Figures, Scheduler, performing
+from melody.live.scheduler import Lateness, Scheduler, performing
 from melody.live.transcribe import MOST_HEARD, SCALE, Ear, HeardNote, score_of
 from melody.music.score import TICKS_PER_QUARTER, Score, bar_length
 
@@ -42,8 +42,8 @@ MEMORY_BARS = 16  # of what was played that an answer is composed from, or twice
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How a session goes."""
+class JamSettings:
+    """Settings of a jam session."""
 
     bars: int = 4  # of a call, and of its answer
     meter: tuple[int, int] = (4, 4)
@@ -55,8 +55,8 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Round:
-    """What is known of an answer."""
+class JamRound:
+    """Facts of an answer."""
 
     bar: int  # the first of the call, from 1
     heard: int  # notes
@@ -76,12 +76,12 @@ class Jam:
         self,
         answer: Answer,
         ports: tuple[Inlet, Outlet],
-        clock: Clock,
-        rules: Rules,
+        clock: TimeSource,
+        rules: JamSettings,
         *,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.rounds: list[Round] = []
+        self.rounds: list[JamRound] = []
         self._answer, self._clock, self._rules, self._say = answer, clock, rules, say
         self._inlet, outlet = ports
         self._bar = int(bar_length(*rules.meter, TICKS_PER_QUARTER))
@@ -104,8 +104,8 @@ class Jam:
         self._last_onset_seconds: float | None = None
 
     @property
-    def figures(self) -> Figures:
-        """How late messages went out."""
+    def figures(self) -> Lateness:
+        """Lateness of the messages that went out."""
         return self._scheduler.figures
 
     def score(self) -> Score:
@@ -126,7 +126,7 @@ class Jam:
                 self._session()
 
     def _session(self) -> None:
-        """From the start of the clock to its stop."""
+        """Play from the start of the clock to its stop."""
         try:
             self._begin()
             while self._goes_on:
@@ -201,7 +201,7 @@ class Jam:
 
     @property
     def _is_refused(self) -> bool:
-        """Whether nothing of an answer could be composed."""
+        """True where nothing of an answer could be composed."""
         return self._composing is not None and self._composing.refusal is not None and not self._answered
 
     def _cutoff(self, line: int) -> float:
@@ -229,7 +229,7 @@ class Jam:
         if after is not None:
             slowest = max([after, *(r.first_after_seconds for r in self.rounds if r.first_after_seconds)])
             self._lead_seconds = 2 * slowest + MARGIN_SECONDS
-        self.rounds.append(Round(self._number(first), heard, len(self._answered), wait, after))
+        self.rounds.append(JamRound(self._number(first), heard, len(self._answered), wait, after))
         waited = "" if wait is None else f", {wait:.2f} s after your last"
         composed = "" if after is None else f"; its first note was composed in {after * 1000:.0f} ms"
         self._say(f"bar {self._number(first)}: heard {heard} notes, answered {len(self._answered)}{waited}{composed}")
@@ -255,7 +255,7 @@ class Jam:
             self._take(self._ready(self._composing))
 
     def _ready(self, composing: Composing) -> "Sequence[NewNote]":
-        """What has come of the answer; a call that cannot be composed from ends nothing."""
+        """Return the notes that have come of the answer; a call that cannot be answered ends nothing."""
         try:
             return composing.ready()
         except MelodyError as error:

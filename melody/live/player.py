@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from melody.formats.midi.writer import channels
-from melody.live.clock import Clock, TempoMap
+from melody.live.clock import TempoMap, TimeSource
 from melody.live.composing import Composing
 from melody.live.events import events_of, final_line, is_setup, tempos_of
 from melody.live.ports import Outlet
-from melody.live.scheduler import Figures, Scheduler, performing
+from melody.live.scheduler import Lateness, Scheduler, performing
 from melody.music.score import TICKS_PER_QUARTER, Score
 
 STEP_SECONDS = 0.005  # how often new notes are looked for
@@ -17,8 +17,8 @@ LEAD_IN_SECONDS = (
 
 
 def play(
-    score: Score, outlet: Outlet, clock: Clock, *, new: Composing | None = None, sends_clock: bool = True
-) -> Figures:
+    score: Score, outlet: Outlet, clock: TimeSource, *, new: Composing | None = None, sends_clock: bool = True
+) -> Lateness:
     """Play a score, and after it the notes of `new`, whose tracks are the score's; returns how late each went out.
 
     A score without notes gives tracks, programs and tempo to music from nothing. Raises `MelodyError` where the port

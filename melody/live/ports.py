@@ -101,7 +101,7 @@ def _open(name: str | None, way: str) -> Any:
 
 @contextmanager
 def _system() -> Iterator[None]:
-    """What asks the MIDI system: its failure becomes one line, and what C libraries print of it is not shown."""
+    """Ask the MIDI system: its failure becomes one line, and the prints of C libraries are not shown."""
     try:
         with _quiet():
             yield

@@ -1,4 +1,4 @@
-"""Where the music is played: messages go out at their deadlines, and each step attends to what comes in.
+"""The scheduler: messages go out at their deadlines, and each step attends to what comes in.
 
 One thread does it all: it sleeps until the next deadline, or a short step, and between steps calls `attend`, which may
 add to what is to be sent. However it ends, nothing sounds on: what began is ended by name, then on every channel all
@@ -15,16 +15,16 @@ import mido
 import numpy as np
 
 from melody.errors import MelodyError
-from melody.live.clock import PULSE_TICKS, Clock, Transport
-from melody.live.events import Event, note_events
+from melody.live.clock import PULSE_TICKS, TimeSource, Transport
+from melody.live.events import TimedMessage, note_events
 from melody.live.ports import Outlet
 
 _CLOCK = -1  # a pulse goes before all else of its tick
 
 
 @dataclass
-class Figures:
-    """How late messages went out, in seconds, and what could not go."""
+class Lateness:
+    """Lateness of messages in seconds, and counts of those that could not go."""
 
     notes: list[float] = field(default_factory=list)
     pulses: list[float] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Figures:
     missed: int = 0  # notes that were composed when they should have ended
 
     def lines(self) -> list[str]:
-        """For people."""
+        """Return the figures as lines for people."""
         kinds = {"notes": self.notes, "pulses of clock": self.pulses}
         lines = [f"{len(late)} {kind} sent, late by {spread(late)}" for kind, late in kinds.items() if late]
         if self.behind or self.missed:
@@ -41,7 +41,7 @@ class Figures:
         return lines
 
     def to_dict(self) -> dict[str, Any]:
-        """For programs, in milliseconds."""
+        """Return the figures for programs, in milliseconds."""
         kinds, counts = {"notes": self.notes, "pulses": self.pulses}, {"behind": self.behind, "missed": self.missed}
         return {k: {"sent": len(v), **quantiles(v)} for k, v in kinds.items() if v} | counts
 
@@ -66,9 +66,9 @@ class Scheduler:
     """A port, a clock and what is still to be sent."""
 
     def __init__(
-        self, outlet: Outlet, clock: Clock, transport: Transport, *, sends_clock: bool, step_seconds: float
+        self, outlet: Outlet, clock: TimeSource, transport: Transport, *, sends_clock: bool, step_seconds: float
     ) -> None:
-        self.clock, self.transport, self.figures = clock, transport, Figures()
+        self.clock, self.transport, self.figures = clock, transport, Lateness()
         self.attend: Callable[[float], None] = lambda now: None  # is given the time in each step
         self._outlet, self._sends_clock, self._step_seconds = outlet, sends_clock, step_seconds
         self._queue: list[tuple[int, int, int, Any, bool]] = []  # at last, whether it counts
@@ -76,7 +76,7 @@ class Scheduler:
         self._next_pulse = 0
         self._sounding: set[tuple[int, int]] = set()  # channel and pitch
 
-    def add(self, events: Iterable[Event], *, counted: bool = True) -> None:
+    def add(self, events: Iterable[TimedMessage], *, counted: bool = True) -> None:
         """Messages to be sent at their ticks; at once, where these are past. The figures are of those `counted`."""
         for event in events:
             self._count += 1
@@ -135,7 +135,7 @@ class Scheduler:
         elif message.type == "note_off":
             self._sounding.discard((message.channel, message.note))
 
-    def send_now(self, events: Iterable[Event]) -> None:
+    def send_now(self, events: Iterable[TimedMessage]) -> None:
         """Messages that wait for nothing."""
         for event in events:
             self._put(event.message)
@@ -164,7 +164,7 @@ class Scheduler:
 
 @contextmanager
 def performing(scheduler: Scheduler) -> Iterator[Scheduler]:
-    """However the body ends, the scheduler is left silent."""
+    """Leave the scheduler silent, however the body ends."""
     try:
         yield scheduler
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""What a player's hands did, as music: notes on the grid of 24 ticks a quarter, and scores of them.
+"""Transcription of what a player does: notes on the grid of 24 ticks a quarter, and scores of them.
 
 Onsets of a quarter go to sixteenths, or to triplets where these fit its onsets clearly better; ends go to the nearest
 of both. So a straight run, a triplet and swung quavers are heard as they were meant; 32nds and ornaments are heard as
@@ -67,7 +67,7 @@ class Ear:
         self.is_full = False
 
     def tones(self, first: int, stop: int) -> list[HeardNote]:
-        """What begins, once it is on the grid, from one tick up to but not including another; it ends by then.
+        """Return the notes that begin, on the grid, from one tick up to but not including another; they end by then.
 
         A key that is still held is heard to the end.
         """

@@ -59,12 +59,12 @@ class Chord:
 
     @property
     def value(self) -> int:
-        """As a channel says it, 1 .. `VALUES` - 1; the bass has a channel of its own."""
+        """Value of a channel, 1 .. `VALUES` - 1; the bass has a channel of its own."""
         return 1 + self.root + OCTAVE * self.quality
 
     @property
     def name(self) -> str:
-        """As in "Am", "Bbmaj7" or "F#m7b5/C"; `parse_chord` reads it back."""
+        """Name such as "Am", "Bbmaj7" or "F#m7b5/C"; `parse_chord` reads it back."""
         _, suffix, intervals = QUALITIES[self.quality]
         root = Key(self.root, "minor" if intervals[1] == 3 else "major").name.split()[0]
         return root + suffix + (f"/{_bass_name(root[0], intervals, self)}" if self.bass != self.root else "")

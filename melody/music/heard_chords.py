@@ -62,7 +62,7 @@ def heard(notes: Notes, edges: Ints) -> NDArray[np.int16]:
 
 
 def _class_ticks(notes: Notes, edges: Ints) -> Ints:
-    """For how many ticks each pitch class sounds in each segment; shape (S, 12).
+    """Return the ticks for which each pitch class sounds in each segment; shape (S, 12).
 
     Up to an edge t the notes of a class have sounded for sum(t - onset) over those begun, less sum(t - end) over those
     ended. Both are counts and sums of ticks, so no note meets a segment.
@@ -104,7 +104,7 @@ def _lowest(notes: Notes, edges: Ints) -> Ints:
 
 
 def chord_tones_on_strong_beats(score: Score, spans: Sequence[Span], from_tick: int = 0) -> tuple[int, int]:
-    """How many of the pitched notes that sound on strong beats belong to the chord in force, and how many there are.
+    """Return counts of pitched notes that sound on strong beats: those in the chord in force, and all.
 
     Strong are the first beat of a bar, the middle of a bar of 4, 8 or 12 units, and the tick at which a chord begins;
     those before `from_tick`, and those at which no chord is asked for, do not count.

@@ -60,12 +60,12 @@ class Key:
 
     @property
     def name(self) -> str:
-        """As in "E minor" or "Bb major"."""
+        """Name such as "E minor" or "Bb major"."""
         return f"{(SHARP_NAMES if self.signature > 0 else FLAT_NAMES)[self.tonic]} {self.mode}"
 
     @property
     def tonality(self) -> int:
-        """As in a MIDI key signature: 0 major, 1 minor."""
+        """Mode in a MIDI key signature: 0 major, 1 minor."""
         return MODES.index(self.mode)
 
     @property
@@ -120,7 +120,7 @@ def parse_key(text: str) -> Key:
 
 
 def pitch_class_durations(score: Score) -> NDArray[np.float64]:
-    """How many ticks each pitch class sounds, over all tracks but drums; shape (12,)."""
+    """Return the ticks for which each pitch class sounds, over all tracks but drums; shape (12,)."""
     weights = np.zeros(12)
     for columns in _note_columns(score):
         weights += np.bincount(columns["pitch"] % 12, weights=columns["duration"], minlength=12)
@@ -138,7 +138,7 @@ def final_chord(score: Score) -> NDArray[np.int64]:
 
 
 def key_scores(score: Score, *, ending: bool = True) -> NDArray[np.float64]:
-    """How well each key fits, shape (24,): 12 major keys from C upwards, then 12 minor; zeros without pitched notes.
+    """Return the fit of each key, shape (24,): major from C upwards, then minor; zeros without pitched notes.
 
     The correlation of the key's profile with the pitch classes' durations, plus what the last chord adds (without
     `ending`, nothing: to ask whether a piece ends in its key).

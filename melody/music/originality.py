@@ -52,14 +52,14 @@ _DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZip
 
 
 class Count(NamedTuple):
-    """How many distinct n-grams a track has, and how many of them stand in the training music."""
+    """Counts of a track's distinct n-grams, and of those that stand in the training music."""
 
     known: int
     ngrams: int
 
     @property
     def share(self) -> float:
-        """From 0 to 1; NaN where there are no n-grams."""
+        """The share from 0 to 1; NaN where there are no n-grams."""
         return self.known / self.ngrams if self.ngrams else float("nan")
 
 
@@ -110,7 +110,7 @@ class Index:
 
     @cached_property
     def first(self) -> NDArray[np.bool_]:
-        """Which rows begin a voice of a piece: their n-gram follows none."""
+        """Return a mask of the rows that begin a voice of a piece: their n-gram follows none."""
         first = np.ones(len(self), bool)
         first[1:] = (np.diff(self.piece.astype(np.int64)) != 0) | (np.diff(self.voice.astype(np.int64)) != 0)
         return first

@@ -51,7 +51,7 @@ class Slices:
 
     @property
     def sounding(self) -> Bools:
-        """Which voices sound in which slices; shape (S, voices)."""
+        """Return a mask of the voices that sound in each slice; shape (S, voices)."""
         sounding: Bools = self.pitch != REST
         return sounding
 
@@ -68,7 +68,7 @@ class Parallel:
 
 @dataclass(frozen=True)
 class VoiceLeading:
-    """What was counted in one score; `tonic_cadence` is 1 or 0."""
+    """Counts of one score; `tonic_cadence` is 1 or 0."""
 
     notes: int
     parallels: int
@@ -108,20 +108,20 @@ def parallels(cut: Slices) -> list[Parallel]:
 
 
 def crossings(cut: Slices) -> int:
-    """How often a voice comes to sound below its lower neighbour."""
+    """Count the times that a voice comes to sound below its lower neighbour."""
     both = cut.sounding[:, :-1] & cut.sounding[:, 1:]
     return _beginnings(both & (cut.pitch[:, :-1] < cut.pitch[:, 1:]))
 
 
 def wide_spacing(cut: Slices) -> int:
-    """How often neighbours come to stand more than an octave apart, the lowest voice left out."""
+    """Count the times that neighbours come to stand more than an octave apart, the lowest voice left out."""
     upper = cut.pitch[:, :-1]
     both = cut.sounding[:, :-2] & cut.sounding[:, 1:-1]
     return _beginnings(both & (upper[:, :-1] - upper[:, 1:] > OCTAVE))
 
 
 def doubled_leading_notes(cut: Slices, key: Key) -> int:
-    """How often several voices come to sound the leading note in a dominant chord of the key."""
+    """Count the times that several voices come to sound the leading note in a dominant chord of the key."""
     pitch_class = cut.pitch % OCTAVE
     leading = (pitch_class == key.leading_note) & cut.sounding
     dominant = np.isin((pitch_class - key.tonic) % OCTAVE, DOMINANT_STEPS) | ~cut.sounding
@@ -129,7 +129,7 @@ def doubled_leading_notes(cut: Slices, key: Key) -> int:
 
 
 def out_of_range(lines: Sequence[Notes], ranges: Sequence[range] = RANGES) -> int:
-    """How many notes leave the range of their voice; 0 where there are not as many voices as ranges."""
+    """Count the notes that leave the range of their voice; 0 where there are not as many voices as ranges."""
     if len(lines) != len(ranges):
         return 0
     return sum(
@@ -138,7 +138,7 @@ def out_of_range(lines: Sequence[Notes], ranges: Sequence[range] = RANGES) -> in
 
 
 def ends_on_tonic(score: Score, key: Key | None = None) -> bool:
-    """Whether the last chord is the tonic triad of `key` over its root, reached by the bass on a strong beat.
+    """Return True where the last chord is the tonic triad of `key` over its root, reached by the bass on a strong beat.
 
     Without a key, of the one that the notes suggest, the ending among them. Then 88 % of 189 of
     Bach's chorales end so, and 18 % of the same cut at a random beat: the ending has a say in the key, so give the key
@@ -156,7 +156,7 @@ def ends_on_tonic(score: Score, key: Key | None = None) -> bool:
 
 
 def is_strong_beat(score: Score, tick: int) -> bool:
-    """Whether `tick` is the first beat of a bar, or the middle of a bar of four (or eight, or twelve) units."""
+    """Return True on the first beat of a bar, and in the middle of a bar of four (or eight, or twelve) units."""
     lines = bars(score, tick + 1)
     bar = int(np.searchsorted(lines, tick, side="right")) - 1
     numerator = [change[1] for change in meters(score) if change[0] <= tick][-1]
@@ -165,7 +165,7 @@ def is_strong_beat(score: Score, tick: int) -> bool:
 
 
 def examine(score: Score, key: Key | None = None) -> VoiceLeading:
-    """All counts of one score; the key is estimated where it is not given."""
+    """Return the counts of one score; the key is estimated where it is not given."""
     lines = voices(score)
     cut = slices(lines)
     key = estimate_key(score) if key is None else key
@@ -215,7 +215,7 @@ def _sounding_at(ticks: Ints, notes: Notes) -> Ints:
 
 
 def _beginnings(present: Bools) -> int:
-    """How often something that slices have (along the first axis) begins."""
+    """Count the times that something which slices have (along the first axis) begins."""
     before = np.zeros_like(present)
     before[1:] = present[:-1]
     return int(np.count_nonzero(present & ~before))

@@ -1,4 +1,4 @@
-"""How loud music is, and making it as loud as it should be: loudness by ITU-R BS.1770-4, true peak, a soft limiter.
+"""Loudness, measured and levelled: ITU-R BS.1770-4, true peak, a soft limiter.
 
 Samples are (frames, 2) floats, 1.0 is full scale. Loudness is in LUFS, peaks in dB of full scale (dBFS).
 Sources: ITU-R BS.1770-4 (K-weighting, gating, true peak); EBU R 128. We differ in one place: the weighting is

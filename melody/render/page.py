@@ -1,4 +1,4 @@
-"""Where everything of a piano roll stands: systems of eight bars, the rows of pitches and drums, the legend.
+"""Layout of a piano roll: systems of eight bars, the rows of pitches and drums, the legend.
 
 Lengths are inches from the top left corner, times are ticks. One scale holds in the whole picture, so a bar is as wide
 in one system as in another.
@@ -26,7 +26,7 @@ LOWEST_PANEL, HIGHEST_PANEL = 1.3, 3.4
 
 
 @dataclass(frozen=True)
-class Part:
+class RollPart:
     """A track as it is drawn."""
 
     name: str
@@ -37,10 +37,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Page:
-    """What all systems share. `systems` are pairs of bar numbers from 0: first, last + 1."""
+    """Layout that all systems share. `systems` are pairs of bar numbers from 0: first, last + 1."""
 
     score: Score
-    parts: list[Part]
+    parts: list[RollPart]
     lines: NDArray[np.int64]  # ticks of the bar lines (bars + 1,)
     systems: list[tuple[int, int]]
     ticks_an_inch: float
@@ -114,11 +114,11 @@ def pitch_range(voices: Sequence[Notes]) -> tuple[int, int]:
     return max(0, low - missing // 2), min(128, high + missing - missing // 2)
 
 
-def _parts(score: Score) -> Iterator[Part]:
+def _parts(score: Score) -> Iterator[RollPart]:
     tracks = [track for track in score.tracks if len(track.notes)]
     for index, track in enumerate(tracks):
         name = track.name.strip() or default_name(track.program, track.is_drum)
-        yield Part(shortened(name), PALETTE[index % len(PALETTE)], track.is_drum, notes_of(track))
+        yield RollPart(shortened(name), PALETTE[index % len(PALETTE)], track.is_drum, notes_of(track))
 
 
 def shortened(text: str, limit: int = 32) -> str:
@@ -127,9 +127,9 @@ def shortened(text: str, limit: int = 32) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def legend_rows(parts: Sequence[Part]) -> list[list[tuple[float, Part]]]:
+def legend_rows(parts: Sequence[RollPart]) -> list[list[tuple[float, RollPart]]]:
     """The legend's entries with their places in inches from the left, broken into rows that fit the width."""
-    rows: list[list[tuple[float, Part]]] = [[]]
+    rows: list[list[tuple[float, RollPart]]] = [[]]
     x = MARGIN
     for part in parts:
         width = 0.6 + 0.075 * len(part.name)

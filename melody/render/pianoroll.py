@@ -28,7 +28,7 @@ from melody.render.page import (
     SYSTEM_WIDTH,
     WIDTH,
     Page,
-    Part,
+    RollPart,
     layout,
     legend_rows,
     shortened,
@@ -99,7 +99,7 @@ def figure(
     return result
 
 
-def _draw_heading(canvas: "Figure", title: str, rows: list[list[tuple[float, Part]]]) -> None:
+def _draw_heading(canvas: "Figure", title: str, rows: list[list[tuple[float, RollPart]]]) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     height = canvas.get_figheight()

@@ -21,9 +21,9 @@ from typing import NamedTuple
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
 from melody.formats.colours import PALETTE
 from melody.music.score import Score, note_count
-from melody.render.page import Page, Part, layout
+from melody.render.page import Page, RollPart, layout
 from melody.render.sound import seconds_at
-from melody.render.stems import Sound, sound_of, track_seconds
+from melody.render.stems import StemSound, sound_of, track_seconds
 from melody.render.svg import System, systems_of
 from melody.storage.display import escaped
 from melody.storage.files import refuse_overwrite, write_bytes
@@ -113,7 +113,7 @@ def _first_to_last(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)})"
 
 
-def _sound(panel: Panel, soundfont: str | os.PathLike[str] | None, room: float) -> tuple[Sound | None, str]:
+def _sound(panel: Panel, soundfont: str | os.PathLike[str] | None, room: float) -> tuple[StemSound | None, str]:
     """The sound of a piece, or why there is none."""
     try:
         if track_seconds(panel.score) > room:
@@ -155,7 +155,7 @@ def style() -> str:
 
 
 def _hash(text: str) -> str:
-    """What a Content-Security-Policy calls an inline script or style."""
+    """Return the name that a Content-Security-Policy has for an inline script or style."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
@@ -166,7 +166,7 @@ def _base64(data: bytes) -> str:
 # ---- a piece on it ---------------------------------------------------------------------------------------------------
 
 
-def _card(number: int, panel: Panel, sound: Sound | None) -> str:
+def _card(number: int, panel: Panel, sound: StemSound | None) -> str:
     drawn = layout(panel.score, panel.first_new_tick, panel.resumes_tick, panel.letters)
     systems = systems_of(drawn)
     bar_seconds = [seconds_at(panel.score, int(line)) for line in drawn.lines]
@@ -201,7 +201,7 @@ def _head(number: int, panel: Panel, sounds: bool, seconds: float) -> str:
     )
 
 
-def _track(index: int, part: Part, sounds: bool) -> str:
+def _track(index: int, part: RollPart, sounds: bool) -> str:
     name = escaped(part.name)
     buttons = "".join(
         f'<button class="{verb.lower()}" type="button" aria-pressed="false" aria-label="{verb} {name}" '
@@ -227,8 +227,8 @@ def _settings(panel: Panel) -> str:
     return f"<details><summary>Settings</summary><dl>{lines}</dl></details>"
 
 
-def _data(drawn: Page, systems: Sequence[System], bar_seconds: Sequence[float], sound: Sound | None) -> str:
-    """What the player needs of a piece, as JSON that cannot end its script element."""
+def _data(drawn: Page, systems: Sequence[System], bar_seconds: Sequence[float], sound: StemSound | None) -> str:
+    """Return the player's data of a piece, as JSON that cannot end its script element."""
     end = int(drawn.lines[-1])
     ticks = sorted({0, end, *(int(tempo.time) for tempo in drawn.score.tempos if 0 < tempo.time < end)})
     data = {

@@ -96,7 +96,7 @@ def unlevelled(
 
 
 def sounding_seconds(score: Score) -> float:
-    """When the last note ends, in seconds from tick 0. Raises `MelodyError` without notes or beyond `MAX_SECONDS`."""
+    """Return the end of the last note in seconds. Raises `MelodyError` without notes or past `MAX_SECONDS`."""
     end = end_tick(score)
     if not end:
         raise MelodyError("the score has no notes, so there is nothing to hear; give it some")
@@ -202,12 +202,12 @@ def _work_in(
 
 
 def time_limit_seconds(duration_seconds: float) -> float:
-    """How long the synthesizer may take: it is some 50 times faster than the music, and a busy machine slower."""
+    """Return the time that the synthesizer may take: it is some 50 times faster than music, less when busy."""
     return 60 + duration_seconds
 
 
 def memory_limit_bytes(font_bytes: int, frames: int) -> int:
-    """How much the synthesizer may take: a process, the font (packed ones grow sixfold) and the whole piece at once."""
+    """Return the memory for a synthesizer: a process, the font (packed ones grow sixfold), the whole piece."""
     return min(MEMORY_LIMIT_BYTES, 2**30 + 6 * font_bytes + 48 * frames)
 
 

@@ -188,7 +188,7 @@ def _check_samples(samples: Records, data: mmap.mmap, start: int, stop: int) -> 
 
 
 def _frames(data: mmap.mmap, start: int, stop: int) -> int:
-    """How many frames a sample in Ogg Vorbis says it has: the greatest place that one of its pages ends at."""
+    """Return the frames that a sample in Ogg Vorbis claims: the greatest place at which one of its pages ends."""
     most, page = 0, data.find(b"OggS", start, stop)
     while page >= 0 and page + 14 <= stop:
         place = struct.unpack("<q", data[page + 6 : page + 14])[0]

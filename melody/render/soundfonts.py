@@ -87,7 +87,7 @@ def _checked(path: Path) -> Path:
 
 
 def _fault(path: Path) -> str:
-    """What is wrong with a SoundFont; empty for nothing."""
+    """Return the fault of a SoundFont; empty for none."""
     try:
         status = path.stat()
         return _fault_of(path, status.st_size, status.st_mtime_ns)

@@ -37,7 +37,7 @@ class Stem:
 
 
 @dataclass(frozen=True)
-class Sound:
+class StemSound:
     """The stems of a piece, one for each track with notes, in order; played times `gain` they are as loud as asked."""
 
     stems: list[Stem]
@@ -46,7 +46,7 @@ class Sound:
     delay_seconds: float  # at the start of every stem, unless the decoder cuts it
 
 
-def sound_of(score: Score, soundfont: str | os.PathLike[str] | None = None) -> Sound:
+def sound_of(score: Score, soundfont: str | os.PathLike[str] | None = None) -> StemSound:
     """The score as stems. Raises `MelodyError` where it is longer than ten minutes or no sound can be made."""
     if (seconds := sounding_seconds(score)) > MAX_PIECE_SECONDS:
         raise MelodyError(
@@ -59,16 +59,16 @@ def sound_of(score: Score, soundfont: str | os.PathLike[str] | None = None) -> S
     audio_format = _format()
     stems = [Stem(_encoded((mono * gain * level)[:, None], audio_format), round(pan, 3)) for mono, pan in voices]
     delay = MP3_DELAY if audio_format == "MP3" else 0.0
-    return Sound(stems, 1 / level, len(mix) / SAMPLE_RATE, delay)
+    return StemSound(stems, 1 / level, len(mix) / SAMPLE_RATE, delay)
 
 
 def track_seconds(score: Score) -> float:
-    """How many seconds of stems a score makes. Raises as `sounding_seconds`."""
+    """Return the seconds of stems that a score makes. Raises as `sounding_seconds`."""
     return (sounding_seconds(score) + TAIL_SECONDS) * sum(len(track.notes) > 0 for track in score.tracks)
 
 
 def single_tracks(score: Score) -> Iterator[Score]:
-    """For each track with notes the score with the notes of that track alone, all else in its place."""
+    """Yield for each track with notes the score with the notes of that track alone, all else in its place."""
     for index, sounding in enumerate(score.tracks):
         if not len(sounding.notes):
             continue

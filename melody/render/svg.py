@@ -13,7 +13,7 @@ import numpy as np
 from melody.formats.colours import PALETTE
 from melody.music.general_midi import drum_name
 from melody.music.score import meters
-from melody.render.page import ABOVE, BARS_A_SYSTEM, BETWEEN, SYSTEM_WIDTH, Page, Part
+from melody.render.page import ABOVE, BARS_A_SYSTEM, BETWEEN, SYSTEM_WIDTH, Page, RollPart
 from melody.render.pianoroll import BLACK_KEYS, beat_ticks, tempo_marks
 from melody.storage.display import escaped
 
@@ -49,7 +49,7 @@ class _Panel:
         return LABELS[bool(self.page.drums)] + (min(max(tick, self.start), self.stop) - self.start) * _scale(self.page)
 
     def y(self, row: float) -> float:
-        """Of a pitch, or of the place of a drum."""
+        """Return the height of a pitch, or of the place of a drum."""
         low, count = (0, len(self.page.drums)) if self.drums else (self.page.low, self.page.high - self.page.low)
         return self.top + self.height * (1 - (row - low + 0.5) / count)
 
@@ -142,7 +142,7 @@ def _bar_lines(panel: _Panel, first: int, last: int) -> Iterator[str]:
     yield from (_line("bar", panel.x(line), top, panel.x(line), bottom) for line in lines[1:-1])
 
 
-def _notes(panel: _Panel, part: Part) -> Iterator[str]:
+def _notes(panel: _Panel, part: RollPart) -> Iterator[str]:
     """A shape for each note, or for as much of it as lies in this system."""
     page, notes = panel.page, part.notes
     hairline = 2 * page.ticks_an_inch / UNIT  # the gap before a repeated note, and half of the shortest to be seen

@@ -81,7 +81,7 @@ def _taken(lock: Path, waiting: Callable[[], None]) -> int:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether some process holds a folder now."""
+    """Return True where some process holds a folder now."""
     try:
         with (folder / "lock").open("r+", encoding="ascii") as file:
             return not _lock(file.fileno())
@@ -90,7 +90,7 @@ def is_locked(folder: Path) -> bool:
 
 
 def _is_open(path: Path, descriptor: int) -> bool:
-    """Whether `path` still is the file that was opened."""
+    """Return True where `path` still is the file that was opened."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except OSError:

@@ -49,7 +49,7 @@ def parse_json(data: bytes) -> Any:
 
 
 def check_weights(data: bytes) -> int:
-    """How many weights a safetensors file holds, all of them finite numbers of 16 or 32 bits."""
+    """Return the number of weights in a safetensors file, all of them finite numbers of 16 or 32 bits."""
     size = struct.unpack("<Q", data[:8])[0] if len(data) >= 8 else 0
     if not 2 <= size <= min(MOST_TEXT, len(data) - 8):
         raise ValueError("is not a safetensors file")
@@ -171,7 +171,7 @@ def _is_number(value: Any, least: float, most: float) -> bool:
 
 
 def _is_text(value: Any, pattern: str = r"[^\x00-\x08\x0e-\x1f\x7f-\x9f]{0,10000}") -> bool:
-    """Whether it is text, by default without what a terminal would act on."""
+    """Return True for text, by default without characters on which a terminal acts."""
     return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 

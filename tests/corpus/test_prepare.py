@@ -19,7 +19,7 @@ from support import odd_readers
 from support.odd_readers import odd, tune
 from symusic import KeySignature, Tempo, TimeSignature
 
-from melody.corpus import Report, TokenStore, prepare
+from melody.corpus import CorpusReport, TokenStore, prepare
 from melody.corpus.facts import Facts, facts_of
 from melody.corpus.pieces import Dropped, Piece
 from melody.corpus.report import page
@@ -67,7 +67,7 @@ def homes_in(store: Path) -> dict[str, str]:
     return {name: split for split in opened.splits for name in opened.split(split).names}
 
 
-def kinds(report: Report) -> dict[str, str]:
+def kinds(report: CorpusReport) -> dict[str, str]:
     """Why each piece that was left out was."""
     return {drop.name: drop.reason for drop in report.dropped}
 

@@ -12,7 +12,7 @@ from symusic import KeySignature, TimeSignature, Track
 from melody.corpus import AugmentedSource, Split, TokenStore, shift_tables
 from melody.corpus.pieces import Dropped, Piece
 from melody.corpus.shards import Shards
-from melody.corpus.store import Row, StoredPiece, check_place, publish, write_store
+from melody.corpus.store import StoredPiece, StoreRow, check_place, publish, write_store
 from melody.errors import MelodyError
 from melody.music.quantize import quantize
 from melody.music.score import Notes, Score, note_count, notes_of, set_notes, transpose
@@ -55,7 +55,7 @@ def sharded(folder: Path, splits: dict[str, list[Piece]]) -> TokenStore:
         for piece in pieces[::-1]:
             shards.add(piece.name, "", [piece])
     places = {item: record.entries[0].place for item, record in shards.records.items()}
-    rows = {s: [Row(p.name, places[p.name], p.notes, p.shifts) for p in members] for s, members in splits.items()}
+    rows = {s: [StoreRow(p.name, places[p.name], p.notes, p.shifts) for p in members] for s, members in splits.items()}
     told = {"report": {"dropped": []}, "options": {"seed": 0}}
     return publish(folder, "random", TOKENIZER, rows, shards=shards.numbers, **told)
 
@@ -165,7 +165,7 @@ def test_a_store_that_changes_is_whole_at_any_time(store: TokenStore) -> None:
         shards.add("later", "", [stored(8)])
         shards.flush()
         TokenStore.open(store.folder).verify()  # what is being written is no part of it
-        row = Row("later", shards.records["later"].entries[0].place, 1, (0, 0))
+        row = StoreRow("later", shards.records["later"].entries[0].place, 1, (0, 0))
     changed = publish(store.folder, "random", TOKENIZER, {"train": [row]}, shards=shards.numbers[-1:], report={})
     np.testing.assert_array_equal(changed.split("train").piece(0)[0], stored(8).ids)
     assert sorted(path.suffix for path in store.folder.rglob("*.*")) == [

@@ -27,7 +27,7 @@ from support.live_fakes import (  # noqa: E402
     silenced,
 )
 
-from melody.live import Jam, Rules  # noqa: E402
+from melody.live import Jam, JamSettings  # noqa: E402
 from melody.live.composing import at_once  # noqa: E402
 
 
@@ -137,7 +137,7 @@ def test_what_was_played_is_known_whenever_it_ends(seconds: float, known: list[l
     clock = FakeClock()
     wire = Closing(clock, played(BAR, START))
     wire.at_seconds = START + seconds
-    session = Jam(lambda *heard: at_once(Echo()(*heard)), (wire, wire), clock, Rules(bars=1, qpm=120))
+    session = Jam(lambda *heard: at_once(Echo()(*heard)), (wire, wire), clock, JamSettings(bars=1, qpm=120))
     with pytest.raises(MelodyError, match="closed"):
         session.run()
     assert [[note.pitch for note in as_notes(track)] for track in session.score().tracks] == known
@@ -148,7 +148,7 @@ def test_it_ends_when_the_other_side_closes():
     wire = Wire(clock)
     wire.closed = True
     with pytest.raises(MelodyError, match="closed"):
-        Jam(Echo(), (wire, wire), clock, Rules()).run()
+        Jam(Echo(), (wire, wire), clock, JamSettings()).run()
 
 
 def test_another_clock_is_followed():

@@ -10,7 +10,7 @@ import pytest
 mido = pytest.importorskip("mido")
 from support.live_fakes import START, Echo, FakeClock, Wire, as_notes, jam, off, on, played  # noqa: E402
 
-from melody.live import Jam, Rules  # noqa: E402
+from melody.live import Jam, JamSettings  # noqa: E402
 from melody.live import jam as jamming  # noqa: E402
 from melody.live.composing import at_once  # noqa: E402
 from melody.live.ports import TcpPort  # noqa: E402
@@ -33,7 +33,7 @@ class Flood(Wire):
 def test_a_flood_of_notes_stops_nothing_and_is_not_kept():
     clock, said = FakeClock(), []
     wire = Flood(clock, itertools.cycle([*map(on, range(100)), *map(off, range(100))]))
-    rules = Rules(bars=1, qpm=120, rounds=2)
+    rules = JamSettings(bars=1, qpm=120, rounds=2)
     session = Jam(lambda *heard: at_once(Echo()(*heard)), (wire, wire), clock, rules, say=said.append)
     session.run()
     assert max(session.figures.notes) < 0.001  # every click and note on its time
@@ -58,7 +58,7 @@ def test_a_flood_of_pulses_makes_few_bars():
     pulses = itertools.chain([mido.Message("start")], itertools.repeat(mido.Message("clock")))
     wire = Flood(clock, pulses)
     wire.until = 101
-    rules = Rules(bars=1, qpm=120, follows=True, rounds=1)
+    rules = JamSettings(bars=1, qpm=120, follows=True, rounds=1)
     with pytest.raises(ClosedAtLast):
         Jam(lambda *heard: at_once(Echo()(*heard)), (ClosesAt(wire, 103), wire), clock, rules, say=said.append).run()
     assert sum("heard nothing" in line for line in said) < 6

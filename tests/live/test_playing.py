@@ -18,7 +18,7 @@ from melody.live import ComposerProcess, play  # noqa: E402
 from melody.live.clock import TempoMap  # noqa: E402
 from melody.live.composing import at_once, empty_score  # noqa: E402
 from melody.live.events import clicks, events_of, final_line  # noqa: E402
-from melody.live.scheduler import Figures, Scheduler, performing  # noqa: E402
+from melody.live.scheduler import Lateness, Scheduler, performing  # noqa: E402
 
 
 def test_every_message_goes_out_at_its_deadline_whatever_the_tempo():
@@ -107,7 +107,7 @@ def test_a_note_that_comes_late_sounds_at_once_or_not_at_all():
 
 
 def test_figures_by_hand():
-    figures = Figures(notes=[0.001, 0.002, 0.003], missed=2)
+    figures = Lateness(notes=[0.001, 0.002, 0.003], missed=2)
     assert figures.to_dict() == {
         "notes": {"sent": 3, "median_ms": 2, "p95_ms": 2.9, "max_ms": 3},
         "behind": 0,

@@ -8,7 +8,7 @@ import numpy as np
 from symusic import KeySignature, Tempo, TimeSignature, Track
 
 from melody.generation import NewNote
-from melody.live import Jam, Rules
+from melody.live import Jam, JamSettings
 from melody.live.composing import at_once
 from melody.live.events import final_line
 from melody.music.score import Notes, Score, notes_of, set_notes
@@ -129,7 +129,7 @@ def jam(answer: Any, incoming: list[tuple[float, Any]], **rules: Any) -> tuple[J
     clock, said = FakeClock(), []
     wire = Wire(clock, incoming)
     rules = {"bars": 1, "qpm": 120, "rounds": 1} | rules
-    session = Jam(lambda *heard: at_once(answer(*heard)), (wire, wire), clock, Rules(**rules), say=said.append)
+    session = Jam(lambda *heard: at_once(answer(*heard)), (wire, wire), clock, JamSettings(**rules), say=said.append)
     session.run()
     return session, wire, said
 
