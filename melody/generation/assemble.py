@@ -28,7 +28,7 @@ _TICK_BITS = 32  # more than any tick has
 
 
 class NewNote(NamedTuple):
-    """A note as it is composed; ticks at 480 a quarter from the start of the piece."""
+    """A note as it is composed; ticks at 480 a quarter from the start of the piece, whatever its take has."""
 
     track: int
     onset: int

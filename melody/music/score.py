@@ -1,9 +1,9 @@
 """Pieces: a `symusic.Score` in ticks, and pure functions on it. None changes its argument.
 
-Times are ticks from the start; a quarter has `score.tpq` of them: 480 in files, 24 on the grid that the model sees,
-on which sixteenths, triplets and 32nds are exact. 60 = middle C. A bar starts at the first tick, wherever a meter's
-length is full, and wherever a time signature stands. So a pickup is a short first bar with a meter of its own, as
-MIDI knows no other way. Arrays count bars from 0, people from 1.
+Times are ticks from the start; a quarter has `score.tpq` of them: 480 in files (or a multiple), 24 on the grid that
+the model sees, on which sixteenths, triplets and 32nds are exact. 60 = middle C. A bar starts at the first tick,
+wherever a meter's length is full, and wherever a time signature stands. So a pickup is a short first bar with a meter
+of its own, as MIDI knows no other way. Arrays count bars from 0, people from 1.
 """
 
 import math
