@@ -1,8 +1,10 @@
 """Limits of MusicXML: they hold for a whole file, over all its parts, and are told in one line that names it."""
 
+import gc
 import io
 import tracemalloc
 import zipfile
+from contextlib import suppress
 
 import pytest
 from support.musicxml_files import attributes, document, note, read, rows
@@ -204,6 +206,19 @@ def test_whatever_fills_a_document_takes_little_memory(filling: bytes) -> None:
         assert tracemalloc.get_traced_memory()[1] < 6 * len(data)
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("data", [SCORE, b"<score-partwise>", document([note()] * 2)])
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(data: bytes, is_enabled: bool) -> None:
+    was_enabled = gc.isenabled()
+    try:
+        (gc.enable if is_enabled else gc.disable)()
+        with suppress(MelodyError):
+            parse_musicxml(data, "any")
+        assert gc.isenabled() == is_enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()
 
 
 def test_limits_are_melody_errors_of_their_own_kinds() -> None:

@@ -15,6 +15,7 @@ from melody.formats.musicxml.elements import MAX_MEASURES, MAX_NOTES
 from melody.formats.musicxml.keys import set_keys, sounding_keys
 from melody.formats.musicxml.measures import (
     Measure,
+    WrittenSound,
     as_notes,
     joint_measures,
     own_meter,
@@ -124,7 +125,7 @@ def _timeline(
 def _track(part: PartContent, line: Timeline, content: Content) -> Track:
     track = Track(part.name, 0 if part.is_drum else part.program, part.is_drum)
     sounds = [
-        sound._replace(start=start + sound.start, end=start + sound.end)
+        WrittenSound(start + sound.start, start + sound.end, *sound[2:])
         for index, start in zip(line.order, line.starts, strict=False)
         if index < len(part.measures)
         for sound in part.measures[index].sounds

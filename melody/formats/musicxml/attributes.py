@@ -17,6 +17,7 @@ def read_attributes(element: Element, measure: PartMeasure, now: Fraction, part:
         divisions = number(text)
         if divisions:
             part.divisions = abs(divisions)
+            part.durations = {}
         if not divisions or divisions < 0:
             content.mend("a division of the quarter that cannot be; went on as well as it goes")
     if (time := element.find("time")) is not None:

@@ -77,6 +77,7 @@ class PartContent:
     drums: dict[str, int] = field(default_factory=dict)  # instrument -> pitch of an unpitched note
     measures: list[PartMeasure] = field(default_factory=list)
     divisions: Fraction = Fraction(1)  # of a quarter
+    durations: dict[str, Fraction] = field(default_factory=dict)  # by their text, as long as the divisions hold
     transpositions: dict[str | None, Transposition] = field(default_factory=dict)  # by staff (None: all)
     key: tuple[int, str] | None = None  # as written at last: sharps and mode
     velocity: int = DEFAULT_VELOCITY

@@ -39,7 +39,6 @@ class Cursor:
             self.now = Fraction(0)
             self.content.mend("a step back to before its measure; went to its beginning")
         if self.now > self.measure.length:
-            self.content.budget.check_length(self.now)
             self.measure.length = self.now
 
 
@@ -69,6 +68,7 @@ def read_measure(element: Element, part: PartContent, content: Content) -> None:
         elif child.tag == "figured-bass":
             content.left_out["figured basses"] += 1
     _set_velocities(cursor)
+    content.budget.check_length(measure.length)
     content.budget.add_signs(measure.sign_count)
 
 
@@ -115,7 +115,6 @@ def _add_sound(note: Element, holds: dict[str, Element], length: Fraction, curso
         cursor.content.mend("a note whose pitch cannot be; left out")
         return
     cursor.content.budget.add_notes()
-    cursor.content.budget.check_length(length)
     notations = [child for child in note if child.tag == "notations"] if "notations" in holds else []
     ties = {tie.get("type") for tie in note if tie.tag == "tie"} if "tie" in holds else _tied(notations)
     velocity = _velocity(note)
@@ -129,7 +128,9 @@ def _add_sound(note: Element, holds: dict[str, Element], length: Fraction, curso
     if "lyric" in holds:
         _read_syllables(note, cursor)
     for notation in notations:
-        cursor.content.left_out.update(_SIGNS[sign.tag] for sign in notation if sign.tag in _SIGNS)
+        for sign in notation:
+            if sign.tag in _SIGNS:
+                cursor.content.left_out[_SIGNS[sign.tag]] += 1
 
 
 _SIGNS = {
@@ -140,18 +141,20 @@ _SIGNS = {
 
 def _duration(element: Element, cursor: Cursor) -> Fraction | None:
     """Return the quarters that an element says; None where they make no sense."""
-    count = number(element.findtext("duration"))
+    text = element.findtext("duration", "")
+    known = cursor.part.durations.get(text)  # a piece has few different ones
+    if known is not None:
+        return known
+    count = number(text)
     if count is None or count < 0:
         cursor.content.mend("a duration that cannot be; left out")
         return None
-    quarters = _quotient(count, cursor.part.divisions)
+    quarters = count / cursor.part.divisions
     cursor.content.budget.add_time(quarters)
+    if element.tag != "backup":
+        cursor.content.budget.check_length(quarters)
+        cursor.part.durations[text] = quarters
     return quarters
-
-
-@lru_cache(4096)
-def _quotient(count: Fraction, divisions: Fraction) -> Fraction:
-    return count / divisions
 
 
 def _length_by_type(note: Element, holds: dict[str, Element], cursor: Cursor) -> Fraction | None:
@@ -202,7 +205,8 @@ def _height(step: str | None, octave: str | None, alter: str = "0") -> int | Non
 
 
 def _velocity(note: Element) -> int | None:
-    percent = number(note.get("dynamics"))  # of a velocity of 90
+    given = note.get("dynamics")
+    percent = None if given is None else number(given)  # of a velocity of 90
     return None if percent is None else max(1, min(127, int(percent * 9 / 10)))
 
 
