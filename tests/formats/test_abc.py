@@ -103,6 +103,12 @@ def test_hornpipes_stand_as_written_and_ornaments_leave_no_notes() -> None:
     assert [marker.text for marker in score.markers] == ["D", "D"]
 
 
+def test_what_is_left_out_is_counted_and_said() -> None:
+    (remark,) = read_one("{gab}C (.D !trill!E) HF|").remarks
+    assert remark == "left out: 3 grace notes, 3 marks over notes, 1 slurs"
+    assert not read_one("CDEF|").remarks
+
+
 def test_dynamics_are_velocities() -> None:
     assert [n.velocity for n in tune("!p!C D !ff!E").tracks[0].notes] == [60, 60, 120]
 

@@ -176,10 +176,10 @@ def test_verses_are_sung_in_turn_and_words_belong_to_the_line_above() -> None:
     assert [lyric.text for lyric in joined.tracks[0].lyrics] == ["a", "b", "c", "d"]
 
 
-def test_chord_symbols_are_markers_and_annotations_are_said() -> None:
+def test_chord_symbols_are_markers_and_annotations_texts() -> None:
     reading = read_one('"Am7"C D "D7/F#"E F|:"^slow""G"C2 ["C"EG]2:|')
     assert [(m.time // 480, m.text) for m in reading.score.markers] == [
         (0, "Am7"), (2, "D7/F#"), (4, "G"), (6, "C"), (8, "G"), (10, "C"),
     ]  # fmt: skip
     assert len(markers_as_chords(reading.score)) == 6
-    assert any("annotations" in remark and "slow" in remark for remark in reading.remarks)
+    assert [(text.tick // 480, text.text) for text in reading.texts] == [(4, "slow"), (8, "slow")]

@@ -157,6 +157,11 @@ def test_what_is_not_played_out_is_said() -> None:
     assert any("sections" in remark for remark in reading.remarks)
 
 
+def test_what_is_left_out_is_counted_and_said() -> None:
+    reading = read("**kern **dynam **fing", "(4c' f 1", "qd . .", "4e;) p .", "*- *- *-")
+    assert reading.remarks == ("left out: 2 dynamics, 1 fingerings, 1 grace notes, 2 marks over notes, 1 slurs",)
+
+
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -177,8 +182,8 @@ def test_content_decides_not_the_name(tmp_path: Path) -> None:
         ("**text\nla\n*-\n", "no spine of"),
         ("**kern\n4r\n*-\n", "no notes"),
         ("**kern\n4c\t4d\n*-\n", "line 2 has 2 fields where 1 columns"),
-        ("**kern\n4c\n*v\n", "joins one column"),
-        ("**kern\n4c\n*x\n", "exchanges one"),
+        ("**kern\n4c\n*v\n4d\n", "joins one column"),
+        ("**kern\n4c\n*x\n4d\n", "exchanges one"),
         ("**kern\n*^\n4c\n", "line 3 has 1 fields"),
     ],
 )
@@ -187,6 +192,12 @@ def test_what_cannot_be_followed_is_refused_in_one_line(text: str, reason: str) 
         parse_kern(text.encode(), "x.krn")
     assert str(caught.value).startswith("x.krn: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_cut_off_keeps_what_came_before() -> None:
+    reading = parse_kern(NESTED.split("=2")[0].rstrip().rsplit("\t", 1)[0].encode())
+    assert reading.score.note_num() == 7
+    assert any("cut off" in repair for repair in reading.repairs)
 
 
 def test_limits() -> None:

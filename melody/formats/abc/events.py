@@ -72,10 +72,17 @@ class Symbol:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """An annotation."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A part begins (3.1.9)."""
 
     letter: str
 
 
-Event = Sound | Bar | MeterChange | KeyChange | TempoChange | Symbol | Part | Overlay | Rests
+Event = Sound | Bar | MeterChange | KeyChange | TempoChange | Symbol | Words | Part | Overlay | Rests

@@ -11,7 +11,18 @@ from fractions import Fraction
 from math import lcm
 
 from melody.errors import LimitExceeded
-from melody.formats.abc.events import Event, KeyChange, MeterChange, Overlay, Rests, Sound, Symbol, TempoChange, Tone
+from melody.formats.abc.events import (
+    Event,
+    KeyChange,
+    MeterChange,
+    Overlay,
+    Rests,
+    Sound,
+    Symbol,
+    TempoChange,
+    Tone,
+    Words,
+)
 from melody.formats.abc.fields import Meter
 from melody.formats.abc.music import Bar
 from melody.formats.abc.repeats import Stretch, stretches
@@ -60,6 +71,7 @@ class Played:
     notes: list[tuple[int, int, Tone]] = field(default_factory=list)  # (start, end, tone)
     lyrics: list[tuple[int, str]] = field(default_factory=list)
     symbols: list[tuple[int, str]] = field(default_factory=list)
+    words: list[tuple[int, str]] = field(default_factory=list)
     keys: list[tuple[int, KeyChange]] = field(default_factory=list)
     tempos: list[tuple[int, float]] = field(default_factory=list)
     measures: list[tuple[int, Meter, int]] = field(
@@ -134,6 +146,8 @@ class _Player:
                 self.change(event)
             elif isinstance(event, Symbol):
                 self.played.symbols.append((self.time, event.text))
+            elif isinstance(event, Words):
+                self.played.words.append((self.time, event.text))
             elif isinstance(event, Overlay):
                 self.overlay(event.bars)
             elif isinstance(event, Rests):

@@ -9,7 +9,7 @@ import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
 from typing import TypeVar
@@ -26,6 +26,7 @@ from melody.formats.abc.text import Line, Tune, decoded, header_and_tunes, lines
 from melody.formats.abc.tune import TuneReader, Written
 from melody.formats.abc.voice import Voice
 from melody.formats.midi.events import Repairs
+from melody.formats.midi.metas import Text
 from melody.formats.midi.reader import Reading
 from melody.formats.midi.texts import decode
 from melody.formats.musicxml.measures import Measure, time_signatures, whole_bars
@@ -72,7 +73,7 @@ def first_tune(data: bytes, name: str) -> Reading:
     if len(tunes) == 1:
         return first
     remark = f"the file holds {len(tunes):,} tunes; read the first, {first.title!r}"
-    return Reading(first.score, first.repairs, (*first.remarks, remark), first.title)
+    return replace(first, remarks=(*first.remarks, remark))
 
 
 def parse_abc(text: str, name: str = "<text>") -> list[TuneReading]:
@@ -173,14 +174,12 @@ def _reading(written: Written, voices: list[Voice], played: list[Played], clock:
         written.remarks.add("verses that no repeat comes to; kept those that are sung", str(unsung))
     wrong = _say_wrong_bars(written, longest, measures, clock)
     repairs, remarks = written.repairs.sentences(), written.remarks.sentences()
-    return TuneReading(
-        score,
-        repairs,
-        remarks,
-        written.title,
-        wrong_bars=wrong,
-        has_errors=any("mean nothing" in said for said in repairs),
-    )
+    if written.left_out:
+        what = ", ".join(f"{count:,} {kind}" for kind, count in sorted(written.left_out.items()))
+        remarks = (*remarks, f"left out: {what}")
+    words = sorted({Text(clock.tick(time), text) for part in played for time, text in part.words if text})
+    errors = any("mean nothing" in said for said in repairs)
+    return TuneReading(score, repairs, remarks, written.title, tuple(words), wrong_bars=wrong, has_errors=errors)
 
 
 def _track(written: Written, voice: Voice, part: Played, clock: Clock, number: int, voices: int) -> Track:

@@ -5,13 +5,14 @@ nothing, wherever it stands, and no file is ever opened. Source: ABC 2.1, sectio
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.abc import fields
 from melody.formats.abc.directives import directive
-from melody.formats.abc.events import Part, Rests, Symbol, TempoChange
+from melody.formats.abc.events import Part, Rests, Symbol, TempoChange, Words
 from melody.formats.abc.music import MAX_UNITS, TOKEN, VELOCITIES, bar_of, tuplet
 from melody.formats.abc.text import Line, Tune, lines_of, plain
 from melody.formats.abc.voice import TooLong, Voice
@@ -37,6 +38,7 @@ class Written:
     voices: dict[str, Voice] = field(default_factory=dict)
     programs: dict[int, int] = field(default_factory=dict)  # by channel
     drums: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)  # what was not kept, by kind
 
 
 class TuneReader:
@@ -54,7 +56,7 @@ class TuneReader:
         self.music_line = 0
         self.goes_on = False
         self.part, self.parts = "", 0  # the part being written, and how many marks of parts there were
-        self._heed = {kind: getattr(self, f"_read_{kind}", self._pass_over) for kind in TOKEN.groupindex}
+        self._heed = {kind: getattr(self, f"_read_{kind}", self._read_other) for kind in TOKEN.groupindex}
         self._heed["both"] = self._heed["variant"] = self._read_bar
 
     @property
@@ -281,10 +283,17 @@ class TuneReader:
         """Take a chord symbol (4.18); an annotation begins with one of ^_<>@ (4.19)."""
         self._text(match[0][1:-1])
 
+    def _read_space(self, match: re.Match[str]) -> None:
+        if "(" in match[0]:
+            self.written.left_out["slurs"] += 1
+
+    def _read_grace(self, match: re.Match[str]) -> None:
+        self.written.left_out["grace notes"] += sum(letter in "ABCDEFGabcdefg" for letter in match[0])
+
     def _text(self, text: str) -> None:
         text = " ".join(plain(text).split())
         if text[:1] in tuple("^_<>@"):
-            self.remark("annotations; left out", text[1:])
+            self.writing().events.append(Words(text[1:].strip()))
         elif text:
             self.writing().events.append(Symbol(text))
 
@@ -311,7 +320,7 @@ class TuneReader:
             pass
 
     def _read_label(self, match: re.Match[str]) -> None:
-        self.remark("annotations; left out", match[0][2:-1])
+        self._text(f"^{match[0][2:-1]}")
 
     def _read_tuplet(self, match: re.Match[str]) -> None:
         voice = self.writing()
@@ -337,15 +346,14 @@ class TuneReader:
             self.writing().velocity = VELOCITIES[name]
         elif len(name) > 3 and _ROADS.match(name):
             self.remark("a sign to go back or ahead, which is not played out", name)
+        else:
+            self.written.left_out["marks over notes"] += 1
 
     def _read_overlay(self, match: re.Match[str]) -> None:
         self.writing().add_overlay(len(match[0]))
 
     def _read_other(self, match: re.Match[str]) -> None:
         self.mend("characters that mean nothing in music; left out", match[0])
-
-    def _pass_over(self, match: re.Match[str]) -> None:
-        """Spaces, slurs and grace notes."""
 
 
 def _looks_like_music(text: str) -> bool:

@@ -8,78 +8,28 @@ lines, as from the measures of MusicXML. Source: David Huron, the Humdrum user g
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
 from math import lcm
 
-import numpy as np
-from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
-
 from melody.errors import LimitExceeded, UnreadableFile
+from melody.formats.kern.assembly import reading_of
+from melody.formats.kern.content import KernReading, Piece, Sound
 from melody.formats.kern.count import count_notes, rows_of
-from melody.formats.kern.instruments import is_keyboard, program_of
 from melody.formats.kern.spines import PATHS, Column, Columns, Spine
 from melody.formats.kern.tokens import Mark, is_minor, mark_of, meter_of, signature_of, tempo_of
-from melody.formats.midi.events import Limits, Repairs
-from melody.formats.midi.reader import Reading
-from melody.formats.midi.texts import decode
-from melody.formats.musicxml.measures import DEFAULT_VELOCITY, Measure, time_signatures
-from melody.music.key import estimate_key
-from melody.music.score import TICKS_PER_QUARTER, Notes, Score, set_notes
+from melody.formats.midi.events import Repairs
+from melody.music.score import TICKS_PER_QUARTER
 
 MAX_FILE_BYTES = 8 << 20
 MAX_NOTES = 100_000
 MAX_QUARTERS = 40_000
+_KINDS = {
+    "dynam": "dynamics",
+    "fing": "fingerings",
+    "fb": "figured basses",
+    "harm": "harmonies",
+    "mxhm": "chord symbols",
+}
 _UNITS_BITS = 2_048  # of the common measure of all durations
-
-
-@dataclass(frozen=True)
-class KernReading(Reading):
-    """A piece, and how many notes were read and are counted in its file; ends of ties alone count in neither."""
-
-    read_notes: int = 0
-    counted_notes: int = 0
-
-
-@dataclass
-class _Sound:
-    start: int
-    end: int
-    pitch: int
-    goes_on: bool
-    continues: bool
-
-
-@dataclass
-class _Piece:
-    """What has been read; times in units of which a quarter has `units`."""
-
-    name: str
-    repairs: Repairs
-    remarks: Repairs
-    units: int
-    columns: Columns
-    sounds: dict[Spine, list[_Sound]] = field(default_factory=dict)
-    lyrics: list[tuple[Spine, int, str]] = field(default_factory=list)
-    measures: list[tuple[int, tuple[int, int] | None]] = field(default_factory=list)
-    keys: dict[int, tuple[int, bool | None]] = field(default_factory=dict)
-    tempos: dict[int, float] = field(default_factory=dict)
-    meter: tuple[int, int] | None = None
-    title: str = ""
-    time: int = 0
-    bar: int = 0  # when it began
-    notes: int = 0
-    line: int = 0
-
-    @property
-    def place(self) -> str:
-        """The line being read, for messages."""
-        return f"line {self.line:,}"
-
-    def text(self, words: str) -> str:
-        """A text of the file without control characters."""
-        limit = Limits().text_characters
-        return decode(" ".join(words.split()).encode("utf-8", "replace"), limit, self.repairs, "a text", breaks=False)
 
 
 def looks_like_kern(data: bytes) -> bool:
@@ -107,14 +57,20 @@ def parse_kern(data: bytes, name: str = "<bytes>") -> KernReading:
     text = text_of(data)
     if "**kern" not in text:
         raise UnreadableFile(f"{name}: has no spine of **kern; melody reads no other music in Humdrum")
-    piece = _Piece(name, Repairs(), Repairs(), _units(text, name), Columns(name))
-    for piece.line, row in enumerate(rows_of(text), 1):
-        if not _read_row(row, piece):
-            break
+    piece = Piece(name, Repairs(), Repairs(), _units(text, name), Columns(name))
+    rows = rows_of(text.rstrip("\r\n"))
+    for piece.line, row in enumerate(rows, 1):
+        try:
+            if not _read_row(row, piece):
+                break
+        except UnreadableFile:
+            if piece.line < len(rows) or not piece.notes:
+                raise
+            piece.repairs.add("a file that is cut off; kept what came before", piece.place)
     _end_measure(piece)
     if not piece.notes:
         raise UnreadableFile(f"{name}: no notes in it; open it in a notation editor such as the Verovio Humdrum Viewer")
-    return _reading(piece, count_notes(text))
+    return reading_of(piece, count_notes(text))
 
 
 def _units(text: str, name: str) -> int:
@@ -131,7 +87,7 @@ def _units(text: str, name: str) -> int:
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
-def _read_row(row: str, piece: _Piece) -> bool:
+def _read_row(row: str, piece: Piece) -> bool:
     """Read a line; False where all columns have ended."""
     if not row.strip():
         return True
@@ -153,7 +109,7 @@ def _read_row(row: str, piece: _Piece) -> bool:
     return True
 
 
-def _read_interpretations(tokens: list[str], piece: _Piece) -> bool:
+def _read_interpretations(tokens: list[str], piece: Piece) -> bool:
     if not PATHS.isdisjoint(tokens) or any(token.startswith("**") for token in tokens):
         piece.columns.follow(tokens, piece.line, piece.time)
         return bool(piece.columns.columns)
@@ -164,7 +120,7 @@ def _read_interpretations(tokens: list[str], piece: _Piece) -> bool:
     return True
 
 
-def _interpret(token: str, spine: Spine, piece: _Piece) -> None:
+def _interpret(token: str, spine: Spine, piece: Piece) -> None:
     """Take a meter, key, tempo, instrument, part or section of one column."""
     if (meter := meter_of(token)) is not None:
         if meter != piece.meter and piece.time > piece.bar:
@@ -191,7 +147,7 @@ def _interpret(token: str, spine: Spine, piece: _Piece) -> None:
         piece.repairs.add("a meter that no file can hold; kept the one before", piece.place)
 
 
-def _read_bar_line(tokens: list[str], piece: _Piece) -> None:
+def _read_bar_line(tokens: list[str], piece: Piece) -> None:
     if any(":" in token for token in tokens[:1]):
         piece.remarks.add("repeats, which are not played out", piece.place)
     piece.time = _now(piece)
@@ -203,20 +159,20 @@ def _read_bar_line(tokens: list[str], piece: _Piece) -> None:
     _end_measure(piece)
 
 
-def _end_measure(piece: _Piece) -> None:
+def _end_measure(piece: Piece) -> None:
     piece.time = _now(piece)
     if piece.time > piece.bar:
         piece.measures.append((piece.time - piece.bar, piece.meter))
     piece.bar = piece.time
 
 
-def _now(piece: _Piece) -> int:
+def _now(piece: Piece) -> int:
     """Return when the last token of all columns ends."""
     ends = (column.end for column in piece.columns.columns if column.spine.kind == "kern")
     return max(ends, default=piece.time) if piece.columns.columns else piece.time
 
 
-def _read_data(tokens: list[str], piece: _Piece) -> None:
+def _read_data(tokens: list[str], piece: Piece) -> None:
     pairs = [*zip(tokens, piece.columns.columns, strict=True)]
     words: list[tuple[Column, list[Mark]]] = []
     for token, column in pairs:
@@ -230,9 +186,11 @@ def _read_data(tokens: list[str], piece: _Piece) -> None:
     for token, column in pairs:
         if column.spine.kind == "text" and token not in (".", ""):
             piece.lyrics.append((_left_of(column, piece), piece.time, piece.text(token)))
+        elif column.spine.kind != "kern" and token not in (".", ""):
+            piece.left_out[_KINDS.get(column.spine.kind, "tokens of spines that are not music")] += 1
 
 
-def _start(timed: Sequence[tuple[Column, list[Mark]]], piece: _Piece) -> int:
+def _start(timed: Sequence[tuple[Column, list[Mark]]], piece: Piece) -> int:
     """Return when a line begins: where the tokens before end, the latest where these differ."""
     ends = {column.end for column, _ in timed}
     if len(ends) > 1:
@@ -243,12 +201,15 @@ def _start(timed: Sequence[tuple[Column, list[Mark]]], piece: _Piece) -> int:
     return time
 
 
-def _sound(column: Column, marks: Sequence[Mark], piece: _Piece) -> None:
+def _sound(column: Column, marks: Sequence[Mark], piece: Piece) -> None:
     """Take the note, chord or rest of a column at the present time."""
     held = next((mark.length for mark in marks if mark.length is not None and not mark.is_grace), None)
     longest = 0
     for mark in marks:
+        piece.left_out["slurs"] += mark.slurs
+        piece.left_out["marks over notes"] += mark.signs
         if mark.is_grace:
+            piece.left_out["grace notes"] += mark.pitch is not None
             continue
         length = mark.length if mark.length is not None else held
         if length is None:
@@ -265,106 +226,14 @@ def _sound(column: Column, marks: Sequence[Mark], piece: _Piece) -> None:
         piece.notes += 1
         if piece.notes > MAX_NOTES:
             raise LimitExceeded(f"{piece.name}: over {MAX_NOTES:,} notes, all that melody reads; cut it")
-        sound = _Sound(piece.time, piece.time + units, mark.pitch, mark.goes_on, mark.continues)
+        sound = Sound(piece.time, piece.time + units, mark.pitch, mark.goes_on, mark.continues)
         piece.sounds.setdefault(column.spine, []).append(sound)
     if longest:
         column.end = piece.time + longest
 
 
-def _left_of(column: Column, piece: _Piece) -> Spine:
+def _left_of(column: Column, piece: Piece) -> Spine:
     """Return the **kern spine to the left of a column, whose words it holds."""
     columns = piece.columns.columns
     before = columns[: columns.index(column)]
     return next((other.spine for other in reversed(before) if other.spine.kind == "kern"), column.spine)
-
-
-# ---- the score -------------------------------------------------------------------------------------------------------
-
-
-def _reading(piece: _Piece, counted: int) -> KernReading:
-    score = Score(TICKS_PER_QUARTER)
-    read = 0
-    for number, group in enumerate(_parts(piece), 1):
-        sounds, orphans = _untied([sound for spine in group for sound in piece.sounds.get(spine, [])])
-        if orphans:
-            piece.repairs.add("ends of ties without a beginning; read as notes", f"part {number}: {orphans:,}")
-        read += len(sounds) - orphans
-        if sounds:
-            score.tracks.append(_track(group, sounds, piece, number))
-    measures = [Measure(Fraction(length, piece.units), meter or (4, 4)) for length, meter in piece.measures]
-    score.time_signatures = time_signatures(measures) or [TimeSignature(0, 4, 4)]
-    score.tempos = [Tempo(_tick(time, piece), qpm=qpm) for time, qpm in sorted(piece.tempos.items())]
-    _set_keys(score, piece)
-    if read != counted:
-        piece.repairs.add("notes counted in the file and notes read differ", f"{counted:,} and {read:,}")
-    said = piece.repairs.sentences(), piece.remarks.sentences()
-    return KernReading(score, *said, piece.title, read_notes=read, counted_notes=counted)
-
-
-def _parts(piece: _Piece) -> list[list[Spine]]:
-    """Return the spines of each part, from the top of the page, which is the right of the file, down."""
-    groups: list[list[Spine]] = []
-    for spine in reversed([spine for spine in piece.columns.spines if spine.kind == "kern"]):
-        before = groups[-1][-1] if groups else None
-        if before is not None and _are_one(before, spine):
-            groups[-1].append(spine)
-        else:
-            groups.append([spine])
-    return groups
-
-
-def _are_one(upper: Spine, lower: Spine) -> bool:
-    if upper.part or lower.part:
-        return upper.part == lower.part
-    codes = {upper.code, lower.code} - {"", "empty"}
-    return len(codes) == 1 and all(map(is_keyboard, codes))
-
-
-def _untied(sounds: list[_Sound]) -> tuple[list[_Sound], int]:
-    """Join what is tied, and count the ends of ties that have no beginning."""
-    result: list[_Sound] = []
-    tied: dict[tuple[int, int], list[int]] = {}  # (pitch, end) -> indices in result
-    orphans = 0
-    for sound in sorted(sounds, key=lambda one: (one.start, one.pitch, one.end)):
-        waiting = tied.get((sound.pitch, sound.start)) if sound.continues else None
-        if waiting:
-            index = waiting.pop(0)
-            result[index].end = sound.end
-        else:
-            orphans += sound.continues
-            index = len(result)
-            result.append(sound)
-        if sound.goes_on:
-            tied.setdefault((sound.pitch, sound.end), []).append(index)
-    return result, orphans
-
-
-def _track(group: Sequence[Spine], sounds: Sequence[_Sound], piece: _Piece, number: int) -> Track:
-    code = next((spine.code for spine in group if spine.code not in ("", "empty")), "")
-    name = next((spine.name for spine in group if spine.name), "") or f"Part {number}"
-    track = Track(name, program_of(code), False)
-    rows = []
-    for sound in sounds:
-        onset = _tick(sound.start, piece)
-        rows.append((onset, sound.pitch, max(1, _tick(sound.end, piece) - onset), DEFAULT_VELOCITY))
-    columns = np.array(sorted(rows), np.int64).reshape(-1, 4).T
-    set_notes(track, Notes(columns[0], columns[2], columns[1], columns[3]))
-    track.lyrics = [TextMeta(_tick(time, piece), text) for spine, time, text in piece.lyrics if spine in group]
-    return track
-
-
-def _tick(time: int, piece: _Piece) -> int:
-    return (2 * TICKS_PER_QUARTER * time + piece.units) // (2 * piece.units)
-
-
-def _set_keys(score: Score, piece: _Piece) -> None:
-    """Set the keys where they change; where none has a mode, that of the key which the notes suggest."""
-    minor = False
-    if piece.keys and all(mode is None for _, mode in piece.keys.values()):
-        minor = bool(estimate_key(score).tonality)
-    before = None
-    for time, (sharps, mode) in sorted(piece.keys.items()):
-        key = (sharps, int(minor if mode is None else mode))
-        if key != before:
-            score.key_signatures.append(KeySignature(_tick(time, piece), *key))
-        before = key

@@ -12,6 +12,7 @@ from typing import NamedTuple
 MAX_RECIP = 2_048
 _DURATION = re.compile(r"(\d+)(?:%(\d+))?(\.*)")
 _PITCH = re.compile(r"(([A-Ga-g])\2*)(#+|-+)?")
+_SIGNS = frozenset("'\"`~^,:;TtMmWwSsO$")
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _KEY = re.compile(r"\*([A-Ga-g])([#-]?)(?::|$)")
 _SIGNATURE = re.compile(r"\*k\[((?:[a-g][#n-]+)*)\]")
@@ -28,6 +29,8 @@ class Mark(NamedTuple):
     is_grace: bool = False
     goes_on: bool = False  # tied to a later note
     continues: bool = False  # tied to an earlier one
+    slurs: int = 0  # that begin
+    signs: int = 0  # articulations, ornaments and fermatas
 
 
 @lru_cache(1 << 15)
@@ -37,7 +40,9 @@ def mark_of(text: str) -> Mark:
     length = _length(*match.groups()) if match else None
     pitch = None if "r" in text else pitch_of(text)
     tie = "_" in text
-    return Mark(length, pitch, "q" in text or "Q" in text, "[" in text or tie, "]" in text or tie)
+    is_grace = "q" in text or "Q" in text
+    signs = sum(letter in _SIGNS for letter in text)
+    return Mark(length, pitch, is_grace, "[" in text or tie, "]" in text or tie, text.count("("), signs)
 
 
 def _length(recip: str, over: str | None, dots: str) -> Fraction | None:

@@ -1,0 +1,102 @@
+"""Assembly of a piece in **kern as a score: spines to parts, tied sounds to notes, measures to bars."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
+
+from melody.formats.kern.content import KernReading, Piece, Sound
+from melody.formats.kern.instruments import is_keyboard, program_of
+from melody.formats.kern.spines import Spine
+from melody.formats.musicxml.measures import DEFAULT_VELOCITY, Measure, time_signatures
+from melody.music.key import estimate_key
+from melody.music.score import TICKS_PER_QUARTER, Notes, Score, set_notes
+
+
+def reading_of(piece: Piece, counted: int) -> KernReading:
+    score = Score(TICKS_PER_QUARTER)
+    read = 0
+    for number, group in enumerate(_parts(piece), 1):
+        sounds, orphans = _untied([sound for spine in group for sound in piece.sounds.get(spine, [])])
+        if orphans:
+            piece.repairs.add("ends of ties without a beginning; read as notes", f"part {number}: {orphans:,}")
+        read += len(sounds) - orphans
+        if sounds:
+            score.tracks.append(_track(group, sounds, piece, number))
+    measures = [Measure(Fraction(length, piece.units), meter or (4, 4)) for length, meter in piece.measures]
+    score.time_signatures = time_signatures(measures) or [TimeSignature(0, 4, 4)]
+    score.tempos = [Tempo(piece.tick(time), qpm=qpm) for time, qpm in sorted(piece.tempos.items())]
+    _set_keys(score, piece)
+    if read != counted:
+        piece.repairs.add("notes counted in the file and notes read differ", f"{counted:,} and {read:,}")
+    remarks = piece.remarks.sentences()
+    if kinds := [f"{count:,} {kind}" for kind, count in sorted(piece.left_out.items()) if count]:
+        remarks = (*remarks, f"left out: {', '.join(kinds)}")
+    said = piece.repairs.sentences(), remarks
+    return KernReading(score, *said, piece.title, read_notes=read, counted_notes=counted)
+
+
+def _parts(piece: Piece) -> list[list[Spine]]:
+    """Return the spines of each part, from the top of the page, which is the right of the file, down."""
+    groups: list[list[Spine]] = []
+    for spine in reversed([spine for spine in piece.columns.spines if spine.kind == "kern"]):
+        before = groups[-1][-1] if groups else None
+        if before is not None and _are_one(before, spine):
+            groups[-1].append(spine)
+        else:
+            groups.append([spine])
+    return groups
+
+
+def _are_one(upper: Spine, lower: Spine) -> bool:
+    if upper.part or lower.part:
+        return upper.part == lower.part
+    codes = {upper.code, lower.code} - {"", "empty"}
+    return len(codes) == 1 and all(map(is_keyboard, codes))
+
+
+def _untied(sounds: list[Sound]) -> tuple[list[Sound], int]:
+    """Join what is tied, and count the ends of ties that have no beginning."""
+    result: list[Sound] = []
+    tied: dict[tuple[int, int], list[int]] = {}  # (pitch, end) -> indices in result
+    orphans = 0
+    for sound in sorted(sounds, key=lambda one: (one.start, one.pitch, one.end)):
+        waiting = tied.get((sound.pitch, sound.start)) if sound.continues else None
+        if waiting:
+            index = waiting.pop(0)
+            result[index].end = sound.end
+        else:
+            orphans += sound.continues
+            index = len(result)
+            result.append(sound)
+        if sound.goes_on:
+            tied.setdefault((sound.pitch, sound.end), []).append(index)
+    return result, orphans
+
+
+def _track(group: Sequence[Spine], sounds: Sequence[Sound], piece: Piece, number: int) -> Track:
+    code = next((spine.code for spine in group if spine.code not in ("", "empty")), "")
+    name = next((spine.name for spine in group if spine.name), "") or f"Part {number}"
+    track = Track(name, program_of(code), False)
+    rows = []
+    for sound in sounds:
+        onset = piece.tick(sound.start)
+        rows.append((onset, sound.pitch, max(1, piece.tick(sound.end) - onset), DEFAULT_VELOCITY))
+    columns = np.array(sorted(rows), np.int64).reshape(-1, 4).T
+    set_notes(track, Notes(columns[0], columns[2], columns[1], columns[3]))
+    track.lyrics = [TextMeta(piece.tick(time), text) for spine, time, text in piece.lyrics if spine in group]
+    return track
+
+
+def _set_keys(score: Score, piece: Piece) -> None:
+    """Set the keys where they change; where none has a mode, that of the key which the notes suggest."""
+    minor = False
+    if piece.keys and all(mode is None for _, mode in piece.keys.values()):
+        minor = bool(estimate_key(score).tonality)
+    before = None
+    for time, (sharps, mode) in sorted(piece.keys.items()):
+        key = (sharps, int(minor if mode is None else mode))
+        if key != before:
+            score.key_signatures.append(KeySignature(piece.tick(time), *key))
+        before = key
