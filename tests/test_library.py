@@ -77,3 +77,13 @@ def test_errors_of_the_library_do_not_name_options(theme: Score, tmp_path: Path)
     path = melody.write(theme, tmp_path / "theme.mid")
     with pytest.raises(melody.MelodyError, match=r"exists; choose another name, or pass `force`$"):
         melody.write(theme, path)
+
+
+def test_the_version_stands_alike_everywhere():
+    root = Path(melody.__file__).parents[1]
+    named = {
+        "pyproject.toml": f'version = "{melody.__version__}"',
+        "CITATION.cff": f"version: {melody.__version__}",
+        "CHANGELOG.md": f"## [{melody.__version__}] - ",
+    }
+    assert not [name for name, line in named.items() if line not in (root / name).read_text(encoding="utf-8")]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import melody
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -29,14 +31,16 @@ def test_each_shipped_model_is_whole(names: set[str]):
 
 
 def test_recipes_travel_and_music_does_not(names: set[str]):
-    assert {"melody/corpora/chorale/recipe.yaml", "melody/corpora/chorale/split.json"} <= names
+    recipes = [path.parent.name for path in ROOT.glob("corpora/*/recipe.yaml")]
+    assert "chorale" in recipes
+    assert {f"melody/corpora/{name}/{file}" for name in recipes for file in ("recipe.yaml", "split.json")} <= names
     music = (".mid", ".midi", ".mxl", ".musicxml", ".abc", ".npy", ".npz")
     hashes = "/originality.npz"  # of n-grams, from which no music can be had back
     assert not [name for name in names if name.endswith(music) and not name.endswith(hashes)]
 
 
 def test_nothing_but_the_package(names: set[str]):
-    assert {name.split("/")[0] for name in names} <= {"melody", "melody-0.1.0.dist-info"}
+    assert {name.split("/")[0] for name in names} <= {"melody", f"melody-{melody.__version__}.dist-info"}
     assert "melody/py.typed" in names
 
 

@@ -133,9 +133,6 @@ def compose(
         return rebuild(replay, primer, model, out, output, _given(context))
     settings = o.asked(context.params)
     check_takes(takes)
-    if takes > 1 and settings.sampling.is_greedy and not settings.beam_width:
-        report.line(f"one take instead of {takes}: the likeliest event is always the same, so all would be equal")
-        takes = 1
     seed = secrets.randbelow(2**31) if seed is None else seed
     reading = read_primer(output, primer)
     theme = reading.score if reading else None
