@@ -65,7 +65,7 @@ def _other_model(primer: Primer, bundle: Bundle, unlike: Fit) -> str:
     fit = others.get(best)
     if fit is None or fit.times > BETTER * unlike.times:
         return ""
-    return f"`model` {best} suits it better: {fit.nats_per_note:.1f} (typical: {fit.typical:.1f})"
+    return f"`model` {best} suits it better: {fit.times:.1f} times what is typical"
 
 
 def _fit(primer: Primer, other: Bundle) -> Fit | None:

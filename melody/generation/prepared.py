@@ -153,8 +153,8 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
     unlike = fit if fit and fit.is_strange else None
     strange = ""
     if unlike:
-        cost, typical = f"{unlike.nats_per_note:.1f} nats a note", f"typical: {unlike.typical:.1f}"
-        strange = f"the primer is unlike {bundle.name}'s training music: {cost} ({typical})"
+        cost = f"{unlike.nats_per_note:.1f} nats a note, {unlike.times:.1f} times what is typical"
+        strange = f"the primer is unlike {bundle.name}'s training music: {cost}"
     seam, said = NOWHERE, list[str]()
     if given is not None and view is not None:
         seam = _seam_of(given, view, region)
