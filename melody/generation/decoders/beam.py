@@ -16,7 +16,7 @@ from melody.errors import MelodyError, UsageError
 from melody.generation.decoders.contract import MAX_TOKENS, Continuation
 from melody.generation.prefix import Prefix
 from melody.generation.prepared import Prepared
-from melody.generation.rules.contract import Rule, narrowed, redirected
+from melody.generation.rules.contract import Redirects, Rule, narrowed, redirected, redirecting
 from melody.generation.seeds import Seed
 from melody.tokens import Reader
 
@@ -64,9 +64,10 @@ def beam_search(
         raise UsageError(f"`beam_width` must be at least the number of takes ({count}), got {width}")
     going = [Hypothesis((), (), 0.0, length_penalty)]
     finished: list[Hypothesis] = []
+    turns = redirecting(rules)
     readers, carry, logits = [prefix.reader], prefix.carry, prefix.logits[None]
     for _ in range(MAX_TOKENS):
-        scores = np.stack([_log_probabilities(r, row, rules) for r, row in zip(readers, logits, strict=True)])
+        scores = np.stack([_log_probabilities(r, row, rules, turns) for r, row in zip(readers, logits, strict=True)])
         extended, parents = _best(going, readers, scores, width)
         finished += [h for h in extended if h.done]
         kept = [place for place, h in enumerate(extended) if not h.done]
@@ -81,11 +82,13 @@ def beam_search(
     raise MelodyError(f"a hypothesis grew past {MAX_TOKENS:,} tokens without an end; ask for fewer bars")
 
 
-def _log_probabilities(reader: Reader, logits: NDArray[np.float32], rules: Sequence[Rule]) -> NDArray[np.float64]:
+def _log_probabilities(
+    reader: Reader, logits: NDArray[np.float32], rules: Sequence[Rule], turns: Sequence[Redirects]
+) -> NDArray[np.float64]:
     """ln p (V,) of each token within the grammar; -inf for those the rules forbid."""
     lawful = reader.allow()
     mask = narrowed(lawful, reader, rules)
-    moved = redirected(logits, lawful, mask, reader, rules)
+    moved = redirected(logits, lawful, mask, reader, turns)
     within = np.where(lawful, logits, -np.inf).astype(np.float64)
     top = within.max()
     return np.where(mask, moved.astype(np.float64) - top - np.log(np.exp(within - top).sum()), -np.inf)

@@ -27,7 +27,7 @@ from melody.errors import MelodyError
 from melody.generation.decoders.contract import MAX_TOKENS, Continuation
 from melody.generation.prefix import Prefix
 from melody.generation.prepared import Prepared
-from melody.generation.rules.contract import GoesBack, Redirects, Rule, narrowed, redirected
+from melody.generation.rules.contract import GoesBack, Rule, narrowed, redirected, redirecting
 from melody.generation.sampling import Sampling, choose, log_probability
 from melody.generation.seeds import Seed
 from melody.tokens import Reader
@@ -179,7 +179,7 @@ class _Draw:
         self.rules = rules
         self.sampling = sampling
         self.retried = [rule for rule in rules if isinstance(rule, GoesBack)]
-        self.redirecting = [rule for rule in rules if isinstance(rule, Redirects)]
+        self.redirecting = redirecting(rules)
         self.others = [rule for rule in rules if not isinstance(rule, GoesBack)]
 
     def __call__(self, row: Row, logits: NDArray[np.float32]) -> tuple[int, float] | None:

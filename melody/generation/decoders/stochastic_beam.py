@@ -20,7 +20,7 @@ from melody.errors import MelodyError, UsageError
 from melody.generation.decoders.contract import MAX_TOKENS, Continuation
 from melody.generation.prefix import Prefix
 from melody.generation.prepared import Prepared
-from melody.generation.rules.contract import Rule, narrowed, redirected
+from melody.generation.rules.contract import Redirects, Rule, narrowed, redirected, redirecting
 from melody.generation.sampling import Sampling, shaped
 from melody.generation.seeds import Seed
 from melody.tokens import Reader
@@ -66,11 +66,12 @@ def stochastic_beam_search(
     if width < 1 or count > width:
         raise UsageError(f"`beam_width` must be at least the number of takes ({count}), got {width}")
     going, finished = [Branch((), (), 0.0, 0.0)], list[Branch]()
+    turns = redirecting(rules)
     readers, carry, logits = [prefix.reader], prefix.carry, prefix.logits[None]
     for _ in range(MAX_TOKENS):
         grown: list[tuple[Branch, int]] = [(branch, -1) for branch in finished]
         for row, (branch, reader) in enumerate(zip(going, readers, strict=True)):
-            grown += [(b, row) for b in _grow(branch, reader, logits[row], rules, width, sampling, generator)]
+            grown += [(b, row) for b in _grow(branch, reader, logits[row], rules, turns, width, sampling, generator)]
         grown = sorted(grown, key=lambda pair: -pair[0].maximum)[:width]
         finished = [branch for branch, _ in grown if branch.done]
         under_way = [(branch, row) for branch, row in grown if not branch.done]
@@ -90,6 +91,7 @@ def _grow(
     reader: Reader,
     logits: NDArray[Any],
     rules: Sequence[Rule],
+    turns: Sequence[Redirects],
     width: int,
     sampling: Sampling,
     generator: np.random.Generator,
@@ -97,7 +99,7 @@ def _grow(
     """The branch with each of the `width` next tokens of the largest maxima; the first keeps the branch's own."""
     lawful = reader.allow()
     mask = narrowed(lawful, reader, rules)
-    moved = redirected(logits, lawful, mask, reader, rules)
+    moved = redirected(logits, lawful, mask, reader, turns)
     running = np.flatnonzero(mask)
     weights = shaped(moved[running].astype(np.float64), sampling)
     running, weights = running[weights > -np.inf], weights[weights > -np.inf]

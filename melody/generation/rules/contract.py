@@ -54,10 +54,15 @@ class Redirects(Protocol):
 Logits = NDArray[Any]  # float32 or float64
 
 
-def redirected(logits: Logits, lawful: Mask, mask: Mask, reader: Reader, rules: Sequence[Rule]) -> Logits:
+def redirecting(rules: Sequence[Rule]) -> list[Redirects]:
+    """Return the rules that redirect mass."""
+    return [rule for rule in rules if isinstance(rule, Redirects)]
+
+
+def redirected(logits: Logits, lawful: Mask, mask: Mask, reader: Reader, rules: Sequence[Redirects]) -> Logits:
     """Return logits (V,) with mass moved to where rules redirect it, as far as the `mask` of what may follow has it."""
     for rule in rules:
-        found = rule.redirect(reader) if isinstance(rule, Redirects) else None
+        found = rule.redirect(reader)
         if found is None or not mask[found[0]]:
             continue
         target, passing = found
