@@ -4,6 +4,7 @@
 """
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -123,6 +124,17 @@ def test_no_file_is_long():
     files = [path for folder in ("melody", "tests", "benchmarks") for path in (root / folder).rglob("*.py")]
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
     assert not [f"{path}: {length} lines" for path, length in lengths.items() if length > 400]
+
+
+def test_docstrings_begin_with_a_noun_or_a_verb():
+    odd = re.compile(r"(What|How|Whether|Where|Of|As|Which|That|Those|Who|When|Why)\b")
+    found = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                first = (ast.get_docstring(node) or "").partition("\n")[0]
+                found += [f"{path.name}: {first}"] if odd.match(first) else []
+    assert not found
 
 
 def test_the_music_side_never_imports_torch():

@@ -104,7 +104,7 @@ def _statistics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _continuations(found: Mapping[str, Any]) -> list[str]:
-    """What it composes after held-out primers, beside what really followed, and as whole pieces."""
+    """Return the section on continuations of held-out primers, next to what followed, and on whole pieces."""
     lines = [
         "## What follows a primer",
         "",

@@ -43,7 +43,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Figures:
-    """What continuations have in common, beside what followed and beside the rivals, and how they are told apart."""
+    """Statistics of continuations, next to what followed and next to the rivals, and how well they are told apart."""
 
     cuts: int
     rows: list[dict[str, Any]]  # statistic, model, followed, repeated, n-grams
@@ -106,7 +106,7 @@ def _excerpt(cut: Cut, new: Sequence[Bar]) -> Excerpt:
 
 
 def _criticised(cut: Sequence[Cut], sides: Mapping[str, Sequence[Sequence[Bar]]]) -> dict[str, Any]:
-    """How the critic tells each side from what followed; nothing where scikit-learn is not there."""
+    """Return how well the critic tells each side from what followed; nothing without scikit-learn."""
     try:
         import sklearn  # noqa: F401
     except ImportError:

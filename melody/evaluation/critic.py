@@ -21,7 +21,7 @@ Row = dict[str, float]
 
 @dataclass(frozen=True)
 class Judged:
-    """How well the critic tells, as the area under the ROC curve, and by which statistics."""
+    """Result of the critic: the area under the ROC curve, and the statistics that tell most."""
 
     all: float
     form: float
@@ -82,7 +82,7 @@ def _auc(
 
 
 def form_of(given: Sequence[Bar], new: Sequence[Bar]) -> Row:
-    """What returns, when and how closely; by places in phrases too."""
+    """Return figures of what returns, when and how closely; by places in phrases too."""
     keys, start = [key_of(bar) for bar in (*given, *new)], len(given)
     rows = range(start, len(keys))
     row: Row = {}
@@ -192,7 +192,7 @@ def _pitches(new: Sequence[Bar], hit: NDArray[np.int64], duration: NDArray[np.in
 
 
 def change_of(given: Sequence[Bar], new: Sequence[Bar]) -> Row:
-    """How the new bars differ from those that are given."""
+    """Return how the new bars differ from the given ones."""
     before, after = line_of(given), line_of(new)
     names = ("events a bar", "loudness", "spread of loudness", "range", "mean pitch", "duration", "at once", "classes")
     return {f"change of {name}": after[name] - before[name] for name in names if name in before and name in after}

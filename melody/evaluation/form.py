@@ -105,7 +105,7 @@ def hits_of(bar: Bar, drums: Sequence[int]) -> frozenset[int]:
 
 
 def overlap_of(excerpts: Sequence[Excerpt], drums: Sequence[int]) -> float:
-    """How alike these drums are from bar to bar."""
+    """Return how alike these drums are from bar to bar."""
     pairs = [
         (hits_of(one.bars[i - 1], drums), hits_of(one.bars[i], drums)) for one in excerpts for i in one.counted if i
     ]
@@ -123,7 +123,7 @@ def same_as_before(excerpts: Sequence[Excerpt]) -> float:
 
 
 def backbeat(excerpts: Sequence[Excerpt]) -> float:
-    """Of the second and fourth beats of bars in 4/4 the share with a loud snare."""
+    """Return the share of second and fourth beats in 4/4 that have a loud snare."""
     return mean_of(
         beat in hits_of(one.bars[i], SNARE)
         for one in excerpts
@@ -135,7 +135,7 @@ def backbeat(excerpts: Sequence[Excerpt]) -> float:
 
 
 def toms_in_fours(excerpts: Sequence[Excerpt]) -> float:
-    """How many more hits of toms every fourth bar has than the others."""
+    """Return how many more hits of toms every fourth bar has than the others."""
     rows = [
         ((i - one.pickup) % 4 == 3, sum(hit - DRUM_HIT in TOMS for _, _, hit, _, _ in one.bars[i]))
         for one in excerpts

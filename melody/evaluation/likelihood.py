@@ -77,7 +77,7 @@ def token_nats(
 
 
 def with_form(bundle: Bundle) -> Callable[[NDArray[np.integer]], Plan]:
-    """What finds a piece's own plan, that of its bars too (`melody.tokens.plan`)."""
+    """Return a function that finds a piece's own plan, that of its bars too (`melody.tokens.plan`)."""
     return lambda ids: replace(bundle.tokenizer.plan_of(ids), form=plan_of_piece(ids.tolist()).plan)
 
 

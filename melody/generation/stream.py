@@ -43,7 +43,7 @@ def _latest(prepared: Prepared, reader: Reader, offset: int) -> NewNote:
 
 
 def _together(waiting: Sequence[NewNote], new: NewNote) -> list[NewNote]:
-    """Those that wait with a new one, which may meet one of its track and pitch."""
+    """Return the notes that wait, with a new one that may meet one of its track and pitch."""
     met = next((n for n in reversed(waiting) if (n.track, n.pitch) == (new.track, new.pitch)), None)
     if met is None:
         return [*waiting, new]

@@ -211,7 +211,7 @@ class TuneReader:
         self._found = max(reversed(candidates), key=lambda one: (one.rank, one.share), default=None)
 
     def _candidates(self, one: Places) -> Iterator[Found]:
-        """Those whose pieces have not ended."""
+        """Return the passages whose pieces have not ended."""
         one = one.where(one.offset + self._step < self._book.end[one.piece])
         columns = (self._shares(one), one.piece, one.offset, one.up)
         for values in zip(*(column.tolist() for column in columns), strict=True):

@@ -90,7 +90,7 @@ def learn_planner(pieces: Sequence[Planned], held_out: Sequence[Planned], seed: 
 
 
 def _nats(weights: Weights, rows: Rows, drawn: Sequence[Rows], dropout: float) -> "torch.Tensor":
-    """What the symbols that are drawn cost in all."""
+    """Return the nats of the drawn symbols together."""
     import torch
     from torch.nn import functional
 
@@ -154,13 +154,13 @@ def _batch(pieces: Sequence[Planned], generator: np.random.Generator, hidden: fl
 
 
 def nats_per_bar(planner: Planner, pieces: Sequence[Planned]) -> float:
-    """What the plans of pieces cost a planner, over all their bars."""
+    """Return the nats that the plans of pieces cost a planner, over all their bars."""
     nats = sum(sum(planner.nats(symbols, outline)) for symbols, outline in pieces)
     return nats / max(1, sum(len(symbols) for symbols, _ in pieces))
 
 
 def ngram_nats_per_bar(train: Sequence[Planned], pieces: Sequence[Planned]) -> float:
-    """What they cost the best of the back-off n-grams over the same symbols."""
+    """Return their nats under the best back-off n-grams over the same symbols."""
     size = 4 + 4 * len(LAGS)
     model = learn_ngram([_codes(one) for one in train], size)
     nats = model.nats([_codes(one) for one in pieces])

@@ -153,7 +153,7 @@ def _quantize_keys(score: Score, final: int) -> list[KeySignature]:
 
 
 def _changes(values: dict[int, T], final: int) -> list[tuple[int, T]]:
-    """What remains of tick -> value once repetitions and all at or after the final bar line are dropped."""
+    """Return tick -> value without repetitions, and without all at or after the final bar line."""
     result: list[tuple[int, T]] = []
     for tick, value in values.items():
         if (tick < final or tick == 0) and (not result or result[-1][1] != value):
@@ -195,7 +195,7 @@ def as_written(score: Score) -> Score:
 
 @dataclass(frozen=True)
 class _Hand:
-    """What is to be moved: the step of each beat, whether its onsets stay, and whether all ends do."""
+    """Plan of a move: the step of each beat, whether its onsets stay, and whether all ends do."""
 
     steps: Ints
     onsets_stay: NDArray[np.bool_]  # of each beat
@@ -225,7 +225,7 @@ def _is_written(ticks: Floats) -> NDArray[np.bool_]:
 
 
 def _to_first_beat(score: Score) -> int:
-    """How many grid ticks the beats are to be moved so that the bar after a pickup begins on one."""
+    """Return by how many grid ticks the beats move, so that the bar after a pickup begins on one."""
     lines = bars(score)[:3]
     pickup = len(lines) > 2 and lines[1] < lines[2] - lines[1]
     return int(-rescale(lines[1], score.tpq, GRID) % GRID) if pickup else 0
@@ -250,7 +250,7 @@ def subdivisions(onsets: Floats, pitch: Ints) -> Ints:
 
 
 def _costs(onsets: Floats, pitch: Ints, beats: Ints, step: int) -> Floats:
-    """What a subdivision costs each beat: mean deviation and lost notes."""
+    """Return the cost of a subdivision for each beat: mean deviation and lost notes."""
     place = _nearest(onsets, step)
     first = np.zeros(len(onsets), bool)
     first[np.unique(place.astype(np.int64) * 128 + pitch, return_index=True)[1]] = True

@@ -44,14 +44,14 @@ Similarities = NDArray[np.float32]  # (bars, LAGS): how alike each bar is to the
 
 
 class Symbol(NamedTuple):
-    """What is planned for a bar: to be as the one `lag` bars ago, in class 1 to `LIKES`; with lag 0 see below."""
+    """Plan of a bar: to be as the one `lag` bars ago, in class 1 to `LIKES`; with lag 0 see below."""
 
     lag: int
     like: int
 
     @property
     def is_copy(self) -> bool:
-        """Whether the bar is planned to be much like another."""
+        """Return True where the bar is planned to be much like another."""
         return self.lag != 0 and self.like >= LIKES - 1
 
 
@@ -141,12 +141,12 @@ def meter_of(ids: Iterable[int], pickup: int) -> tuple[int, int]:
 
 
 def is_pickup(first: Bar, ticks: int, next_ticks: int) -> bool:
-    """Whether a first bar of a length is a pickup: it is shorter than the next, or begins in its second half."""
+    """Return True where a first bar is a pickup: it is shorter than the next, or begins in its second half."""
     return ticks < next_ticks or (bool(first) and 2 * first[0][0] >= ticks)
 
 
 def key_of(bar: Bar, tracks: Collection[int] | None = None) -> Key:
-    """What is compared of a bar, or of some of its tracks: onset, track and hit, each as one number."""
+    """Return the features of a bar, or of some of its tracks: onset, track and hit, each as one number."""
     return frozenset(
         (((place + SIXTEENTH // 2) // SIXTEENTH if hit >= DRUM_HIT else place) * 32 + track) * 256 + hit
         for place, track, hit, _, _ in bar
@@ -168,7 +168,7 @@ def like_of(value: float) -> int:
 
 
 def similarities(keys: Sequence[Key], block: int = 512) -> Similarities:
-    """How alike each bar is to those before it, by lag; 0 where there is none."""
+    """Return how alike each bar is to those before it, by lag; 0 where there is none."""
     count = len(keys)
     result = np.zeros((count, len(LAGS)), np.float32)
     sizes = np.array([len(key) for key in keys], np.float32)
@@ -186,7 +186,7 @@ def similarities(keys: Sequence[Key], block: int = 512) -> Similarities:
 
 
 def _incidence(keys: Sequence[Key]) -> NDArray[np.float32]:
-    """Which bar (row) holds which of all that some bar holds (column)."""
+    """Return a table that says which bar (row) holds which feature (column)."""
     bar = np.repeat(np.arange(len(keys)), [len(key) for key in keys])
     held = np.fromiter((one for key in keys for one in key), np.int64, len(bar))
     distinct, column = np.unique(held, return_inverse=True)
@@ -277,7 +277,7 @@ def _symbol(bar: int, state: int, alike: Similarities, keys: Sequence[Key], pick
 
 
 def _gains(alike: Similarities, keys: Sequence[Key], pickup: int) -> NDArray[np.float32]:
-    """What each state, new or a lag, is worth in each bar (bars, 1 + LAGS)."""
+    """Return the worth of each state, new or a lag, in each bar (bars, 1 + LAGS)."""
     follows = alike + _PRIOR - UNLIKE * (alike < EDGES[0])
     gain = np.concatenate([np.full((len(keys), 1), NEW_WORTH, np.float32), follows], axis=1)
     bar = np.arange(len(keys))

@@ -61,7 +61,7 @@ def state_of(symbol: Symbol) -> int:
 
 @dataclass(frozen=True)
 class Outline:
-    """What is known of a piece before its plan: its pickup (0 or 1), bars in all (None: open) and meter."""
+    """Facts of a piece before its plan: its pickup (0 or 1), bars in all (None: open) and meter."""
 
     pickup: int = 0
     bars: int | None = None
@@ -81,7 +81,7 @@ class Outline:
 
 
 def is_drawn(symbol: Symbol, bar: int, outline: Outline) -> bool:
-    """Whether chance decides on a bar."""
+    """Return True where chance decides on a bar."""
     return bar > outline.pickup and symbol not in (FIRST, UNTOLD)
 
 
@@ -169,7 +169,7 @@ class _Reading:
         self.h = self.c = np.zeros(WIDTH, np.float32)
 
     def next(self, before: Symbol, bar: int) -> Floats:
-        """What the symbol of a bar is drawn from, after that of the bar before."""
+        """Return the distribution of a bar's symbol, after that of the bar before."""
         rows = self.outline.rows(before, bar)
         x = np.sum([self.weights[name][row] for name, row in zip(TABLES, rows, strict=True)], axis=0)
         gates = self.weights["weight_ih"] @ x + self.weights["weight_hh"] @ self.h + self.weights["bias"]

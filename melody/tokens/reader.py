@@ -222,7 +222,7 @@ class Reader:
 
     @property
     def planned(self) -> Symbol:
-        """What is planned for the bar under way."""
+        """Return the plan of the bar under way."""
         return self.plan.form[self.bar] if self.plan.form is not None else UNTOLD
 
     def read_all(self, tokens: Sequence[int]) -> "Reader":

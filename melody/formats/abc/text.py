@@ -45,7 +45,7 @@ def decoded(data: bytes) -> str:
 
 
 def header_and_tunes(text: str) -> tuple[str, list[Tune]]:
-    """What stands before the first tune, whose fields hold for all, and the tunes, each up to the next `X:` (2.2)."""
+    """Split a file into its header, whose fields hold for all, and its tunes, each up to the next `X:` (2.2)."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     header, *parts = _X.split(text)
     tunes, line = [], header.count("\n") + 1

@@ -42,7 +42,7 @@ class Written:
 
 
 class TuneReader:
-    """Where the reading of a tune stands."""
+    """State of the reading of a tune."""
 
     def __init__(self, written: Written) -> None:
         self.written = written

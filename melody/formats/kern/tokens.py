@@ -22,7 +22,7 @@ _SLOWEST_QPM, _FASTEST_QPM = 4, 10_000  # MIDI holds no slower one
 
 
 class Mark(NamedTuple):
-    """What a token says of one note or rest; lengths in quarters."""
+    """One note or rest of a token; lengths in quarters."""
 
     length: Fraction | None  # None: it says none
     pitch: int | None  # None: a rest, or nothing

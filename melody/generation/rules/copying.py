@@ -129,7 +129,7 @@ class CopyReader:
 
     @property
     def usual_duration(self) -> int:
-        """That of the line's last note: with less room than this a note would be a stub."""
+        """Return the length of the line's last note: with less room than this a note would be a stub."""
         line = self._settled()
         return line.notes[-1].duration if line.notes else 1
 
