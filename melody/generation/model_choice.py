@@ -16,7 +16,7 @@ from melody.errors import MelodyError, UsageError
 from melody.generation.primer.assignment import (
     CHORDS_FROM,
     Asked,
-    Line,
+    PlacedLine,
     misfit,
     place_lines,
     places_asked,
@@ -63,7 +63,7 @@ class _Fit(NamedTuple):
     """Fit of a bundle to the primer; tracks by their index among those that count."""
 
     cost: float
-    placed: dict[int, Line]
+    placed: dict[int, PlacedLine]
     kept: int  # tracks that are not continued
     poor: bool
 

@@ -108,15 +108,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
 
     Raises `MelodyError` where it cannot be done.
     """
-    if settings.sampling.top_p is None:
-        settings = replace(settings, sampling=replace(settings.sampling, top_p=bundle.top_p))
-    primer = given = None
-    if score is not None:
-        if settings.mapping:
-            score = with_drums_asked(score, settings.mapping, bundle)
-        given, score = resample(score, common_resolution(score.tpq)), resample(score, TICKS_PER_QUARTER)
-        primer = Primer(score, view_primer(score, bundle, settings.mapping, own_drums=settings.keep == "pitches"))
-        settings = _meter_at_end(primer, settings)
+    settings, primer, given = _with_primer(bundle, score, settings)
     view = primer.view if primer else None
     drums = _drums_alone(settings, view, bundle)
     idle = tuple(f"`{option}`" for option in OF_PITCH if drums and getattr(settings, option))
@@ -139,45 +131,67 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         whole=region.whole,
     )
     ids = ids_before(region, view, bundle)
-    opening = read_opening(engine, bundle.tokenizer.reader(plan), ids) if form is not None else None
-    if form is not None and opening is not None:
-        (prefix,) = opening.under([form.known])
-    else:
-        prefix = read_prefix(engine, bundle.tokenizer.reader(plan), ids)
+    prefix, opening = _read(engine, bundle, plan, ids, form)
     rooms = rooms_for(settings, primer, region, key, bundle)
     if settings.max_copy_bars is not None:
         lines = given_lines(settings, region)
         prefix.reader = watching(prefix.reader, bundle.originality, settings.max_copy_bars, lines)
-    rules = rules_for(settings, view, region, asked, rooms, chords, bundle)
     fit = fit_of(prefix.nats, ids, bundle) if primer else None
     unlike = fit if fit and fit.is_strange else None
-    strange = ""
-    if unlike:
-        cost = f"{unlike.nats_per_note:.1f} nats a note, {unlike.times:.1f} times what is typical"
-        strange = f"the primer is unlike {bundle.name}'s training music: {cost}"
     seam, said = NOWHERE, list[str]()
     if given is not None and view is not None:
         seam = _seam_of(given, view, region)
         given, said = across(given, seam)
     return Prepared(
-        settings,
-        primer,
-        region,
-        prefix,
-        ids,
-        rules,
-        rooms,
-        key,
-        chords,
-        idle,
-        unlike,
-        strange,
-        given,
-        seam,
-        tuple(said),
-        form,
-        opening,
+        settings=settings,
+        primer=primer,
+        region=region,
+        prefix=prefix,
+        ids=ids,
+        rules=rules_for(settings, view, region, asked, rooms, chords, bundle),
+        rooms=rooms,
+        key=key,
+        chords=chords,
+        idle=idle,
+        unlike=unlike,
+        strange=_said_of(unlike, bundle) if unlike else "",
+        given=given,
+        seam=seam,
+        at_seam=tuple(said),
+        form=form,
+        opening=opening,
     )
+
+
+def _with_primer(
+    bundle: Bundle, score: Score | None, settings: Settings
+) -> tuple[Settings, Primer | None, Score | None]:
+    """The settings with what the bundle and the primer say, the primer at 480, and at its own resolution."""
+    if settings.sampling.top_p is None:
+        settings = replace(settings, sampling=replace(settings.sampling, top_p=bundle.top_p))
+    if score is None:
+        return settings, None, None
+    if settings.mapping:
+        score = with_drums_asked(score, settings.mapping, bundle)
+    given, score = resample(score, common_resolution(score.tpq)), resample(score, TICKS_PER_QUARTER)
+    primer = Primer(score, view_primer(score, bundle, settings.mapping, own_drums=settings.keep == "pitches"))
+    return _meter_at_end(primer, settings), primer, given
+
+
+def _read(
+    engine: Engine, bundle: Bundle, plan: Plan, ids: Sequence[int], form: Form | None
+) -> tuple[Prefix, Opening | None]:
+    """Let the model read what stands before the new music, up to where takes may differ by their plans."""
+    reader = bundle.tokenizer.reader(plan)
+    if form is None:
+        return read_prefix(engine, reader, ids), None
+    opening = read_opening(engine, reader, ids)
+    return opening.under([form.known])[0], opening
+
+
+def _said_of(unlike: Fit, bundle: Bundle) -> str:
+    cost = f"{unlike.nats_per_note:.1f} nats a note, {unlike.times:.1f} times what is typical"
+    return f"the primer is unlike {bundle.name}'s training music: {cost}"
 
 
 def _seam_of(given: Score, view: PrimerView, region: Region) -> Seam:

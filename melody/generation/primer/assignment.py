@@ -58,7 +58,7 @@ RELATED = {  # and of a related one
 CHORDS_FROM = 1.25  # notes at once on average; with fewer a track is a single line, some of whose notes overlap
 
 
-class Line(NamedTuple):
+class PlacedLine(NamedTuple):
     """Notes of a track (all, or one voice of them), the track's index, and its role in a band where that counts."""
 
     track: int
@@ -80,7 +80,7 @@ def place_lines(
     wanted: Sequence[TrackInfo],
     names: Sequence[str] = (),
     asked: Mapping[int, Sequence[int]] | None = None,
-) -> dict[int, Line]:
+) -> dict[int, PlacedLine]:
     """For each place of the model in use the line on it: pitched on pitched, drums on drums.
 
     `names` are what the tracks are called, one for each; `asked` says of some tracks to which places they go, each a
@@ -97,7 +97,7 @@ def place_lines(
         single = all(info.polyphony == 1 for info in wanted if info.drums == drums)
         counts = share_out({i: _voices(notes) for i, notes in mine.items()}, len(places) if single else 0)
         voices = [(i, voice) for i, notes in mine.items() for voice in split(notes, counts[i])]
-        lines = [Line(i, voice, roles[i]) for i, voice in voices if len(voice.onset)]
+        lines = [PlacedLine(i, voice, roles[i]) for i, voice in voices if len(voice.onset)]
         result |= {place: lines[number] for place, number in _matched(places, lines, names, not asked).items()}
     return dict(sorted(result.items()))
 
@@ -117,15 +117,15 @@ def _voices(notes: Notes) -> int:
 
 def _as_asked(
     track: int, places: Sequence[int], tracks: Sequence[Track], wanted: Sequence[TrackInfo]
-) -> list[tuple[int, Line]]:
+) -> list[tuple[int, PlacedLine]]:
     """A track on the places asked for, as so many voices from high to low."""
     high_to_low = sorted(places, key=lambda place: -wanted[place].mean)
     voices = split(notes_of(tracks[track]), len(places))
-    return [(place, Line(track, v)) for place, v in zip(high_to_low, voices, strict=True) if len(v.onset)]
+    return [(place, PlacedLine(track, v)) for place, v in zip(high_to_low, voices, strict=True) if len(v.onset)]
 
 
 def _matched(
-    places: Mapping[int, TrackInfo], lines: Sequence[Line], names: Sequence[str], all_of_it: bool
+    places: Mapping[int, TrackInfo], lines: Sequence[PlacedLine], names: Sequence[str], all_of_it: bool
 ) -> dict[int, int]:
     """The number of the line on each place in use; `all_of_it`: there are no other lines."""
     called = [names[line.track] if line.track < len(names) else "" for line in lines]

@@ -6,7 +6,7 @@ meant (`melody.music.quantize.as_written`), as training did, and says the rest i
 primer itself is never changed by this.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from symusic import KeySignature, Tempo, Track
 from melody.bundle import Bundle, TrackInfo
 from melody.errors import MelodyError
 from melody.generation.meters import with_bars
-from melody.generation.primer.assignment import Asked, place_lines, places_asked
+from melody.generation.primer.assignment import Asked, PlacedLine, place_lines, places_asked
 from melody.generation.primer.kit import Kit, as_one_track, kit_for
 from melody.generation.ranges import listed, named
 from melody.music.drumkit import HIT, as_hits, folded
@@ -97,36 +97,53 @@ def view_primer(primer: Score, bundle: Bundle, mapping: Asked | None = None, own
     placed = place_lines(quantized.tracks, bundle.tracks, [primer.tracks[index].name for index in sources], asked)
     if not placed:
         raise MelodyError(f"{bundle.name} writes {_kinds(bundle.tracks)}; the primer has {_kinds_of(quantized)}")
-    seen = Seen(bundle)
-    heard = Score(GRID)
-    heard.time_signatures = quantized.time_signatures
-    tempos = [Tempo(t.time, qpm=tempo_of_bin(seen.nearest("Tempo", tempo_bin(t.qpm)))) for t in quantized.tempos]
-    heard.tempos = _without_repeats(tempos)
+    lines = bars(quantized)
+    parts, loudness = _parts(placed, bundle, int(lines[-1]), own_drums)
     key = keys_of(quantized)[0]
     last_key = keys_of(primer)[-1] if primer.key_signatures else key  # it may stand on the final bar line
-    heard.key_signatures = quantized.key_signatures or [KeySignature(0, key.signature, int(key.mode == "minor"))]
-    lines = bars(quantized)
-    loudness, parts = {}, {}
-    for place, info in enumerate(bundle.tracks):
-        heard.tracks.append(Track("", 0 if info.drums else info.program, info.drums))
-        if place in placed:
-            notes = placed[place].notes
-            if info.role and not info.drums:  # a role has no instrument: its track keeps its own
-                program = quantized.tracks[placed[place].track].program
-                heard.tracks[-1].program = seen.nearest("Program", program)
-            if info.drums and seen.hits_alone:
-                sounds = notes.pitch if own_drums else folded(notes.pitch)
-                notes = _hits_until(int(lines[-1]), notes._replace(pitch=sounds))
-            known = seen.velocities(notes.velocity)
-            loudness[place] = round(float(np.mean(notes.velocity) - np.mean(known)))
-            parts[place] = notes._replace(velocity=known)
-            set_notes(heard.tracks[-1], parts[place])
+    heard = _heard(quantized, placed, parts, key, bundle)
     bar_meters = _meters_of_bars(quantized, lines)
     ids = _ids_of(heard, bar_meters, bundle)
     tracks = {place: sources[line.track] for place, line in placed.items()}
     messages = [without_meter] if without_meter else []
     messages += _messages(primer, sources, list(tracks.values()), kit)
     return PrimerView(ids, tracks, parts, heard, loudness, lines, bar_meters, key, last_key, messages, written, kit)
+
+
+def _parts(
+    placed: Mapping[int, PlacedLine], bundle: Bundle, end: int, own_drums: bool
+) -> tuple[dict[int, Notes], dict[int, int]]:
+    """The notes on each place in words that the model knows, and how much louder they are."""
+    seen, parts, loudness = Seen(bundle), dict[int, Notes](), dict[int, int]()
+    for place, line in sorted(placed.items()):
+        notes = line.notes
+        if bundle.tracks[place].drums and seen.hits_alone:
+            sounds = notes.pitch if own_drums else folded(notes.pitch)
+            notes = _hits_until(end, notes._replace(pitch=sounds))
+        known = seen.velocities(notes.velocity)
+        loudness[place] = round(float(np.mean(notes.velocity) - np.mean(known)))
+        parts[place] = notes._replace(velocity=known)
+    return parts, loudness
+
+
+def _heard(
+    quantized: Score, placed: Mapping[int, PlacedLine], parts: Mapping[int, Notes], key: Key, bundle: Bundle
+) -> Score:
+    """The whole primer on the model's tracks."""
+    seen, heard = Seen(bundle), Score(GRID)
+    heard.time_signatures = quantized.time_signatures
+    tempos = [Tempo(t.time, qpm=tempo_of_bin(seen.nearest("Tempo", tempo_bin(t.qpm)))) for t in quantized.tempos]
+    heard.tempos = _without_repeats(tempos)
+    heard.key_signatures = quantized.key_signatures or [KeySignature(0, key.signature, int(key.mode == "minor"))]
+    for place, info in enumerate(bundle.tracks):
+        heard.tracks.append(Track("", 0 if info.drums else info.program, info.drums))
+        if place not in placed:
+            continue
+        if info.role and not info.drums:  # a role has no instrument: its track keeps its own
+            program = quantized.tracks[placed[place].track].program
+            heard.tracks[-1].program = seen.nearest("Program", program)
+        set_notes(heard.tracks[-1], parts[place])
+    return heard
 
 
 def _hits_until(end: int, notes: Notes) -> Notes:
