@@ -139,7 +139,7 @@ CHANGED = {
     "melody/config.py": [
         (
             "def _model_name(",
-            'class ToyConfig(Section):\n    name: Literal["toy"] = "toy"\n    hidden_size: Count = 8\n'
+            'class ToyConfig(ConfigSection):\n    name: Literal["toy"] = "toy"\n    hidden_size: Count = 8\n'
             "    intervals: None = None\n\n    def options(self) -> dict[str, Any]:\n"
             '        return {"hidden_size": self.hidden_size}\n\n\ndef _model_name(',
         ),

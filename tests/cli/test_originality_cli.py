@@ -288,7 +288,7 @@ def test_no_take_copies_more_than_it_may(composer: Composer, options: dict):
     assert any(copies(take.score, index, limit + 1e-9) for take in free)
     for take in held:
         assert not copies(take.score, index, limit + 1e-9)
-        assert len(bars(take.score)) - 1 == 8
+        assert (np.diff(bars(take.score)) == 1920).sum() == 8  # a pickup counts as none
         assert take.in_training == pytest.approx(piece_share(take.score, index))
     alone = composer.compose(bars=8, takes=1, seed=1, max_copy_bars=limit, **options)[0]
     assert alone.score == held[0].score

@@ -155,3 +155,16 @@ def test_a_take_written_in_python_needs_its_primer(theme: Path, capsys):
     take = melody.load("chorale").compose(melody.read(theme), bars=1, seed=2)[0]
     melody.write(take, "python.mid")
     assert run(["compose", "theme.mid", "--replay", "python.mid", "--out", "again.mid"]) == 0
+
+
+def test_a_primer_is_read_up_to_the_limit_of_files(theme: Path, capsys):
+    """The name of a primer in a stranger's file may lead to anything here, such as a recording of some gigabytes."""
+    from melody.formats.reading import MAX_FILE_BYTES
+
+    file = compose("theme.mid")
+    with theme.open("wb") as huge:
+        huge.truncate(MAX_FILE_BYTES + 1)
+    assert "theme.mid: " in failure(capsys, 1, "compose", "--replay", str(file))
+    theme.unlink()
+    theme.mkdir()
+    assert "theme.mid: not found" in failure(capsys, 1, "compose", "--replay", str(file))
