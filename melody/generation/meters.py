@@ -57,7 +57,7 @@ def in_known_bars(meter: Meter, count: int, known: Mapping[Meter, int]) -> list[
 def _filling(length: int, known: Mapping[Meter, int], unit: int) -> list[Meter]:
     """Known bars that last `length` ticks together; none where none do.
 
-    Those that count in the same `unit` come first, then the commonest on average, then few ones.
+    Those that count in the same `unit` come first, then equal ones, the commonest on average, and few.
     """
     total = sum(known.values())
 
@@ -68,9 +68,9 @@ def _filling(length: int, known: Mapping[Meter, int], unit: int) -> list[Meter]:
             if length_of(meter) <= min(left, longest):
                 yield from ([meter, *rest] for rest in ways(left - length_of(meter), length_of(meter)))
 
-    def price(way: list[Meter]) -> tuple[float, float, int]:
+    def price(way: list[Meter]) -> tuple[float, int, float, int]:
         rarity = sum(float(np.log(total / known[meter])) for meter in way)
-        return sum(meter[1] != unit for meter in way) / len(way), rarity / len(way), len(way)
+        return sum(meter[1] != unit for meter in way) / len(way), len(set(way)), rarity / len(way), len(way)
 
     return min(filter(None, ways(length, length)), key=price, default=[])
 

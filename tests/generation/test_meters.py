@@ -11,7 +11,7 @@ from melody.generation.meters import in_known_bars, known_meters, length_of, ste
 from melody.music.score import Score, bars, notes_of
 from tests.support.bar_counts import pickup_bars, whole_bars
 
-KNOWN = {(4, 4): 1000, (3, 4): 100, (2, 4): 5}
+KNOWN = {(4, 4): 1000, (3, 4): 100, (2, 4): 90}
 
 
 @pytest.mark.parametrize(
