@@ -12,7 +12,7 @@ from melody.errors import MelodyError
 from melody.formats.colours import PALETTE
 from melody.music.general_midi import DRUM_NAMES, drum_name
 from melody.music.score import Score, bars
-from melody.render import page, pianoroll
+from melody.render import page, pianoroll, roll
 
 
 def band(bar_count: int = 4) -> Score:
@@ -132,7 +132,7 @@ def test_one_scale_in_all_rows() -> None:
 def test_beats_follow_the_meter(meter: tuple[int, int], expected: list[int]) -> None:
     score = band(1)
     score.time_signatures = [TimeSignature(0, *meter)]
-    assert pianoroll.beat_ticks(score, bars(score)[:2]) == expected
+    assert roll.beat_ticks(score, bars(score)[:2]) == expected
 
 
 def test_a_tempo_curve_shows_what_fits() -> None:

@@ -5,12 +5,13 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.pages import Seen, duo
-from symusic import Note, Track
+from symusic import Note, Tempo, TimeSignature, Track
 
 from melody.formats.colours import PALETTE
 from melody.music.score import Score
 from melody.render import svg
 from melody.render.page import layout
+from melody.render.pianoroll import figure
 
 
 @settings(max_examples=30)
@@ -59,3 +60,18 @@ def test_tracks_have_the_colours_of_the_picture(duo_page: str) -> None:
     style = Seen(duo_page).raw["style"][0]
     assert [re.search(rf"\.c{index} {{ --hue: (#\w+)", style)[1] for index in range(len(PALETTE))] == list(PALETTE)
     assert [group["class"] for group in Seen(duo_page).all("hue") if "data-track" in group][:2] == ["hue c0", "hue c1"]
+
+
+def test_the_picture_and_the_drawing_show_the_same() -> None:
+    score = duo(40)
+    score.time_signatures = [TimeSignature(0, 4, 4), TimeSignature(7680, 3, 4)]
+    score.tempos = [Tempo(0, qpm=120), Tempo(960, qpm=90)]
+    letters = {0: "A", 4: "B"}
+    drawn = svg.systems_of(layout(score, 3840, None, letters))
+    words = [word for system in drawn for word in re.findall(r'<text class="(?!row)[^>]*>([^<]+)<', system.svg)]
+    painted = figure(score, 3840, "", None, letters)
+    assert sorted(words) == sorted(text.get_text() for axes in painted.axes for text in axes.texts)
+    notes = sum(
+        len(shapes.get_paths()) for axes in painted.axes for shapes in axes.collections if shapes.get_zorder() == 3
+    )
+    assert notes == sum(len(re.findall(r'<rect class="v\d"', system.svg)) for system in drawn) == 80
