@@ -182,7 +182,7 @@ def _draw_notes(axes: "Axes", panel: RollPanel) -> None:
 
 
 def _draw_labels(axes: "Axes", panel: RollPanel) -> None:
-    """What stands over the bar lines, and tempos above it."""
+    """Write the words over the bar lines, and tempos above them."""
     styles: tuple[dict[str, Any], ...] = (
         {"color": GREY, "size": 8},
         {"color": INK, "size": 8, "weight": "bold"},

@@ -119,7 +119,7 @@ def _notes(place: _Place, shapes: Shapes) -> Iterator[str]:
 
 
 def _labels(place: _Place) -> Iterator[str]:
-    """What stands over the bar lines, and tempos above it."""
+    """Write the words over the bar lines, and tempos above them."""
     for tick, *words in place.panel.labels():
         x = place.x(tick)
         for kind, word in zip(("number", "meter", "letter"), words, strict=True):
