@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from support.bars import A, B, C, piece_of
+from support.bars import A, B, C, piece_of, split_of
 
 from melody.corpus.augment import AugmentedSource, shift_tables
 from melody.corpus.draw_form import FormTold, Plans
-from melody.corpus.store import Split
 from melody.tokens import EventTokenizer, Plan
 from melody.tokens.aligned_memory import NAMES, OF_MEMORY, remembered
 from melody.tokens.channels import names_of
@@ -14,24 +13,6 @@ from melody.tokens.channels import names_of
 TOKENIZER = EventTokenizer(names_of(("read", "repetition", "form")))
 IDS = np.array(piece_of([A, B, C, B] * 4), np.uint16)
 FORM = [TOKENIZER.names.index(name) for name in NAMES]
-
-
-def split_of(ids: np.ndarray) -> Split:
-    """A split of one piece."""
-    read = EventTokenizer(names_of(("read",)))
-    context = read.context(ids.astype(np.int32))
-    one = np.array([0])
-    return Split(
-        shards={0: (ids, context)},
-        shard=one,
-        starts=one,
-        lengths=np.array([len(ids)]),
-        notes=np.array([16], np.int32),
-        shifts=np.array([[-3, 3]], np.int8),
-        styles=np.zeros(1, np.int8),
-        names=["piece"],
-        channels=read.names,
-    )
 
 
 SPLIT = split_of(IDS)

@@ -2,6 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from melody.corpus.store import Split
+from melody.tokens import EventTokenizer
+from melody.tokens.channels import names_of
 from melody.tokens.vocabulary import METERS, event_vocabulary
 
 IDS = event_vocabulary().ids
@@ -36,3 +41,21 @@ def line(*pitches: int, loud: int = 20) -> list[Note]:
 
 A, B = line(60, 62, 64, 65), line(67, 65, 64, 62)
 C, D = line(72, 71, 69, 67), line(55, 57, 59, 60)
+
+
+def split_of(ids: np.ndarray) -> Split:
+    """A split of one piece."""
+    read = EventTokenizer(names_of(("read",)))
+    context = read.context(ids.astype(np.int32))
+    one = np.array([0])
+    return Split(
+        shards={0: (ids, context)},
+        shard=one,
+        starts=one,
+        lengths=np.array([len(ids)]),
+        notes=np.array([16], np.int32),
+        shifts=np.array([[-3, 3]], np.int8),
+        styles=np.zeros(1, np.int8),
+        names=["piece"],
+        channels=read.names,
+    )

@@ -1,10 +1,18 @@
 """Training the planner: it learns what plans have in common, and numpy draws from what torch has learned."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
+from support.bars import A, B, C, piece_of, split_of
+from support.tiny_bundle import write_planning_bundle
 
 from melody.learning import plan_model
+from melody.learning.export import _add_planner
 from melody.learning.plan_model import Planned, learn_planner, nats_per_bar, ngram_nats_per_bar
 from melody.tokens.plan import FIRST, NEW, Symbol
 from melody.tokens.planner import SHAPES, Outline, Planner
@@ -26,6 +34,20 @@ def test_a_small_corpus_says_nothing_of_lengths(monkeypatch: pytest.MonkeyPatch)
     planner = learn_planner([TUNE, GROOVE], [TUNE])
     for bars in (None, 5, 200):
         assert planner.nats(TUNE.symbols, Outline(0, bars)) == planner.nats(TUNE.symbols, Outline(0, 16))
+
+
+def test_export_writes_a_planner_and_keeps_that_of_a_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_model, "LEAST_STEPS", 4)
+    split = split_of(np.array(piece_of([A, B, C, B] * 4), np.uint16))
+    store: Any = SimpleNamespace(split=lambda name: split, styles=[])
+    figures = _add_planner(tmp_path, store, None)
+    assert 0 < figures["valid_nats_per_bar"] < 6
+    trained = Planner.of(load_file(tmp_path / "planner.safetensors"))
+    assert len(trained.draw((), 9, Outline(), np.random.default_rng(0)).symbols) == 9
+    base = write_planning_bundle(tmp_path / "folk")
+    _add_planner(tmp_path, store, str(base))
+    kept, own = load_file(tmp_path / "planner.safetensors"), load_file(base / "planner.safetensors")
+    assert all(np.array_equal(kept[name], own[name]) for name in own)
 
 
 def test_numpy_runs_what_torch_trains() -> None:
