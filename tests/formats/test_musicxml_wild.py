@@ -1,4 +1,4 @@
-"""Made-up MusicXML documents become a score or one clear line; `tests/fuzz/fuzz_musicxml.py` makes them for hours."""
+"""Made-up MusicXML documents become a score or one clear line; `tests/fuzz/fuzz.py documents` makes them for hours."""
 
 import pytest
 from support.wild_musicxml import check, made

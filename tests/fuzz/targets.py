@@ -121,6 +121,13 @@ def _musicxml(data: bytes) -> None:
         check_line(sentence)
 
 
+def _documents(data: bytes) -> None:
+    """The first bytes are the seed of a document made up of elements that exist with values that may not."""
+    from support.wild_musicxml import check, made
+
+    check(made(int.from_bytes(data[:4])))
+
+
 def _abc(data: bytes) -> None:
     try:
         for tune in parse_abc(data.decode("utf-8", "replace"), NAME):
@@ -284,6 +291,7 @@ def _soundfont_seeds() -> Iterable[bytes]:
 TARGETS = {
     "midi": Target(_midi, lambda: _cases((".mid",)), ("melody.formats.midi",)),
     "musicxml": Target(_musicxml, lambda: _cases((".musicxml", ".xml", ".mxl")), ("melody.formats.musicxml",)),
+    "documents": Target(_documents, lambda: [bytes([0, 0, 0, n]) for n in range(9)], ("melody.formats.musicxml",), 4),
     "abc": Target(_abc, lambda: [*(t.encode() for t in TUNES), *_cases((".abc",))], ("melody.formats.abc",), 512),
     "kern": Target(_reads(lambda data: parse_kern(data, NAME)), _kern_seeds, ("melody.formats.kern",), 1024),
     "archive": Target(_archive, _archive_seeds, ("melody.corpus.archives", "melody.corpus.compressed"), 16_384),

@@ -1,6 +1,6 @@
 """Runs melody's reader, and peers, over hostile files: each in a process of its own, its time and memory taken.
 
-``python tests/hostile.py`` prints the table of docs/reliability.md; ``--peers`` adds other readers, ``--list`` names
+``python tests/support/hostile.py`` prints the table of docs/reliability.md; ``--peers`` adds other readers, ``--list`` names
 every file that is not as it should be. What is right to make of each file stands in `hostile_midi`,
 `hostile_extremes` and `hostile_text`.
 """
