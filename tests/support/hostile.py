@@ -1,7 +1,7 @@
 """Runs melody's reader, and peers, over hostile files: each in a process of its own, its time and memory taken.
 
-``python tests/support/hostile.py`` prints the table of docs/reliability.md; ``--peers`` adds other readers, ``--list`` names
-every file that is not as it should be. What is right to make of each file stands in `hostile_midi`,
+``python tests/support/hostile.py`` prints the table of docs/reliability.md; ``--peers`` adds other readers, ``--list``
+names every file that is not as it should be. What is right to make of each file stands in `hostile_midi`,
 `hostile_extremes` and `hostile_text`.
 """
 
@@ -19,8 +19,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from xml.etree import ElementTree
 
-from support import hostile_extremes, hostile_midi, hostile_text
-from support.hostile_pieces import Case, NoteKey
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from support import hostile_extremes, hostile_midi, hostile_text  # noqa: E402
+from support.hostile_pieces import Case, NoteKey  # noqa: E402
 
 MOST_SECONDS, MOST_MEGABYTES = 5.0, 500.0  # seconds of a machine that does `pace`'s work in PACE_SECONDS
 PACE_SECONDS = 0.15
