@@ -268,11 +268,11 @@ def test_interrupted_it_leaves_nothing_half_fetched(world: str, place: Path, rec
         env=os.environ | {"TMPDIR": str(place / "temp")},
     )
     temp = place / "temp"
-    while process.poll() is None and not any(temp.glob("melody-fetch-*/archive")):
+    while process.poll() is None and not any(temp.glob("melody-fetch-*/archive-*")):
         threading.Event().wait(0.05)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert len(said.strip().splitlines()) == 1
     assert "interrupted" in said
     assert not list(temp.iterdir())
