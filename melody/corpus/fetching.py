@@ -17,6 +17,7 @@ _SCHEME = "https://"
 class _OnlyHttps(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
         if not newurl.startswith(_SCHEME):
+            fp.close()
             raise urllib.error.URLError(f"redirected to {newurl[:60]}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
