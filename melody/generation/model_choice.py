@@ -39,6 +39,7 @@ ADDED = 20.0  # less for each track that is to be composed around the others
 SPLIT = 12.0  # for each further voice as which a track of chords is read
 OTHER_FAMILY = 10.0  # for each track of another family of instruments
 OTHER_KIND = 1e6  # for pitched tracks to a model of drums, and drums to one of pitched tracks
+NO_RHYTHM = 60.0  # for a band without drums and bass: lines and chords alone suit other models better
 POOR = 30.0  # from here on a track fits badly
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -175,6 +176,8 @@ def _fit(counted: _Counted, model: Bundle, asked: Mapping[int, Sequence[int]] | 
     left = -ADDED * empty if adds else EMPTY * empty / places
     kept = len(tracks) - len(used)
     silent = kept + counted.left
+    rhythm = any(infos[place].role in ("drums", "bass") for place in placed)
+    left += NO_RHYTHM if band and not rhythm else 0.0
     cost = sum(misfits) + OTHER_FAMILY * foreign + left + NOT_CONTINUED * silent + SPLIT * (len(placed) - len(used))
     return _Fit(cost, placed, kept, max(misfits) >= POOR)
 

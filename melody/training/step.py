@@ -36,7 +36,7 @@ def take_step(
     """Read a window and learn from it. `network` and `optimizer` are Fabric's views of the state's own."""
     rate = _set_learning_rate(state, config, total_steps)
     loss, nats, count, carry = _read(fabric, network, state, window)
-    tokens = _over_ranks(fabric, count)
+    tokens = _over_ranks(fabric, count).clamp(min=1)  # pieces that came shorter may leave a last window empty
     fabric.backward(loss * (fabric.world_size / tokens))  # gradients are averaged over ranks
     norm = fabric.clip_gradients(network, optimizer, max_norm=config.optimizer.clip_norm, error_if_nonfinite=False)
     nats_per_token = float(_over_ranks(fabric, nats.detach())) / int(tokens)

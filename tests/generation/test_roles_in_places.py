@@ -72,10 +72,11 @@ def test_two_of_one_role_are_served_and_the_second_goes_where_it_is_nearest() ->
         ([track(HITS, 0, drums=True)], "drums"),
         ([track(TUNE, 73)], "folk"),
         ([track(TUNE, 0), track(CHORDS, 0)], "pop"),
+        ([track(WALK, 38)], "band"),
         ([track([(0, 1, 72), (1, 1, 74)], 52), track([(0, 1, 65), (1, 1, 67)], 52),
           track([(0, 1, 60), (1, 1, 62)], 52), track([(0, 1, 52), (1, 1, 50)], 52)], "chorale"),
     ],
-    ids=["band", "rhythm section", "no drums", "drums alone", "tune", "song", "four voices"],
+    ids=["band", "rhythm section", "no drums", "drums alone", "tune", "song", "bass alone", "four voices"],
 )  # fmt: skip
 def test_a_band_is_chosen_where_roles_say_so(tracks: list[Track], model: str) -> None:
     chosen = choose(score(*tracks), MODELS)

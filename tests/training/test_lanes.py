@@ -1,11 +1,14 @@
 """Lanes: every token once a pass, in windows from which a run can go on."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.counting import CHANNELS, LENGTHS, VOCABULARY, Counting
+from support.counting import CHANNELS, LENGTHS, VALID, VOCABULARY, Counting, configuration
 
+from melody.training import train
 from melody.training.lanes import Lanes, Window
 
 
@@ -76,3 +79,17 @@ def test_ranks_share_the_lanes_of_one_process() -> None:
     for window, *parts in zip(whole, *shares, strict=True):
         assert torch.equal(window.tokens, torch.cat([part.tokens for part in parts]))
         assert torch.equal(window.reset, torch.cat([part.reset for part in parts]))
+
+
+class Short(Counting):
+    """Pieces of which only the first tokens come, as where some tracks are left out."""
+
+    def fetch(self, piece: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        ids, context = super().fetch(piece, generator)
+        return ids[:4], context[:4]
+
+
+def test_windows_that_shorter_pieces_leave_empty_are_no_harm(tmp_path: Path) -> None:
+    result = train(configuration(max_passes=2), Short(LENGTHS), VALID, VOCABULARY, CHANNELS, tmp_path)
+    assert result.exit_code == 0
+    assert np.isfinite(result.best_nats_per_note)
