@@ -141,7 +141,7 @@ def train(
 ) -> int:
     """Train a model, or train a finished one further on your own music; a stopped run goes on where it was.
 
-    Example: melody train my_songs/ --from pop --minutes 20
+    Example: melody train my_songs/ --from folk --minutes 20
 
     Example: melody train configs/chorale.yaml data.batch_size=16
     """

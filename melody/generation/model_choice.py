@@ -176,10 +176,14 @@ def _fit(counted: _Counted, model: Bundle, asked: Mapping[int, Sequence[int]] | 
     left = -ADDED * empty if adds else EMPTY * empty / places
     kept = len(tracks) - len(used)
     silent = kept + counted.left
-    rhythm = any(infos[place].role in ("drums", "bass") for place in placed)
-    left += NO_RHYTHM if band and not rhythm else 0.0
+    left += NO_RHYTHM if band and not _has_rhythm({infos[place].role for place in placed}) else 0.0
     cost = sum(misfits) + OTHER_FAMILY * foreign + left + NOT_CONTINUED * silent + SPLIT * (len(placed) - len(used))
     return _Fit(cost, placed, kept, max(misfits) >= POOR)
+
+
+def _has_rhythm(roles: set[str]) -> bool:
+    """Return True for drums, for a bass alone, and for a bass with chords: two voices with a bass may be a chorale."""
+    return "drums" in roles or roles == {"bass"} or ("bass" in roles and not roles <= {"bass", "lead"})
 
 
 def _reason(tracks: Sequence[Track], model: Bundle, fit: _Fit, adds: bool) -> str:
