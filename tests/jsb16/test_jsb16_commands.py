@@ -124,7 +124,7 @@ def test_a_mistake_is_one_line(trained: Path, tmp_path: Path, capsys: pytest.Cap
     other = tmp_path / "other.npz"
     other.write_bytes(b"PK")
     mistakes = {
-        "needs its file: --data PATH; get it from https": (str(trained), "--benchmark", "jsb16"),
+        "needs its file: give it as --data; get it from https": (str(trained), "--benchmark", "jsb16"),
         "other.npz: is not the benchmark's file": (str(trained), "--benchmark", "jsb16", "--data", str(other)),
         "cannot read": (str(trained), "--benchmark", "jsb16", "--data", str(tmp_path / "nowhere")),
         "benchmark 'jsb17': there is jsb16": (str(trained), "--benchmark", "jsb17", "--data", str(other)),
@@ -158,5 +158,5 @@ def test_weights_that_do_not_fit_are_refused(trained: Path, tmp_path: Path):
 
 
 def test_a_benchmark_without_its_file_is_a_usage_error():
-    with pytest.raises(UsageError, match="--data PATH"):
+    with pytest.raises(UsageError, match="give it as .data."):
         jsb16.benchmark_jsb16(TorchEngine(model_of(VOICES)), VOICES, None)
