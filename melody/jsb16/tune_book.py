@@ -64,7 +64,7 @@ class Places(NamedTuple):
         return Places(self.rank, self.piece[kept], self.offset[kept], self.up[kept])
 
 
-class Found(NamedTuple):
+class FoundPlace(NamedTuple):
     """The place that is told of."""
 
     rank: int
@@ -150,7 +150,7 @@ class TuneReader:
         self._beat = -1  # the latest beat whose pitch is known
         self._by_notes: Places | None = None
         self._by_beats: Places | None = None
-        self._found: Found | None = None
+        self._found: FoundPlace | None = None
 
     def sing(self, voice: int, pitch: int) -> None:
         """A voice comes to a pitch (0: a rest) at this step. The tune comes first, if it does."""
@@ -210,12 +210,12 @@ class TuneReader:
         # Of equals the last one found, as good as any.
         self._found = max(reversed(candidates), key=lambda one: (one.rank, one.share), default=None)
 
-    def _candidates(self, one: Places) -> Iterator[Found]:
+    def _candidates(self, one: Places) -> Iterator[FoundPlace]:
         """Return the passages whose pieces have not ended."""
         one = one.where(one.offset + self._step < self._book.end[one.piece])
         columns = (self._shares(one), one.piece, one.offset, one.up)
         for values in zip(*(column.tolist() for column in columns), strict=True):
-            yield Found(one.rank, *values)
+            yield FoundPlace(one.rank, *values)
 
     def _shares(self, one: Places) -> NDArray[np.float64]:
         """Share of what the other voices sang lately that they sang there too, for each place (P,)."""

@@ -30,7 +30,7 @@ from melody.formats.abc import parse_abc
 from melody.formats.kern import parse_kern
 from melody.formats.midi import SEQUENCER, Limits, Reading, parse
 from melody.formats.midi.events import Repairs, scan
-from melody.formats.midi.metas import OWN_ID, Piece, read_metas
+from melody.formats.midi.metas import OWN_ID, PieceLabels, read_metas
 from melody.formats.musicxml import parse_musicxml
 from melody.formats.musicxml.document import document
 from melody.generation.replay import embedded
@@ -100,7 +100,7 @@ def _midi(data: bytes) -> None:
         file = scan(data, NAME, LIMITS)
         for number, track in enumerate(file.tracks, 1):
             assert len(track.ticks) == len(track.messages)
-            read_metas(track, number, Piece(), file.repairs, LIMITS)
+            read_metas(track, number, PieceLabels(), file.repairs, LIMITS)
     except MelodyError as error:
         check_line(str(error))
         return

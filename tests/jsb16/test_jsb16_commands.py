@@ -158,5 +158,5 @@ def test_weights_that_do_not_fit_are_refused(trained: Path, tmp_path: Path):
 
 
 def test_a_benchmark_without_its_file_is_a_usage_error():
-    with pytest.raises(UsageError, match="give it as .data."):
+    with pytest.raises(UsageError, match=r"give it as `data`"):
         jsb16.benchmark_jsb16(TorchEngine(model_of(VOICES)), VOICES, None)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from melody.formats.abc.music import alteration, staff_pitch
 
 if TYPE_CHECKING:
-    from melody.formats.abc.tune import TuneReader
+    from melody.formats.abc.tune import AbcTuneReader
     from melody.formats.abc.voice import Voice
 
-DRUM_CHANNEL = 10
 _PRINT = re.compile(
     r"(abc-(version|creator|charset|edited-by|copyright)|\w*font\w*|\w*space|\w*margin|scale|page\w*|staff\w*|staves|"
     r"score|landscape|indent|barnumbers|barsperstaff|measure\w*|setbarnb|linebreak|linewarn|straightflags|stretch\w*|"
@@ -29,7 +28,7 @@ _PRINT = re.compile(
 _DRUM_NOTE = re.compile(r"([\^_=]*)([A-Ga-g])([,']*)\s+(\d{1,3})$")
 
 
-def directive(reader: "TuneReader", text: str) -> None:
+def directive(reader: "AbcTuneReader", text: str) -> None:
     """Heed a directive, or say that it does nothing."""
     name, _, value = " ".join(text.replace("=", " ", 1).split()).partition(" ")
     if name == "MIDI":
@@ -43,14 +42,14 @@ def directive(reader: "TuneReader", text: str) -> None:
         reader.remark("a directive that melody does not know; left out", name)
 
 
-def _concerned(reader: "TuneReader") -> "list[Voice]":
+def _concerned(reader: "AbcTuneReader") -> "list[Voice]":
     """The voice being written, or else all: those there are, and how others begin."""
     if reader.in_body and reader.voice is not None:
         return [reader.voice]
     return [reader.start, *reader.written.voices.values()]
 
 
-def _midi(reader: "TuneReader", text: str) -> None:
+def _midi(reader: "AbcTuneReader", text: str) -> None:
     command, *words = text.split()[:8] or [""]
     numbers = [int(word) for word in words if re.fullmatch(r"[+-]?\d{1,4}", word)]
     drum = _DRUM_NOTE.match(" ".join(words)) if command == "drummap" else None
@@ -72,7 +71,7 @@ def _midi(reader: "TuneReader", text: str) -> None:
         reader.remark("a %%MIDI directive that melody does not heed; left out", command)
 
 
-def _set_program(reader: "TuneReader", program: int) -> None:
+def _set_program(reader: "AbcTuneReader", program: int) -> None:
     for voice in _concerned(reader):
         if voice.notes and voice.program not in (None, program):
             reader.remark("a change of program within a voice; kept the first", str(program))

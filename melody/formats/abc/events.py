@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from melody.formats.abc.fields import Key, Meter
+from melody.formats.abc.fields import AbcKey, Meter
 from melody.formats.abc.music import Bar
 
 
@@ -20,7 +20,7 @@ class Tone:
 
 
 @dataclass(slots=True)
-class Sound:
+class AbcSound:
     """A note, a chord or (without tones) a rest, and the time until the next."""
 
     length: Fraction
@@ -53,7 +53,7 @@ class MeterChange:
 class KeyChange:
     """A key begins; the voice sounds so many semitones above what is written."""
 
-    key: Key
+    key: AbcKey
     semitones: int
 
 
@@ -65,7 +65,7 @@ class TempoChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Symbol:
+class AbcSymbol:
     """A chord symbol."""
 
     text: str
@@ -79,10 +79,10 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class AbcPart:
     """A part begins (3.1.9)."""
 
     letter: str
 
 
-Event = Sound | Bar | MeterChange | KeyChange | TempoChange | Symbol | Words | Part | Overlay | Rests
+Event = AbcSound | Bar | MeterChange | KeyChange | TempoChange | AbcSymbol | Words | AbcPart | Overlay | Rests

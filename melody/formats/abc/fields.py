@@ -30,7 +30,7 @@ _MOST_UNITS, _MOST_PART = 255, 64  # of a meter: MIDI's byte, and the shortest u
 Meter = tuple[int, int] | None  # None: free
 
 
-class Key(NamedTuple):
+class AbcKey(NamedTuple):
     """A key signature: sharps (flats negative), minor or not, and semitones by letter for what it alters."""
 
     sharps: int = 0
@@ -38,7 +38,7 @@ class Key(NamedTuple):
     altered: tuple[tuple[str, int], ...] = ()
 
 
-NO_KEY = Key()
+NO_KEY = AbcKey()
 
 
 @dataclass
@@ -69,7 +69,7 @@ _LAYOUT = {"middle", "m", "stafflines", "staffscale", "stem", "stems", "gstem", 
            "brace", "bracket", "scale", "clef", "bass", "perc", "spc", "vol", "auto", "none"}  # fmt: skip
 
 
-def parse_key(text: str) -> tuple[Key | None, Properties]:
+def parse_key(text: str) -> tuple[AbcKey | None, Properties]:
     """The key of a `K:` field, None where it names none, and the properties behind it."""
     match = _KEY.match(text)
     if match is None:
@@ -92,7 +92,7 @@ def parse_key(text: str) -> tuple[Key | None, Properties]:
     altered = {letter: steps for letter, steps in altered.items() if steps}
     regular = next((n for n in range(-7, 8) if signature(n) == altered), None)
     sharps = regular if regular is not None else 0 if changes["explicit"] else sharps
-    return Key(sharps, is_minor, tuple(altered.items())), _properties(rest[changes.end() :])
+    return AbcKey(sharps, is_minor, tuple(altered.items())), _properties(rest[changes.end() :])
 
 
 def _semitones(sign: str) -> int:

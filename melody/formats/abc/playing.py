@@ -12,13 +12,13 @@ from math import lcm
 
 from melody.errors import LimitExceeded
 from melody.formats.abc.events import (
+    AbcSound,
+    AbcSymbol,
     Event,
     KeyChange,
     MeterChange,
     Overlay,
     Rests,
-    Sound,
-    Symbol,
     TempoChange,
     Tone,
     Words,
@@ -46,7 +46,7 @@ class Clock:
         denominators = {TICKS_PER_QUARTER}
         for events in voices:
             for event in events:
-                if isinstance(event, Sound):
+                if isinstance(event, AbcSound):
                     denominators.add(event.length.denominator)
                     denominators.update(tone.length.denominator for tone in event.tones)
         return cls(lcm(*denominators))
@@ -138,13 +138,13 @@ class _Player:
         for index in range(stretch.start, stretch.stop):
             event = self.events[index]
             self.index = index
-            if isinstance(event, Sound):
+            if isinstance(event, AbcSound):
                 self.sound(event, stretch.number)
             elif isinstance(event, Bar):
                 self.bar_line()
             elif isinstance(event, MeterChange | KeyChange | TempoChange):
                 self.change(event)
-            elif isinstance(event, Symbol):
+            elif isinstance(event, AbcSymbol):
                 self.played.symbols.append((self.time, event.text))
             elif isinstance(event, Words):
                 self.played.words.append((self.time, event.text))
@@ -157,7 +157,7 @@ class _Player:
         if len(self.played.notes) > MAX_NOTES:
             raise LimitExceeded(f"{self.name}: over {MAX_NOTES:,} notes with its repeats, all that melody reads")
 
-    def sound(self, sound: Sound, number: int) -> None:
+    def sound(self, sound: AbcSound, number: int) -> None:
         """Play a note, a chord or a rest, in the pass of that number."""
         notes, start = self.played.notes, self.time
         for tone in sound.tones:

@@ -18,25 +18,26 @@ import numpy as np
 from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
-from melody.formats.abc.events import Part
+from melody.formats.abc.events import AbcPart
 from melody.formats.abc.fields import Meter
 from melody.formats.abc.playing import MAX_NOTES, Clock, Played, play
 from melody.formats.abc.repeats import MAX_PARTS, order_of_parts
 from melody.formats.abc.text import Line, Tune, decoded, header_and_tunes, lines_of
-from melody.formats.abc.tune import TuneReader, Written
+from melody.formats.abc.tune import AbcTuneReader, WrittenTune
 from melody.formats.abc.voice import Voice
 from melody.formats.midi.events import Repairs
 from melody.formats.midi.metas import Text
 from melody.formats.midi.reader import Reading
 from melody.formats.midi.texts import decode
 from melody.formats.musicxml.measures import Measure, time_signatures, whole_bars
+from melody.music.general_midi import DRUM_CHANNEL
 from melody.music.score import TICKS_PER_QUARTER, Notes, Score, set_notes, shift_signature
 from melody.storage.files import read_bytes
 
 MAX_FILE_BYTES = 32 << 20
 MAX_TUNE_CHARACTERS = 100_000
 MAX_HEADER_CHARACTERS = 20_000
-DRUM_CHANNEL = 10
+TEN = DRUM_CHANNEL + 1  # ABC counts channels from 1
 
 T = TypeVar("T")
 
@@ -125,9 +126,9 @@ def _tune_name(tune: Tune, number: int, name: str) -> str:
 def _read_tune(header: list[Line], tune: Tune, name: str) -> TuneReading:
     if len(tune.text) > MAX_TUNE_CHARACTERS:
         raise LimitExceeded(f"{name}: {len(tune.text):,} characters; melody reads tunes up to {MAX_TUNE_CHARACTERS:,}")
-    written = Written(name, Repairs(), Repairs())
+    written = WrittenTune(name, Repairs(), Repairs())
     text = decode(tune.text.encode("utf-8", "replace"), len(tune.text), written.repairs, "tune")
-    TuneReader(written).read(header, Tune(text, tune.line))
+    AbcTuneReader(written).read(header, Tune(text, tune.line))
     voices = [voice for voice in written.voices.values() if voice.notes]
     if not voices:
         raise UnreadableFile(f"{name}: a tune without notes; check that its music follows a K: line")
@@ -146,9 +147,9 @@ def _read_tune(header: list[Line], tune: Tune, name: str) -> TuneReading:
     return _reading(written, voices, played, clock)
 
 
-def _known_parts(written: Written, voices: list[Voice], parts: list[str]) -> list[str]:
+def _known_parts(written: WrittenTune, voices: list[Voice], parts: list[str]) -> list[str]:
     """Return the parts that there are; where there is none, the tune is played as it stands."""
-    known = {event.letter for voice in voices for event in voice.events if isinstance(event, Part)}
+    known = {event.letter for voice in voices for event in voice.events if isinstance(event, AbcPart)}
     if unknown := sorted(set(parts) - known):
         written.repairs.add(
             "an order of parts that names some which the tune has not; left them out", " ".join(unknown)
@@ -159,7 +160,7 @@ def _known_parts(written: Written, voices: list[Voice], parts: list[str]) -> lis
 # ---- the score -------------------------------------------------------------------------------------------------------
 
 
-def _reading(written: Written, voices: list[Voice], played: list[Played], clock: Clock) -> TuneReading:
+def _reading(written: WrittenTune, voices: list[Voice], played: list[Played], clock: Clock) -> TuneReading:
     score = Score(TICKS_PER_QUARTER)
     for number, (voice, part) in enumerate(zip(voices, played, strict=True)):
         score.tracks.append(_track(written, voice, part, clock, number, len(voices)))
@@ -182,9 +183,9 @@ def _reading(written: Written, voices: list[Voice], played: list[Played], clock:
     return TuneReading(score, repairs, remarks, written.title, tuple(words), wrong_bars=wrong, has_errors=errors)
 
 
-def _track(written: Written, voice: Voice, part: Played, clock: Clock, number: int, voices: int) -> Track:
-    is_drum = voice.channel == DRUM_CHANNEL
-    channel = voice.channel or number + 1 + (number >= DRUM_CHANNEL - 1)
+def _track(written: WrittenTune, voice: Voice, part: Played, clock: Clock, number: int, voices: int) -> Track:
+    is_drum = voice.channel == TEN
+    channel = voice.channel or number + 1 + (number >= DRUM_CHANNEL)
     program = voice.program if voice.program is not None else written.programs.get(channel, 0)
     label = f"Voice {voice.label}" if voice.label.isdigit() else voice.label
     name = voice.name or (label if voices > 1 else written.title)
@@ -215,7 +216,7 @@ def _measures(part: Played, clock: Clock) -> list[Measure]:
     return result
 
 
-def _say_wrong_bars(written: Written, part: Played, measures: list[Measure], clock: Clock) -> int:
+def _say_wrong_bars(written: WrittenTune, part: Played, measures: list[Measure], clock: Clock) -> int:
     """State the bars whose length is not their meter's, but for a pickup and the last; return at how many places.
 
     Bars in a row are one place, and so is what comes back in a repeat.
@@ -252,7 +253,7 @@ def _set_changes(score: Score, voices: list[Voice], played: list[Played], clock:
     tempos: dict[int, float] = {}
     symbols: dict[tuple[int, str], None] = {}
     for voice, part in reversed([*zip(voices, played, strict=True)]):
-        is_drum = voice.channel == DRUM_CHANNEL
+        is_drum = voice.channel == TEN
         for time, change in [] if is_drum else part.keys:
             keys[clock.tick(time)] = _sounding(change.key.sharps, change.semitones), int(change.key.is_minor)
         tempos |= {clock.tick(time): qpm for time, qpm in part.tempos}

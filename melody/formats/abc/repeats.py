@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from melody.formats.abc.events import Event, Part, Rests, Sound
+from melody.formats.abc.events import AbcPart, AbcSound, Event, Rests
 from melody.formats.abc.music import Bar
 
 MAX_PARTS = 1_000
@@ -61,7 +61,7 @@ class _Section:
 
 def stretches(events: Sequence[Event], parts: Sequence[str]) -> Iterator[Stretch]:
     """Yield what is played, in order; `parts` is the order of parts, empty for that in which they stand."""
-    marks = [(i, event.letter) for i, event in enumerate(events) if isinstance(event, Part)] if parts else []
+    marks = [(i, event.letter) for i, event in enumerate(events) if isinstance(event, AbcPart)] if parts else []
     if not marks:
         yield from _in_order(events, 0, len(events))
         return
@@ -122,7 +122,7 @@ def _next_endings(events: Sequence[Event], start: int, stop: int) -> tuple[int, 
     """The endings that begin before any music does."""
     for index in range(start, stop):
         event = events[index]
-        if isinstance(event, Sound | Rests):
+        if isinstance(event, AbcSound | Rests):
             break
         if isinstance(event, Bar):
             return event.endings
@@ -133,7 +133,7 @@ def _first_bar(events: Sequence[Event], start: int, stop: int) -> int:
     """The index behind the first bar line after `start` with music before it, at most `stop`."""
     has_music = False
     for index in range(start, stop):
-        has_music |= isinstance(events[index], Sound | Rests)
+        has_music |= isinstance(events[index], AbcSound | Rests)
         if has_music and isinstance(events[index], Bar):
             return index + 1
     return stop

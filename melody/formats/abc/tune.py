@@ -12,7 +12,7 @@ from fractions import Fraction
 from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.abc import fields
 from melody.formats.abc.directives import directive
-from melody.formats.abc.events import Part, Rests, Symbol, TempoChange, Words
+from melody.formats.abc.events import AbcPart, AbcSymbol, Rests, TempoChange, Words
 from melody.formats.abc.music import MAX_UNITS, TOKEN, VELOCITIES, bar_of, tuplet
 from melody.formats.abc.text import Line, Tune, lines_of, plain
 from melody.formats.abc.voice import TooLong, Voice
@@ -27,7 +27,7 @@ _IGNORED = set("ABCDFGHNORSXZrt") | {"U"}  # of the tune as a whole, for people
 
 
 @dataclass
-class Written:
+class WrittenTune:
     """A tune as written, and what had to be said of it."""
 
     name: str  # of the file and the tune, for messages
@@ -41,10 +41,10 @@ class Written:
     left_out: Counter[str] = field(default_factory=Counter)  # what was not kept, by kind
 
 
-class TuneReader:
+class AbcTuneReader:
     """State of the reading of a tune."""
 
-    def __init__(self, written: Written) -> None:
+    def __init__(self, written: WrittenTune) -> None:
         self.written = written
         self.start = Voice("")  # how voices begin
         self.unit: Fraction | None = None  # as L: gives it, of a whole note
@@ -200,7 +200,7 @@ class TuneReader:
 
     # ---- voices ------------------------------------------------------------------------------------------------------
 
-    def _begin_body(self, key: fields.Key | None, props: fields.Properties) -> None:
+    def _begin_body(self, key: fields.AbcKey | None, props: fields.Properties) -> None:
         self.in_body = True
         self.start.set_properties(props)
         self.start.key = key or fields.NO_KEY
@@ -226,7 +226,7 @@ class TuneReader:
         voice.begin_line(self.music_line)
         if voice.part != self.parts:
             voice.part = self.parts
-            voice.events.append(Part(self.part))
+            voice.events.append(AbcPart(self.part))
         return voice
 
     def _voice(self, label: str) -> Voice:
@@ -295,7 +295,7 @@ class TuneReader:
         if text[:1] in tuple("^_<>@"):
             self.writing().events.append(Words(text[1:].strip()))
         elif text:
-            self.writing().events.append(Symbol(text))
+            self.writing().events.append(AbcSymbol(text))
 
     def _read_broken(self, match: re.Match[str]) -> None:
         if not self.writing().break_rhythm(match[0]):

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from melody.formats.abc.events import Event, KeyChange, MeterChange, Overlay, Sound, Tone
-from melody.formats.abc.fields import NO_KEY, Key, Meter, Properties
+from melody.formats.abc.events import AbcSound, Event, KeyChange, MeterChange, Overlay, Tone
+from melody.formats.abc.fields import NO_KEY, AbcKey, Meter, Properties
 from melody.formats.abc.music import INNER, Bar, alteration, length, staff_pitch
 
 DEFAULT_VELOCITY = 80
@@ -34,12 +34,12 @@ class Voice:
     midi_transpose: int = 0
     unit: Fraction = Fraction(1, 2)  # of a quarter
     meter: Meter = (4, 4)
-    key: Key = NO_KEY
+    key: AbcKey = NO_KEY
     velocity: int = DEFAULT_VELOCITY
     spread: str = "pitch"  # how far an accidental holds: not, octave, pitch
     events: list[Event] = field(default_factory=list)
     notes: int = 0
-    line: list[Sound | None] = field(default_factory=list)  # notes and bar lines (None) of the last line, for its words
+    line: list[AbcSound | None] = field(default_factory=list)  # of the last line, for its words; None: a bar line
     line_number: int = 0
     verse: int = 0  # of the words under the last line
     _altered: dict[str, int] = field(default_factory=dict)  # by letter, of the key
@@ -50,7 +50,7 @@ class Voice:
     _broken: tuple[Fraction, Fraction] | None = None  # what broken rhythm makes of the last note and the next
     problems: list[str] = field(default_factory=list)  # met since they were last said; one list for all voices
     part: int = 0  # how many marks of parts have been met
-    _last: Sound | None = None  # which a tie or broken rhythm may follow
+    _last: AbcSound | None = None  # which a tie or broken rhythm may follow
 
     def copy(self, label: str) -> "Voice":
         """A voice that begins as this one does."""
@@ -68,7 +68,7 @@ class Voice:
         """Semitones by which the voice sounds above what is written, whole octaves of clefs apart."""
         return self.transpose + self.midi_transpose
 
-    def set_key(self, key: Key) -> None:
+    def set_key(self, key: AbcKey) -> None:
         """Change the key."""
         self.key = key
         self._altered = dict(key.altered)
@@ -112,7 +112,7 @@ class Voice:
         """Add a note by its token."""
         tied, self._tied = self._tied, {}
         written = _length(match["length"]) * self.unit
-        self._add(Sound(written, [self._tone(match, written, tied)]))
+        self._add(AbcSound(written, [self._tone(match, written, tied)]))
 
     def add_chord(self, inner: str, factor: str) -> Iterator[str]:
         """Add a chord (4.17): as long as its first note, each length multiplied by that behind it; yield its texts."""
@@ -127,12 +127,12 @@ class Voice:
             elif match["text"] or match["other"]:
                 yield match["text"] or match["other"]
         if tones:
-            self._add(Sound(tones[0].length, tones))
+            self._add(AbcSound(tones[0].length, tones))
 
     def add_rest(self, written: str) -> None:
         """Add a rest."""
         self._tied = {}
-        self._add(Sound(_length(written) * self.unit, []))
+        self._add(AbcSound(_length(written) * self.unit, []))
 
     def add_bar(self, bar: Bar) -> None:
         """Add a bar line, at which accidentals end."""
@@ -162,7 +162,7 @@ class Voice:
         sounding = pitch + altered + 12 * (self.clef_octave + self.octave) + self.raised
         return Tone(sounding, written, self.velocity, (letter, pitch), altered)
 
-    def _add(self, sound: Sound) -> None:
+    def _add(self, sound: AbcSound) -> None:
         if self._left:
             self._left -= 1
             assert self._factor is not None
@@ -183,7 +183,7 @@ class Voice:
             self.notes += len(sound.tones)
 
     @staticmethod
-    def _stretch(sound: Sound, factor: Fraction) -> None:
+    def _stretch(sound: AbcSound, factor: Fraction) -> None:
         sound.length *= factor
         for tone in sound.tones:
             tone.length *= factor

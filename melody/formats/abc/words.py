@@ -7,12 +7,12 @@ r"""Words under the music: syllables to notes (ABC 2.1, section 5.1).
 import re
 from collections.abc import Sequence
 
-from melody.formats.abc.events import Sound
+from melody.formats.abc.events import AbcSound
 
 _TOKEN = re.compile(r"(?P<syllable>(?:\\-|[^\s\-_*|])+-?)|(?P<note>[-_*])|(?P<bar>\|)|\s+")
 
 
-def align(line: Sequence[Sound | None], verse: int, text: str) -> bool:
+def align(line: Sequence[AbcSound | None], verse: int, text: str) -> bool:
     """Give the notes of a line (None: a bar line) the syllables of a verse, from 0; False where some are left."""
     position = 0  # of the next note
     for token in _TOKEN.finditer(text):
@@ -28,7 +28,7 @@ def align(line: Sequence[Sound | None], verse: int, text: str) -> bool:
     return True
 
 
-def _sing(sound: Sound | None, verse: int, syllable: str) -> None:
+def _sing(sound: AbcSound | None, verse: int, syllable: str) -> None:
     assert sound is not None
     sound.lyrics += [""] * (verse + 1 - len(sound.lyrics))
     ending = "-" if syllable.endswith("-") and not syllable.endswith("\\-") else ""

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 
-from melody.formats.kern.content import KernReading, Piece, Sound
+from melody.formats.kern.content import KernPiece, KernReading, Sound
 from melody.formats.kern.instruments import is_keyboard, program_of
 from melody.formats.kern.spines import Spine
 from melody.formats.musicxml.measures import DEFAULT_VELOCITY, Measure, time_signatures
@@ -14,7 +14,7 @@ from melody.music.key import estimate_key
 from melody.music.score import TICKS_PER_QUARTER, Notes, Score, set_notes
 
 
-def reading_of(piece: Piece, counted: int) -> KernReading:
+def reading_of(piece: KernPiece, counted: int) -> KernReading:
     score = Score(TICKS_PER_QUARTER)
     read = 0
     for number, group in enumerate(_parts(piece), 1):
@@ -37,7 +37,7 @@ def reading_of(piece: Piece, counted: int) -> KernReading:
     return KernReading(score, *said, piece.title, read_notes=read, counted_notes=counted)
 
 
-def _parts(piece: Piece) -> list[list[Spine]]:
+def _parts(piece: KernPiece) -> list[list[Spine]]:
     """Return the spines of each part, from the top of the page, which is the right of the file, down."""
     groups: list[list[Spine]] = []
     for spine in reversed([spine for spine in piece.columns.spines if spine.kind == "kern"]):
@@ -75,7 +75,7 @@ def _untied(sounds: list[Sound]) -> tuple[list[Sound], int]:
     return result, orphans
 
 
-def _track(group: Sequence[Spine], sounds: Sequence[Sound], piece: Piece, number: int) -> Track:
+def _track(group: Sequence[Spine], sounds: Sequence[Sound], piece: KernPiece, number: int) -> Track:
     code = next((spine.code for spine in group if spine.code not in ("", "empty")), "")
     name = next((spine.name for spine in group if spine.name), "") or f"Part {number}"
     track = Track(name, program_of(code), False)
@@ -89,7 +89,7 @@ def _track(group: Sequence[Spine], sounds: Sequence[Sound], piece: Piece, number
     return track
 
 
-def _set_keys(score: Score, piece: Piece) -> None:
+def _set_keys(score: Score, piece: KernPiece) -> None:
     """Set the keys where they change; where none has a mode, that of the key which the notes suggest."""
     minor = False
     if piece.keys and all(mode is None for _, mode in piece.keys.values()):

@@ -30,7 +30,7 @@ class Sound:
 
 
 @dataclass
-class Piece:
+class KernPiece:
     """A piece and where its reading stands."""
 
     name: str

@@ -12,7 +12,7 @@ from math import lcm
 
 from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.kern.assembly import reading_of
-from melody.formats.kern.content import KernReading, Piece, Sound
+from melody.formats.kern.content import KernPiece, KernReading, Sound
 from melody.formats.kern.count import count_notes, rows_of
 from melody.formats.kern.spines import PATHS, Column, Columns, Spine
 from melody.formats.kern.tokens import Mark, is_minor, mark_of, meter_of, signature_of, tempo_of
@@ -57,7 +57,7 @@ def parse_kern(data: bytes, name: str = "<bytes>") -> KernReading:
     text = text_of(data)
     if "**kern" not in text:
         raise UnreadableFile(f"{name}: has no spine of **kern; melody reads no other music in Humdrum")
-    piece = Piece(name, Repairs(), Repairs(), _units(text, name), Columns(name))
+    piece = KernPiece(name, Repairs(), Repairs(), _units(text, name), Columns(name))
     rows = rows_of(text.rstrip("\r\n"))
     for piece.line, row in enumerate(rows, 1):
         try:
@@ -87,7 +87,7 @@ def _units(text: str, name: str) -> int:
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
-def _read_row(row: str, piece: Piece) -> bool:
+def _read_row(row: str, piece: KernPiece) -> bool:
     """Read a line; False where all columns have ended."""
     if not row.strip():
         return True
@@ -109,7 +109,7 @@ def _read_row(row: str, piece: Piece) -> bool:
     return True
 
 
-def _read_interpretations(tokens: list[str], piece: Piece) -> bool:
+def _read_interpretations(tokens: list[str], piece: KernPiece) -> bool:
     if not PATHS.isdisjoint(tokens) or any(token.startswith("**") for token in tokens):
         piece.columns.follow(tokens, piece.line, piece.time)
         return bool(piece.columns.columns)
@@ -120,7 +120,7 @@ def _read_interpretations(tokens: list[str], piece: Piece) -> bool:
     return True
 
 
-def _interpret(token: str, spine: Spine, piece: Piece) -> None:
+def _interpret(token: str, spine: Spine, piece: KernPiece) -> None:
     """Take a meter, key, tempo, instrument, part or section of one column."""
     if (meter := meter_of(token)) is not None:
         if meter != piece.meter and piece.time > piece.bar:
@@ -147,7 +147,7 @@ def _interpret(token: str, spine: Spine, piece: Piece) -> None:
         piece.repairs.add("a meter that no file can hold; kept the one before", piece.place)
 
 
-def _read_bar_line(tokens: list[str], piece: Piece) -> None:
+def _read_bar_line(tokens: list[str], piece: KernPiece) -> None:
     if any(":" in token for token in tokens[:1]):
         piece.remarks.add("repeats, which are not played out", piece.place)
     piece.time = _now(piece)
@@ -159,20 +159,20 @@ def _read_bar_line(tokens: list[str], piece: Piece) -> None:
     _end_measure(piece)
 
 
-def _end_measure(piece: Piece) -> None:
+def _end_measure(piece: KernPiece) -> None:
     piece.time = _now(piece)
     if piece.time > piece.bar:
         piece.measures.append((piece.time - piece.bar, piece.meter))
     piece.bar = piece.time
 
 
-def _now(piece: Piece) -> int:
+def _now(piece: KernPiece) -> int:
     """Return when the last token of all columns ends."""
     ends = (column.end for column in piece.columns.columns if column.spine.kind == "kern")
     return max(ends, default=piece.time) if piece.columns.columns else piece.time
 
 
-def _read_data(tokens: list[str], piece: Piece) -> None:
+def _read_data(tokens: list[str], piece: KernPiece) -> None:
     pairs = [*zip(tokens, piece.columns.columns, strict=True)]
     words: list[tuple[Column, list[Mark]]] = []
     for token, column in pairs:
@@ -190,7 +190,7 @@ def _read_data(tokens: list[str], piece: Piece) -> None:
             piece.left_out[_KINDS.get(column.spine.kind, "tokens of spines that are not music")] += 1
 
 
-def _start(timed: Sequence[tuple[Column, list[Mark]]], piece: Piece) -> int:
+def _start(timed: Sequence[tuple[Column, list[Mark]]], piece: KernPiece) -> int:
     """Return when a line begins: where the tokens before end, the latest where these differ."""
     ends = {column.end for column, _ in timed}
     if len(ends) > 1:
@@ -201,7 +201,7 @@ def _start(timed: Sequence[tuple[Column, list[Mark]]], piece: Piece) -> int:
     return time
 
 
-def _sound(column: Column, marks: Sequence[Mark], piece: Piece) -> None:
+def _sound(column: Column, marks: Sequence[Mark], piece: KernPiece) -> None:
     """Take the note, chord or rest of a column at the present time."""
     held = next((mark.length for mark in marks if mark.length is not None and not mark.is_grace), None)
     longest = 0
@@ -232,7 +232,7 @@ def _sound(column: Column, marks: Sequence[Mark], piece: Piece) -> None:
         column.end = piece.time + longest
 
 
-def _left_of(column: Column, piece: Piece) -> Spine:
+def _left_of(column: Column, piece: KernPiece) -> Spine:
     """Return the **kern spine to the left of a column, whose words it holds."""
     columns = piece.columns.columns
     before = columns[: columns.index(column)]

@@ -36,7 +36,7 @@ class Text(NamedTuple):
 
 
 @dataclass
-class Piece:
+class PieceLabels:
     """Tempos, meters, keys, markers and texts of all tracks, and what was left out."""
 
     maps: dict[int, TimeMap] = field(default_factory=lambda: {t: {} for t in _MAPS})  # by type of meta event
@@ -83,7 +83,7 @@ class Labels(NamedTuple):
     others: list[tuple[int, bytes]]  # (tick, message) of events that a score has no field for
 
 
-def read_metas(track: MidiTrack, number: int, piece: Piece, repairs: Repairs, limits: Limits) -> Labels:
+def read_metas(track: MidiTrack, number: int, piece: PieceLabels, repairs: Repairs, limits: Limits) -> Labels:
     """The name and lyrics of MIDI track `number`; all that belongs to the piece goes to `piece`."""
     place = f"track {number}"
     names: dict[int, str] = {}
@@ -133,7 +133,7 @@ def read_metas(track: MidiTrack, number: int, piece: Piece, repairs: Repairs, li
     return Labels(original or names.get(TRACK_NAME) or names.get(INSTRUMENT_NAME, ""), lyrics, others)
 
 
-def _exclusives(track: MidiTrack, piece: Piece) -> Iterator[tuple[int, bytes]]:
+def _exclusives(track: MidiTrack, piece: PieceLabels) -> Iterator[tuple[int, bytes]]:
     """The system-exclusive events of a track, but those that move the drums: a score's stand on channel 10."""
     for index, payload in track.payloads.items():
         status = track.messages[index] >> 16

@@ -44,7 +44,7 @@ class Part(NamedTuple):
     touches: Messages  # of one pitch
 
 
-class Channel(NamedTuple):
+class ChannelSettings(NamedTuple):
     """Messages of one channel of a part, beside notes."""
 
     programs: Messages
@@ -183,14 +183,14 @@ def tracks_of(parts: list[Part], file: MidiFile) -> tuple[list[Track], list[tupl
     return tracks, origins
 
 
-def _channel(part: Part, channel: int) -> Channel:
+def _channel(part: Part, channel: int) -> ChannelSettings:
     messages = (part.programs, part.controls, part.bends)
-    return Channel(*(kind.take(kind.channel == channel) for kind in messages))
+    return ChannelSettings(*(kind.take(kind.channel == channel) for kind in messages))
 
 
-def _strays(parts: list[Part]) -> dict[int, list[Channel]]:
+def _strays(parts: list[Part]) -> dict[int, list[ChannelSettings]]:
     """By channel: the messages of the parts that have no notes on that channel."""
-    strays: dict[int, list[Channel]] = defaultdict(list)
+    strays: dict[int, list[ChannelSettings]] = defaultdict(list)
     for part in parts:
         kinds = (part.programs, part.controls, part.bends)
         channels = {channel for messages in kinds for channel in messages.channel.tolist()}
@@ -199,7 +199,7 @@ def _strays(parts: list[Part]) -> dict[int, list[Channel]]:
     return strays
 
 
-def _channel_tracks(part: Part, channel: int, strays: list[Channel], kits: Kits, file: MidiFile) -> list[Track]:
+def _channel_tracks(part: Part, channel: int, strays: list[ChannelSettings], kits: Kits, file: MidiFile) -> list[Track]:
     on_channel = part.begins.channel == channel
     notes, begins = part.notes.take(on_channel), part.begins.take(on_channel)
     own = _channel(part, channel)

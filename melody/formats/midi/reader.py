@@ -14,7 +14,7 @@ from symusic.core import ScoreTick as Score
 from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.midi.beside import NOTHING, Beside, beside
 from melody.formats.midi.events import Limits, MidiFile, scan
-from melody.formats.midi.metas import Piece, Text, read_metas, texts_of
+from melody.formats.midi.metas import PieceLabels, Text, read_metas, texts_of
 from melody.formats.midi.parts import read_part, tracks_of
 from melody.formats.midi.texts import encoding_of
 from melody.music.score import TICKS_PER_QUARTER, common_resolution, rescale
@@ -53,7 +53,7 @@ def parse(data: bytes, name: str = "<bytes>", limits: Limits = Limits()) -> Read
     is_damaged = bool(file.repairs)
     tpq, tempo = _resolution(file)
     _check_span(file, tpq)
-    piece = Piece(encoding=encoding_of(text for track in file.tracks for text in texts_of(track)))
+    piece = PieceLabels(encoding=encoding_of(text for track in file.tracks for text in texts_of(track)))
     parts = []
     for number, track in enumerate(file.tracks, 1):
         labels = read_metas(track, number, piece, file.repairs, limits)

@@ -4,16 +4,19 @@ Rules are pure functions of what has been read. They narrow what the grammar all
 would leave nothing yields to those before it, so the order is the order of importance and sampling never gets stuck.
 Rules that must always hold come first and close the ways to where they could not (see `playable`).
 
-A rule may be an object too, and then have more to say: `GoesBack` for one that would rather return to a bar line and
-draw again than bend a line that has begun, `Redirects` for one that closes the way on but for a single token.
+A rule may be an object too, and then have more to say: `CountsBreaches` for decoders that write out of order,
+`GoesBack` for one that would rather return to a bar line and draw again than bend a line that has begun, `Redirects`
+for one that closes the way on but for a single token.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.music.score import Score
 from melody.tokens import Reader, Vocabulary
 
 Mask = NDArray[np.bool_]
@@ -49,6 +52,38 @@ class Redirects(Protocol):
 
     def redirect(self, reader: Reader) -> tuple[int, Mask] | None:
         """Return the token that leads on here and those (V,) whose mass it gets; None where there is none."""
+
+
+@runtime_checkable
+class CountsBreaches(Protocol):
+    """A rule that also counts how often finished music breaks it, for decoders that write out of order."""
+
+    def __call__(self, reader: Reader) -> Mask | None:
+        """Return the tokens (V,) that may follow."""
+
+    def breaches(self, score: Score) -> int:
+        """Return the number of breaches in a score of the model's tracks."""
+
+
+@dataclass(frozen=True)
+class CountedRule:
+    """A rule made of a mask and a count of its breaches."""
+
+    mask: Callable[[Reader], Mask | None]
+    count: Callable[[Score], int]
+
+    def __call__(self, reader: Reader) -> Mask | None:
+        """Return the tokens (V,) that may follow."""
+        return self.mask(reader)
+
+    def breaches(self, score: Score) -> int:
+        """Return the number of breaches in a score of the model's tracks."""
+        return self.count(score)
+
+
+def breaches_of(rules: Sequence[Rule], score: Score) -> int:
+    """Return how often a score breaks those of the rules that can tell."""
+    return sum(rule.breaches(score) for rule in rules if isinstance(rule, CountsBreaches))
 
 
 Logits = NDArray[Any]  # float32 or float64

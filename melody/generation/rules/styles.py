@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from melody.errors import UsageError
-from melody.generation.rules.contract import Mask, Rule, without
+from melody.generation.rules.contract import CountedRule, Mask, Rule, without
 from melody.music.chords import Chord, Span
-from melody.music.score import GRID, has_strong_middle
+from melody.music.score import GRID, Score, has_strong_middle, notes_of
+from melody.music.voice_leading import parallels, slices
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.vocabulary import MAX_DURATION, METERS
 
@@ -55,7 +56,11 @@ def no_parallels(vocabulary: Vocabulary, voices: Voices) -> Rule:
                 forbidden.append((pitch - sign * interval) % OCTAVE)
         return _without_classes(vocabulary, pitches, forbidden, mine) if forbidden else None
 
-    return rule
+    def count(score: Score) -> int:
+        lines = [notes_of(score.tracks[track]) for track in voices.tracks if track < len(score.tracks)]
+        return len(parallels(slices([line for line in lines if len(line.onset)])))
+
+    return CountedRule(rule, count)
 
 
 def _without_classes(vocabulary: Vocabulary, start: int, classes: list[int], kept: int) -> Mask:
