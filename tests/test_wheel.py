@@ -1,5 +1,6 @@
 """What is inside the wheel: the shipped models and recipes travel with the code, and nothing else does."""
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -13,21 +14,31 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
-    with zipfile.ZipFile(next(out.glob("*.whl"))) as wheel:
-        return set(wheel.namelist())
+    return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def names(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
 
 
 def test_each_shipped_model_is_whole(names: set[str]):
     models = {name.split("/")[2] for name in names if name.startswith("melody/bundles/")}
     assert "chorale" in models
     for model in models:
-        for part in ("bundle.json", "vocabulary.json", "step.onnx", "weights.safetensors", "README.md"):
+        settings = json.loads((ROOT / "melody" / "bundles" / model / "bundle.json").read_text())
+        for part in ("bundle.json", "vocabulary.json", "step.onnx", "README.md", *settings["files"]):
             assert f"melody/bundles/{model}/{part}" in names
+
+
+def test_the_wheel_is_small_enough_for_a_slow_line(wheel: Path):
+    assert wheel.stat().st_size <= 50 * 2**20
 
 
 def test_recipes_travel_and_music_does_not(names: set[str]):

@@ -85,7 +85,11 @@ def base_of(name: str, vocabulary_hash: str) -> "Base":
     bundle = open_bundle(name)
     if bundle.tokenizer.vocabulary.hash != vocabulary_hash:
         raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without `miditok`")
-    return Base(bundle.name, bundle.settings["files"].get(WEIGHTS, ""), load(bundle.read(WEIGHTS)))
+    if WEIGHTS not in bundle.settings["files"]:
+        raise MelodyError(
+            f"{name}: composes, but comes without the weights that training goes on from; choose another model, as folk"
+        )
+    return Base(bundle.name, bundle.settings["files"][WEIGHTS], load(bundle.read(WEIGHTS)))
 
 
 def check_torch() -> None:

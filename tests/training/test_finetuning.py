@@ -22,6 +22,7 @@ import melody
 from melody.bundle import TrackInfo, open_bundle
 from melody.cli import run
 from melody.corpus import TokenStore
+from melody.errors import MelodyError
 from melody.learning import fine_tune
 from melody.learning.finetune import on_tracks_of, prepare_store
 from melody.learning.train import base_of
@@ -292,3 +293,10 @@ def test_the_store_holds_out_whole_pieces(inside: Path) -> None:
     assert [len(store.split(split)) for split in ("valid", "test")] == [2, 2]
     ids = store.split("train").piece(0)[0]
     assert len(EventTokenizer().decode(ids).tracks) == 2
+
+
+def test_a_model_without_weights_is_no_base(tmp_path: Path) -> None:
+    files = {name: data for name, data in tiny_files().items() if name != "weights.safetensors"}
+    write_bundle(tmp_path / "bare", files)
+    with pytest.raises(MelodyError, match="comes without the weights that training goes on from"):
+        base_of(str(tmp_path / "bare"), EventTokenizer.vocabulary.hash)
