@@ -83,7 +83,8 @@ class RunLog:
         if not active:
             return
         step = progress.step or -1  # where there is no checkpoint, nothing is known
-        evaluated = step if progress.evaluated_step is None else progress.evaluated_step
+        # a checkpoint that knows of no evaluation was written before the one at its own step
+        evaluated = step - 1 if progress.evaluated_step is None else progress.evaluated_step
         self._tables = [
             Table(folder / "steps.csv", STEP_COLUMNS, step),
             Table(folder / "evaluations.csv", EVALUATION_COLUMNS, evaluated),

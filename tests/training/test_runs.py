@@ -201,3 +201,21 @@ def test_devices_is_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / "tunes.yaml").write_text("name: tunes\ncorpus: none\ndata: {batch_size: 3}\n")
     assert run(["train", str(tmp_path / "tunes.yaml"), "--devices", "2"]) == 1
     assert "data.batch_size must be a multiple of devices 2" in capsys.readouterr().err
+
+
+def test_an_evaluation_that_the_checkpoint_does_not_know_leaves_no_row(tmp_path: Path) -> None:
+    """Killed between the row and the checkpoint: the evaluation is done again, and its row stands once."""
+    from melody.training.log import RunLog
+    from melody.training.state import Progress
+
+    log = RunLog(tmp_path, Progress(), tensorboard=False)
+    row = dict.fromkeys(("step", "pass", "nats_per_note", "nats_per_token", "best", "seconds"), 1) | {"step": 6}
+    log.evaluation(row, "")
+    log.close()
+    RunLog(tmp_path, Progress(step=6), tensorboard=False).close()
+    assert len((tmp_path / "evaluations.csv").read_text().splitlines()) == 1
+    log = RunLog(tmp_path, Progress(step=6), tensorboard=False)
+    log.evaluation(row, "")
+    log.close()
+    RunLog(tmp_path, Progress(step=6, evaluated_step=6), tensorboard=False).close()
+    assert len((tmp_path / "evaluations.csv").read_text().splitlines()) == 2
