@@ -188,3 +188,13 @@ def test_public_names_are_what_they_were():
 
 if __name__ == "__main__":
     print(table())
+
+
+def test_a_class_name_is_used_once() -> None:
+    """Someone who reads of a class finds one, not two of different meanings."""
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(path.relative_to(PACKAGE).as_posix())
+    assert not {name: files for name, files in places.items() if len(files) > 1}
