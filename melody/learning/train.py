@@ -12,7 +12,7 @@ from melody.errors import MelodyError
 from melody.learning.objectives import objective_of
 from melody.learning.sample import RunSampler
 from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
-from melody.tokens.channels import names_of
+from melody.tokens.channels import layout_of, names_of
 
 if TYPE_CHECKING:
     from melody.training import Base, TrainResult
@@ -39,7 +39,9 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     store = open_store(config.corpus)
     base = base_of(config.base, store.vocabulary_hash) if config.base else None
     if config.base:  # a model that is trained further is told what it was told before
-        data = config.data.model_copy(update={"channels": open_bundle(config.base).channels})
+        channels = open_bundle(config.base).channels
+        voices = max(config.data.voices, layout_of(channels).voices)
+        data = config.data.model_copy(update={"channels": channels, "voices": voices})
         config = config.model_copy(update={"data": data})
     names = names_of(config.data.channels, config.data.voices)
     tokenizer, kind = tokenizer_of(store, names), store_kind(store)
