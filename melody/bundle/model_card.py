@@ -128,6 +128,9 @@ def _continuations(found: Mapping[str, Any]) -> list[str]:
             ),
             "",
         ]
+    if found.get("around"):
+        lines += ["The same around the first track of what followed, which is given:", ""]
+        lines += [*_table(found["around"], ("model", "followed")), ""]
     if found["whole"]:
         lines += ["Pieces of 32 bars from nothing:", "", *_table(found["whole"], ("model", "corpus")), ""]
     if plan := found["plan"]:

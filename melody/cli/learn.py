@@ -286,7 +286,12 @@ def evaluate(
 
 def _show_form(report: Report, form: "Figures") -> None:
     """Print what continuations, and pieces from nothing, have in common with music."""
-    for title, rows in ((f"{form.cuts} continuations", form.rows), ("pieces of 32 bars from nothing", form.whole)):
+    tables = (
+        (f"{form.cuts} continuations", form.rows),
+        ("continuations around the first track", form.around),
+        ("pieces of 32 bars from nothing", form.whole),
+    )
+    for title, rows in tables:
         if rows:
             report.line("")
             report.line(f"{title}:")

@@ -6,7 +6,7 @@ over, and the back-off n-grams of `melody.evaluation.ngram`, drawn under the sam
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,15 @@ from melody.corpus import Split, TokenStore
 from melody.engine import Carry
 from melody.evaluation.critic import FOLDS, judge
 from melody.evaluation.form import GROOVES, TUNES, WHOLE, Excerpt, Statistic, curve_error
+from melody.evaluation.harmony import Changes, harmonies
 from melody.evaluation.ngram import ORDERS, CountModel
 from melody.generation import Composer
-from melody.music.score import Score, bars, clip
-from melody.tokens.plan import Bar, bars_of
+from melody.music.score import GRID, Score, bar_length, bars, clip, notes_of, set_notes
+from melody.tokens.plan import Bar, bars_of, meter_of
 
 GIVEN = (4, 8)  # bars, least and most
 NEW = 16  # bars
+LEAST_NEW = 8  # that follow in the shorter pieces, which stand in where there are too few long ones
 COUNT = 60
 LEAST_ONSETS = 8  # of a primer
 WHOLE_BARS = 32
@@ -36,9 +38,15 @@ class Cut:
     name: str
     primer: Score
     given: Sequence[Bar]
-    followed: Sequence[Bar]  # NEW - 1 of them
+    followed: Sequence[Bar]  # up to NEW - 1 of them
     pickup: int
     bar_ticks: int
+    score: Score  # the whole piece
+
+    @property
+    def bars(self) -> int:
+        """The bars to be composed: those that are counted, and one that closes."""
+        return len(self.followed) + 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Figures:
 
     cuts: int
     rows: list[dict[str, Any]]  # statistic, model, followed, repeated, n-grams
+    around: list[dict[str, Any]]  # of the first track given and the others composed: statistic, model, followed
     whole: list[dict[str, Any]]  # of pieces from nothing: statistic, model, corpus
     critic: dict[str, Any]  # by side; empty without scikit-learn
     plan: dict[str, float]  # nats a note with the plan untold and told, and what the plan itself costs
@@ -63,8 +72,10 @@ def cuts(store: TokenStore, bundle: Bundle, count: int = COUNT) -> list[Cut]:
     for name in ("valid", "test"):
         split = store.split(name)
         found += [cut for index in range(len(split)) if (cut := _cut(split, index, bundle, generator)) is not None]
-    order = generator.permutation(len(found))[:count]
-    return [found[place] for place in sorted(order.tolist())]
+    long = [place for place, cut in enumerate(found) if cut.bars == NEW]
+    order = [long[place] for place in generator.permutation(len(long)).tolist()]
+    order += sorted(set(range(len(found))) - set(long), key=lambda place: -found[place].bars)
+    return [found[place] for place in sorted(order[:count])]
 
 
 def _cut(split: Split, index: int, bundle: Bundle, generator: np.random.Generator) -> Cut | None:
@@ -72,13 +83,16 @@ def _cut(split: Split, index: int, bundle: Bundle, generator: np.random.Generato
     ids = split.piece(index)[0]
     all_bars, pickup = bars_of(ids.tolist())
     given = int(generator.integers(GIVEN[0], GIVEN[1] + 1)) + pickup
-    if len(all_bars) < given + NEW or sum(map(len, all_bars[:given])) < LEAST_ONSETS:
+    if len(all_bars) < given + NEW:
+        given = GIVEN[0] + pickup
+    new = min(NEW, len(all_bars) - given)
+    if new < LEAST_NEW or sum(map(len, all_bars[:given])) < LEAST_ONSETS:
         return None
     score = bundle.tokenizer.decode(ids)
     lines = bars(score)
     ticks = int(lines[pickup + 1] - lines[pickup])
-    followed = all_bars[given : given + NEW - 1]
-    return Cut(split.names[index], clip(score, 0, given), all_bars[:given], followed, pickup, ticks)
+    followed = all_bars[given : given + new - 1]
+    return Cut(split.names[index], clip(score, 0, given), all_bars[:given], followed, pickup, ticks, score)
 
 
 def figures(composer: Composer, store: TokenStore, counted: CountModel, count: int, from_nothing: int) -> Figures:
@@ -92,13 +106,30 @@ def figures(composer: Composer, store: TokenStore, counted: CountModel, count: i
         "repeated": [repeated(one) for one in cut],
         "n-grams": [continued(by_ngrams, one, seed) for seed, one in enumerate(cut)],
     }
-    statistics = GROOVES if bundle.tracks[0].drums else TUNES
+    drums = bundle.tracks[0].drums
+    harmony = harmonies(Changes.of(_whole_excerpts(store, "train"))) if _has_harmony(bundle) else {}
+    rows = _rows((GROOVES if drums else TUNES) | harmony, cut, sides)
+    around = []
+    if harmony:
+        new = [continued_around(composer, one, seed) for seed, one in enumerate(cut)]
+        around = _rows(harmony, cut, {"model": new, "followed": sides["followed"]})
+    return Figures(len(cut), rows, around, _whole(composer, store, from_nothing), _criticised(cut, sides), {})
+
+
+def _has_harmony(bundle: Bundle) -> bool:
+    """Return True for a model of several tracks that begin with a tune, or of one that holds chords."""
+    return not bundle.tracks[0].drums and sum(track.polyphony for track in bundle.tracks) > 1
+
+
+def _rows(
+    statistics: Mapping[str, Statistic], cut: Sequence[Cut], sides: Mapping[str, Sequence[Sequence[Bar]]]
+) -> list[dict[str, Any]]:
+    """Return each statistic of each side."""
     excerpts = {side: list(map(_excerpt, cut, new)) for side, new in sides.items()}
-    rows = [
+    return [
         {"statistic": name, **{side: statistic(those) for side, those in excerpts.items()}}
         for name, statistic in statistics.items()
     ]
-    return Figures(len(cut), rows, _whole(composer, store, from_nothing), _criticised(cut, sides), {})
 
 
 def _excerpt(cut: Cut, new: Sequence[Bar]) -> Excerpt:
@@ -123,11 +154,7 @@ def _whole(composer: Composer, store: TokenStore, count: int) -> list[dict[str, 
     tokenizer, default = composer.bundle.tokenizer, composer.bundle.style_value(None)
     takes = composer.compose(bars=WHOLE_BARS, takes=count, seed=0) if count else []
     ours = [_whole_excerpt(tokenizer.encode(take.score).tolist()) for take in takes]
-    theirs = []
-    for name in ("valid", "test"):
-        split = store.split(name)
-        kept = [index for index in range(len(split)) if not default or split.styles[index] == default]
-        theirs += [_whole_excerpt(split.piece(index)[0].tolist()) for index in kept]
+    theirs = [one for name in ("valid", "test") for one in _whole_excerpts(store, name, default)]
     if not ours or not theirs:
         return []
     long = [one for one in theirs if len(one.bars) >= WHOLE_BARS]
@@ -137,23 +164,43 @@ def _whole(composer: Composer, store: TokenStore, count: int) -> list[dict[str, 
     return [*rows, {"statistic": "distance of the curves of likeness", "model": error, "corpus": floor}]
 
 
+def _whole_excerpts(store: TokenStore, name: str, style: int = 0) -> list[Excerpt]:
+    """The first bars of the pieces of a split, of a style or of all (0)."""
+    split = store.split(name)
+    kept = [index for index in range(len(split)) if not style or split.styles[index] == style]
+    return [_whole_excerpt(split.piece(index)[0].tolist()) for index in kept]
+
+
 def _whole_excerpt(ids: Sequence[int]) -> Excerpt:
     found, pickup = bars_of(ids)
-    return Excerpt(found[: WHOLE_BARS + pickup], 0, pickup)
+    ticks = int(bar_length(*meter_of(ids, pickup), GRID))
+    return Excerpt(found[: WHOLE_BARS + pickup], 0, pickup, ticks)
 
 
 def continued(composer: Composer, cut: Cut, seed: int, **options: Any) -> list[Bar]:
     """The bars that a model composes after the primer, the closing one not counted."""
-    take = composer.compose(cut.primer, bars=NEW, seed=seed, **options)[0]
+    take = composer.compose(cut.primer, seed=seed, **{"bars": cut.bars} | options)[0]
     found, _ = bars_of(composer.bundle.tokenizer.encode(take.score).tolist())
-    new = found[len(cut.given) : len(cut.given) + NEW - 1]
-    return [*new, *[()] * (NEW - 1 - len(new))]
+    new = found[len(cut.given) : len(cut.given) + cut.bars - 1]
+    return [*new, *[()] * (cut.bars - 1 - len(new))]
+
+
+def continued_around(composer: Composer, cut: Cut, seed: int) -> list[Bar]:
+    """The bars that a model composes around the first track of what really followed."""
+    lines = bars(cut.score)
+    start, stop = (int(lines[len(cut.given) + more]) for more in (0, cut.bars))
+    primer = cut.score.copy()
+    for place, track in enumerate(primer.tracks):
+        notes, end = notes_of(track), stop if place == 0 else start
+        notes = notes.take(notes.onset < end)
+        set_notes(track, notes._replace(duration=np.minimum(notes.duration, end - notes.onset)))
+    return continued(composer, replace(cut, primer=primer), seed, with_tracks=("1",), bars=None)
 
 
 def repeated(cut: Cut, length: int = 4) -> list[Bar]:
     """The last bars of the primer over and over."""
     last = list(cut.given[-length:])
-    return [last[bar % len(last)] for bar in range(NEW - 1)]
+    return [last[bar % len(last)] for bar in range(cut.bars - 1)]
 
 
 @dataclass

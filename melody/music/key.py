@@ -159,6 +159,12 @@ def estimate_key(score: Score, *, ending: bool = True) -> Key:
     return Key(tonic, MODES[minor])
 
 
+def key_of_durations(durations: NDArray[np.float64]) -> Key:
+    """The key that fits the durations (12,) of pitch classes best; C major where there are none."""
+    minor, tonic = divmod(int(np.argmax(_correlations(durations))), 12)
+    return Key(tonic, MODES[minor])
+
+
 def _note_columns(score: Score) -> Iterator[dict[str, NDArray[np.int32]]]:
     tracks: list[Track] = [track for track in score.tracks if not track.is_drum and len(track.notes)]
     return (track.notes.numpy() for track in tracks)

@@ -8,7 +8,7 @@ from support.bars import A, B, C, D, line, piece_of
 
 from melody.evaluation import critic
 from melody.evaluation import form as f
-from melody.evaluation.continuations import NEW, Cut, NgramEngine, repeated
+from melody.evaluation.continuations import Cut, NgramEngine, repeated
 from melody.evaluation.form import Excerpt
 from melody.evaluation.ngram import ORDERS, learn
 from melody.tokens.plan import Bar, bars_of
@@ -97,9 +97,9 @@ def test_the_critic_tells_loops_from_tunes_and_likes_from_likes_hardly(monkeypat
 
 def test_the_primers_last_bars_over_and_over() -> None:
     given = bars(A, B, C, D, A)
-    cut = Cut("", None, given, [], 0, 96)  # type: ignore[arg-type]
+    cut = Cut("", None, given, [()] * 11, 0, 96, None)  # type: ignore[arg-type]
     again = repeated(cut)
-    assert len(again) == NEW - 1
+    assert len(again) == 11  # as many as followed
     assert again[:4] == given[1:5] == again[4:8]
 
 
