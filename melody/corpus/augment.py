@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from melody.corpus.draw_form import FormTeller, FormTold
 from melody.corpus.store import Split, read_channels
-from melody.tokens.aligned_memory import NAMES, OF_MEMORY, remembered
+from melody.tokens.aligned_memory import NAMES, OF_MEMORY, part_sizes, remembered
+from melody.tokens.channels import layout_of
 from melody.tokens.contract import Teller, Tokenizer, Told, columns_in
 from melody.tokens.repetition import recalls
 
-_MEMORIES = [NAMES.index(name) for name in OF_MEMORY]
 REPETITION = ("recalled", "agreed", "times", "ago")  # in the order of `recalls`
 
 
@@ -35,7 +35,8 @@ class Tables(NamedTuple):
     stored: tuple[NDArray[np.intp], NDArray[np.intp]]  # which of a store's channels are told, and in which columns
     reread: tuple[Tokenizer, NDArray[np.intp]] | None  # what a store lacks is read anew, for these columns
     repetition: tuple[NDArray[np.intp], NDArray[np.intp]]  # the columns of those of `REPETITION`, and which these are
-    form: tuple[NDArray[np.intp], NDArray[np.intp]]  # the same of `aligned_memory.NAMES`
+    form: tuple[NDArray[np.intp], NDArray[np.intp]]  # the same of the channels of `melody.tokens.aligned_memory`
+    parts: int  # tracks whose own plans are told
 
 
 def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
@@ -45,6 +46,7 @@ def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
     ids, channels = tokenizer.shift_tables(list(range(lowest, highest + 1)))
     plan = np.array([channel.plan for channel in tokenizer.channels], str)
     column = {channel.name: place for place, channel in enumerate(tokenizer.channels)}
+    parts = layout_of(tuple(column)).parts if column.keys() & part_sizes(0).keys() else 0
     stored = held_columns(tokenizer, split)
     read = [channel.name for channel in read_channels(tokenizer)]
     is_held = len(stored[0]) == len(read)
@@ -56,14 +58,22 @@ def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
         [plan == name for name in ("length", "key")],
         stored,
         reread,
-        _places(tokenizer, "repetition", REPETITION),
-        _places(tokenizer, "form", NAMES),
+        _places(tokenizer, ("repetition",), REPETITION),
+        _places(tokenizer, ("form", "parts"), formed_names(parts)),
+        parts,
     )
 
 
-def _places(tokenizer: Tokenizer, group: str, names: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The columns of a group's channels, and which of `names` each of them is."""
-    columns = columns_in(tokenizer.channels, group)
+def formed_names(parts: int) -> tuple[str, ...]:
+    """The channels that `remembered` gives, where so many tracks have their own plans, in their order."""
+    return (*NAMES, *part_sizes(parts)) if parts else NAMES
+
+
+def _places(
+    tokenizer: Tokenizer, groups: Sequence[str], names: Sequence[str]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The columns of some groups' channels, and which of `names` each of them is."""
+    columns = np.concatenate([columns_in(tokenizer.channels, group) for group in groups])
     return columns, np.array([names.index(tokenizer.channels[place].name) for place in columns], np.intp)
 
 
@@ -94,6 +104,11 @@ class AugmentedSource:
         return len(self.split)
 
     @property
+    def _memories(self) -> list[int]:
+        """The columns of what `remembered` gives that follow from the past."""
+        return [place for place, name in enumerate(formed_names(self.tables.parts)) if name in OF_MEMORY]
+
+    @property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each piece, shape (P,)."""
         return self.split.lengths
@@ -113,7 +128,9 @@ class AugmentedSource:
                 hidden |= plan
         told = self.teller.draw(piece, generator) if self.teller is not None else None
         steps = [int(generator.integers(-most, most + 1)) if most else 0 for _, most in self.levels]
-        form = self.forms(piece, generator) if self.forms is not None and len(self.tables.form[0]) else FormTold(None)
+        form = FormTold(None)
+        if self.forms is not None and len(self.tables.form[0]):
+            form = self.forms(piece, generator, told.ids if told is not None else None)
         return self.shifted(piece, shift, hidden, told, steps, form)
 
     def shifted(
@@ -151,9 +168,9 @@ class AugmentedSource:
             context[:, recalled] = 0 if form.forgotten else recalls(moved)[:, which]
         formed, which = self.tables.form
         if len(formed):
-            values = remembered(moved.tolist(), form.plan)
+            values = remembered(moved.tolist(), form.plan, self.tables.parts)
             if form.forgotten:
-                values[:, _MEMORIES] = 0
+                values[:, self._memories] = 0
             context[:, formed] = values[:, which]
         return moved, context
 

@@ -24,7 +24,8 @@ from melody.evaluation.statistics import STATISTICS
 from melody.generation import Composer
 from melody.music.originality import build
 from melody.music.score import Score
-from melody.tokens.plan import meter_of, plan_of_piece
+from melody.tokens.plan import meter_of
+from melody.tokens.plan_finding import plan_of_piece
 from melody.tokens.planner import Outline, Planner
 
 IN_TRAINING = "8-note n-grams in training"  # as `melody.bundle.model_card` finds them

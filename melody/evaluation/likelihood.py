@@ -17,7 +17,7 @@ from melody.engine import Engine
 from melody.engine.nats import nats_read_by
 from melody.music.score import Score
 from melody.tokens import Plan
-from melody.tokens.plan import plan_of_piece
+from melody.tokens.plan_finding import plan_of_piece
 
 BATCH = 16
 

@@ -25,9 +25,8 @@ from melody.tokens.plan import (
     Symbol,
     bars_of,
     parse_form,
-    plan_around,
-    plan_of_bars,
 )
+from melody.tokens.plan_finding import plan_around, plan_of_bars
 from melody.tokens.planner import Outline, Planner
 
 if TYPE_CHECKING:

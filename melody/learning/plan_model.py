@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from melody.corpus.store import Split
 from melody.evaluation.ngram import learn as learn_ngram
-from melody.tokens.plan import LAGS, Symbol, meter_of, plan_of_piece
+from melody.tokens.plan import LAGS, Symbol, meter_of
+from melody.tokens.plan_finding import plan_of_piece
 from melody.tokens.planner import SHAPES, TABLES, WIDTH, Outline, Planner, code_of, is_drawn, state_of
 
 if TYPE_CHECKING:

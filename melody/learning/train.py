@@ -53,8 +53,9 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     levels = [(tokenizer.vocabulary.ids[name], most) for name, most in moves.items()] if kind.composes else []
     teller = kind.tell(tokenizer, train_split, config.data.silence)
     tables = shift_tables(tokenizer, train_split)
+    forms = Plans(train_split, apart=tables.parts > 0).drawn
     learnt = AugmentedSource(
-        train_split, tables, config.data.transpose, config.data.plan_dropout, teller, levels, Plans(train_split).drawn
+        train_split, tables, config.data.transpose, config.data.plan_dropout, teller, levels, forms
     )
     known = kind.tell_held_out(tokenizer, teller, valid_split)
     held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False, teller=known)

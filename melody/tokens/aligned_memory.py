@@ -11,6 +11,12 @@ is told the next event that has not been played yet, so that a bar can be writte
 
 A copy of a copy would drift, bar by bar. `sure` and mean velocities hold it: what most of these bars have and the
 latest one has not is told too. Everything follows from the past; beyond `KEEP` bars it is forgotten.
+
+A model that is told the channels `PARTS` has a plan for each track, and remembers each apart: the planned bar is then
+that of every track, each by its own lag, in order of events; so is the usual one. Their `form_*` and `same_*` are those
+of the track under way (the last Track token's). Beside them stand, for the first tracks, `part_n`: what this bar of
+track n is planned to be (1 new, 2 first, 3 empty, 3 + class of likeness; 0 untold); and `lowest` and `highest`: the
+pitches between which the track under way has moved so far (1 + pitch; 0: none).
 """
 
 from array import array
@@ -22,20 +28,18 @@ from numpy.typing import NDArray
 
 from melody.music.score import GRID
 from melody.tokens import plan as p
-from melody.tokens.plan import EDGES, LAGS, LIKES, MOST_LAG, PRIOR, UNTOLD, Bar, FormPlan, Key
+from melody.tokens.plan import LAGS, LIKES, MOST_LAG, PRIOR, Bar, FormPlan, Key, Symbol
+from melody.tokens.references import TOLERANCE, Recalled, Slot, agreed, merged, passed
 from melody.tokens.vocabulary import MAX_DURATION
 
 KEEP = 2 * MOST_LAG  # bars that are remembered
 PHRASE = 16  # bars
 MOST_LEFT = 8  # bars for which the same lag goes on, at most
-TOLERANCE = 2  # ticks by which an event may come earlier or later and be the same
 FAR = 48  # ticks from which on a wait is long
 LOUDER = 12  # bins of velocity, at most
 FADING = 0.5  # of what a bar says of the next one's lag
-FURTHER = 3  # bars beyond the reference, by the same lag, that are asked
 BAR_END = 1 + 12 * GRID  # as a place: nothing more stands there
 END_WAIT = 2 + TOLERANCE + FAR
-MISSING = 16  # in `sure`: the reference itself has it not
 
 _SLOT = {
     "place": BAR_END,
@@ -65,20 +69,31 @@ SIZES: dict[str, int] = {  # of the channels in their order
     ).items()
 }
 NAMES = tuple(SIZES)
+OF_TRACK = {"lowest": 1 + 128, "highest": 1 + 128}
+OF_PART = 1 + 3 + LIKES  # values of `part_n`
 OF_PLAN = tuple(name for name in NAMES if name.startswith(("form_", "planned_")))
-OF_MEMORY = tuple(name for name in NAMES if name.startswith(("same_", "planned_", "usual_")))
+OF_MEMORY = (*(name for name in NAMES if name.startswith(("same_", "planned_", "usual_"))), *OF_TRACK)
 _PLANNED, _USUAL = NAMES.index("planned_place"), NAMES.index("usual_place")
 _WIDTH = len(NAMES)
+_LOWEST = _WIDTH
+_PARTS = _WIDTH + len(OF_TRACK)
 _LAG_PLACE = {lag: place for place, lag in enumerate(LAGS)}
 
-Recalled = tuple[int, int, int, int, int, int]  # an event and how sure it is
-Slot = tuple[tuple[Recalled, ...], int, int, int]  # what is left of the reference; kept, lost, length of the one told
+_NO_SCORES = (0.0,) * len(LAGS)
+_NOTHING_TOLD = (0,) * 5
+_NO_RANGE = (128, -1)
+
+
+def part_sizes(voices: int) -> dict[str, int]:
+    """The sizes of the channels `PARTS` of so many tracks, in their order."""
+    return OF_TRACK | {f"part_{voice}": OF_PART for voice in range(voices)}
 
 
 class AlignedMemory:
     """The bars read so far; `context` are the values of the channels `NAMES` after the last token.
 
-    What a copy of it shares with it is never changed in place, so that copying costs next to nothing.
+    With `voices` each track is remembered apart, and the channels `part_sizes` of so many stand behind the others. What
+    a copy of it shares with it is never changed in place, so that copying costs next to nothing.
     """
 
     __slots__ = (
@@ -95,28 +110,35 @@ class AlignedMemory:
         "place",
         "plan",
         "planned",
+        "ranges",
         "scores",
         "ticks",
+        "told",
         "track",
         "usual",
         "velocity",
+        "voices",
     )
 
-    def __init__(self, plan: FormPlan | None = None) -> None:
+    def __init__(self, plan: FormPlan | None = None, voices: int = 0) -> None:
         self.plan = plan
+        self.voices = voices
         self.pickup = -1 if plan is None else plan.pickup  # -1: not known yet
-        self.bars: tuple[Bar, ...] = ()  # the last ones that are complete, up to `KEEP`
-        self.keys: tuple[Key, ...] = ()
+        # Of each part, that is each track where they are remembered apart, or else all of them together:
+        self.bars: tuple[tuple[Bar, ...], ...] = ((),)  # the last ones that are complete, up to `KEEP`
+        self.keys: tuple[tuple[Key, ...], ...] = ((),)
+        self.scores: tuple[tuple[float, ...], ...] = (_NO_SCORES,)  # how well each lag has explained the last bars
+        self.told: tuple[tuple[int, ...], ...] = (_NOTHING_TOLD,)  # its `form_*` and `same_*` in this bar
+        self.ranges: tuple[tuple[int, int], ...] = (_NO_RANGE,)  # its lowest and highest pitch
         self.count = -1  # number of the bar under way, from 0
         self.now: Bar = ()  # its events
         self.ticks = self.first_ticks = 0  # length of this bar, and of the first
         self.place = self.track = self.hit = self.held = 0
         self.order = -1  # the last hit of this track at this place
         self.velocity: tuple[int, ...] = (0,) * 4  # running, by track
-        self.scores: tuple[float, ...] = (0.0,) * len(LAGS)  # how well each lag has explained the last bars
         self.planned: Slot | None = None
         self.usual: Slot | None = None
-        self.context = [0] * _WIDTH
+        self.context = [0] * (_PARTS + voices if voices else _WIDTH)
 
     def copy(self) -> "AlignedMemory":
         """An independent memory of the same bars."""
@@ -143,6 +165,8 @@ class AlignedMemory:
                 self.planned = self._followed(self.planned)
             if self.usual is not None:
                 self.usual = self._followed(self.usual)
+            if self.voices and kind == p.PITCH:
+                self._widen()
             self._tell(1)
         elif kind == p.POSITION:
             self._move(p.VALUE_OF[token])
@@ -151,16 +175,49 @@ class AlignedMemory:
             self.velocity = (*before[:own], p.VALUE_OF[token], *before[own + 1 :])
             self._tell(0)
         elif kind == p.TRACK:
-            if self.count >= 0:
-                self.track, self.order = p.VALUE_OF[token], -1
-                self.velocity += (0,) * (1 + self.track - len(self.velocity))
-                self._tell(0)
+            self._take_track(p.VALUE_OF[token])
         elif kind == p.SUSTAIN:
             self.held += MAX_DURATION
         elif kind == p.BAR:
             self._begin_bar()
         elif kind == p.METER:
             self._take_meter(p.BAR_TICKS[p.VALUE_OF[token]])
+
+    # ---- tracks -----------------------------------------------------------------------------------------------------
+
+    def _take_track(self, track: int) -> None:
+        more = 1 + track - len(self.bars) if self.voices else 0
+        if more > 0:
+            complete = len(self.bars[0])
+            self.bars += (((),) * complete,) * more
+            self.keys += ((frozenset(),) * complete,) * more
+            self.scores += (_NO_SCORES,) * more
+            self.told += (_NOTHING_TOLD,) * more
+            self.ranges += (_NO_RANGE,) * more
+        if self.count >= 0:  # not in the header
+            self.track, self.order = track, -1
+            self.velocity += (0,) * (1 + track - len(self.velocity))
+            self._tell_track()
+            self._tell(0)
+
+    def _widen(self) -> None:
+        own, (lowest, highest) = self.track, self.ranges[self.track]
+        if not lowest <= self.hit <= highest:
+            wider = min(lowest, self.hit), max(highest, self.hit)
+            self.ranges = (*self.ranges[:own], wider, *self.ranges[own + 1 :])
+            self._tell_range(wider)
+
+    def _tell_track(self) -> None:
+        """Write what is told of the track under way, or of the piece."""
+        if not self.voices:
+            self.context[1:6] = self.told[0]
+            return
+        self.context[1:6] = self.told[self.track]
+        self._tell_range(self.ranges[self.track])
+
+    def _tell_range(self, range_: tuple[int, int]) -> None:
+        lowest, highest = range_
+        self.context[_LOWEST:_PARTS] = (1 + lowest, 1 + highest) if lowest <= highest else (0, 0)
 
     # ---- bar lines --------------------------------------------------------------------------------------------------
 
@@ -169,21 +226,25 @@ class AlignedMemory:
             self._end_bar()
         self.count += 1
         if self.count == 1 and self.pickup < 0:
-            self.pickup = int(p.is_pickup(self.bars[0], self.first_ticks, self.ticks))
+            self.pickup = int(p.is_pickup(_together(self.bars), self.first_ticks, self.ticks))
         self.now, self.place, self.order = (), 0, -1
         self._tell_phrase()
-        self._tell_plan()
-        self._tell_usual()
+        self._plan_bar()
+        self._tell_track()
         self._tell(0)
 
     def _end_bar(self) -> None:
-        key = p.key_of(self.now)
-        self.bars = (*self.bars[1 - KEEP :], self.now)
-        self.keys = (*self.keys[1 - KEEP :], key)
-        number = self.count
-        self.scores = tuple(
-            FADING * score + (1 - FADING) * p.likeness(key, self.keys[-1 - lag]) if lag <= number else score
-            for lag, score in zip(LAGS, self.scores, strict=True)
+        parts = p.by_track(self.now, len(self.bars)) if self.voices else [self.now]
+        keys = [p.key_of(part) for part in parts]
+        self.bars = tuple((*own[1 - KEEP :], part) for own, part in zip(self.bars, parts, strict=True))
+        self.keys = tuple((*own[1 - KEEP :], key) for own, key in zip(self.keys, keys, strict=True))
+        self.scores = tuple(self._scored(scores, own) for scores, own in zip(self.scores, self.keys, strict=True))
+
+    def _scored(self, scores: tuple[float, ...], keys: tuple[Key, ...]) -> tuple[float, ...]:
+        key, number = keys[-1], self.count
+        return tuple(
+            FADING * score + (1 - FADING) * p.likeness(key, keys[-1 - lag]) if lag <= number else score
+            for lag, score in zip(LAGS, scores, strict=True)
         )
 
     def _take_meter(self, ticks: int) -> None:
@@ -197,57 +258,73 @@ class AlignedMemory:
     def _tell_phrase(self) -> None:
         self.context[0] = 1 + (self.count - self.pickup) % PHRASE if self.pickup >= 0 else 0
 
-    def _tell_plan(self) -> None:
-        symbol = self.plan[self.count] if self.plan is not None else UNTOLD
-        context, lag = self.context, symbol.lag
-        self.planned = None
-        if symbol == UNTOLD or self.plan is None:
-            context[1] = context[2] = context[3] = 0
-            return
-        context[1] = _TOLD + _LAG_PLACE[abs(lag)] if lag else symbol.like
-        context[2] = symbol.like if lag else 0
-        context[3] = 1
-        while context[3] < MOST_LEFT and self.plan[self.count + context[3]].lag == lag:
-            if not lag and self.plan[self.count + context[3]] != symbol:
-                break
-            context[3] += 1
-        if lag:
-            self.planned = self._recall(lag) if lag > 0 else self._foresee(self.count - lag)
+    def _plan_bar(self) -> None:
+        """Find what this bar is planned as, and what is usual, in each part."""
+        planned: list[tuple[Recalled, ...]] = []
+        usual: list[tuple[Recalled, ...]] = []
+        told = []
+        for part in range(len(self.bars)):
+            symbol = self._symbol(part, self.count)
+            reference = self._reference(part, symbol)
+            planned += [] if reference is None else [reference]
+            lag, *same = self._usual_lag(part)
+            again = reference if lag == symbol.lag else self._recall(part, lag)
+            usual += [] if again is None else [again]
+            told.append((*self._planned_of(part, symbol), *same))
+            if part < self.voices:
+                self.context[_PARTS + part] = 3 + symbol.like if symbol.lag else symbol.like
+        self.told = tuple(told)
+        self.planned, self.usual = merged(planned), merged(usual)
 
-    def _tell_usual(self) -> None:
-        number, best, place = self.count, -1.0, -1
-        for at, (lag, score, prior) in enumerate(zip(LAGS, self.scores, PRIOR, strict=True)):
+    def _symbol(self, part: int, bar: int) -> Symbol:
+        if self.plan is None:
+            return p.UNTOLD
+        return self.plan.of(part, bar) if self.voices else self.plan[bar]
+
+    def _planned_of(self, part: int, symbol: Symbol) -> tuple[int, int, int]:
+        """The channels `form_*` of a part."""
+        if symbol == p.UNTOLD:
+            return 0, 0, 0
+        lag, left = symbol.lag, 1
+        while left < MOST_LEFT:
+            later = self._symbol(part, self.count + left)
+            if later.lag != lag or (not lag and later != symbol):
+                break
+            left += 1
+        return (_TOLD + _LAG_PLACE[abs(lag)], symbol.like, left) if lag else (symbol.like, 0, left)
+
+    def _usual_lag(self, part: int) -> tuple[int, int, int]:
+        """The lag by which the last bars of a part are explained best (0: none yet), and its channels `same_*`."""
+        number, best, place, scores = self.count, -1.0, -1, self.scores[part]
+        for at, (lag, score, prior) in enumerate(zip(LAGS, scores, PRIOR, strict=True)):
             if lag > number:
                 break
             if score + prior > best:
                 best, place = score + prior, at
-        if place < 0:
-            self.usual = None
-            return
-        self.context[4], self.context[5] = 1 + place, p.like_of(self.scores[place])
-        lag = LAGS[place]
-        symbol = self.plan[number] if self.plan is not None else UNTOLD
-        self.usual = self.planned if symbol.lag == lag else self._recall(lag)
+        return (LAGS[place], 1 + place, p.like_of(scores[place])) if place >= 0 else (0, 0, 0)
 
-    def _recall(self, lag: int) -> Slot | None:
-        """The bar so many bars ago as a reference; None where it is not remembered."""
-        if not 0 < lag <= len(self.bars):
+    def _reference(self, part: int, symbol: Symbol) -> tuple[Recalled, ...] | None:
+        """The bar that a symbol names, if any."""
+        if symbol.lag >= 0 or self.plan is None:
+            return self._recall(part, symbol.lag)
+        events = self.plan.ahead.get(self.count - symbol.lag)  # it stands where the piece has not come yet
+        if events is None:
             return None
-        return agreed(self.bars, self.keys, lag), 0, 0, 0
+        return tuple((*event, 0) for event in events if not self.voices or event[1] == part)
 
-    def _foresee(self, bar: int) -> Slot | None:
-        """A bar that stands where the piece has not come yet, as a reference."""
-        events = self.plan.ahead.get(bar) if self.plan is not None else None
-        return None if events is None else (tuple((*event, 0) for event in events), 0, 0, 0)
+    def _recall(self, part: int, lag: int) -> tuple[Recalled, ...] | None:
+        """The bar so many bars ago; None where it is not remembered."""
+        bars = self.bars[part]
+        return agreed(bars, self.keys[part], lag) if 0 < lag <= len(bars) else None
 
     # ---- within a bar -----------------------------------------------------------------------------------------------
 
     def _move(self, place: int) -> None:
         self.place, self.order = place, -1
         if self.planned is not None:
-            self.planned = _passed(self.planned, place)
+            self.planned = passed(self.planned, place)
         if self.usual is not None:
-            self.usual = _passed(self.usual, place)
+            self.usual = passed(self.usual, place)
         self._tell(0)
 
     def _followed(self, slot: Slot) -> Slot:
@@ -296,72 +373,16 @@ class AlignedMemory:
         context[at : at + 8] = (BAR_END, END_WAIT, 0, 0, length if playing else 0, share, 0, 0)
 
 
-def _passed(slot: Slot, place: int) -> Slot:
-    """A reference without the events that should have come before this place."""
-    events = slot[0]
-    gone = 0
-    while gone < len(events) and events[gone][0] < place - TOLERANCE:
-        gone += 1
-    return (events[gone:], slot[1], slot[2] + gone, slot[3]) if gone else slot
+def _together(bars: Sequence[Sequence[Bar]]) -> Bar:
+    """The last bar of all parts."""
+    return tuple(sorted(event for part in bars for event in part[-1]))
 
 
-def agreed(bars: Sequence[Bar], keys: Sequence[Key], lag: int) -> tuple[Recalled, ...]:
-    """The events of the bar so many bars ago, and what those before it by the same lag that are like it say of them.
-
-    Each event has how many of these there are and how many have it, and the mean of their velocities; where two or
-    more of them agree on an event that the bar itself has not, it is there too.
-    """
-    reference, key = bars[-lag], keys[-lag]
-    others = [
-        bars[-further]
-        for further in range(2 * lag, (1 + FURTHER) * lag + 1, lag)
-        if further <= len(bars) and (not key or p.likeness(key, keys[-further]) >= EDGES[0])
-    ]
-    count = len(others)
-    if not count:
-        return tuple((*event, 0) for event in reference)
-    places: dict[tuple[int, int], list[tuple[int, int, int, int]]] = {}
-    for number, other in enumerate(others):
-        for place, track, hit, loud, duration in other:
-            places.setdefault((track, hit), []).append((place, number, loud, duration))
-    result: list[Recalled] = []
-    for place, track, hit, loud, duration in reference:
-        found = {n: v for at, n, v, _ in reversed(places.get((track, hit), [])) if abs(place - at) <= TOLERANCE}
-        mean = (loud + sum(found.values()) + (len(found) + 1) // 2) // (1 + len(found))
-        result.append((place, track, hit, mean, duration, 4 * count + len(found)))
-    if count > 1:
-        result += _missed(reference, places, count)
-        result.sort()
-    return tuple(result)
-
-
-def _missed(
-    reference: Bar, places: dict[tuple[int, int], list[tuple[int, int, int, int]]], count: int
-) -> list[Recalled]:
-    """The events that at least two of the other bars agree on and the reference has not."""
-    result: list[Recalled] = []
-    own: dict[tuple[int, int], list[int]] = {}
-    for place, track, hit, _, _ in reference:
-        own.setdefault((track, hit), []).append(place)
-    for (track, hit), near in places.items():
-        if len(near) < 2:
-            continue
-        there = own.get((track, hit), [])
-        for place, _, loud, duration in near:
-            if any(abs(place - at) <= TOLERANCE + 1 for at in there):
-                continue
-            agree = len({number for at, number, _, _ in near if abs(place - at) <= TOLERANCE})
-            if agree >= 2:
-                there = [*there, place]
-                result.append((place, track, hit, loud, duration, MISSING + 4 * count + agree - 1))
-    return result
-
-
-def remembered(ids: Iterable[int], plan: FormPlan | None) -> NDArray[np.int16]:
-    """The channels (T, `NAMES`) after each of the ids (T,)."""
-    memory, rows = AlignedMemory(plan), array("h")
+def remembered(ids: Iterable[int], plan: FormPlan | None, voices: int = 0) -> NDArray[np.int16]:
+    """The channels (T, `NAMES`, and those of so many voices) after each of the ids (T,)."""
+    memory, rows = AlignedMemory(plan, voices), array("h")
     context = memory.context
     for token in ids:
         memory.read(token)
         rows.extend(context)
-    return np.array(rows, np.int16).reshape(-1, _WIDTH) if rows else np.zeros((0, _WIDTH), np.int16)
+    return np.array(rows, np.int16).reshape(-1, len(context))

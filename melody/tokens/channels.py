@@ -7,6 +7,7 @@ Channels are selected by name, and a bundle records the names of those that its 
   are already fixed (a melody to be harmonised, the bars after a gap); `melody.tokens.conditions` holds them
 - ``repetition`` say how the piece went on the last time that it stood as it does now (`melody.tokens.repetition`)
 - ``form`` say what the plan of the piece names, and what stood at this place then (`melody.tokens.aligned_memory`)
+- ``parts`` beside them: each track has a plan and a memory of its own, and the model is told what each is planned as
 - ``told`` say what other pieces did under the same tune (`melody.jsb16.tune_book`)
 
 To add one: a line in its group here, and its value where the group is kept.
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from melody.errors import ConfigError
 from melody.music import chords
 from melody.music.score import GRID
-from melody.tokens.aligned_memory import SIZES
+from melody.tokens.aligned_memory import SIZES, part_sizes
 from melody.tokens.repetition import LENGTHS, MOST_AGO, MOST_TIMES
 from melody.tokens.vocabulary import MAX_TRACKS, METERS, event_vocabulary
 
@@ -40,7 +41,7 @@ REST = 129  # of a given channel: the track is given, and is silent here
 RECALLED = "recalled"
 WAITS = (6, 12, 18, 24, 36, 48, 72, 96, 144, 192, 288, 384)  # ticks: upper bounds of what a wait channel tells apart
 
-Group = Literal["read", "foreseen", "repetition", "form", "told"]
+Group = Literal["read", "foreseen", "repetition", "form", "parts", "told"]
 
 
 class Channel(NamedTuple):
@@ -91,13 +92,18 @@ def recalling(vocabulary_size: int) -> tuple[Channel, ...]:
 FORMING = tuple(Channel(name, size, group="form") for name, size in SIZES.items())
 
 
+def parting(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
+    """The ``parts`` channels of a model that is told the plans of so many tracks."""
+    return tuple(Channel(name, size, group="parts") for name, size in part_sizes(voices).items())
+
+
 @cache
 def event_channels(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
     """All channels that a model of events can be told, of so many tracks."""
-    return reading(voices) + foreseeing(voices) + recalling(len(event_vocabulary())) + FORMING
+    return reading(voices) + foreseeing(voices) + recalling(len(event_vocabulary())) + FORMING + parting(voices)
 
 
-USUAL = tuple(channel.name for channel in event_channels() if channel.group != "form")  # where nothing else is said
+USUAL = tuple(c.name for c in event_channels() if c.group not in ("form", "parts"))  # where nothing else is said
 
 
 def names_of(groups: Iterable[str], voices: int = USUAL_VOICES) -> tuple[str, ...]:
@@ -110,7 +116,7 @@ def names_of(groups: Iterable[str], voices: int = USUAL_VOICES) -> tuple[str, ..
     for name in wanted:
         if name not in known:
             close = get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]}?" if close else "there are groups read, foreseen, repetition and form"
+            hint = f"did you mean {close[0]}?" if close else "there are read, foreseen, repetition, form and parts"
             raise ConfigError(f"channel {name!r} is unknown; {hint}")
     return tuple(channel.name for channel in channels if channel.name in wanted or channel.group in wanted)
 
@@ -152,6 +158,11 @@ class Layout:
         spare = len(self.names)
         place = {name: column for column, name in enumerate(self.names)}
         return {channel.name: place.get(channel.name, spare) for channel in event_channels(self.voices)}
+
+    @property
+    def parts(self) -> int:
+        """Number of tracks whose own plans are told; 0: the piece has one plan."""
+        return self.voices if self.has("parts") else 0
 
     def has(self, group: str) -> bool:
         """Return True where a channel of a group is selected."""

@@ -5,19 +5,17 @@
 
 A bar's key is the set of its (onset, track, pitch), velocity apart and drum onsets to the nearest sixteenth; two bars
 are as alike as the Jaccard index of their keys. A symbol names a bar by its lag, the bars between the two, and a class
-of likeness. Of all plans that explain a piece the best is found by Viterbi's algorithm: bars as alike as can be, few
-changes of lag. The first bars and those in which nothing begins have symbols of their own: `new` elsewhere means that
-a bar departs from what was before.
+of likeness. The first bars and those in which nothing begins have symbols of their own: `new` elsewhere means that
+a bar departs from what was before. A piece has one plan, or one for each of its tracks, which then go their own ways;
+`melody.tokens.plan_finding` finds it.
 """
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from operator import eq
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from melody.errors import UsageError
 from melody.music.score import GRID, bar_length
@@ -28,19 +26,14 @@ MOST_LAG = LAGS[-1]
 EDGES = (0.35, 0.55, 0.75, 0.95)  # of likeness: below the first a bar is new
 LIKES = len(EDGES)
 SIXTEENTH = GRID // 4
-RETOLD_BY = (1, 2, 4, 8, 16, 32)  # lags by which training may tell a bar instead
-
-# What a change of lag costs, what lags that are no power of two cost (those of whole fours half), what a new bar is
-# worth, and what following a bar costs that is hardly alike.
-SWITCH, ODD, NEW_WORTH, UNLIKE = 0.22, 0.10, 0.42, 0.3
-IMPOSSIBLE = -9.0
-_PRIOR = np.array([0 if lag in RETOLD_BY else -ODD / 2 if lag % 4 == 0 else -ODD for lag in LAGS], np.float32)
-PRIOR = _PRIOR.tolist()
+PLAIN_LAGS = (1, 2, 4, 8, 16, 32)
+ODD = 0.10  # cost of other lags; those of whole fours cost half of it
+_PRIOR = [0 if lag in PLAIN_LAGS else -ODD / 2 if lag % 4 == 0 else -ODD for lag in LAGS]
+PRIOR: list[float] = np.array(_PRIOR, np.float32).tolist()
 
 Event = tuple[int, int, int, int, int]  # place in the bar (ticks), track, hit, velocity (bin), duration (ticks)
 Bar = tuple[Event, ...]  # in order; a hit is a pitch (0..127) or 128 + a drum
 Key = frozenset[int]
-Similarities = NDArray[np.float32]  # (bars, LAGS): how alike each bar is to the one so many bars ago
 
 
 class Symbol(NamedTuple):
@@ -64,15 +57,39 @@ _SIGNS = "-~+="  # of the classes of likeness
 class FormPlan:
     """The symbols of a piece, one a bar; past their end nothing is told. Phrases count from bar `pickup` (0 or 1).
 
-    `ahead` are bars that stand already where the piece has not come yet: a symbol with a lag below 0 names one of them.
+    Where each track has its own plan, `tracks` holds the symbols of each by its number, and `symbols` none. `ahead` are
+    bars that stand already where the piece has not come yet: a symbol with a lag below 0 names one of them.
     """
 
     symbols: tuple[Symbol, ...] = ()
     pickup: int = 0
     ahead: Mapping[int, Bar] = field(default_factory=dict)
+    tracks: tuple[tuple[Symbol, ...], ...] = ()
 
     def __getitem__(self, bar: int) -> Symbol:
         return self.symbols[bar] if 0 <= bar < len(self.symbols) else UNTOLD
+
+    def of(self, track: int, bar: int) -> Symbol:
+        """Return the symbol of a track's bar: the piece's, where the tracks have no plans of their own."""
+        if not self.tracks:
+            return self[bar]
+        own = self.tracks[track] if track < len(self.tracks) else ()
+        return own[bar] if 0 <= bar < len(own) else UNTOLD
+
+    @property
+    def lines(self) -> tuple[tuple[Symbol, ...], ...]:
+        """The symbols of each track, or those of the piece alone."""
+        return self.tracks or (self.symbols,)
+
+    @property
+    def bars(self) -> int:
+        """Number of bars that are planned."""
+        return max(map(len, self.lines))
+
+    def with_lines(self, lines: Sequence[Sequence[Symbol]]) -> "FormPlan":
+        """Return the plan with other symbols, for as many tracks as before."""
+        known = tuple(tuple(line) for line in lines)
+        return replace(self, tracks=known) if self.tracks else replace(self, symbols=known[0])
 
 
 # ---- bars and how alike they are ------------------------------------------------------------------------------------
@@ -127,6 +144,34 @@ def bars_of(ids: Iterable[int]) -> tuple[list[Bar], int]:
     return found, int(len(found) > 1 and is_pickup(found[0], lengths[0], lengths[1]))
 
 
+def tracks_in(ids: Iterable[int]) -> int:
+    """Number of tracks that the header of a piece names."""
+    count = 0
+    for token in ids:
+        if KIND_OF[token] == BAR:
+            break
+        count += KIND_OF[token] == TRACK
+    return count
+
+
+def tracks_with_notes(ids: Iterable[int]) -> frozenset[int]:
+    """The tracks of a piece that are not silent throughout."""
+    bar, found = -1, set()
+    for token in ids:
+        bar += KIND_OF[token] == BAR
+        if bar >= 0 and KIND_OF[token] == TRACK:
+            found.add(VALUE_OF[token])
+    return frozenset(found)
+
+
+def by_track(bar: Bar, count: int) -> list[Bar]:
+    """Return the events of a bar, those of each track apart."""
+    parts: list[list[Event]] = [[] for _ in range(count)]
+    for event in bar:
+        parts[event[1]].append(event)
+    return [tuple(part) for part in parts]
+
+
 def meter_of(ids: Iterable[int], pickup: int) -> tuple[int, int]:
     """The meter of the first whole bar; 4/4 where there is none."""
     bar, meter = -1, (4, 4)
@@ -167,144 +212,6 @@ def like_of(value: float) -> int:
     return (value >= EDGES[0]) + (value >= EDGES[1]) + (value >= EDGES[2]) + (value >= EDGES[3])
 
 
-def similarities(keys: Sequence[Key], block: int = 512) -> Similarities:
-    """Return how alike each bar is to those before it, by lag; 0 where there is none."""
-    count = len(keys)
-    result = np.zeros((count, len(LAGS)), np.float32)
-    sizes = np.array([len(key) for key in keys], np.float32)
-    lags = np.array(LAGS)
-    for start in range(0, count, block):  # a block of bars against all that its lags reach
-        first, stop = max(0, start - MOST_LAG), min(count, start + block)
-        held = _incidence(keys[first:stop])
-        common = held[start - first :] @ held.T  # (bars of the block, bars reached)
-        rows, columns = np.nonzero(np.arange(start, stop)[:, None] >= lags)
-        now, then = start + rows, start + rows - lags[columns]
-        both = common[rows, then - first]
-        union = sizes[now] + sizes[then] - both
-        result[now, columns] = np.where(union, both / np.maximum(union, 1), 0.5)
-    return result
-
-
-def _incidence(keys: Sequence[Key]) -> NDArray[np.float32]:
-    """Return a table that says which bar (row) holds which feature (column)."""
-    bar = np.repeat(np.arange(len(keys)), [len(key) for key in keys])
-    held = np.fromiter((one for key in keys for one in key), np.int64, len(bar))
-    distinct, column = np.unique(held, return_inverse=True)
-    result = np.zeros((len(keys), len(distinct)), np.float32)
-    result[bar, column] = 1
-    return result
-
-
-# ---- the plan that a piece has --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Found:
-    """The plan found in a piece, and the similarities that it rests on."""
-
-    plan: FormPlan
-    similarities: Similarities
-
-    def told(self, generator: np.random.Generator, hide: float, cut: float, retell: float) -> FormPlan | None:
-        """The plan as training tells it: hidden, cut off at some bar, some of its bars by another lag, all truly.
-
-        `hide` and `cut` are shares of pieces, `retell` of bars.
-        """
-        if generator.random() < hide:
-            return None
-        symbols = list(self.plan.symbols)
-        again = generator.random(len(symbols)) < retell
-        for bar in np.flatnonzero(again).tolist():
-            lag = RETOLD_BY[int(generator.integers(len(RETOLD_BY)))]
-            if symbols[bar] not in (FIRST, EMPTY) and lag <= bar:
-                like = like_of(float(self.similarities[bar, LAGS.index(lag)]))
-                symbols[bar] = Symbol(lag, like) if like else symbols[bar]
-        if generator.random() < cut:
-            del symbols[int(generator.integers(len(symbols) + 1)) :]
-        return FormPlan(tuple(symbols), self.plan.pickup)
-
-
-def plan_of_piece(ids: Iterable[int], tracks: Collection[int] | None = None) -> Found:
-    """The plan of a piece, or of some of its tracks."""
-    bars, pickup = bars_of(ids)
-    return plan_of_bars(bars, pickup, tracks)
-
-
-def plan_of_bars(bars: Sequence[Bar], pickup: int, tracks: Collection[int] | None = None) -> Found:
-    """The plan of bars, or of some of their tracks."""
-    keys = [key_of(bar, tracks) for bar in bars]
-    alike = similarities(keys)
-    path = _best_path(_gains(alike, keys, pickup))
-    symbols = [_symbol(bar, state, alike, keys, pickup) for bar, state in enumerate(path)]
-    return Found(FormPlan(tuple(symbols), pickup), alike)
-
-
-def plan_around(bars: Sequence[Bar], pickup: int, gap: range) -> FormPlan:
-    """The plan of bars of which those of a gap are not known: what goes on from one side to the other names them.
-
-    A bar behind the gap that would be as one in it says of that one what it is to be. The others stay untold.
-    """
-    keys = [key_of(bar) for bar in bars]
-    alike = similarities(keys)
-    gain = _gains(alike, keys, pickup)
-    back = np.arange(len(bars))[:, None] - np.array(LAGS)  # the bar that each state names
-    into = (back >= gap.start) & (back < gap.stop)
-    alike[into] = 0
-    gain[:, 1:][into] = NEW_WORTH
-    gain[gap.start : gap.stop] = np.where(gain[gap.start : gap.stop] == IMPOSSIBLE, IMPOSSIBLE, NEW_WORTH)
-    path = _best_path(gain)
-    symbols = [_symbol(bar, state, alike, keys, pickup) for bar, state in enumerate(path)]
-    for bar in gap:
-        symbols[bar] = FIRST if bar <= pickup else UNTOLD
-    for bar, state in enumerate(path[gap.stop :], gap.stop):
-        if state and bar - LAGS[state - 1] in gap:
-            lag = LAGS[state - 1]
-            near = [symbols[one].like for one in range(gap.stop, len(bars)) if symbols[one].lag == lag]
-            if near and bar - lag > pickup and keys[bar]:
-                symbols[bar - lag] = Symbol(-lag, max(set(near), key=near.count))
-    ahead = {bar: tuple(bars[bar]) for bar in range(gap.stop, len(bars))}
-    return FormPlan(tuple(symbols), pickup, ahead)
-
-
-def _symbol(bar: int, state: int, alike: Similarities, keys: Sequence[Key], pickup: int) -> Symbol:
-    """The symbol of a bar in a state of the best path."""
-    if bar <= pickup:
-        return FIRST
-    if not keys[bar]:
-        return EMPTY
-    like = like_of(float(alike[bar, state - 1])) if state else 0
-    return Symbol(LAGS[state - 1], like) if like else NEW
-
-
-def _gains(alike: Similarities, keys: Sequence[Key], pickup: int) -> NDArray[np.float32]:
-    """Return the worth of each state, new or a lag, in each bar (bars, 1 + LAGS)."""
-    follows = alike + _PRIOR - UNLIKE * (alike < EDGES[0])
-    gain = np.concatenate([np.full((len(keys), 1), NEW_WORTH, np.float32), follows], axis=1)
-    bar = np.arange(len(keys))
-    gain[[not key for key in keys]] = NEW_WORTH  # says nothing
-    gain[:, 1:][bar[:, None] < np.array(LAGS)] = IMPOSSIBLE
-    gain[: 1 + pickup, 1:] = IMPOSSIBLE
-    return gain
-
-
-def _best_path(gain: NDArray[np.float32]) -> list[int]:
-    """The states (0 new, 1 + place of a lag) of the greatest sum of gains, less `SWITCH` for each change (Viterbi)."""
-    bars, states = gain.shape
-    if not bars:
-        return []
-    score, back, same = gain[0].copy(), np.zeros((bars, states), np.int64), np.arange(states)
-    for bar in range(1, bars):
-        best = int(score.argmax())
-        changed = score[best] - SWITCH
-        stays = score >= changed
-        back[bar] = np.where(stays, same, best)
-        score = np.maximum(score, changed) + gain[bar]
-    path = [int(score.argmax())]
-    for bar in range(bars - 1, 0, -1):
-        path.append(int(back[bar, path[-1]]))
-    return path[::-1]
-
-
 # ---- as text, and as letters ----------------------------------------------------------------------------------------
 
 
@@ -343,22 +250,38 @@ def parse_form(text: str) -> tuple[Section, ...]:
 
 
 def letters_of(plan: FormPlan, section: int = 8) -> list[tuple[int, str]]:
-    """The sections of so many bars, as (first bar, letter); those of one letter mostly hold the same bars."""
-    kinds: list[int] = []  # of each bar the first one that it goes back to
-    for bar, symbol in enumerate(plan.symbols):
-        source = bar - symbol.lag
-        kinds.append(kinds[source] if symbol.lag > 0 and symbol.like > 1 and source >= 0 else bar)
+    """The sections of so many bars, as (first bar, letter); those of one letter mostly hold the same bars.
+
+    Where each track has its own plan, the bars of all tracks count that are not empty.
+    """
+    sources = [_sources(line) for line in plan.lines]
     result: list[tuple[int, str]] = []
-    names: list[tuple[list[int], str]] = []
-    for start in range(plan.pickup, len(kinds), section):
-        own = kinds[start : start + section]
-        alike = (name for other, name in names if 2 * sum(map(eq, own, other)) >= len(own))
+    names: list[tuple[list[list[int]], str]] = []
+    for start in range(plan.pickup, plan.bars, section):
+        own = [line[start : start + section] for line in sources]
+        alike = (name for other, name in names if _mostly_same(own, other))
         name = next(alike, None)
         if name is None:
             name = letter(len(names))
             names.append((own, name))
         result.append((start, name))
     return result
+
+
+def _sources(symbols: Sequence[Symbol]) -> list[int]:
+    """Of each bar the first one that it goes back to; -1 of an empty one."""
+    found: list[int] = []
+    for bar, symbol in enumerate(symbols):
+        source = bar - symbol.lag
+        goes_back = symbol.lag > 0 and symbol.like > 1 and source >= 0
+        found.append(found[source] if goes_back else -1 if symbol == EMPTY else bar)
+    return found
+
+
+def _mostly_same(own: Sequence[Sequence[int]], other: Sequence[Sequence[int]]) -> bool:
+    pairs = [pair for line, beside in zip(own, other, strict=True) for pair in zip(line, beside, strict=False)]
+    counted = [pair for pair in pairs if pair != (-1, -1)] or pairs
+    return 2 * sum(a == b for a, b in counted) >= len(counted)
 
 
 def letter(number: int) -> str:

@@ -24,6 +24,7 @@ from melody.tokens.channels import (
     Layout,
     foreseeing,
     layout_of,
+    parting,
     recalling,
 )
 from melody.tokens.conditions import Conditions
@@ -103,7 +104,9 @@ class _Columns:
         self.voice = [layout.column[f"voice_{voice}"] for voice in range(layout.voices)]
         self.foreseen = layout.columns(foreseeing(layout.voices))
         self.repetition = layout.columns(recalling(0)) if layout.has("repetition") else None
-        self.form = layout.columns(FORMING) if layout.has("form") else None
+        self.parts = layout.parts
+        forming = FORMING + (parting(self.parts) if self.parts else ())
+        self.form = layout.columns(forming) if layout.has("form") or self.parts else None
         self.count = len(layout.names)
 
 
@@ -180,7 +183,7 @@ class Reader:
         self.now: tuple[tuple[int, int], ...] = ()  # (track, pitch) of what has been written at this position
         self.sound_end = 0  # tick at which the last sound ends
         self.recall = Recall() if self.columns.repetition is not None else None
-        self.memory = AlignedMemory(plan.form) if self.columns.form is not None else None
+        self.memory = AlignedMemory(plan.form, self.columns.parts) if self.columns.form is not None else None
         self.row: NDArray[np.int16] = np.zeros(self.columns.count + 1, np.int16)  # and a spare column
         self.key_told = key_value(*plan.key) if plan.key is not None else 0  # a value of the channel "key"
         self.row[self.columns.key] = self.key_told
@@ -220,10 +223,9 @@ class Reader:
         if self.memory is not None:
             self.memory.replan(form)
 
-    @property
-    def planned(self) -> Symbol:
-        """Return the plan of the bar under way."""
-        return self.plan.form[self.bar] if self.plan.form is not None else UNTOLD
+    def planned(self, track: int) -> Symbol:
+        """Return the plan of a track in the bar under way."""
+        return self.plan.form.of(track, self.bar) if self.plan.form is not None else UNTOLD
 
     def read_all(self, tokens: Sequence[int]) -> "Reader":
         """Take several tokens; return self."""

@@ -70,4 +70,4 @@ def test_another_plan_is_told_from_the_next_bar_line_on() -> None:
         reader.read(token)
         told.read(token)
     assert np.array_equal(reader.context[FORM], told.context[FORM])
-    assert reader.planned == found[15]
+    assert reader.planned(0) == found[15]

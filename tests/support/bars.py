@@ -34,6 +34,29 @@ def piece_of(bars: Sequence[Sequence[Note]], meters: Sequence[int] = (), duratio
     return [*ids, IDS["End"][0]]
 
 
+def band_of(*parts: Sequence[Sequence[Note]], duration: int = 6) -> list[int]:
+    """The ids of a piece in which each track has these bars; a track that holds drums is one."""
+    ids = [IDS["Begin"][0]]
+    for number, part in enumerate(parts):
+        drums = any(pitch >= 128 for bar in part for _, pitch, _ in bar)
+        ids += [IDS["Track"][number], IDS["Program"][128 if drums else 0]]
+    now, velocity = -1, dict[int, int]()
+    for bar in range(max(map(len, parts))):
+        ids.append(IDS["Bar"][0])
+        ids += [IDS["TimeSignature"][FOUR_FOUR]] if bar == 0 else []
+        notes = sorted(
+            (place, number, hit, loud) for number, part in enumerate(parts) for place, hit, loud in part[bar]
+        )
+        place = -1
+        for onset, number, hit, loud in notes:
+            ids += [IDS["Position"][onset]] if onset != place else []
+            ids += [IDS["Track"][number]] if number != now else []
+            ids += [IDS["Velocity"][loud]] if velocity.get(number) != loud else []
+            ids += [IDS["Drum"][hit - 128] if hit >= 128 else IDS["Pitch"][hit], IDS["Duration"][duration - 1]]
+            place, now, velocity[number] = onset, number, loud
+    return [*ids, IDS["End"][0]]
+
+
 def line(*pitches: int, loud: int = 20) -> list[Note]:
     """A bar of quarters."""
     return [(24 * place, pitch, loud) for place, pitch in enumerate(pitches)]

@@ -5,8 +5,11 @@ import pytest
 from support.bars import A, B, C, line, piece_of
 
 from melody.tokens import aligned_memory as memory
-from melody.tokens.aligned_memory import NAMES, SIZES, AlignedMemory, agreed, remembered
-from melody.tokens.plan import FIRST, KIND_OF, NEW, PITCH, UNTOLD, FormPlan, Symbol, key_of, plan_of_piece
+from melody.tokens import references
+from melody.tokens.aligned_memory import NAMES, SIZES, AlignedMemory, remembered
+from melody.tokens.plan import FIRST, KIND_OF, NEW, PITCH, UNTOLD, FormPlan, Symbol, key_of
+from melody.tokens.plan_finding import plan_of_piece
+from melody.tokens.references import agreed
 from melody.tokens.vocabulary import event_vocabulary
 
 VOCABULARY = event_vocabulary()
@@ -65,10 +68,14 @@ def test_place_wait_length_and_velocity_of_what_comes() -> None:
     rows = told(piece_of([loud, quiet], duration=9), FormPlan((FIRST, Symbol(1, 4))))
     at = [place for place, (name, _) in enumerate(rows) if name == "Pitch_60"][1]
     before, under_way, after = rows[at - 1][1], rows[at][1], rows[at + 1][1]
-    assert (before["planned_place"], before["planned_wait"], before["planned_loud"]) == (1, 1 + memory.TOLERANCE, 15)
+    assert (before["planned_place"], before["planned_wait"], before["planned_loud"]) == (
+        1,
+        1 + references.TOLERANCE,
+        15,
+    )
     assert before["planned_louder"] == 1 + memory.LOUDER + 4
     assert (before["planned_long"], under_way["planned_long"], after["planned_long"]) == (0, 9, 0)
-    assert (after["planned_place"], after["planned_wait"]) == (25, 1 + memory.TOLERANCE + 24)
+    assert (after["planned_place"], after["planned_wait"]) == (25, 1 + references.TOLERANCE + 24)
 
 
 def test_the_usual_bar_needs_no_plan() -> None:
@@ -82,7 +89,7 @@ def test_what_most_copies_have_is_told_where_the_latest_has_it_not() -> None:
         tuple((24 * place, 0, pitch, 20, 6) for place, pitch in enumerate(row)) for row in ([60, 62], [60, 62], [60])
     ]
     found = agreed(bars, [key_of(bar) for bar in bars], 1)
-    assert [(event[2], event[5]) for event in found] == [(60, 4 * 2 + 2), (62, memory.MISSING + 4 * 2 + 1)]
+    assert [(event[2], event[5]) for event in found] == [(60, 4 * 2 + 2), (62, references.MISSING + 4 * 2 + 1)]
 
 
 def test_an_unlike_bar_is_not_asked() -> None:
@@ -153,7 +160,7 @@ def test_a_piece_without_end_does_not_grow() -> None:
     reader = AlignedMemory()
     for token in piece_of([A, B, C] * 200):
         reader.read(token)
-    assert len(reader.bars) == len(reader.keys) == memory.KEEP
+    assert len(reader.bars[0]) == len(reader.keys[0]) == memory.KEEP
     assert reader.context[AT["same_lag"]] > 0
 
 

@@ -8,7 +8,9 @@ from support.bars import THREE_FOUR, A, B, C, line, piece_of
 
 from melody.errors import UsageError
 from melody.tokens import plan as p
-from melody.tokens.plan import EMPTY, FIRST, LAGS, NEW, UNTOLD, FormPlan, Symbol, plan_of_piece, spelled, unspelled
+from melody.tokens import plan_finding as finding
+from melody.tokens.plan import EMPTY, FIRST, LAGS, NEW, UNTOLD, FormPlan, Symbol, spelled, unspelled
+from melody.tokens.plan_finding import plan_of_piece
 
 LAG_8 = LAGS.index(8)
 
@@ -65,8 +67,8 @@ def test_a_pickup_is_found(first: list[tuple[int, int, int]]) -> None:
 def test_similarities_are_the_jaccard_index_in_blocks_too() -> None:
     generator = np.random.default_rng(3)
     keys = [frozenset(generator.integers(0, 12, generator.integers(0, 9)).tolist()) for _ in range(150)]
-    found = p.similarities(keys)
-    assert np.array_equal(found, p.similarities(keys, block=7))
+    found = finding.similarities(keys)
+    assert np.array_equal(found, finding.similarities(keys, block=7))
     for bar in range(150):
         for place, lag in enumerate(LAGS):
             expected = p.likeness(keys[bar], keys[bar - lag]) if lag <= bar else 0
@@ -79,10 +81,10 @@ def test_the_plan_found_is_the_best_of_all() -> None:
 
     def worth(path: tuple[int, ...]) -> float:
         changes = sum(a != b for a, b in pairwise(path))
-        return float(sum(gain[bar, state] for bar, state in enumerate(path)) - p.SWITCH * changes)
+        return float(sum(gain[bar, state] for bar, state in enumerate(path)) - finding.SWITCH * changes)
 
     best = max(np.ndindex(4, 4, 4, 4, 4), key=worth)
-    assert worth(tuple(p._best_path(gain))) == pytest.approx(worth(best))
+    assert worth(tuple(finding._best_path(gain))) == pytest.approx(worth(best))
 
 
 def test_some_tracks_may_have_a_plan_of_their_own() -> None:
@@ -94,21 +96,21 @@ def test_some_tracks_may_have_a_plan_of_their_own() -> None:
 def test_a_gap_is_planned_from_both_sides() -> None:
     eight = random_bars(8)
     bars, pickup = p.bars_of(piece_of([*eight, *eight]))
-    plan = p.plan_around(bars, pickup, range(4, 6))
+    plan = finding.plan_around(bars, pickup, range(4, 6))
     assert plan.symbols[4:6] == (Symbol(-8, 4), Symbol(-8, 4))  # as bars 12 and 13, which stand there
     assert plan.ahead[12] == bars[12]
     assert spelled(plan.symbols[:4]) == "first new new new"
-    later = p.plan_around(bars, pickup, range(12, 14))
+    later = finding.plan_around(bars, pickup, range(12, 14))
     assert later.symbols[8:12] == (Symbol(8, 4),) * 4
     assert later.symbols[12:14] == (UNTOLD, UNTOLD)
-    assert p.plan_around(bars, pickup, range(2)).symbols[0] == FIRST
+    assert finding.plan_around(bars, pickup, range(2)).symbols[0] == FIRST
 
 
 def test_what_stands_in_a_gap_says_nothing() -> None:
     eight = random_bars(8)
     full, pickup = p.bars_of(piece_of([*eight, *eight]))
     other = [*full[:4], full[0], (), *full[6:]]
-    assert p.plan_around(full, pickup, range(4, 6)) == p.plan_around(other, pickup, range(4, 6))
+    assert finding.plan_around(full, pickup, range(4, 6)) == finding.plan_around(other, pickup, range(4, 6))
 
 
 def test_a_form_is_asked_for_in_letters() -> None:

@@ -14,6 +14,7 @@ from melody.music.chords import Chord, Span
 from melody.music.score import GRID, Score, has_strong_middle, notes_of
 from melody.music.voice_leading import parallels, slices
 from melody.tokens import Reader, Vocabulary
+from melody.tokens.plan import EMPTY
 from melody.tokens.vocabulary import MAX_DURATION, METERS
 
 FIFTH, OCTAVE = 7, 12
@@ -79,15 +80,14 @@ def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
     later. Strong beats are the first and, in bars of four, eight or twelve units, the middle. In minor the third may be
     major (Picardy). For single lines from high to low, in a piece whose number of bars and key are known.
     """
-    free = sorted(set(voices.tracks) - voices.fixed)
+    own = sorted(set(voices.tracks) - voices.fixed)
     ids = vocabulary.ids
     pitches, positions = ids["Pitch"].start, ids["Position"]
     track_ids, end = ids["Track"].start, ids["End"][0]
     no_track, no_pitch = without(vocabulary, "Track"), without(vocabulary, "Pitch", "Velocity")
 
     def rule(reader: Reader) -> Mask | None:
-        if reader.planned.is_copy:  # what returns there ends as it ended before
-            return None
+        free = [track for track in own if not _ends_as_planned(reader, track)]
         total, key = reader.plan.bars, reader.planned_key
         if total is None or key is None or not free or not 0 <= reader.bar < total:
             return None
@@ -95,21 +95,26 @@ def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
         close = max(reader.bar_start + left * reader.bar_ticks + _middle(reader), voices.last_fixed)  # at the latest
         if close - reader.tick - reader.length > MAX_DURATION if under_way else left:
             return None  # it is still far
+        if under_way and _ends_as_planned(reader, reader.track):
+            return None
         asked = voices.chord_at(close)
         chord = _Closing(*key, bass=max(voices.tracks)) if asked is None else _asked(asked, max(voices.tracks))
-        return _length(vocabulary, reader, chord, close) if under_way else closing(reader, chord, close)
+        return _length(vocabulary, reader, chord, close) if under_way else closing(reader, chord, close, free)
 
-    def closing(reader: Reader, chord: _Closing, close: int) -> Mask:
+    def closing(reader: Reader, chord: _Closing, close: int, free: Sequence[int]) -> Mask:
         """Return the tokens that may follow in the last bar, where no note is under way."""
         standing = [(track, pitch) for until, track, pitch in reader.active if until > reader.tick]
         fitting = {track for track, pitch in standing if chord.fits(track, pitch)}
         missing = [track for track in free if track not in fitting]
         mask = np.ones(len(vocabulary), bool)
-        mask[positions.start + close - reader.bar_start + 1 : positions.stop] = False
+        others = [track for track in own if track not in free]
+        mask[positions.start + close - reader.bar_start + 1 : positions.stop] = bool(others)
         mask[end] = not missing and (reader.tick >= close or reader.position in (0, _middle(reader)))
         if reader.tick == close and reader.position >= 0 and missing:  # the voices close one after the other
             mask &= no_track
-            mask[track_ids + missing[0]] = True
+            mask[[track_ids + track for track in (missing[0], *others)]] = True
+            if reader.track in others:
+                return mask
             mask = mask & no_pitch if reader.track != missing[0] else mask
             third = {(pitch - chord.tonic) % OCTAVE for _, pitch in standing} & {3, 4} if chord.minor else set()
             for pitch_class in set(range(OCTAVE)) - chord.classes(reader.track, third):
@@ -117,6 +122,12 @@ def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
         return mask
 
     return rule
+
+
+def _ends_as_planned(reader: Reader, track: int) -> bool:
+    """Return True where a track's last bar returns, and ends as it ended before, or is planned to be silent."""
+    symbol, form = reader.planned(track), reader.plan.form
+    return symbol.is_copy or (symbol == EMPTY and form is not None and bool(form.tracks))
 
 
 @dataclass(frozen=True)
