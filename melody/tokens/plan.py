@@ -269,7 +269,7 @@ def letters_of(plan: FormPlan, section: int = 8) -> list[tuple[int, str]]:
 
 
 def _sources(symbols: Sequence[Symbol]) -> list[int]:
-    """Of each bar the first one that it goes back to; -1 of an empty one."""
+    """Return for each bar the first one that it goes back to; -1 for an empty one."""
     found: list[int] = []
     for bar, symbol in enumerate(symbols):
         source = bar - symbol.lag
