@@ -19,7 +19,7 @@ is used.
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -111,6 +111,20 @@ class Bundle:
         if style not in styles:
             raise UsageError(f"style {style!r}: {self.name} knows {', '.join(styles) or 'one style alone, its own'}")
         return 1 + styles.index(style)
+
+    def in_style(self, style: str | None) -> "Bundle":
+        """The same model with the instruments and the tempo of its training music in a style, where it knows these."""
+        known = self.settings.get("by_style", {}).get(style or self.settings.get("default_style"))
+        if not known:
+            return self
+        tracks = [
+            {**track, "program": program}
+            for track, program in zip(self.settings["tracks"], known["programs"], strict=True)
+        ]
+        told = {name: known[name] for name in ("tempo_qpm",) if name in known}
+        result = replace(self, settings={**self.settings, "tracks": tracks, **told})
+        result.__dict__.update({name: self.__dict__[name] for name in self.__dict__.keys() - {"folder", "settings"}})
+        return result
 
     @cached_property
     def channels(self) -> tuple[str, ...]:

@@ -4,6 +4,9 @@ A piece has up to eight tracks, one for each place: `PLACES`. A track's role is 
 rule by which a musician's tracks find theirs. Of several tracks of a role the fullest goes on, a second line beside the
 lead; the others are left out, and so are copies (an echo, or a doubling at the octave), or a model would learn to copy.
 Timing goes to the subdivision of each beat that fits, as in `melody.corpus.drums`, and drums are hits.
+
+The first folder of a piece's name is its style, by the instruments that carry it (`style_of`), for nobody says of these
+pieces what they are: ``rock/freedoom/d_e1m1``.
 """
 
 import re
@@ -35,6 +38,10 @@ PLACES: tuple[tuple[str, Role, int], ...] = (  # name, role, and the program of 
 )
 # Pieces that state no meter and turn every so many quarters, the first bar after so many: found by their downbeats.
 METERS = {"freedoom/d_dm02": (5, 2), "freedoom/d_dm29": (7, 0), "freedoom/d_e3m2": (11, 2)}
+ROCK = frozenset((29, 30, 31))  # guitars with distortion
+ELECTRONIC = frozenset((38, 39, 50, 51, 54, 55, 62, 63, *range(80, 104)))  # what only a synthesizer plays
+ORCHESTRAL = frozenset((*range(40, 50), 52, 53, *range(56, 62), *range(68, 80)))  # strings, choirs, brass, woodwinds
+LEAST_ROCK, MOST = 0.15, 0.5  # shares of the pitched notes
 SET_UP = 0.5  # quarters: an empty first bar of such a length or less only sets up the synthesizer
 LEAST_TRACKS, LEAST_NOTES = 3, 200
 MOST_OFF_GRID, OFF_TICKS = 0.25, 1.5  # share of onsets farther than so many ticks from the sixteenth and triplet grid
@@ -55,7 +62,22 @@ def name_of(item: str) -> str:
 def read_band(item: str, root: Path) -> Mapping[str, Score | Placed | MelodyError]:
     """Read one piece."""
     name = name_of(item)
-    return one_piece(name, lambda: Placed(band_of(_mended(name, read(root / item)))))
+    try:
+        score = read(root / item)
+    except MelodyError as error:
+        return {name: error}
+    return one_piece(f"{style_of(score)}/{name}", lambda: Placed(band_of(_mended(name, score))))
+
+
+def style_of(score: Score) -> str:
+    """Return ``rock``, ``electronic``, ``orchestral`` or ``acoustic``: by the programs of most of its pitched notes."""
+    programs = np.array([t.program for t in score.tracks if not t.is_drum for _ in range(len(t.notes))], np.int64)
+    share = {kind: float(np.isin(programs, [*kind]).mean()) for kind in (ROCK, ELECTRONIC, ORCHESTRAL) if len(programs)}
+    if share.get(ROCK, 0) >= LEAST_ROCK:
+        return "rock"
+    if share.get(ELECTRONIC, 0) >= MOST:
+        return "electronic"
+    return "orchestral" if share.get(ORCHESTRAL, 0) >= MOST else "acoustic"
 
 
 def _mended(name: str, score: Score) -> Score:
@@ -138,4 +160,5 @@ def given_split(root: Path) -> dict[str, str]:
 
     path = next(root.rglob("manifest.tsv"))
     with path.open(encoding="utf-8", newline="") as file:
-        return {name_of(row["file"]): row["split"] for row in csv.DictReader(file, delimiter="\t")}
+        rows = [(row["file"], row["split"]) for row in csv.DictReader(file, delimiter="\t")]
+    return {f"{style_of(read(path.parent / item))}/{name_of(item)}": split for item, split in rows}

@@ -89,12 +89,15 @@ def read_file(item: str, root: Path) -> dict[str, Score | MelodyError]:
     return {item: read(root / item)}
 
 
-def read_kern(path: Path) -> Score:
-    """Return the score of a file in kern; raises `UnreadableFile` where it has not as many notes as are counted."""
+def read_kern(path: Path, staves: bool = False) -> Score:
+    """Return the score of a file in kern, with `staves` a track for each.
+
+    Raises `UnreadableFile` where it has not as many notes as are counted.
+    """
     from melody.formats.kern import MAX_FILE_BYTES, parse_kern
     from melody.storage.files import read_bytes
 
-    reading = parse_kern(read_bytes(path, MAX_FILE_BYTES), str(path))
+    reading = parse_kern(read_bytes(path, MAX_FILE_BYTES), str(path), staves=staves)
     if reading.read_notes != reading.counted_notes:
         lost = f"{reading.counted_notes:,} notes counted, {reading.read_notes:,} read"
         raise UnreadableFile(f"{path}: {lost}; check its notes without a duration")

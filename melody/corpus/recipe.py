@@ -19,7 +19,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import melody.errors
-from melody.corpus import band, drums, folk, hymns, lied, pop
+from melody.corpus import band, drums, folk, hymns, lied, piano, pop
 from melody.corpus.archives import opened, unpack
 from melody.corpus.chorale import read_chorale
 from melody.corpus.fetching import fetch
@@ -40,6 +40,7 @@ class RecipeReader:
     wanted: Callable[[str], bool] = lambda _: True  # the files that it needs of an archive, by path
     split: Callable[[Path], dict[str, str]] | None = None  # a published one; None: drawn by cluster
     name_of: Callable[[str], str] | None = None  # of the piece in an item, where only pieces of split.json are read
+    among_others: bool = False  # its sources hold more: only files by the names of listed pieces are read
     opened: Callable[[Path], contextlib.AbstractContextManager[Path]] | None = None  # None: a folder or an archive
 
 
@@ -60,6 +61,7 @@ READERS = {
     "folk": RecipeReader(folk.read_folk, folk.items, folk.is_wanted),
     "jsb16": RecipeReader(jsb16.read_piece, opened=jsb16.as_folder),
     "lied": RecipeReader(lied.read_lied, lied.items, _ending(".mid", ".mxl")),
+    "piano": RecipeReader(piano.read_piano, piano.items, piano.is_wanted, piano.given_split, among_others=True),
     "pop": RecipeReader(pop.read_pop, pop.items, _ending(".mid", ".txt")),
 }
 

@@ -90,6 +90,8 @@ def _from_recipe(folder: Path, local: Path | None) -> Corpus:
     elif addition:
         recipe = recipe.model_copy(update={"expected": addition.expected})
         items = partial(_listed_and_found, reader=reader, pieces=pieces, prefix=addition.names)
+    elif reader.among_others:
+        items = partial(_found_by_name, reader=reader, pieces=pieces)
     return Corpus(
         name=recipe.name,
         origin=recipe.name,
@@ -134,6 +136,13 @@ def _listed_and_found(root: Path, *, reader: RecipeReader, pieces: PieceList, pr
     assert reader.name_of
     found = [item for item in reader.items(root) if reader.name_of(item) in pieces.split_of]
     return [*(name for name in pieces.split_of if not name.startswith(prefix)), *found]
+
+
+def _found_by_name(root: Path, *, reader: RecipeReader, pieces: PieceList) -> list[str]:
+    """Return the items in `root` that are called like a piece of the list, whatever folder its name puts that in."""
+    assert reader.items
+    names = {Path(name).name for name in (*pieces.split_of, *pieces.left_out)}
+    return [item for item in reader.items(root) if Path(item).stem in names]
 
 
 def _only(root: Path) -> Iterator[Source]:

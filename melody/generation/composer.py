@@ -128,9 +128,9 @@ class Composer:
         """Return takes of the tokens drawn for each seed."""
         after: list[float | None] = [None] * len(drawn)
         if prepared.region.replaces:
-            after = [*nats_after(prepared, [one.ids for one in drawn], self.engine, self.bundle)]
+            after = [*nats_after(prepared, [one.ids for one in drawn], self.engine, prepared.bundle)]
         rows = zip(seeds, drawn, after, strict=True)
-        return [finish(prepared, self.bundle, self.engine_name, *row) for row in rows]
+        return [finish(prepared, prepared.bundle, self.engine_name, *row) for row in rows]
 
 
 def check_takes(takes: int) -> None:

@@ -41,6 +41,7 @@ class Prepared:
     """A composition made ready."""
 
     settings: Settings
+    bundle: Bundle  # in the style that is asked for
     primer: Primer | None
     region: Region
     prefix: Prefix
@@ -108,6 +109,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
 
     Raises `MelodyError` where it cannot be done.
     """
+    bundle = bundle.in_style(settings.style)
     settings, primer, given = _with_primer(bundle, score, settings)
     view = primer.view if primer else None
     drums = _drums_alone(settings, view, bundle)
@@ -144,6 +146,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         given, said = across(given, seam)
     return Prepared(
         settings=settings,
+        bundle=bundle,
         primer=primer,
         region=region,
         prefix=prefix,

@@ -109,6 +109,7 @@ def _fill(
         "style_rules": list(config.style_rules),
         "density_limits": density_limits(store.split("train")),
         "styles": store.styles,
+        "by_style": by_style(known, store.split("train").styles.tolist(), store.styles),
         "model": config.model.model_dump(mode="json"),
         "parameters": int(sum(w.size for w in weights.values())),
         "passes": info["pass"],
@@ -240,6 +241,30 @@ def token_counts(split: Split, tokenizer: Tokenizer) -> NDArray[np.int64]:
                 shifted[keys.start : keys.stop] = 0
             counts += shifted
     return counts
+
+
+def by_style(known: Sequence[tuple[str, Score]], styles: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
+    """The programs of each track, and the tempo, of most pieces in each style; empty where these are all the same."""
+    result: dict[str, Any] = {}
+    for number, name in enumerate(names, 1):
+        scores = [score for (_, score), style in zip(known, styles, strict=True) if style == number]
+        if not scores:
+            continue
+        tempos = [score.tempos[0].qpm for score in scores if len(score.tempos)]
+        stated = {"tempo_qpm": round(float(np.median(tempos)), 1)} if 2 * len(tempos) > len(scores) else {}
+        result[name] = {"programs": _programs(scores), **stated}
+    told = list(result.values())
+    return result if any(one != told[0] for one in told) else {}
+
+
+def _programs(scores: Sequence[Score]) -> list[int]:
+    """The commonest program of each track where it has notes, or else where it has none."""
+    result = []
+    for number in range(max(len(score.tracks) for score in scores)):
+        tracks = [score.tracks[number] for score in scores if number < len(score.tracks)]
+        programs = [int(track.program) for track in tracks if len(track.notes)] or [int(t.program) for t in tracks]
+        result.append(max(sorted(set(programs)), key=programs.count))
+    return result
 
 
 def _tracks_of(known: Sequence[tuple[str, Score]], config: TrainConfig) -> list[TrackInfo]:

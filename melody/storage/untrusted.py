@@ -119,6 +119,8 @@ def check_settings(settings: Any, format_: int, tokenizer: Mapping[str, Any]) ->
             raise ValueError(f"{name} is {_shortened(settings[name])}, which melody cannot take")
     if (style := settings.get("default_style")) is not None and style not in settings.get("styles", []):
         raise ValueError(f"default_style is {_shortened(style)}, which is none of its styles")
+    if any(len(one["programs"]) != len(settings["tracks"]) for one in settings.get("by_style", {}).values()):
+        raise ValueError("by_style has another number of tracks")
     if settings["tokenizer"] != tokenizer:
         raise ValueError(f"its tokenizer is {_shortened(settings['tokenizer'])}, not melody's own")
 
@@ -207,6 +209,17 @@ def _is_track(track: Any) -> bool:
     )
 
 
+def _is_by_style(value: Any) -> bool:
+    """Return True for the programs of all tracks, and perhaps a tempo, of each style."""
+    return isinstance(value, dict) and all(
+        _is_text(style)
+        and isinstance(told, dict)
+        and _is_list(told.get("programs"), TRACK["program"], 32)
+        and SETTINGS["tempo_qpm"](told.get("tempo_qpm", 120))
+        for style, told in value.items()
+    )
+
+
 def _is_originality(value: Any) -> bool:
     rows = value.get("held_out", []) if isinstance(value, dict) else None
     return _is_list(rows, lambda row: _is_text(row, r"(\d{1,9}/\d{1,9}( |$))*"), MOST_VALUES)
@@ -237,6 +250,7 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
     "top_p": lambda value: _is_number(value, 0.01, 1),
     "style_rules": lambda value: _is_list(value, _is_text, 100),
     "styles": lambda value: _is_list(value, _is_text, 15),
+    "by_style": _is_by_style,
     "default_style": lambda value: value is None or _is_text(value),
     "density_limits": lambda value: _is_list(value, lambda limit: _is_number(limit, 0, 1e9), 2) and len(value) == 2,
     "originality": _is_originality,

@@ -107,6 +107,20 @@ def test_a_piece_is_called_the_same_wherever_it_lies(path: str, name: str) -> No
     assert band.name_of(path) == name
 
 
+@pytest.mark.parametrize(
+    ("programs", "style"),
+    [
+        ((30, 4, 80), "rock"),
+        ((80, 38, 4), "electronic"),
+        ((40, 60, 0), "orchestral"),
+        ((0, 33, 80), "acoustic"),
+        ((), "acoustic"),
+    ],
+)
+def test_the_style_is_that_of_the_instruments_that_carry_a_piece(programs: tuple[int, ...], style: str) -> None:
+    assert band.style_of(score(track(HITS, 30, drums=True), *(track(TUNE, program) for program in programs))) == style
+
+
 @pytest.mark.slow
 def test_the_whole_corpus_is_what_the_recipe_says(data_folder: Path, tmp_path: Path) -> None:
     report = prepare("band", tmp_path / "store", local=data_folder / "band.tar.xz")

@@ -159,7 +159,25 @@ def test_what_is_not_played_out_is_said() -> None:
 
 def test_what_is_left_out_is_counted_and_said() -> None:
     reading = read("**kern **dynam **fing", "(4c' f 1", "qd . .", "4e;) p .", "*- *- *-")
-    assert reading.remarks == ("left out: 2 dynamics, 1 fingerings, 1 grace notes, 2 marks over notes, 1 slurs",)
+    assert reading.remarks == ("left out: 1 fingerings, 1 grace notes, 2 marks over notes, 1 slurs",)
+
+
+def test_dynamics_are_velocities_until_the_next_and_accents_for_their_notes_alone() -> None:
+    rows = ["4c p", "4d sf", "4e .", "4f <", "4g ff >", "4a fp", "4b ."]
+    reading = read("**kern **dynam", *(row.replace(" >", ">") for row in rows), "*- *-")
+    velocity = [note.velocity for note in reading.score.tracks[0].notes]
+    assert velocity == [49, 65, 49, 49, 112, 96, 49]
+    assert reading.remarks == ("left out: 1 crescendos and diminuendos",)
+    both = read("**kern **kern **dynam", "*part1 *part1 *", "4C 4c pp", "*- *- *-")
+    assert [note.velocity for track in both.score.tracks for note in track.notes] == [33, 33]
+
+
+def test_staves_of_a_part_are_tracks_where_asked() -> None:
+    text = "\n".join("\t".join(r.split()) for r in ["**kern **kern", "*part1 *part1", "4C[ 4c", "4D 4C]", "*- *-"])
+    one, two = parse_kern(text.encode()), parse_kern(text.encode(), staves=True)
+    assert [len(track.notes) for track in one.score.tracks] == [3]
+    assert [[n.pitch for n in track.notes] for track in two.score.tracks] == [[60], [48, 50]]
+    assert one.read_notes == two.read_notes == two.counted_notes
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from melody.formats.kern.spines import Columns, Spine
+from melody.formats.kern.tokens import Level
 from melody.formats.midi.events import Limits, Repairs
 from melody.formats.midi.reader import Reading
 from melody.formats.midi.texts import decode
@@ -27,6 +29,14 @@ class Sound:
     pitch: int
     goes_on: bool
     continues: bool
+    spine: int = 0  # in which it begins
+
+
+class Loudness(NamedTuple):
+    """A level of loudness, from a time on."""
+
+    time: int
+    level: Level
 
 
 @dataclass
@@ -39,6 +49,7 @@ class KernPiece:
     units: int
     columns: Columns
     sounds: dict[Spine, list[Sound]] = field(default_factory=dict)
+    loudness: dict[Spine, list[Loudness]] = field(default_factory=dict)  # by the spine to its left
     lyrics: list[tuple[Spine, int, str]] = field(default_factory=list)
     measures: list[tuple[int, tuple[int, int] | None]] = field(default_factory=list)
     keys: dict[int, tuple[int, bool | None]] = field(default_factory=dict)

@@ -2,8 +2,9 @@
 
 A track for each part, from the top of the page down: spines with one `*part` number are one, as are those of a keyboard
 side by side. Pitches are those that sound. Tied notes are one note, across splits and staves of a part too; grace notes
-are left out; lines of `**text` become lyrics. Repeats and expansion lists are not played out. Bars come from the bar
-lines, as from the measures of MusicXML. Source: David Huron, the Humdrum user guide; humdrum.org.
+are left out; signs of `**dynam` become velocities, lines of `**text` lyrics. Repeats and expansion lists are not played
+out. Bars come from the bar lines, as from the measures of MusicXML. Source: David Huron, the Humdrum user guide;
+humdrum.org.
 """
 
 import re
@@ -12,10 +13,10 @@ from math import lcm
 
 from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.kern.assembly import reading_of
-from melody.formats.kern.content import KernPiece, KernReading, Sound
+from melody.formats.kern.content import KernPiece, KernReading, Loudness, Sound
 from melody.formats.kern.count import count_notes, rows_of
 from melody.formats.kern.spines import PATHS, Column, Columns, Spine
-from melody.formats.kern.tokens import Mark, is_minor, mark_of, meter_of, signature_of, tempo_of
+from melody.formats.kern.tokens import Mark, is_minor, level_of, mark_of, meter_of, signature_of, tempo_of
 from melody.formats.midi.events import Repairs
 from melody.music.score import TICKS_PER_QUARTER
 
@@ -23,7 +24,7 @@ MAX_FILE_BYTES = 8 << 20
 MAX_NOTES = 100_000
 MAX_QUARTERS = 40_000
 _KINDS = {
-    "dynam": "dynamics",
+    "dynam": "crescendos and diminuendos",
     "fing": "fingerings",
     "fb": "figured basses",
     "harm": "harmonies",
@@ -47,8 +48,8 @@ def text_of(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def parse_kern(data: bytes, name: str = "<bytes>") -> KernReading:
-    """Read the bytes of a Humdrum file with **kern; `name` stands in messages.
+def parse_kern(data: bytes, name: str = "<bytes>", *, staves: bool = False) -> KernReading:
+    """Read the bytes of a Humdrum file with **kern; `name` stands in messages; `staves` are tracks, and not parts.
 
     Raises `UnreadableFile` where there is no note or the columns cannot be followed, `LimitExceeded` past the limits.
     """
@@ -70,7 +71,7 @@ def parse_kern(data: bytes, name: str = "<bytes>") -> KernReading:
     _end_measure(piece)
     if not piece.notes:
         raise UnreadableFile(f"{name}: no notes in it; open it in a notation editor such as the Verovio Humdrum Viewer")
-    return reading_of(piece, count_notes(text))
+    return reading_of(piece, count_notes(text), staves)
 
 
 def _units(text: str, name: str) -> int:
@@ -186,6 +187,8 @@ def _read_data(tokens: list[str], piece: KernPiece) -> None:
     for token, column in pairs:
         if column.spine.kind == "text" and token not in (".", ""):
             piece.lyrics.append((_left_of(column, piece), piece.time, piece.text(token)))
+        elif column.spine.kind == "dynam" and (level := level_of(token)):
+            piece.loudness.setdefault(_left_of(column, piece), []).append(Loudness(piece.time, level))
         elif column.spine.kind != "kern" and token not in (".", ""):
             piece.left_out[_KINDS.get(column.spine.kind, "tokens of spines that are not music")] += 1
 
@@ -226,7 +229,7 @@ def _sound(column: Column, marks: Sequence[Mark], piece: KernPiece) -> None:
         piece.notes += 1
         if piece.notes > MAX_NOTES:
             raise LimitExceeded(f"{piece.name}: over {MAX_NOTES:,} notes, all that melody reads; cut it")
-        sound = Sound(piece.time, piece.time + units, mark.pitch, mark.goes_on, mark.continues)
+        sound = Sound(piece.time, piece.time + units, mark.pitch, mark.goes_on, mark.continues, column.spine.number)
         piece.sounds.setdefault(column.spine, []).append(sound)
     if longest:
         column.end = piece.time + longest

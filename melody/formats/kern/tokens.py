@@ -9,11 +9,14 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from melody.formats.musicxml.directions import VELOCITIES
+
 MAX_RECIP = 2_048
 _DURATION = re.compile(r"(\d+)(?:%(\d+))?(\.*)")
 _PITCH = re.compile(r"(([A-Ga-g])\2*)(#+|-+)?")
 _SIGNS = frozenset("'\"`~^,:;TtMmWwSsO$")
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+_LEVEL = re.compile(r"(?<![a-z])(p{1,4}|f{1,4}|m[pf]|fp|s?f{1,2}z|rfz?|sf{1,2}p?)(?![a-z])")
 _KEY = re.compile(r"\*([A-Ga-g])([#-]?)(?::|$)")
 _SIGNATURE = re.compile(r"\*k\[((?:[a-g][#n-]+)*)\]")
 _METER = re.compile(r"\*M(\d{1,3}(?:\+\d{1,3})*)/(\d{1,3})$")
@@ -31,6 +34,13 @@ class Mark(NamedTuple):
     continues: bool = False  # tied to an earlier one
     slurs: int = 0  # that begin
     signs: int = 0  # articulations, ornaments and fermatas
+
+
+class Level(NamedTuple):
+    """Velocities of a sign of dynamics."""
+
+    now: int | None  # of the notes over it; None: an accent
+    after: int | None  # of those that follow; None: as before
 
 
 @lru_cache(1 << 15)
@@ -69,6 +79,17 @@ def pitch_of(text: str) -> int | None:
 
 
 # ---- interpretations -------------------------------------------------------------------------------------------------
+
+
+def level_of(text: str) -> Level | None:
+    """The loudness of ``p``, ``f >`` or ``sfz``; None for a hairpin alone and anything else."""
+    match = _LEVEL.search(text)
+    if match is None:
+        return None
+    sign = match[1]
+    if sign in VELOCITIES:
+        return Level(VELOCITIES[sign], VELOCITIES[sign])
+    return Level(VELOCITIES["f"], VELOCITIES["p"]) if sign.endswith("p") else Level(None, None)
 
 
 def meter_of(text: str) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ _BEAT_UNITS = {
     for name, *quarters in (("breve", 8), ("whole", 4), ("half", 2), ("quarter", 1), ("eighth", 1, 2), ("16th", 1, 4))
 }
 _SLOWEST_QPM, _FASTEST_QPM = 4, 10_000  # MIDI holds no slower one
-_VELOCITIES = {
+VELOCITIES = {
     "pppp": 10, "ppp": 16, "pp": 33, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112, "fff": 126, "ffff": 127,
 }  # fmt: skip
 _COUNTED = {
@@ -49,7 +49,7 @@ def read_direction(
             if sign.tag == "metronome" and not has_tempo:
                 _read_metronome(sign, measure, time, content)
             elif sign.tag == "dynamics" and not has_loudness:
-                velocity = next((_VELOCITIES[mark.tag] for mark in sign if mark.tag in _VELOCITIES), None)
+                velocity = next((VELOCITIES[mark.tag] for mark in sign if mark.tag in VELOCITIES), None)
                 measure.loudness += [(time, velocity)] if velocity else []
             elif sign.tag in ("words", "rehearsal") and (text := content.text(sign, "a direction")):
                 (measure.words if sign.tag == "words" else measure.markers).append((time, text))

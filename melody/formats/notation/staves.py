@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 import numpy as np
 from symusic import Track
@@ -23,10 +24,10 @@ from melody.formats.notation.clefs import (
     clefs_of,
 )
 from melody.formats.notation.drum_staff import drum
-from melody.formats.notation.hands import hands_of
 from melody.formats.notation.spelling import spell
 from melody.formats.notation.voicing import SpelledNote, spelled_notes
 from melody.music.general_midi import BASSES, BRASS, GUITARS, KEYBOARDS, STRINGS, VOCALS, WOODWINDS, default_name
+from melody.music.hands import in_left_hand
 from melody.music.score import Score, most_at_once, notes_of
 
 CHORALE_VOICES = 4
@@ -148,7 +149,8 @@ def _part(name: str, track: Track, tones: Sequence[SpelledNote], lines: Sequence
         feet = tuple(tone for tone in tones if drum(tone.pitch).by_foot)
         return StaffPart(name, 0, True, (Staff((PERCUSSION,) * (len(lines) - 1), (hands, feet), False),))
     if _needs_two_staves(tones, track.program):
-        right, left = hands_of(tones)
+        in_left = in_left_hand([tone.onset for tone in tones], [tone.pitch for tone in tones])
+        right, left = (tuple(sorted(compress(tones, hand))) for hand in (~in_left, in_left))
         staves = [
             Staff(clefs_of(choices, hand, lines), (hand,), True)
             for choices, hand in (((TREBLE, BASS), right), ((BASS, TREBLE), left))

@@ -4,24 +4,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from melody.formats.notation.voicing import SpelledNote
+from melody.music.score import Ints
 
 REACH = 14  # semitones a hand spans with ease
 DRIFT = 0.15  # what it costs to move the split by a semitone
 
 
-def hands_of(tones: Sequence[SpelledNote]) -> tuple[tuple[SpelledNote, ...], tuple[SpelledNote, ...]]:
-    """Return right and left hand: at each onset a split of the chord, near the one before, that two hands can play."""
-    chords: dict[int, list[SpelledNote]] = {}
-    for tone in tones:
-        chords.setdefault(tone.onset, []).append(tone)
-    columns = [sorted(chord, key=lambda tone: tone.pitch) for _, chord in sorted(chords.items())]
-    right: list[SpelledNote] = []
-    left: list[SpelledNote] = []
-    for chord, low in zip(columns, _best_splits([[t.pitch for t in chord] for chord in columns]), strict=True):
-        left += chord[:low]
-        right += chord[low:]
-    return tuple(sorted(right)), tuple(sorted(left))
+def in_left_hand(onset: Sequence[int] | Ints, pitch: Sequence[int] | Ints) -> np.ndarray:
+    """Return which notes (N,) the left hand plays: at each onset a split of the chord, near the one before."""
+    onset, pitch = np.asarray(onset), np.asarray(pitch)
+    order = np.lexsort((pitch, onset))
+    chords = np.split(order, np.flatnonzero(np.diff(onset[order])) + 1) if len(order) else []
+    result = np.zeros(len(order), bool)
+    for chord, low in zip(chords, _best_splits([pitch[chord].tolist() for chord in chords]), strict=True):
+        result[chord[:low]] = True
+    return result
 
 
 def _best_splits(chords: Sequence[Sequence[int]]) -> list[int]:
