@@ -14,12 +14,12 @@ import torch
 from decoder import CachedDecoder, shape_of
 from numpy.typing import NDArray
 from race import Contestant
-from safetensors.torch import load_file
 
 from melody.engine import Engine
 from melody.engine.graphs.residual_lstm import build_step_graph, step_weights
 from melody.engine.onnx import OnnxEngine
 from melody.engine.torch import use_onednn
+from melody.engine.weights import weights_of
 from melody.generation import Composer
 from melody.models import build
 from melody.models.residual_lstm import ResidualLSTM
@@ -49,13 +49,13 @@ class Subject:
 
 def shipped(composer: Composer) -> Subject:
     """A bundle's model."""
-    state = load_file(composer.bundle.file("weights.safetensors"))
+    state = weights_of(composer.bundle)
     options = {name: value for name, value in composer.bundle.settings["model"].items() if name != "name"}
     options["intervals"] = composer.bundle.tokenizer.intervals(options.get("intervals"))
     count = sum(name.startswith("channels.") for name in state)
     sizes = [len(state[f"channels.{index}.weight"]) for index in range(count)]
     model = _module(len(state["embedding.weight"]), sizes, options)
-    model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in state.items()})
     name = f"{options['layers']}x{options['hidden_size']} ({composer.bundle.name})"
     return Subject(name, composer.engine, model, composer.bundle.file("step.onnx").read_bytes())
 

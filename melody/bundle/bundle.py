@@ -4,8 +4,9 @@
 ``bundle.json``       name, model and tokenizer configuration, context channels, the tracks the model writes, scores,
                       licence, and the SHA-256 of every other file
 ``vocabulary.json``   the tokens by id, and how often each stood in the training music (transpositions included)
-``step.onnx``         one step of the model with 8-bit weights, for the default engine; some kinds of model have none
-``weights.safetensors``  the weights in 16-bit floats, for the torch engine and for further training
+``step.onnx``         one step of the model with its weights in 8 bits, for the default engine; the torch engine and
+                      further training have them from here too (`melody.engine.weights`)
+``weights.safetensors``  the weights in 16-bit floats, of a kind of model without a step graph and in older bundles
 ``planner.safetensors``  the planner of its bars (`melody.tokens.planner`), where its model is told of a plan
 ``originality.npz``   the n-grams of the training music (`melody.music.originality`), by which copies of it are found
 ``README.md``         the model card: data, licence, split, command, numbers
@@ -43,6 +44,7 @@ LOCAL = Path("outputs/bundles")  # where `melody export` puts them
 MOST_BYTES = {".json": 2**20, ".npz": 2**28, ".onnx": 2**30, ".safetensors": 2**31, "planner.safetensors": 2**23}
 TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and together spoil a piece
 PLANNER = "planner.safetensors"
+WEIGHTS = "weights.safetensors"
 REMEDY = "fetch or export the bundle again"
 
 
@@ -131,9 +133,9 @@ class Bundle:
         """The names of the context channels that the model is told."""
         if "channels" in self.settings:
             return tuple(self.settings["channels"])
-        if "weights.safetensors" not in self.settings["files"]:
+        if WEIGHTS not in self.settings["files"]:
             return USUAL
-        names = weight_names(self.read("weights.safetensors"))  # bundles of 0.1 do not record their channels
+        names = weight_names(self.read(WEIGHTS))  # bundles of 0.1 do not record their channels
         return names_in_older_bundle(sum(name.startswith("channels.") for name in names))
 
     @cached_property
@@ -177,6 +179,11 @@ class Bundle:
             return Planner.of(load(data))
         except ValueError as error:
             raise UnreadableFile(f"{self.folder / PLANNER}: {error}; {REMEDY}") from error
+
+    @property
+    def weights_file(self) -> str:
+        """The file that holds the weights to train further; its hash tells which model it is."""
+        return WEIGHTS if WEIGHTS in self.settings["files"] else "step.onnx"
 
     @property
     def has_step_graph(self) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load
 
 from melody.bundle import Bundle
 from melody.engine import Carry, Logits
+from melody.engine.weights import weights_of
 from melody.errors import UnreadableFile
 from melody.models import build
 from melody.models.carry import flatten, unflatten
@@ -56,8 +56,8 @@ def use_onednn(enabled: bool) -> Iterator[None]:
 def _model_of(bundle: Bundle) -> torch.nn.Module:
     options: dict[str, Any] = dict(bundle.settings["model"])
     name, widest = options.pop("name"), options.pop("intervals", None)
-    path = bundle.folder / "weights.safetensors"
-    weights = {name: tensor.float() for name, tensor in load(bundle.read(path.name)).items()}
+    path = bundle.folder / bundle.weights_file
+    weights = {name: torch.from_numpy(weight) for name, weight in weights_of(bundle).items()}
     sizes = [channel.size for channel in bundle.tokenizer.channels]
     options |= {"channel_sizes": sizes, "intervals": bundle.tokenizer.intervals(widest)}
     make = partial(build, name, vocabulary_size=len(bundle.tokenizer.vocabulary), **options)

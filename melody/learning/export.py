@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import FORMAT, LOCAL, Bundle, TrackInfo, open_bundle
-from melody.bundle.bundle import PLANNER
+from melody.bundle.bundle import PLANNER, WEIGHTS
 from melody.config import TrainConfig, changed, check_config
 from melody.corpus import Split, TokenStore, open_store, shift_tables
 from melody.corpus.draw_conditions import density_limits
@@ -83,10 +83,11 @@ def _fill(
     check_style(config.default_style, store)
     if (graph := step_graph_of(weights, config, names)) is not None:
         (folder / "step.onnx").write_bytes(graph)
+    else:
+        halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in weights.items()}
+        (folder / WEIGHTS).write_bytes(save(halves))
     if fp32 and (graph := step_graph_of(weights, config, names, eight_bit=False)) is not None:
         (folder / "step-fp32.onnx").write_bytes(graph)
-    halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in weights.items()}
-    (folder / "weights.safetensors").write_bytes(save(halves))
     figures = _add_planner(folder, store, config.base) if any(name.startswith("form_") for name in names) else {}
     seen = token_counts(store.split("train"), tokenizer)
     vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": seen.tolist()}
@@ -160,11 +161,11 @@ def step_graph_of(
     """Return the step graph of a model of events that is told these channels; None for a kind of model without one."""
     from melody.engine.graphs import STEP_GRAPHS
 
-    build_graph = STEP_GRAPHS.get(config.model.name)
-    if build_graph is None:
+    known = STEP_GRAPHS.get(config.model.name)
+    if known is None:
         return None
     intervals = EventTokenizer(tuple(channels)).intervals(config.model.intervals)
-    return build_graph(weights, config.model.options(), intervals, eight_bit)
+    return known.build(weights, config.model.options(), intervals, eight_bit)
 
 
 def _base(base: Bundle, store: TokenStore, info: dict[str, Any]) -> dict[str, Any]:
@@ -172,7 +173,7 @@ def _base(base: Bundle, store: TokenStore, info: dict[str, Any]) -> dict[str, An
     from melody.engine import open_engine
     from melody.evaluation.likelihood import likelihood_of
 
-    if base.settings["files"].get("weights.safetensors") != info["run"]["base"]:
+    if base.settings["files"][base.weights_file] != info["run"]["base"]:
         raise MelodyError(f"{base.folder}: is another model now than the run started from; put that one back")
     engine, found = open_engine(base), {}
     for name in ("valid", "test"):

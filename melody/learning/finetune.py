@@ -27,7 +27,7 @@ from melody.generation.primer.kit import as_one_track, kit_for
 from melody.generation.primer.primer_view import Seen, sounding
 from melody.learning.configuration import plain_name
 from melody.learning.export import export_run, refuse_bundle
-from melody.learning.train import RUNS, WEIGHTS, check_torch, train_run
+from melody.learning.train import RUNS, check_torch, train_run
 from melody.music.drumkit import as_hits, folded
 from melody.music.quantize import as_written
 from melody.music.score import GRID, Score, note_count, set_notes
@@ -77,7 +77,7 @@ def fine_tune(
     """
     check_torch()
     known = open_bundle(base)
-    known.read(WEIGHTS)
+    known.read(known.weights_file)
     name = _name(known, music, overrides)
     run, target = run or RUNS / name, LOCAL / name
     if not (run / "last.safetensors").exists():

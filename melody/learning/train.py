@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from melody.training import Base, TrainResult
 
 RUNS = Path("outputs/runs")
-WEIGHTS = "weights.safetensors"
 
 
 def train_from_config(path: Path, overrides: Sequence[str] = (), run: Path | None = None) -> int:
@@ -80,19 +79,14 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
 
 
 def base_of(name: str, vocabulary_hash: str) -> "Base":
-    """The weights of a bundle, to train further. Raises `MelodyError` where it has none or knows other tokens."""
-    from safetensors.numpy import load
-
+    """The weights of a bundle, to train further. Raises `MelodyError` where it knows other tokens or is damaged."""
+    from melody.engine.weights import weights_of
     from melody.training import Base
 
     bundle = open_bundle(name)
     if bundle.tokenizer.vocabulary.hash != vocabulary_hash:
         raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without `miditok`")
-    if WEIGHTS not in bundle.settings["files"]:
-        raise MelodyError(
-            f"{name}: composes, but comes without the weights that training goes on from; choose another model, as folk"
-        )
-    return Base(bundle.name, bundle.settings["files"][WEIGHTS], load(bundle.read(WEIGHTS)))
+    return Base(bundle.name, bundle.settings["files"][bundle.weights_file], weights_of(bundle))
 
 
 def check_torch() -> None:

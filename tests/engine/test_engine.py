@@ -1,53 +1,34 @@
 """The step graph against the model it was made from, step by step; and rows that do not know their neighbours."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from support.small_graphs import CHANNELS, GRAPHS, SIZE, Made  # noqa: E402
+from support.small_graphs import graph_of as step_graph_of  # noqa: E402
+
 from melody.engine import Engine, reorder  # noqa: E402
-from melody.engine.graphs.residual_lstm import build_step_graph, operators, quantize_blocks, step_weights  # noqa: E402
+from melody.engine.graphs.parts import operators, quantize_blocks  # noqa: E402
 from melody.engine.onnx import OnnxEngine  # noqa: E402
 from melody.engine.torch import TorchEngine  # noqa: E402
 from melody.errors import UnreadableFile  # noqa: E402
-from melody.models import build  # noqa: E402
-from melody.tokens.intervals import IntervalView  # noqa: E402
-
-SIZE, CHANNELS = 50, (7, 5)
-INTERVALS = IntervalView(  # two kinds of three pitches, seven scores each, the eighth is 0
-    tokens=np.array([[10, 11, 12], [40, 41, 42]]),
-    columns=np.array([1, 0]),
-    first=np.array([0, 5]),
-    places=np.concatenate([np.arange(15).reshape(5, 3) % 8, np.arange(21).reshape(7, 3) % 5]),
-    scores=7,
-)
-VARIANTS: dict[str, tuple[int, dict[str, Any]]] = {
-    "plain": (96, {}),
-    "wide": (128, {}),
-    "attention": (96, {"attention": {"heads": 4, "memory": 9}}),
-    "intervals": (96, {"intervals": INTERVALS}),
-}
 
 
-@pytest.fixture(params=VARIANTS, scope="module")
-def model(request: pytest.FixtureRequest) -> torch.nn.Module:
-    torch.manual_seed(1)
-    width, options = VARIANTS[request.param]
-    result = build("residual_lstm", SIZE, CHANNELS, hidden_size=width, layers=2, **options)
-    with torch.no_grad():
-        for name, weight in result.named_parameters():
-            if "bias" in name:
-                weight.add_(torch.randn_like(weight) * 0.3)
-    return result
+@pytest.fixture(params=GRAPHS, scope="module")
+def made(request: pytest.FixtureRequest) -> Made:
+    return GRAPHS[request.param]()
 
 
-def graph_of(model: torch.nn.Module, eight_bit: bool) -> bytes:
-    heads = model.attention.heads if model.attention is not None else 0
-    view = INTERVALS if model.intervals is not None else None
-    return build_step_graph(step_weights({k: v.numpy() for k, v in model.state_dict().items()}, heads, view), eight_bit)
+@pytest.fixture
+def model(made: Made) -> torch.nn.Module:
+    return made[1]
+
+
+def graph_of(made: Made, eight_bit: bool) -> bytes:
+    return step_graph_of(*made, eight_bit)
 
 
 def walk(engine: Engine, rows: list[int], steps: int = 24) -> np.ndarray:
@@ -62,31 +43,31 @@ def walk(engine: Engine, rows: list[int], steps: int = 24) -> np.ndarray:
     return np.stack(result)
 
 
-def test_the_engines_agree_in_fp32(model):
-    difference = walk(OnnxEngine(graph_of(model, eight_bit=False)), [0, 1, 2]) - walk(TorchEngine(model), [0, 1, 2])
+def test_the_engines_agree_in_fp32(made, model):
+    difference = walk(OnnxEngine(graph_of(made, eight_bit=False)), [0, 1, 2]) - walk(TorchEngine(model), [0, 1, 2])
     assert np.abs(difference).max() < 1e-4
 
 
-def test_eight_bits_come_close(model):
-    exact, close = walk(TorchEngine(model), [0, 1, 2]), walk(OnnxEngine(graph_of(model, eight_bit=True)), [0, 1, 2])
+def test_eight_bits_come_close(made, model):
+    exact, close = walk(TorchEngine(model), [0, 1, 2]), walk(OnnxEngine(graph_of(made, eight_bit=True)), [0, 1, 2])
     assert 0 < np.abs(close - exact).max() < 0.1 * np.abs(exact).max()
 
 
-def test_all_matrices_are_eight_bit(model):
-    found = operators(graph_of(model, eight_bit=True))
+def test_all_matrices_are_eight_bit(made, model):
+    found = operators(graph_of(made, eight_bit=True))
     assert found["MatMulNBits"] == 2 + 1 + 4 * (model.attention is not None) + (model.intervals is not None)
     assert found.get("MatMul", 0) == (2 if model.attention is not None else 0)  # scores and mixing hold no weights
 
 
-def test_a_row_is_bit_equal_alone_and_among_others(model):
-    engine = OnnxEngine(graph_of(model, eight_bit=True))
+def test_a_row_is_bit_equal_alone_and_among_others(made):
+    engine = OnnxEngine(graph_of(made, eight_bit=True))
     together = walk(engine, list(range(16)))
     for row in (0, 7, 15):
         assert np.array_equal(together[:, [row]], walk(engine, [row]))
 
 
-def test_threads_change_no_bit(model):
-    graph = graph_of(model, eight_bit=True)
+def test_threads_change_no_bit(made):
+    graph = graph_of(made, eight_bit=True)
     assert np.array_equal(
         walk(OnnxEngine(graph, threads=1), [0, 1, 2, 3]), walk(OnnxEngine(graph, threads=2), [0, 1, 2, 3])
     )
@@ -100,8 +81,8 @@ def test_reorder_moves_rows(model):
         assert np.array_equal(new, old[[2, 0]])
 
 
-def test_what_a_step_gave_stays_when_the_engine_goes_on(model):
-    engine = OnnxEngine(graph_of(model, eight_bit=True))
+def test_what_a_step_gave_stays_when_the_engine_goes_on(made):
+    engine = OnnxEngine(graph_of(made, eight_bit=True))
     zeros = np.zeros((3, 2), np.int64)
     logits, carry = engine.step(np.array([1, 2, 3]), zeros, engine.start(3))
     before = [part.copy() for part in (logits, *carry)]
@@ -110,8 +91,8 @@ def test_what_a_step_gave_stays_when_the_engine_goes_on(model):
     assert np.array_equal(*again)
 
 
-def test_an_engine_serves_several_threads(model):
-    engine = OnnxEngine(graph_of(model, eight_bit=True))
+def test_an_engine_serves_several_threads(made):
+    engine = OnnxEngine(graph_of(made, eight_bit=True))
     alone = [walk(engine, [row]) for row in range(4)]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda row: walk(engine, [row]), range(4)))

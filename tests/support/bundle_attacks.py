@@ -15,7 +15,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from melody.engine.graphs.residual_lstm import Intervals, StepWeights, build_step_graph
+from melody.engine.graphs.parts import Intervals
+from melody.engine.graphs.residual_lstm import StepWeights, build_step_graph
 from melody.tokens.intervals import IntervalView
 from support.tiny_bundle import tiny_files, tiny_weights
 

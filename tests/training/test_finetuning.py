@@ -22,7 +22,6 @@ import melody
 from melody.bundle import TrackInfo, open_bundle
 from melody.cli import run
 from melody.corpus import TokenStore
-from melody.errors import MelodyError
 from melody.learning import fine_tune
 from melody.learning.finetune import on_tracks_of, prepare_store
 from melody.learning.train import base_of
@@ -295,8 +294,10 @@ def test_the_store_holds_out_whole_pieces(inside: Path) -> None:
     assert len(EventTokenizer().decode(ids).tracks) == 2
 
 
-def test_a_model_without_weights_is_no_base(tmp_path: Path) -> None:
+def test_a_base_is_known_by_the_file_that_holds_its_weights(tmp_path: Path) -> None:
     files = {name: data for name, data in tiny_files().items() if name != "weights.safetensors"}
-    write_bundle(tmp_path / "bare", files)
-    with pytest.raises(MelodyError, match="comes without the weights that training goes on from"):
-        base_of(str(tmp_path / "bare"), EventTokenizer.vocabulary.hash)
+    bare, older = write_bundle(tmp_path / "bare", files), write_bundle(tmp_path / "older")
+    for folder, name in ((bare, "step.onnx"), (older, "weights.safetensors")):
+        base = base_of(str(folder), EventTokenizer.vocabulary.hash)
+        assert base.sha256 == open_bundle(folder).settings["files"][name]
+        assert sum(weight.size for weight in base.weights.values()) == sum(w.size for w in tiny_weights().values())

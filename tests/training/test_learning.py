@@ -13,7 +13,7 @@ import melody
 from melody.bundle import open_bundle
 from melody.cli import run
 from melody.engine import open_engine
-from melody.engine.graphs.residual_lstm import operators
+from melody.engine.graphs.parts import operators
 from melody.errors import MelodyError, UnreadableFile, UsageError
 from melody.music.score import bars, notes_of, set_notes
 
@@ -48,7 +48,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_bundle_is_whole_and_says_what_it_is(workshop: Path):
     bundle = open_bundle(workshop / "bundle")
-    for name in ("step.onnx", "weights.safetensors", "vocabulary.json", "config.yaml"):
+    for name in ("step.onnx", "vocabulary.json", "config.yaml"):
         assert bundle.file(name).is_file()
     assert operators(bundle.file("step.onnx").read_bytes())["MatMulNBits"] == 2 + 4 + 1
     assert [(t.name, t.lowest >= 40, t.highest <= 90) for t in bundle.tracks] == [

@@ -1,22 +1,25 @@
-"""Step graphs: one step of a model as ONNX, built from its weights, for the default engine.
+"""Step graphs: one step of a model as ONNX, built from its weights for the default engine, and the weights read back.
 
-A builder takes the model's weights by name, the options of its section, how pitches relate to channels where the model
-scores intervals, and the precision; it returns the serialised graph. A model without one composes by the torch engine.
+`build` takes the model's weights by name, the options of its section, how pitches relate to channels where the model
+scores intervals, and the precision; it returns the serialised graph. `weights` takes a graph that has been checked, the
+options and the sizes of the vocabulary and each channel, and returns the state dict: so a bundle holds them once. A
+model without a step graph composes by the torch engine.
 
 To add one: a file and a line in `STEP_GRAPHS`; an operator that no step graph has yet also needs a line in
 `melody.engine.check.graph`.
 """
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from melody.engine.graphs import residual_lstm
 from melody.tokens.intervals import IntervalView
 
 
-class StepGraph(Protocol):
+class BuildGraph(Protocol):
     """A builder of step graphs; see the module."""
 
     def __call__(
@@ -29,4 +32,22 @@ class StepGraph(Protocol):
         """Return the step graph of a model."""
 
 
-STEP_GRAPHS: dict[str, StepGraph] = {"residual_lstm": residual_lstm.step_graph}
+class ReadWeights(Protocol):
+    """The way back; see the module."""
+
+    def __call__(
+        self, graph: bytes, options: Mapping[str, Any], sizes: Sequence[int]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return a model's state dict. Raises `ValueError` for a graph that is none of its kind."""
+
+
+class StepGraph(NamedTuple):
+    """Both ways between the weights of a model and its step graph."""
+
+    build: BuildGraph
+    weights: ReadWeights
+
+
+STEP_GRAPHS: dict[str, StepGraph] = {
+    "residual_lstm": StepGraph(residual_lstm.step_graph, residual_lstm.graph_weights),
+}

@@ -1,0 +1,205 @@
+"""Parts of step graphs: ONNX operators collected by hand, weights in 8-bit blocks, and the weights read back.
+
+Matrices are `MatMulNBits`: 8-bit weights with a scale for each block of 64, and activations quantised a row at a
+time, so that a row's result does not depend on its neighbours. (`quantize_dynamic` scales activations over the whole
+batch.) Embeddings are 16-bit floats, looked up and summed in 32. In fp32 the same graph is the exact reference.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from melody.tokens.intervals import IntervalView
+
+Floats = NDArray[np.float32]
+# Weights of a row that share a scale. With 128 or more a step is a twentieth faster, but on AVX-512 ONNX Runtime then
+# sums the last row of an odd batch in another order, and a take would depend on its neighbours.
+BLOCK = 64
+OPSET = 17
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Weights of the interval head (G F, D) and (G F,), and where its scores belong."""
+
+    scores: tuple[Floats, Floats]
+    view: IntervalView
+
+
+@dataclass
+class GraphBuilder:
+    """Nodes, constants and the carry of a step graph as they are collected."""
+
+    eight_bit: bool
+    nodes: list[Any] = field(default_factory=list)
+    constants: list[Any] = field(default_factory=list)
+    carries: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+
+    def node(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
+        """Add an operator; return the name of its output."""
+        name = name or f"{kind}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def nodes_of(self, kind: str, count: int, *inputs: str, **attributes: Any) -> list[str]:
+        """Add an operator with several outputs; return their names."""
+        names = [f"{kind}_{len(self.nodes)}_{index}" for index in range(count)]
+        self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
+        return names
+
+    def constant(self, value: NDArray[Any]) -> str:
+        """Add a constant; return its name."""
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def linear(self, x: str, weight: Floats, bias: Floats) -> str:
+        """Add x (B, K) W^T + b with W (N, K); return the name of the result."""
+        if not self.eight_bit:
+            return self.node("Add", self.node("MatMul", x, self.constant(weight.T)), self.constant(bias))
+        values, scales = quantize_blocks(weight)
+        product = self.node(
+            "MatMulNBits",
+            x,
+            self.constant(values),
+            self.constant(scales),
+            domain="com.microsoft",
+            K=weight.shape[1],
+            N=weight.shape[0],
+            bits=8,
+            block_size=values.shape[2],
+            accuracy_level=4,
+        )
+        return self.node("Add", product, self.constant(bias))
+
+    def carry(self, name: str, *shape: int) -> str:
+        """Add a part (B, *shape) of the carry, whose next value is to be called ``NAME_next``; return its name."""
+        self.carries.append((name, shape))
+        return name
+
+    def serialised(self, logits: str, channels: int, vocabulary: int) -> bytes:
+        """Return the graph that gives these logits (B, V) for ids (B,), context (B, C) and the carry."""
+        self.node("Identity", logits, name="logits")
+        floats = [(name, ["B", *shape]) for name, shape in self.carries]
+        inputs = [
+            helper.make_tensor_value_info("ids", TensorProto.INT64, ["B"]),
+            helper.make_tensor_value_info("context", TensorProto.INT64, ["B", channels]),
+            *(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in floats),
+        ]
+        outputs = [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", vocabulary]),
+            *(helper.make_tensor_value_info(f"{name}_next", TensorProto.FLOAT, shape) for name, shape in floats),
+        ]
+        proto = helper.make_graph(self.nodes, "step", inputs, outputs, self.constants)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
+        model = helper.make_model(proto, opset_imports=opsets, ir_version=8, producer_name="melody")
+        return bytes(model.SerializeToString())
+
+
+def quantize_blocks(weight: Floats) -> tuple[NDArray[np.uint8], Floats]:
+    """8-bit values (N, K / block, block) around 128 and their scales (N * K / block,); K is padded with zeros."""
+    rows, columns = weight.shape
+    padded = np.pad(weight, ((0, 0), (0, -columns % BLOCK))).reshape(rows, -1, BLOCK)
+    scale = np.abs(padded).max(axis=2, keepdims=True) / 127
+    values = np.round(padded / np.where(scale == 0, 1, scale)) + 128
+    return values.astype(np.uint8), scale.astype(np.float32).ravel()
+
+
+def dequantized(values: NDArray[np.uint8], scales: Floats, columns: int) -> Floats:
+    """Return the matrix (N, columns) whose blocks `quantize_blocks` gave."""
+    rows, blocks, _ = values.shape
+    weight = (values.astype(np.float32) - 128) * scales.reshape(rows, blocks, 1)
+    return np.asarray(weight.reshape(rows, -1)[:, :columns], np.float32)
+
+
+class GraphWeights:
+    """The weights in a step graph, in the order in which its operators read them. Raises `ValueError` for others."""
+
+    def __init__(self, graph: bytes) -> None:
+        proto = onnx.load_from_string(graph).graph
+        self._constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.initializer}
+        self._nodes = proto.node
+
+    def linears(self) -> list[tuple[Floats, Floats]]:
+        """Return the matrix (N, K) and bias (N,) of each product with weights."""
+        biases = {node.input[0]: self._constants.get(node.input[1]) for node in self._nodes if node.op_type == "Add"}
+        found: list[tuple[Floats, Floats | None]] = []
+        for node in self._nodes:
+            if node.op_type == "MatMulNBits":
+                columns, *_ = (part.i for part in node.attribute if part.name == "K")
+                values, scales = (self._constants[name] for name in node.input[1:3])
+                found.append((dequantized(values, scales, columns), biases.get(node.output[0])))
+            elif node.op_type == "MatMul" and node.input[1] in self._constants:
+                found.append((self._constants[node.input[1]].T, biases.get(node.output[0])))
+        whole = [(weight, bias) for weight, bias in found if bias is not None and bias.shape == weight.shape[:1]]
+        if len(whole) < len(found):
+            raise ValueError("has a product of matrices without its bias")
+        return whole
+
+    def tables(self, sizes: Sequence[int]) -> list[Floats]:
+        """Return the tables (size, D) of the token and of each channel. Raises `ValueError` where they have others."""
+        gathered = (self._constants.get(node.input[0]) for node in self._nodes if node.op_type == "Gather")
+        table = next((found for found in gathered if found is not None and found.dtype.kind == "f"), None)
+        if table is None or table.ndim != 2 or len(table) != sum(sizes):
+            raise ValueError(f"looks up other tables than those of {sum(sizes)} tokens and channels")
+        return [part.astype(np.float32) for part in np.split(table, np.cumsum(sizes)[:-1])]
+
+    def of_shape(self, *shape: int) -> Floats:
+        """Return the first constant of a shape. Raises `ValueError` where there is none."""
+        for value in self._constants.values():
+            if value.shape == shape:
+                return np.asarray(value, np.float32)
+        raise ValueError(f"has no constant of shape {shape}")
+
+
+def embed(graph: GraphBuilder, tables: Sequence[Floats]) -> str:
+    """The sum (B, D) of the rows of the token and of each channel, from one table with an offset for each channel."""
+    offsets = np.cumsum([0] + [len(table) for table in tables])[:-1].astype(np.int64)
+    dtype = np.float16 if graph.eight_bit else np.float32
+    table = graph.constant(np.concatenate(tables).astype(dtype))
+    ids = graph.node("Unsqueeze", "ids", graph.constant(np.array([1], np.int64)))
+    rows = graph.node("Add", graph.node("Concat", ids, "context", axis=1), graph.constant(offsets))
+    found = graph.node("Gather", table, rows)  # (B, 1 + C, D)
+    found = graph.node("Cast", found, to=TensorProto.FLOAT)
+    return graph.node("ReduceSum", found, graph.constant(np.array([1], np.int64)), keepdims=0)
+
+
+def cell(graph: GraphBuilder, x: str, h: str, c: str, matrix: Floats, bias: Floats) -> str:
+    """One LSTM cell (B, D); the new state goes to ``h_next`` and ``c_next``."""
+    gates = graph.linear(graph.node("Concat", x, h, axis=1), matrix, bias)
+    i, f, g, o = graph.nodes_of("Split", 4, gates, axis=1)
+    kept = graph.node("Mul", graph.node("Sigmoid", f), c)
+    added = graph.node("Mul", graph.node("Sigmoid", i), graph.node("Tanh", g))
+    state = graph.node("Add", kept, added, name=f"{c}_next")
+    return graph.node("Mul", graph.node("Sigmoid", o), graph.node("Tanh", state), name=f"{h}_next")
+
+
+def score_intervals(graph: GraphBuilder, logits: str, x: str, intervals: Intervals, size: int) -> str:
+    """Logits (B, V) with the scores of the intervals at which each pitch stands in the context."""
+    view, (weight, bias) = intervals.view, intervals.scores
+    weight, bias = np.pad(weight, ((0, 1), (0, 0))), np.pad(bias, (0, 1))  # a last score that is 0
+    scores = graph.linear(x, weight, bias)  # (B, G F + 1)
+    columns = graph.node("Gather", "context", graph.constant(view.columns), axis=1)
+    rows = graph.node("Add", columns, graph.constant(view.first))  # (B, R)
+    references = len(view.columns)
+    for kind, tokens in enumerate(view.tokens):
+        own = np.where(view.places == view.scores, len(bias) - 1, view.places + kind * view.scores).astype(np.int16)
+        found = graph.node("Gather", graph.constant(own), rows)  # (B, R, P)
+        flat = graph.node("Reshape", found, graph.constant(np.array([0, references * len(tokens)], np.int64)))
+        picked = graph.node("GatherElements", scores, graph.node("Cast", flat, to=TensorProto.INT64), axis=1)
+        picked = graph.node("Reshape", picked, graph.constant(np.array([0, references, len(tokens)], np.int64)))
+        summed = graph.node("ReduceSum", picked, graph.constant(np.array([1], np.int64)), keepdims=0)  # (B, P)
+        around = [0, tokens[0], 0, size - 1 - tokens[-1]]  # a kind's tokens stand side by side
+        logits = graph.node("Add", logits, graph.node("Pad", summed, graph.constant(np.array(around, np.int64))))
+    return logits
+
+
+def operators(graph: bytes) -> dict[str, int]:
+    """Count the operators of a step graph."""
+    names = [node.op_type for node in onnx.load_from_string(graph).graph.node]
+    return {name: names.count(name) for name in sorted(set(names))}

@@ -1,0 +1,35 @@
+"""The weights of a bundle's model by their own names, for the torch engine and for further training.
+
+They stand once in a bundle: in its step graph, matrices in 8 bits and tables in 16, from which they are read back. A
+model without a step graph, or a bundle of an earlier version, has them in a file of their own, in 16 bits.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.bundle import Bundle
+from melody.bundle.bundle import WEIGHTS
+from melody.engine.check.graph import check_step_graph
+from melody.errors import MelodyError, UnreadableFile
+
+
+def weights_of(bundle: Bundle) -> dict[str, NDArray[np.float32]]:
+    """Return the state dict of a bundle's model. Raises `UnreadableFile`, and `MelodyError` where there is none."""
+    from safetensors.numpy import load
+
+    from melody.engine.graphs import STEP_GRAPHS
+
+    data = bundle.read(bundle.weights_file)
+    if bundle.weights_file == WEIGHTS:
+        return {name: np.asarray(weight, np.float32) for name, weight in load(data).items()}
+    options = bundle.settings["model"]
+    known = STEP_GRAPHS.get(options["name"])
+    if known is None:
+        raise MelodyError(f"{bundle.folder}: its model {options['name']} is unknown; fetch or export the bundle again")
+    sizes = [len(bundle.tokenizer.vocabulary), *(channel.size for channel in bundle.tokenizer.channels)]
+    try:
+        check_step_graph(data)
+        return {name: np.array(weight) for name, weight in known.weights(data, options, sizes).items()}
+    except (ValueError, KeyError) as error:
+        path = bundle.folder / bundle.weights_file
+        raise UnreadableFile(f"{path}: does not fit the model that bundle.json describes: {error}") from error
