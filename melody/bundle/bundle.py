@@ -8,6 +8,7 @@
                       further training have them from here too (`melody.engine.weights`)
 ``weights.safetensors``  the weights in 16-bit floats, of a kind of model without a step graph and in older bundles
 ``planner.safetensors``  the planner of its bars (`melody.tokens.planner`), where its model is told of a plan
+``taste.safetensors``  the taste by which takes may be ranked (`melody.tokens.taste`), where one was learned
 ``originality.npz``   the n-grams of the training music (`melody.music.originality`), by which copies of it are found
 ``README.md``         the model card: data, licence, split, command, numbers
 ====================  ==============================================================================================
@@ -36,15 +37,22 @@ from melody.storage.untrusted import check_index, check_settings, check_weights,
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import USUAL, layout_of, names_in_older_bundle
 from melody.tokens.planner import Planner
+from melody.tokens.taste import Taste
 
 FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / "bundles"
 LOCAL = Path("outputs/bundles")  # where `melody export` puts them
 
-MOST_BYTES = {".json": 2**20, ".npz": 2**28, ".onnx": 2**30, ".safetensors": 2**31, "planner.safetensors": 2**23}
+MOST_BYTES = {
+    ".json": 2**20,
+    ".npz": 2**28,
+    ".onnx": 2**30,
+    ".safetensors": 2**31,
+    "planner.safetensors": 2**23,
+    "taste.safetensors": 2**24,
+}
 TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and together spoil a piece
-PLANNER = "planner.safetensors"
-WEIGHTS = "weights.safetensors"
+PLANNER, TASTE, WEIGHTS = "planner.safetensors", "taste.safetensors", "weights.safetensors"
 REMEDY = "fetch or export the bundle again"
 
 
@@ -180,6 +188,19 @@ class Bundle:
         except ValueError as error:
             raise UnreadableFile(f"{self.folder / PLANNER}: {error}; {REMEDY}") from error
 
+    @cached_property
+    def taste(self) -> Taste | None:
+        """Taste that ranks takes; None where none was learned. Raises `UnreadableFile`."""
+        if TASTE not in self.settings["files"]:
+            return None
+        from safetensors.numpy import load
+
+        data = self.read(TASTE)
+        try:
+            return Taste.of(self.settings.get("taste", {}).get("statistics", []), load(data))
+        except ValueError as error:
+            raise UnreadableFile(f"{self.folder / TASTE}: {error}; {REMEDY}") from error
+
     @property
     def weights_file(self) -> str:
         """The file that holds the weights to train further; its hash tells which model it is."""
@@ -240,7 +261,7 @@ class Bundle:
         """Refuse what is not as its suffix says. (The engine looks at step graphs itself.)"""
         if suffix == ".npz":
             check_index(data)
-        if name == PLANNER:
+        if name in (PLANNER, TASTE):
             check_weights(data)  # their shapes are looked at as they are read
         elif suffix == ".safetensors":
             weights, model = check_weights(data), self.settings["model"]

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command()(prepare)
     app.command()(train)
     app.command()(export)
+    app.command()(taste)
     app.command()(evaluate)
 
 
@@ -202,6 +203,24 @@ def export(
     report.done(folder=str(folder), bytes=size)
 
 
+def taste(
+    model: Annotated[str, typer.Argument(help="Model, by name or folder; its corpus must be prepared.")],
+    pieces: Annotated[int, typer.Option(min=10, help="Number of training pieces to continue and compare.")] = 200,
+    seed: Annotated[int, typer.Option(help="Number that fixes what is composed.")] = 0,
+    as_json: JSON = False,
+) -> None:
+    """Teach a model to tell its takes from what people wrote, so that `compose --best-of 16 --by taste` can choose.
+
+    Example: melody taste folk
+    """
+    from melody.learning import learn_taste
+
+    report = Report(as_json)
+    found = learn_taste(model, pieces, seed)
+    report.line(f"{found.file}: tells takes from {found.pieces} training pieces with an AUC of {found.auc:.2f}")
+    report.done(file=str(found.file), pieces=found.pieces, auc=found.auc)
+
+
 def evaluate(
     models: Annotated[
         list[str] | None,
@@ -220,6 +239,8 @@ def evaluate(
     continuations: Annotated[
         int, typer.Option(help="Held-out pieces to continue, beside what really followed; 0: none.")
     ] = 0,
+    best_of: Annotated[int, typer.Option(help="Compose so many versions of each continuation and keep the best.")] = 1,
+    by: Annotated[str, typer.Option(help="Judge these versions by likelihood, rules, both or taste.")] = "taste",
     html: Annotated[
         Path | None, typer.Option(help="Also write a page with plots, next to the model without its rules.")
     ] = None,
@@ -261,6 +282,7 @@ def evaluate(
         alone=html is not None,
         engine=engine,
         continuations=continuations,
+        options={"best_of": best_of, "by": by} if best_of > 1 else {},
     )
     likelihood = result.likelihood
     report.line(

@@ -113,7 +113,8 @@ By = Annotated[
     str,
     Option(
         help="Judge the versions of --best-of by likelihood (the most natural to the model), by rules (the fewest "
-        "mistakes in voice leading, range and ending), or by both.",
+        "mistakes in voice leading, range and ending), by both, or by taste (the most human by form, rhythm and line, "
+        "as the model's own critic finds; choose among 8 or more).",
         metavar="likelihood|rules|both",
         rich_help_panel=DECODING,
     ),

@@ -65,11 +65,11 @@ class Figures:
         return asdict(self)
 
 
-def cuts(store: TokenStore, bundle: Bundle, count: int = COUNT) -> list[Cut]:
-    """Up to so many cut pieces of valid and test, always the same ones."""
+def cuts(store: TokenStore, bundle: Bundle, count: int = COUNT, splits: Sequence[str] = ("valid", "test")) -> list[Cut]:
+    """Up to so many cut pieces of some splits, always the same ones."""
     found: list[Cut] = []
     generator = np.random.default_rng(0)
-    for name in ("valid", "test"):
+    for name in splits:
         split = store.split(name)
         found += [cut for index in range(len(split)) if (cut := _cut(split, index, bundle, generator)) is not None]
     long = [place for place, cut in enumerate(found) if cut.bars == NEW]
@@ -95,13 +95,20 @@ def _cut(split: Split, index: int, bundle: Bundle, generator: np.random.Generato
     return Cut(split.names[index], clip(score, 0, given), all_bars[:given], followed, pickup, ticks, score)
 
 
-def figures(composer: Composer, store: TokenStore, counted: CountModel, count: int, from_nothing: int) -> Figures:
-    """So many cut pieces composed on, and pieces from nothing; nothing is left out."""
+def figures(
+    composer: Composer,
+    store: TokenStore,
+    counted: CountModel,
+    count: int,
+    from_nothing: int,
+    options: Mapping[str, Any],
+) -> Figures:
+    """So many cut pieces composed on, and pieces from nothing; nothing is left out. `options` hold for the model's."""
     bundle, by_ngrams = composer.bundle, Composer(composer.bundle)
     by_ngrams.engine = NgramEngine(counted, ORDERS)
     cut = cuts(store, bundle, count)
     sides = {
-        "model": [continued(composer, one, seed) for seed, one in enumerate(cut)],
+        "model": [continued(composer, one, seed, **options) for seed, one in enumerate(cut)],
         "followed": [list(one.followed) for one in cut],
         "repeated": [repeated(one) for one in cut],
         "n-grams": [continued(by_ngrams, one, seed) for seed, one in enumerate(cut)],

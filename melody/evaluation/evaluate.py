@@ -3,9 +3,10 @@
 The samples are unfiltered: seeds 0, 1, 2 ... of the default settings, none left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,11 +98,13 @@ def evaluate_model(
     engine: str = "onnx",
     counted: CountModel | None = None,
     continuations: int = 0,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> Evaluation:
     """Evaluate a bundle on its own corpus's held-out pieces; `alone` composes once more without the style's rules.
 
     `counted` is the count model of its training pieces, where that is at hand. So many `continuations` of pieces of
-    valid and test stand beside what really followed. Raises `UsageError` for another split.
+    valid and test, composed with `options` of `Composer.compose`, stand beside what really followed. Raises
+    `UsageError` for another split.
     """
     if split not in ("valid", "test"):
         raise UsageError(f"split must be valid or test, got {split}")
@@ -127,7 +130,7 @@ def evaluate_model(
     figure = count_figure(store, split, counted)
     form = None
     if continuations:
-        form = figures(Composer(bundle, engine), store, counted, continuations, samples)
+        form = figures(Composer(bundle, engine), store, counted, continuations, samples, options)
         if bundle.planner is not None:
             form = replace(form, plan=_worth_of_plan(likelihood, pieces, bundle, bundle.planner, engine))
     return Evaluation(bundle.name, split, samples, bars, seed, likelihood, figure, rules, rows, music, form)

@@ -151,5 +151,9 @@ def _best(candidates: Sequence[Take]) -> Take:
     if len(candidates) == 1:
         return candidates[0]
     by = candidates[0].settings["by"]
-    costs = [cost(c.nats_per_note, c.breaches, c.notes, by, c.nats_after or 0.0) for c in candidates if c.breaches]
+    costs = [
+        cost(c.nats_per_note, c.breaches, c.notes, by, c.nats_after or 0.0, c.humanity or 0.0)
+        for c in candidates
+        if c.breaches
+    ]
     return candidates[costs.index(min(costs))]

@@ -10,7 +10,7 @@ from melody.generation.decoders import Continuation
 from melody.generation.prepared import Prepared
 from melody.generation.primer.primer_view import keys_of
 from melody.generation.ranges import named
-from melody.generation.ranking import Breaches, count_breaches
+from melody.generation.ranking import BY_TASTE, Breaches, count_breaches
 from melody.generation.seeds import Seed
 from melody.generation.take import Take
 from melody.music.chords import Span
@@ -18,7 +18,7 @@ from melody.music.heard_chords import chord_tones_on_strong_beats
 from melody.music.key import estimate_key
 from melody.music.originality import piece_share
 from melody.music.score import GRID, Score, bars, clip, rescale
-from melody.tokens.plan import FormPlan, letters_of, spelled
+from melody.tokens.plan import FormPlan, bars_of, letters_of, spelled
 
 
 def finish(
@@ -52,6 +52,7 @@ def finish(
         candidates=settings.candidates,
         in_training=_in_training(fresh, bundle),
         breaches=breaches,
+        humanity=_humanity(prepared, ids, bundle) if breaches is not None else None,
         chord_tones=chord_tones,
         nats_after=after,
         places=_places(prepared, bundle),
@@ -126,6 +127,14 @@ def _breaches(prepared: Prepared, new: Score, bundle: Bundle) -> Breaches:
         key=prepared.key or keys_of(new)[-1],
         ending=prepared.region.closes,
     )
+
+
+def _humanity(prepared: Prepared, ids: list[int], bundle: Bundle) -> float | None:
+    """Return how human the new bars seem, where takes are compared by it."""
+    if prepared.settings.by != BY_TASTE or bundle.taste is None:
+        return None
+    found, region = bars_of(ids)[0], prepared.region
+    return bundle.taste.humanity(found[: region.first], found[region.first : region.stop])
 
 
 def _chord_tones(score: Score, prepared: Prepared) -> float | None:

@@ -11,6 +11,7 @@ from symusic import TimeSignature
 
 from melody.bundle import Bundle
 from melody.engine import Engine
+from melody.errors import UsageError
 from melody.generation.form import Form, form_of
 from melody.generation.held import given_lines, rooms_for, rules_for
 from melody.generation.prefix import Opening, Prefix, read_opening, read_prefix
@@ -18,6 +19,7 @@ from melody.generation.primer.assignment import with_drums_asked
 from melody.generation.primer.primer_fit import Fit, fit_of
 from melody.generation.primer.primer_view import Primer, PrimerView, view_primer
 from melody.generation.ranges import listed, strict_scale
+from melody.generation.ranking import BY_TASTE
 from melody.generation.region import Region, region_of
 from melody.generation.rules.contract import Rule
 from melody.generation.rules.copying import CopyReader, watching
@@ -110,6 +112,8 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
     Raises `MelodyError` where it cannot be done.
     """
     bundle = bundle.in_style(settings.style)
+    if settings.by == BY_TASTE and bundle.taste is None:
+        raise UsageError(f"`by` taste: {bundle.name} has not learned any; `melody taste {bundle.name}` teaches it")
     settings, primer, given = _with_primer(bundle, score, settings)
     view = primer.view if primer else None
     drums = _drums_alone(settings, view, bundle)

@@ -6,7 +6,8 @@ is not the tonic chord over its root, where an ending was asked for. Where fewer
 piano, a band) the ranges and the ending remain.
 
 Takes are compared per note of their new music: by likelihood, the nats a note; by rules, the breaches a note; by both,
-their sum, a breach for as much as two notes of usual surprise. Among equals the likelier take is the better, then the
+their sum, a breach for as much as two notes of usual surprise; by taste, how human the new bars seem
+(`melody.tokens.taste`). Among equals the likelier take is the better, then the
 earlier. The likeliest of many takes is also the tamest: a small N is often the better one.
 """
 
@@ -19,7 +20,8 @@ from melody.music.key import Key, final_chord
 from melody.music.score import Score, notes_of
 from melody.music.voice_leading import crossings, doubled_leading_notes, ends_on_tonic, parallels, slices
 
-BY = ("likelihood", "rules", "both")
+BY_TASTE = "taste"
+BY = ("likelihood", "rules", "both", BY_TASTE)
 NATS_PER_BREACH = 4.0
 
 
@@ -69,7 +71,9 @@ def count_breaches(
     )
 
 
-def cost(nats_per_note: float, breaches: Breaches, notes: int, by: str, nats_after: float = 0.0) -> tuple[float, float]:
+def cost(
+    nats_per_note: float, breaches: Breaches, notes: int, by: str, nats_after: float = 0.0, humanity: float = 0.0
+) -> tuple[float, float]:
     """Return the cost of a take, to be compared number by number; the least is the best.
 
     The nats of what stands after a gap count as if they were the take's own.
@@ -77,6 +81,7 @@ def cost(nats_per_note: float, breaches: Breaches, notes: int, by: str, nats_aft
     likelihood = nats_per_note + nats_after / max(1, notes)
     by_rules = breaches.total / max(1, notes)
     primary = {"likelihood": likelihood, "rules": by_rules, "both": likelihood + NATS_PER_BREACH * by_rules}
+    primary[BY_TASTE] = -humanity
     return primary[by], likelihood
 
 

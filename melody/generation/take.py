@@ -35,6 +35,7 @@ class Take:
     candidates: int = 1
     in_training: float | None = None  # share of the new music's 8-note n-grams; None: too short, or no index
     breaches: Breaches | None = None  # of the rules, by the new bars; counted where candidates were compared
+    humanity: float | None = None  # how human the new bars seem, 0 to 1; told where candidates were compared by taste
     chord_tones: float | None = None  # share of what sounds on strong beats that belongs to the chords asked for
     nats_after: float | None = None  # of the two bars after a gap, given what fills it; None where there was no gap
     places: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the musician's tracks that go on, each with the model's
@@ -82,6 +83,8 @@ class Take:
         if self.breaches is None:
             return known
         best = {"of": self.candidates, "by": self.settings["by"], "candidate": self.candidate}
+        if self.humanity is not None:
+            best["humanity"] = _rounded(self.humanity)
         return known | {"best": best, "breaches": self.breaches.to_dict()}
 
     def _repr_html_(self) -> str:

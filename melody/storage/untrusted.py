@@ -227,7 +227,7 @@ def _is_originality(value: Any) -> bool:
 
 MOST_OF = {"hidden_size": 8192, "layers": 64, "intervals": 127}
 MOST_OF_ANY = 65_536  # of whatever else a model counts: heads, states of memory
-MOST_CHANNELS = 200
+MOST_CHANNELS, MOST_STATISTICS = 200, 1000
 NAME, HASH = r"[A-Za-z0-9][\w.-]{0,99}", r"[0-9a-f]{64}"
 TRACK: dict[str, Callable[[Any], bool]] = {
     "name": _is_text,
@@ -258,6 +258,7 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
     "licence": _is_text,
     "corpus": _is_text,
     "planner": lambda value: isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values()),
+    "taste": lambda value: isinstance(value, dict) and _is_list(value.get("statistics"), _is_text, MOST_STATISTICS),
     "scores": lambda value: isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values()),
 }
 REQUIRED = {"name", "model", "tokenizer", "tracks", "files", "vocabulary_hash", "tempo_qpm"}

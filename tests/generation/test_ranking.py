@@ -11,6 +11,7 @@ from melody.errors import UsageError
 from melody.generation.ranking import Breaches, cost, count_breaches
 from melody.music.key import Key
 from melody.music.score import Notes, Score, set_notes
+from melody.tokens.taste import Taste
 from tests.generation.test_composer import tune
 
 C_MAJOR = Key(0, "major")
@@ -94,6 +95,23 @@ def test_the_best_of_more_is_never_worse(composer, by, seed):
         assert 1 <= take.candidate <= count
     assert costs == sorted(costs, reverse=True)
     assert winners == sorted(winners)  # the same one, or one of those that were added
+
+
+def test_taste_chooses_what_seems_most_human(tmp_path):
+    composer = UniformComposer(fake_bundle(tmp_path))
+    with pytest.raises(UsageError, match="has not learned any"):
+        composer.compose(tune(), bars=2, seed=0, best_of=4, by="taste")
+    fuller = {"statistic": [[0, 0, 0]], "threshold": [[20, 0, 0]], "left": [[1, 1, 2]], "right": [[2, 1, 2]]}
+    arrays = {name: np.array(value, np.float32) for name, value in {**fuller, "human": [[0, 0, 1]]}.items()}
+    composer.bundle.__dict__["taste"] = Taste.of(["events a bar"], arrays)
+    found = [composer.compose(tune(), bars=2, seed=seed, best_of=8, by="taste")[0] for seed in range(6)]
+    plain = [composer.compose(tune(), bars=2, seed=seed)[0] for seed in range(6)]
+    assert sum(take.notes for take in found) > sum(take.notes for take in plain)
+    assert {take.humanity for take in found} <= {0.0, 1.0}
+    assert all((take.humanity == 1) == (take.notes > 40) for take in found)
+    again = composer.recompose(json.loads(json.dumps(found[0].settings)), tune())
+    assert again.score == found[0].score
+    assert found[0].to_dict()["best"]["humanity"] == found[0].humanity
 
 
 def test_a_take_does_not_depend_on_how_many_are_asked_for(composer):
