@@ -37,6 +37,7 @@ TABLE = {
     },
     "jsb16": {"errors", "music", "storage", "tokens", "engine"},
     "live": {"errors", "music", "formats", "bundle", "generation"},
+    "studio": {"errors", "version", "music", "storage", "formats", "bundle", "generation", "render"},
 }
 TABLE["learning"] = set(TABLE)  # joins all rooms but the shell
 SHELL = {"cli", "__init__", "__main__"}  # the outermost: may use everything, and nobody may use it

@@ -93,10 +93,12 @@ class Composer:
         settings: Settings | None = None,
         *,
         seed: int | None = None,
+        number: int = 1,
         **options: Unpack[Options],
     ) -> Generator[NewNote, None, Take]:
-        """Yield the notes of take 1 as they are composed; the generator returns the take."""
-        first = Seed(_seed(seed), 1)
+        """Yield the notes of the take of this number as they are composed; the generator returns the take."""
+        check_number("number", number, 1, MOST_TAKES)
+        first = Seed(_seed(seed), number)
         prepared = self._prepare(primer, settings_of(options, settings))
         if prepared.settings.candidates > 1 or prepared.settings.beam_width:
             raise UsageError("a take is followed as it is drawn: leave out `beam_width`, and give `best_of` 1")
