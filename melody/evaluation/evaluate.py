@@ -143,9 +143,9 @@ def _worth_of_plan(
     told = likelihood_of(pieces, untold.notes, bundle, open_engine(bundle, engine), with_form(bundle))
     cost, bars = 0.0, 0
     for ids in pieces:
-        plan = plan_of_piece(ids.tolist()).plan
-        outline = Outline(plan.pickup, len(plan.symbols), meter_of(ids.tolist(), plan.pickup))
-        cost, bars = cost + sum(planner.nats(plan.symbols, outline)), bars + len(plan.symbols)
+        plan = plan_of_piece(ids.tolist(), apart=planner.is_of_tracks).plan
+        outline = Outline(plan.pickup, plan.bars, meter_of(ids.tolist(), plan.pickup))
+        cost, bars = cost + sum(planner.nats(plan, outline)), bars + plan.bars
     return {
         "untold": untold.nats_per_note,
         "told": told.nats_per_note,

@@ -78,7 +78,9 @@ def token_nats(
 
 def with_form(bundle: Bundle) -> Callable[[NDArray[np.integer]], Plan]:
     """Return a function that finds a piece's own plan, that of its bars too (`melody.tokens.plan`)."""
-    return lambda ids: replace(bundle.tokenizer.plan_of(ids), form=plan_of_piece(ids.tolist()).plan)
+    tokenizer = bundle.tokenizer
+    apart = tokenizer.parts > 0
+    return lambda ids: replace(tokenizer.plan_of(ids), form=plan_of_piece(ids.tolist(), apart=apart).plan)
 
 
 def nats_per_bar(score: Score, bundle: Bundle, engine: Engine) -> list[dict[str, Any]]:

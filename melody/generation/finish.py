@@ -19,6 +19,7 @@ from melody.music.key import estimate_key
 from melody.music.originality import piece_share
 from melody.music.score import GRID, Score, bars, clip, rescale
 from melody.tokens.plan import FormPlan, bars_of, letters_of, spelled
+from melody.tokens.planner import cast_of
 
 
 def finish(
@@ -46,7 +47,7 @@ def finish(
         notes=len(notes),
         nats_per_note=sum(drawn.nats) / max(1, len(notes)),
         key=estimate_key(fresh).name if any(not track.is_drum for track in fresh.tracks) and notes else "",
-        settings=_provenance(prepared, bundle, engine_name) | _planned(plan) | seed.named | settings.to_dict(),
+        settings=_provenance(prepared, bundle, engine_name) | _planned(plan, bundle) | seed.named | settings.to_dict(),
         messages=prepared.messages,
         candidate=seed.candidate,
         candidates=settings.candidates,
@@ -72,9 +73,15 @@ def _provenance(prepared: Prepared, bundle: Bundle, engine_name: str) -> dict[st
     }
 
 
-def _planned(plan: FormPlan | None) -> dict[str, Any]:
+def _planned(plan: FormPlan | None, bundle: Bundle) -> dict[str, Any]:
     """The plan that was drawn for a take, so that whoever reads its settings sees it."""
-    return {"plan": {"pickup": plan.pickup, "bars": spelled(plan.symbols)}} if plan is not None else {}
+    if plan is None:
+        return {}
+    if not plan.tracks:
+        return {"plan": {"pickup": plan.pickup, "bars": spelled(plan.symbols)}}
+    names = [info.name for info in bundle.tracks]
+    tracks = {names[track]: spelled(plan.tracks[track]) for track in cast_of(plan)}
+    return {"plan": {"pickup": plan.pickup, "tracks": tracks}}
 
 
 def _sections(prepared: Prepared, plan: FormPlan | None) -> tuple[tuple[int, str], ...]:
@@ -82,7 +89,7 @@ def _sections(prepared: Prepared, plan: FormPlan | None) -> tuple[tuple[int, str
     if plan is None:
         return ()
     region, alone = prepared.region, prepared.settings.only_new
-    first, stop = (region.first, region.stop) if alone else (0, len(plan.symbols))
+    first, stop = (region.first, region.stop) if alone else (0, plan.bars)
     letters = letters_of(plan, prepared.settings.section)
     return tuple((bar - first, name) for bar, name in letters if first <= bar < stop)
 

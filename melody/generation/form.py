@@ -1,7 +1,8 @@
 """The plan of a take: that of the primer's bars, and what is drawn, or asked for, for the new ones.
 
 Each take draws its own from its seed and number, before its notes. The primer's bars are planned as training plans a
-piece; around a gap the bars on both sides count, and a bar to fill may be planned as one that comes later.
+piece, or each of its tracks; around a gap the bars on both sides count, and a bar to fill may be planned as one that
+comes later. A track that sounds in the last bars before the new ones goes on in the first of them.
 
     fill 5-6 of     A B C D  ?  ?  A B C D E F       bars 7 to 10 go on with lag 6, so 5 and 6 are as bars 11 and 12
 """
@@ -20,17 +21,21 @@ from melody.tokens.plan import (
     LAGS,
     NEW,
     UNTOLD,
+    Bar,
     FormPlan,
     Section,
     Symbol,
     bars_of,
     parse_form,
 )
-from melody.tokens.plan_finding import plan_around, plan_of_bars
+from melody.tokens.plan_finding import plan_around, plan_of_bars, plan_of_tracks, plan_of_tracks_around
 from melody.tokens.planner import Outline, Planner
 
 if TYPE_CHECKING:
     from melody.generation.primer.primer_view import PrimerView
+
+
+AWAKE = 4  # bars before the new ones: what sounds in them goes on
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Form:
     meter: tuple[int, int]
     reach: tuple[int, ...] | None = None  # how many bars back a bar may refer; None: to the first one
     pickup_drawn: bool = False  # whether chance decides on a pickup
+    cast: frozenset[int] | None = None  # the tracks that may sound; None: chance decides on them
+    awake: frozenset[int] = frozenset()  # those that sound in the first new bar
 
     def draw(self, seed: Seed | None) -> FormPlan:
         """The plan of a take; without a seed the likeliest one."""
@@ -53,9 +60,15 @@ class Form:
             pickup = int(generator.random() < self.planner.pickup_share)
         more = pickup if self.pickup_drawn else 0  # it is no bar of those asked for
         outline = Outline(pickup, None if self.bars is None else self.bars + more, self.meter)
-        known = self.known.symbols[: self.stop]
-        drawn = self.planner.draw(known, self.stop + more, outline, generator, reach=self.reach)
-        return replace(drawn, symbols=drawn.symbols + self.known.symbols[self.stop :], ahead=self.known.ahead)
+        cast = self.cast
+        if cast is None and self.known.tracks:
+            cast = frozenset(self.planner.draw_cast(generator, len(self.known.tracks)))
+        drawn = self.planner.draw(
+            self.known, self.stop + more, outline, generator, reach=self.reach, cast=cast, awake=self.awake
+        )
+        behind = [line[self.stop :] for line in self.known.lines]
+        lines = [(*line, *rest) for line, rest in zip(drawn.lines, behind, strict=True)]
+        return replace(drawn.with_lines(lines), ahead=self.known.ahead)
 
 
 def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundle: Bundle) -> Form | None:
@@ -63,20 +76,25 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
     planner = bundle.planner
     if planner is None or not any(name.startswith("form_") for name in bundle.channels):
         if settings.form:
-            raise UsageError(f"form {settings.form}: {bundle.name} plans no bars; choose folk or drums with --model")
+            raise UsageError(f"form {settings.form}: {bundle.name} plans no bars; choose folk or band with --model")
         return None
     meter = settings.meter or DEFAULT_METER
     if view is not None:
         meter = view.meters[min(region.first, view.bars - 1)]
+    tracks = len(bundle.tracks) if bundle.tokenizer.parts and planner.is_of_tracks else 0
     stop, closes = region.stop, region.closes
     if view is None:
-        known = FormPlan()
+        known = FormPlan(tracks=((),) * tracks)
         drawn = settings.form is None and region.whole
         form = Form(planner, known, stop, stop if closes else None, meter, pickup_drawn=drawn)
     else:
-        known = _plan_of_primer(region, view)
-        bars = view.bars if stop < view.bars else None  # so many bars more say nothing of a form
-        form = Form(planner, known, stop, bars, meter)
+        bars, pickup = bars_of(view.ids)
+        known = _tracks_of_primer(region, bars, pickup, tracks) if tracks else _plan_of_primer(region, bars, pickup)
+        length = view.bars if stop < view.bars else None  # so many bars more say nothing of a form
+        before = [{event[1] for event in bar} for bar in bars[: region.first]]
+        heard, free = frozenset().union(*before), frozenset(region.tracks)
+        awake = free & (frozenset().union(*before[-AWAKE:]) | (free - heard))  # what is new is asked for
+        form = Form(planner, known, stop, length, meter, cast=heard | free, awake=awake)
     if settings.form == AS_PRIMER:
         return _as_primer(form, region)
     if settings.form:
@@ -84,33 +102,50 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
     return form
 
 
-def _plan_of_primer(region: Region, view: "PrimerView") -> FormPlan:
-    bars, pickup = bars_of(view.ids)
-    if region.first >= view.bars:
+def _plan_of_primer(region: Region, bars: Sequence[Bar], pickup: int) -> FormPlan:
+    if region.first >= len(bars):
         return plan_of_bars(bars, pickup).plan
     guides = set(region.given) - set(region.tracks)
     if guides:  # the tracks that stay go through the new bars, too
         return plan_of_bars(bars, pickup, guides).plan
-    return plan_around(bars, pickup, range(region.first, min(region.stop, view.bars)))
+    return plan_around(bars, pickup, range(region.first, min(region.stop, len(bars))))
+
+
+def _tracks_of_primer(region: Region, bars: Sequence[Bar], pickup: int, count: int) -> FormPlan:
+    """The plans of the primer's tracks: of the free ones where they stand, of the others through the new bars, too."""
+    if region.first >= len(bars):
+        return plan_of_tracks(bars, pickup, count).plan
+    guides = set(region.given) - set(region.tracks)
+    if region.replaces:
+        gap = range(region.first, min(region.stop, len(bars)))
+        return plan_of_tracks_around(bars, pickup, gap, count, guides)
+    found = plan_of_tracks(bars, pickup, count).plan
+    return found.with_lines(
+        [line if track in guides else line[: region.first] for track, line in enumerate(found.tracks)]
+    )
 
 
 def _as_primer(form: Form, region: Region) -> Form:
     """The plan of the primer's bars once more, within the new ones."""
-    own, first = form.known.symbols, region.first
-    again = [NEW if symbol == FIRST else symbol for symbol in own[:first]]
-    asked = [again[bar % len(again)] for bar in range(form.stop - first)]
-    return replace(form, known=replace(form.known, symbols=(*own[:first], *asked)))
+    first, lines = region.first, []
+    for own in form.known.lines:
+        again = [NEW if symbol == FIRST else symbol for symbol in own[:first]]
+        asked = [again[bar % len(again)] for bar in range(form.stop - first)]
+        lines.append((*own[:first], *asked))
+    return replace(form, known=form.known.with_lines(lines))
 
 
 def _in_sections(form: Form, region: Region, sections: Sequence[Section], length: int) -> Form:
-    """Sections that return as they are asked to; within a new one the plan is drawn."""
-    symbols, reach = list(form.known.symbols[: region.first]), list(range(region.first))
+    """Sections that return as they are asked to, in all tracks; within a new one the plan is drawn."""
+    asked, reach = [], list(range(region.first))
     pickup = form.known.pickup
     for bar in range(region.first, form.stop):
         number, inside = divmod(max(0, bar - pickup), length)
         section = sections[number % len(sections)]
         earlier = [other for other in range(number) if sections[other % len(sections)].letter == section.letter]
         lag = (number - earlier[-1]) * length if earlier else 0
-        symbols.append(Symbol(lag, section.like) if lag in LAGS else FIRST if bar <= pickup else UNTOLD)
+        opening = FIRST if bar <= pickup and not form.known.tracks else UNTOLD
+        asked.append(Symbol(lag, section.like) if lag in LAGS else opening)
         reach.append(inside)
-    return replace(form, known=replace(form.known, symbols=tuple(symbols)), reach=tuple(reach))
+    lines = [(*line[: region.first], *asked) for line in form.known.lines]
+    return replace(form, known=form.known.with_lines(lines), reach=tuple(reach))

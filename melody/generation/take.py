@@ -10,7 +10,7 @@ from melody.generation.kept import with_file
 from melody.generation.ranking import Breaches
 from melody.generation.seam import NOWHERE, Seam
 from melody.music.score import Score
-from melody.tokens.plan import FormPlan, spelled
+from melody.tokens.plan import FormPlan
 from melody.version import __version__
 
 
@@ -79,7 +79,8 @@ class Take:
             "settings": self.settings,
         }
         if self.plan is not None:
-            known["form"] = {"letters": "".join(name for _, name in self.sections), "bars": spelled(self.plan.symbols)}
+            planned = {name: told for name, told in self.settings["plan"].items() if name != "pickup"}
+            known["form"] = {"letters": "".join(name for _, name in self.sections)} | planned
         if self.breaches is None:
             return known
         best = {"of": self.candidates, "by": self.settings["by"], "candidate": self.candidate}

@@ -21,7 +21,7 @@ from melody.music.originality import Index, build, counts
 from melody.music.score import Score, most_at_once, notes_of
 from melody.storage.files import fresh_folder, refuse_overwrite
 from melody.tokens import EventTokenizer
-from melody.tokens.channels import names_of
+from melody.tokens.channels import layout_of, names_of
 from melody.tokens.contract import Tokenizer
 
 
@@ -88,7 +88,9 @@ def _fill(
         (folder / WEIGHTS).write_bytes(save(halves))
     if fp32 and (graph := step_graph_of(weights, config, names, eight_bit=False)) is not None:
         (folder / "step-fp32.onnx").write_bytes(graph)
-    figures = _add_planner(folder, store, config.base) if any(name.startswith("form_") for name in names) else {}
+    figures = {}
+    if any(name.startswith("form_") for name in names):
+        figures = _add_planner(folder, store, config.base, layout_of(names).parts > 0)
     seen = token_counts(store.split("train"), tokenizer)
     vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": seen.tolist()}
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")
@@ -131,23 +133,24 @@ def _fill(
     _evaluate_and_describe(folder, settings, store, samples)
 
 
-def _add_planner(folder: Path, store: TokenStore, base: str | None) -> dict[str, float]:
+def _add_planner(folder: Path, store: TokenStore, base: str | None, apart: bool = False) -> dict[str, float]:
     """Train the planner of a corpus and write it; return what the plans of valid cost it, and n-grams.
 
-    A model that was made from another one keeps that one's: a few pieces teach no form.
+    It plans pieces, or their tracks `apart`. A model that was made from another one keeps that one's: few pieces teach
+    no form.
     """
     from safetensors.numpy import save
 
     from melody.learning.plan_model import learn_planner, nats_per_bar, ngram_nats_per_bar, planned
 
-    train, valid = (planned(store.split(name), store.styles) for name in ("train", "valid"))
+    train, valid = (planned(store.split(name), store.styles, apart) for name in ("train", "valid"))
     known = open_bundle(base).planner if base else None
     if known is None and not train:
         return {}
     planner = known or learn_planner(train, valid)
     halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in planner.weights.items()}
     (folder / PLANNER).write_bytes(save(halves))
-    nats, bars = nats_per_bar(planner, valid), sum(len(piece.symbols) for piece in valid)
+    nats, bars = nats_per_bar(planner, valid), sum(piece.plan.bars for piece in valid)
     return {
         "valid_nats_per_bar": nats,
         "valid_nats_per_note": nats * bars / max(1, int(store.split("valid").notes.sum())),

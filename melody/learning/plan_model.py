@@ -1,11 +1,11 @@
-"""Trains the planner of a corpus (`melody.tokens.planner`): half a minute, on the plans of its train split.
+"""Trains the planner of a corpus (`melody.tokens.planner`): a minute or two, on the plans of its train split.
 
 The same LSTM in torch, its length hidden from it for a third of the pieces, so that it also draws pieces without end.
 What it costs on valid stands beside what back-off n-grams of the same symbols cost: these it has to beat.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,15 +13,32 @@ from numpy.typing import NDArray
 
 from melody.corpus.store import Split
 from melody.evaluation.ngram import learn as learn_ngram
-from melody.tokens.plan import LAGS, Symbol, meter_of
+from melody.tokens.plan import EMPTY, LAGS, UNTOLD, FormPlan, Symbol, meter_of
 from melody.tokens.plan_finding import plan_of_piece
-from melody.tokens.planner import SHAPES, TABLES, WIDTH, Outline, Planner, code_of, is_drawn, state_of
+from melody.tokens.planner import (
+    CASTS,
+    MOST_CASTS,
+    MOST_TRACKS,
+    OF_TRACKS,
+    SHAPES,
+    STATES,
+    SYMBOLS,
+    TABLES,
+    WIDTH,
+    Outline,
+    Planner,
+    cast_of,
+    code_of,
+    is_drawn,
+    state_of,
+)
 
 if TYPE_CHECKING:
     import torch
 
 Weights = dict[str, Any]  # of tensors
 Rows = NDArray[np.int64]
+Floats = NDArray[np.float32]
 
 LEAST_STEPS, PASSES = 350, 10  # whichever is more
 BATCH = 32
@@ -35,13 +52,26 @@ NO_STATE = -1  # of a bar that is not drawn
 
 
 class Planned(NamedTuple):
-    """The plan of a piece, and what is known of it beforehand."""
+    """The plan of a piece, or of each of its tracks, and what is known of it beforehand."""
 
-    symbols: tuple[Symbol, ...]
+    plan: FormPlan
     outline: Outline
 
 
-def planned(split: Split, styles: Sequence[str] = ()) -> list[Planned]:
+class Batch(NamedTuple):
+    """Lines of symbols, one a piece or one a track of it; N lines of up to T bars."""
+
+    rows: NDArray[np.int64]  # (N, T, TABLES)
+    states: NDArray[np.int64]  # (N, T): that are drawn; -1: none is
+    likes: NDArray[np.int64]  # (N, T)
+    lags: NDArray[np.int64]  # (N, T)
+    fits: NDArray[np.bool_]  # (N, T, STATES): that may follow
+    tracks: NDArray[np.int64] | None = None  # (N,)
+    before: Floats | None = None  # (N, T, SYMBOLS): shares of what the tracks before have in this bar
+    behind: Floats | None = None  # (N, T, SYMBOLS): of what those behind have in the bar before
+
+
+def planned(split: Split, styles: Sequence[str] = (), apart: bool = False) -> list[Planned]:
     """The plans of the pieces of a split that have more than two bars; fills alone have no plan worth learning."""
     result = []
     for index in range(len(split)):
@@ -49,10 +79,9 @@ def planned(split: Split, styles: Sequence[str] = ()) -> list[Planned]:
         if style and styles[style - 1] in NOT_PLANNED:
             continue
         ids = split.piece(index)[0].tolist()
-        plan = plan_of_piece(ids).plan
-        if len(plan.symbols) > 2:
-            meter = meter_of(ids, plan.pickup)
-            result.append(Planned(plan.symbols, Outline(plan.pickup, len(plan.symbols), meter)))
+        plan = plan_of_piece(ids, apart=apart).plan
+        if plan.bars > 2:
+            result.append(Planned(plan, Outline(plan.pickup, plan.bars, meter_of(ids, plan.pickup))))
     return result
 
 
@@ -62,7 +91,9 @@ def learn_planner(pieces: Sequence[Planned], held_out: Sequence[Planned], seed: 
 
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
-    weights: Weights = {name: torch.nn.Parameter(torch.randn(shape) * _scale(name)) for name, shape in SHAPES.items()}
+    apart = bool(pieces[0].plan.tracks)
+    shapes = SHAPES | (OF_TRACKS if apart else {})
+    weights: Weights = {name: torch.nn.Parameter(torch.randn(shape) * _scale(name)) for name, shape in shapes.items()}
     hidden = OPEN_SHARE if len(pieces) >= LEAST_PIECES else 1.0
     passes = max(PASSES, -(-LEAST_STEPS * BATCH // len(pieces)))
     batches = -(-len(pieces) // BATCH)
@@ -71,15 +102,15 @@ def learn_planner(pieces: Sequence[Planned], held_out: Sequence[Planned], seed: 
     least, best = float("inf"), weights
     for _ in range(passes):
         for chosen in np.array_split(generator.permutation(len(pieces)), batches):
-            rows, *drawn = _batch([pieces[i] for i in chosen.tolist()], generator, hidden)
-            loss = _nats(weights, rows, drawn, DROPOUT) / max(1, int((drawn[0] >= 0).sum()))
+            batch = _batch([pieces[i] for i in chosen.tolist()], generator, hidden)
+            loss = _nats(weights, batch, DROPOUT) / max(1, int((batch.states >= 0).sum()))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
         with torch.no_grad():
-            rows, *drawn = _batch(held_out or pieces[:BATCH], generator, 0.0 if hidden < 1 else 1.0)
-            nats = float(_nats(weights, rows, drawn, 0.0))
+            batch = _batch(held_out or pieces[:BATCH], generator, 0.0 if hidden < 1 else 1.0)
+            nats = float(_nats(weights, batch, 0.0))
         if nats < least:
             least, best = nats, {name: weight.detach().clone() for name, weight in weights.items()}
     found = {name: weight.detach().numpy() for name, weight in best.items()}
@@ -87,20 +118,28 @@ def learn_planner(pieces: Sequence[Planned], held_out: Sequence[Planned], seed: 
         for name in OF_LENGTH:
             found[name] = np.repeat(found[name][:1], len(found[name]), axis=0)
     found["pickup"] = np.array([np.mean([piece.outline.pickup for piece in pieces])])
+    if apart:
+        found[CASTS] = _casts(pieces)
     return Planner.of(found)
 
 
-def _nats(weights: Weights, rows: Rows, drawn: Sequence[Rows], dropout: float) -> "torch.Tensor":
+def _casts(pieces: Sequence[Planned]) -> Floats:
+    """The tracks of each piece, (P, MOST_TRACKS), of so many pieces as a planner keeps."""
+    casts = np.zeros((min(len(pieces), MOST_CASTS), MOST_TRACKS), np.float32)
+    for row, piece in zip(casts, pieces, strict=False):
+        row[[track for track in cast_of(piece.plan) if track < MOST_TRACKS]] = 1
+    return casts
+
+
+def _nats(weights: Weights, batch: Batch, dropout: float) -> "torch.Tensor":
     """Return the nats of the drawn symbols together."""
     import torch
     from torch.nn import functional
 
-    states, likes, lags = (torch.from_numpy(part) for part in drawn)
-    y = _run(weights, torch.from_numpy(rows), dropout)
+    states, likes, lags, fits = (torch.from_numpy(part) for part in batch[1:5])
+    y = _run(weights, batch, dropout)
     here = states >= 0
-    bar = torch.arange(states.shape[1]).expand_as(states)[here]
-    impossible = functional.pad(torch.tensor(LAGS) > bar[:, None], (2, 0))  # lags reach before the piece
-    logits = _of(weights, "state", y[here]).masked_fill(impossible, float("-inf"))
+    logits = _of(weights, "state", y[here]).masked_fill(~fits[here], float("-inf"))
     loss = functional.cross_entropy(logits, states[here], reduction="sum")
     told = likes >= 0
     own = _of(weights, "like", y[told] + weights["lag"][lags[told]])
@@ -119,54 +158,106 @@ def _of(weights: Weights, name: str, y: "torch.Tensor") -> "torch.Tensor":
     return functional.linear(y, weights[name], weights[f"{name}_bias"])
 
 
-def _run(weights: Weights, rows: "torch.Tensor", dropout: float) -> "torch.Tensor":
-    """y (B, T, D) of rows (B, T, TABLES)."""
+def _run(weights: Weights, batch: Batch, dropout: float) -> "torch.Tensor":
+    """Return y (N, T, D) of a batch."""
     import torch
     from torch.nn import functional
 
+    rows = torch.from_numpy(batch.rows)
     x = torch.stack([weights[name][rows[..., place]] for place, name in enumerate(TABLES)]).sum(0)
+    if batch.tracks is not None and batch.before is not None and batch.behind is not None:
+        x = x + weights["track"][torch.from_numpy(batch.tracks)][:, None]
+        x = x + torch.from_numpy(batch.before) @ weights["before"] + torch.from_numpy(batch.behind) @ weights["behind"]
     zeros = x.new_zeros(1, len(x), WIDTH)
     parts = [weights["weight_ih"], weights["weight_hh"], weights["bias"], torch.zeros(4 * WIDTH)]
     h = torch.lstm(functional.dropout(x, dropout), (zeros, zeros), parts, True, 1, 0.0, True, False, True)[0]
     return functional.dropout(h, dropout) + x
 
 
-def _batch(pieces: Sequence[Planned], generator: np.random.Generator, hidden: float) -> tuple[Rows, Rows, Rows, Rows]:
-    """Rows (B, T, TABLES), states, likenesses and places of lags (B, T); -1 where nothing is drawn.
-
-    The length of a share of the pieces is `hidden`.
-    """
+def _batch(pieces: Sequence[Planned], generator: np.random.Generator, hidden: float) -> Batch:
+    """The lines of some pieces. The length of a share of them is `hidden`."""
     open_ = generator.random(len(pieces)) < hidden
-    pieces = [
-        Planned(symbols[:MOST_BARS], replace(outline, bars=None) if is_open else outline)
-        for (symbols, outline), is_open in zip(pieces, open_.tolist(), strict=True)
-    ]
-    longest = max(len(symbols) for symbols, _ in pieces)
-    rows = np.zeros((len(pieces), longest, len(TABLES)), np.int64)
-    states, likes, lags = np.full((3, len(pieces), longest), NO_STATE, np.int64)
-    for piece, (symbols, outline) in enumerate(pieces):
-        for bar, symbol in enumerate(symbols):
-            rows[piece, bar] = outline.rows(symbols[bar - 1] if bar else Symbol(0, 0), bar)
-            if is_drawn(symbol, bar, outline):
-                states[piece, bar] = state_of(symbol)
+    lines: list[_Line] = []
+    for (plan, outline), is_open in zip(pieces, open_.tolist(), strict=True):
+        lines += _lines(plan, replace(outline, bars=None) if is_open else outline)
+    longest = max(len(line.codes) for line in lines)
+    rows = np.zeros((len(lines), longest, len(TABLES)), np.int64)
+    states, likes, lags = np.full((3, len(lines), longest), NO_STATE, np.int64)
+    fits = np.ones((len(lines), longest, STATES), bool)
+    for number, line in enumerate(lines):
+        for bar, symbol in enumerate(line.symbols):
+            rows[number, bar] = line.outline.rows(line.symbols[bar - 1] if bar else UNTOLD, bar)
+            if line.track >= 0 or is_drawn(symbol, bar, line.outline):
+                states[number, bar] = state_of(symbol)
                 if symbol.lag:
-                    likes[piece, bar], lags[piece, bar] = symbol.like - 1, LAGS.index(symbol.lag)
-    return rows, states, likes, lags
+                    likes[number, bar], lags[number, bar] = symbol.like - 1, LAGS.index(symbol.lag)
+        fits[number, : len(line.codes)] = line.fits()
+    if lines[0].track < 0:
+        return Batch(rows, states, likes, lags, fits)
+    before, behind = np.zeros((2, len(lines), longest, SYMBOLS), np.float32)
+    for number, line in enumerate(lines):
+        _add_shares(before[number], [other for other in line.beside if other.track < line.track], 0)
+        _add_shares(behind[number], [other for other in line.beside if other.track > line.track], 1)
+    tracks = np.array([min(line.track, MOST_TRACKS - 1) for line in lines])
+    return Batch(rows, states, likes, lags, fits, tracks, before, behind)
+
+
+@dataclass
+class _Line:
+    """The symbols of a piece (track -1) or of one of its tracks, and the lines of the other tracks beside it."""
+
+    symbols: Sequence[Symbol]
+    outline: Outline
+    track: int = -1
+    beside: Sequence["_Line"] = ()
+
+    @property
+    def codes(self) -> Rows:
+        return np.array([code_of(symbol) for symbol in self.symbols])
+
+    def fits(self) -> NDArray[np.bool_]:
+        """The states (T, STATES) that may follow, as a planner has them."""
+        bars = np.arange(len(self.symbols))[:, None]
+        result = np.ones((len(bars), STATES), bool)
+        result[:, 2:] = bars >= np.array(LAGS)
+        if self.track >= 0:
+            silent = np.array([symbol == EMPTY for symbol in self.symbols])
+            result[:, 2:] &= ~silent[np.maximum(bars - np.array(LAGS), 0)]
+            result[: 1 + self.outline.pickup, 2:] = False
+        return result
+
+
+def _lines(plan: FormPlan, outline: Outline) -> list[_Line]:
+    if not plan.tracks:
+        return [_Line(plan.symbols[:MOST_BARS], outline)]
+    lines = [_Line(plan.tracks[track][:MOST_BARS], outline, track) for track in cast_of(plan)]
+    for line in lines:
+        line.beside = lines
+    return lines
+
+
+def _add_shares(table: Floats, lines: Sequence[_Line], later: int) -> None:
+    """Add what lines have to a table (T, SYMBOLS), so many bars later, as shares."""
+    for line in lines:
+        codes = line.codes[: len(table) - later]
+        table[np.arange(len(codes)) + later, codes] += 1 / len(lines)
 
 
 def nats_per_bar(planner: Planner, pieces: Sequence[Planned]) -> float:
     """Return the nats that the plans of pieces cost a planner, over all their bars."""
-    nats = sum(sum(planner.nats(symbols, outline)) for symbols, outline in pieces)
-    return nats / max(1, sum(len(symbols) for symbols, _ in pieces))
+    nats = sum(sum(planner.nats(plan, outline)) for plan, outline in pieces)
+    return nats / max(1, sum(piece.plan.bars for piece in pieces))
 
 
 def ngram_nats_per_bar(train: Sequence[Planned], pieces: Sequence[Planned]) -> float:
-    """Return their nats under the best back-off n-grams over the same symbols."""
-    size = 4 + 4 * len(LAGS)
-    model = learn_ngram([_codes(one) for one in train], size)
-    nats = model.nats([_codes(one) for one in pieces])
-    return float(nats.min()) / max(1, sum(len(symbols) for symbols, _ in pieces))
+    """Return their nats under the best back-off n-grams over the same symbols, of each track apart."""
+    size = SYMBOLS + (MOST_TRACKS if train[0].plan.tracks else 0)
+    model = learn_ngram([codes for one in train for codes in _codes(one.plan)], size)
+    nats = model.nats([codes for one in pieces for codes in _codes(one.plan)])
+    return float(nats.min()) / max(1, sum(piece.plan.bars for piece in pieces))
 
 
-def _codes(piece: Planned) -> NDArray[np.int64]:
-    return np.array([code_of(symbol) for symbol in piece.symbols])
+def _codes(plan: FormPlan) -> list[Rows]:
+    """The symbols of each line as numbers; those of a track begin with its own."""
+    lines = {track: [code_of(symbol) for symbol in plan.lines[track]] for track in cast_of(plan)}
+    return [np.array([SYMBOLS + track, *codes] if plan.tracks else codes) for track, codes in lines.items()]

@@ -61,6 +61,11 @@ class EventTokenizer:
         """Number of tracks of whose pitches and given notes a model is told."""
         return layout_of(self.names).voices
 
+    @property
+    def parts(self) -> int:
+        """Number of tracks whose own plans are told; 0: the piece has one plan."""
+        return layout_of(self.names).parts
+
     def telling(self, names: Sequence[str]) -> "EventTokenizer":
         """The same tokenizer with these channels."""
         return EventTokenizer(tuple(names))

@@ -5,12 +5,19 @@
                p(state) = softmax(W y + b)              new, empty, or a lag
                p(likeness | lag) = softmax(V (y + the lag's own embedding) + a)
 
+Where each track has its own plan (`FormPlan.tracks`) a bar is drawn track after track. Each has a state of its own, and
+
+    x = as above + the track + mean(what the tracks before it have drawn here) + mean(what those behind it had last)
+
+Tracks that are not in the cast of a piece are silent throughout; from nothing the cast of a training piece is drawn.
+
 Its weights stand in a bundle as ``planner.safetensors``; `melody.learning.plan_model` trains them. Here it runs in
-numpy: a bar costs some 30 us. Bars up to the first whole one are `first` without being drawn.
+numpy: a bar costs some 30 us a track. A piece's bars up to the first whole one are `first` without being drawn; a
+track's are either that or empty.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +50,14 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "like_bias": (LIKES,),
     "pickup": (1,),  # the share of pieces that begin with one
 }
+MOST_TRACKS = 16
+MOST_CASTS = 4096  # that are kept
+OF_TRACKS: dict[str, tuple[int, ...]] = {  # of a planner that draws a plan for each track, besides
+    "track": (MOST_TRACKS, WIDTH),
+    "before": (SYMBOLS, WIDTH),  # what a track before it has in this bar
+    "behind": (SYMBOLS, WIDTH),  # what one behind it has in the bar before
+}
+CASTS = "casts"  # (P, MOST_TRACKS): 1 for each track that sounds, of training pieces
 TABLES = ("symbol", "phrase", "left", "so_far", "in_all", "beats", "unit")  # whose rows make x
 _LAG_PLACE = {lag: place for place, lag in enumerate(LAGS)}
 
@@ -81,66 +96,103 @@ class Outline:
 
 
 def is_drawn(symbol: Symbol, bar: int, outline: Outline) -> bool:
-    """Return True where chance decides on a bar."""
+    """Return True where chance decides on a bar of a piece."""
     return bar > outline.pickup and symbol not in (FIRST, UNTOLD)
+
+
+def cast_of(plan: FormPlan) -> tuple[int, ...]:
+    """The tracks of a plan that are not silent throughout; of a plan of the piece as a whole the only line."""
+    lines = enumerate(plan.tracks or (plan.symbols,))
+    return tuple(track for track, line in lines if not plan.tracks or any(symbol != EMPTY for symbol in line))
 
 
 @dataclass(frozen=True)
 class Planner:
-    """The weights, see `SHAPES`."""
+    """The weights, see `SHAPES` and `OF_TRACKS`."""
 
     weights: Mapping[str, Floats]
 
     @classmethod
     def of(cls, tensors: Mapping[str, NDArray[Any]]) -> "Planner":
         """A planner of these weights. Raises `ValueError` where one is missing or of another shape."""
-        for name, shape in SHAPES.items():
+        casts = {CASTS: (len(tensors[CASTS]), MOST_TRACKS)} if CASTS in tensors else {}
+        shapes = SHAPES | (OF_TRACKS | casts if casts else {})
+        for name, shape in shapes.items():
             if name not in tensors or tensors[name].shape != shape:
                 there = list(tensors[name].shape) if name in tensors else "none"
                 raise ValueError(f"is no planner: its {name} should be of shape {list(shape)}, there is {there}")
-        return cls({name: np.asarray(tensors[name], np.float32) for name in SHAPES})
+        if casts and not 0 < len(tensors[CASTS]) <= MOST_CASTS:
+            raise ValueError(f"is no planner: its casts should be 1 to {MOST_CASTS}, there are {len(tensors[CASTS])}")
+        return cls({name: np.asarray(tensors[name], np.float32) for name in shapes})
 
     @property
     def pickup_share(self) -> float:
         """The share of pieces that begin with a pickup."""
         return float(self.weights["pickup"][0])
 
+    @property
+    def is_of_tracks(self) -> bool:
+        """True where it draws a plan for each track."""
+        return CASTS in self.weights
+
+    def draw_cast(self, generator: np.random.Generator | None, tracks: int) -> tuple[int, ...]:
+        """Return the tracks that sound in a piece from nothing; without a generator those that mostly do."""
+        casts = self.weights[CASTS]
+        row = casts.mean(axis=0) if generator is None else casts[int(generator.integers(len(casts)))]
+        return tuple(np.flatnonzero(row[:tracks] >= 0.5).tolist()) or (0,)
+
     def draw(
         self,
-        known: Sequence[Symbol],
+        known: FormPlan,
         stop: int,
         outline: Outline,
         generator: np.random.Generator | None,
         temperature: float = 1.0,
         reach: Sequence[int] | None = None,
+        cast: Collection[int] | None = None,
+        awake: Collection[int] = (),
     ) -> FormPlan:
         """The plan of the bars before `stop`; those `known` begin it, and of them the untold ones are drawn.
 
-        Without a generator the likeliest symbols follow. `reach` says how many bars back each bar may refer.
+        Without a generator the likeliest symbols follow. `reach` says how many bars back each bar may refer. Tracks
+        beyond the `cast` (None: all) are silent where nothing is known; those `awake` are not in the first bar drawn,
+        and somebody of several always plays.
         """
-        symbols, reading = list(known[:stop]), _Reading(self, outline)
-        for bar in range(stop):
-            y = reading.next(symbols[bar - 1] if bar else UNTOLD, bar)
-            if bar < len(symbols) and symbols[bar] != UNTOLD:
+        lines = [list(line[:stop]) for line in known.lines]
+        awake, cast = set(awake), range(len(lines)) if cast is None else cast
+        for bar, track, y in self._walk(lines, stop, outline, cast):
+            line = lines[track]
+            if bar < len(line) and line[bar] != UNTOLD:
+                line[bar] = _standing(line, bar, bool(known.tracks))
                 continue
-            most = bar if reach is None else reach[bar]
-            drawn = FIRST if bar <= outline.pickup else self._draw(y, most, generator, temperature)
-            symbols[bar : bar + 1] = [drawn]
-        return FormPlan(tuple(symbols), outline.pickup)
+            fits = self._fits(line, bar, bar if reach is None else reach[bar], outline, bool(known.tracks))
+            if y is None:
+                drawn = EMPTY
+            elif not known.tracks and bar <= outline.pickup:
+                drawn = FIRST
+            else:
+                fits[1] = track not in awake and not _falls_silent(lines, bar, track, cast)
+                awake.discard(track)
+                drawn = self._draw(y, fits, generator, temperature)
+                drawn = FIRST if drawn == NEW and bar <= outline.pickup else drawn
+            line[bar : bar + 1] = [drawn]
+        return replace(known, pickup=outline.pickup, ahead={}).with_lines(lines)
 
-    def nats(self, symbols: Sequence[Symbol], outline: Outline, start: int = 0) -> list[float]:
-        """-ln p of each symbol from bar `start` on; those that are never drawn cost nothing."""
-        reading, result = _Reading(self, outline), []
-        for bar, symbol in enumerate(symbols):
-            y = reading.next(symbols[bar - 1] if bar else UNTOLD, bar)
-            if bar >= start:
-                result.append(self._nats(y, symbol, bar) if is_drawn(symbol, bar, outline) else 0.0)
-        return result
+    def nats(self, plan: FormPlan, outline: Outline, start: int = 0) -> list[float]:
+        """-ln p of each bar from `start` on, over all tracks; what is never drawn costs nothing."""
+        lines, result = [list(line) for line in plan.lines], [0.0] * plan.bars
+        apart = bool(plan.tracks)
+        for bar, track, y in self._walk(lines, plan.bars, outline, cast_of(plan)):
+            symbol = plan.of(track, bar)
+            if y is None or (symbol == UNTOLD if apart else not is_drawn(symbol, bar, outline)):
+                continue
+            result[bar] += self._nats(y, symbol, self._fits(lines[track], bar, bar, outline, apart))
+        return result[start:]
 
-    def states(self, y: Floats, most: int, temperature: float = 1.0) -> NDArray[np.float64]:
-        """p (STATES,) of what may follow where no bar more than `most` bars ago can be named."""
+    def states(self, y: Floats, fits: NDArray[np.bool_], temperature: float = 1.0) -> NDArray[np.float64]:
+        """p (STATES,) of what may follow, of the states that fit (STATES,)."""
         logits = self.weights["state"] @ y + self.weights["state_bias"]
-        logits[2:][np.array(LAGS) > most] = -np.inf
+        logits[~fits] = -np.inf
         return _softmax(logits / temperature)
 
     def likes(self, y: Floats, lag: int, temperature: float = 1.0) -> NDArray[np.float64]:
@@ -148,30 +200,76 @@ class Planner:
         own = y + self.weights["lag"][_LAG_PLACE[lag]]
         return _softmax((self.weights["like"] @ own + self.weights["like_bias"]) / temperature)
 
-    def _nats(self, y: Floats, symbol: Symbol, bar: int) -> float:
-        p = self.states(y, bar)[state_of(symbol)]
+    def _fits(self, line: Sequence[Symbol], bar: int, most: int, outline: Outline, apart: bool) -> NDArray[np.bool_]:
+        """The states (STATES,) that a bar may have: no lag goes more than `most` bars back, or to a track's silence."""
+        fits = np.ones(STATES, bool)
+        fits[2:] = np.array(LAGS) <= (-1 if apart and bar <= outline.pickup else most)
+        if apart:
+            fits[2:] &= [lag > bar or line[bar - lag] != EMPTY for lag in LAGS]
+        return fits
+
+    def _nats(self, y: Floats, symbol: Symbol, fits: NDArray[np.bool_]) -> float:
+        p = self.states(y, fits)[state_of(symbol)]
         q = self.likes(y, abs(symbol.lag))[symbol.like - 1] if symbol.lag else 1.0
         return -float(np.log(max(p * q, 1e-9)))
 
-    def _draw(self, y: Floats, most: int, generator: np.random.Generator | None, temperature: float) -> Symbol:
-        state = _choose(self.states(y, most, temperature), generator)
+    def _draw(
+        self, y: Floats, fits: NDArray[np.bool_], generator: np.random.Generator | None, temperature: float
+    ) -> Symbol:
+        state = _choose(self.states(y, fits, temperature), generator)
         if state < 2:
             return EMPTY if state else NEW
         lag = LAGS[state - 2]
         return Symbol(lag, 1 + _choose(self.likes(y, lag, temperature), generator))
 
+    def _walk(
+        self, lines: Sequence[Sequence[Symbol]], stop: int, outline: Outline, cast: Collection[int]
+    ) -> Iterator[tuple[int, int, Floats | None]]:
+        """Each bar and track with the distribution of its symbol (None beyond the cast), as the lines grow."""
+        states = {track: _State(self.weights) for track in cast}
+        for bar in range(stop):
+            for track in range(len(lines)):
+                if track not in states:
+                    yield bar, track, None
+                    continue
+                own = lines[track]
+                rows = outline.rows(own[bar - 1] if bar else UNTOLD, bar)
+                x = np.sum([self.weights[name][row] for name, row in zip(TABLES, rows, strict=True)], axis=0)
+                if self.is_of_tracks:
+                    x = x + self._beside(lines, bar, track, states)
+                yield bar, track, states[track].next(x)
 
-class _Reading:
-    """The state of the LSTM on its way through a plan."""
+    def _beside(self, lines: Sequence[Sequence[Symbol]], bar: int, track: int, cast: Collection[int]) -> Floats:
+        """The track, and what those beside it have."""
+        x: Floats = self.weights["track"][min(track, MOST_TRACKS - 1)]
+        before = [code_of(lines[other][bar]) for other in cast if other < track]
+        behind = [code_of(lines[other][bar - 1]) for other in cast if other > track and bar]
+        for name, codes in (("before", before), ("behind", behind)):
+            if codes:
+                x = x + self.weights[name][codes].mean(axis=0)
+        return x
 
-    def __init__(self, planner: Planner, outline: Outline) -> None:
-        self.weights, self.outline = planner.weights, outline
+
+def _falls_silent(lines: Sequence[Sequence[Symbol]], bar: int, track: int, cast: Collection[int]) -> bool:
+    """Return True where nobody of a cast would play, were this track, the last of them, silent too."""
+    return len(cast) > 1 and track == max(cast) and all(lines[one][bar] == EMPTY for one in cast if one != track)
+
+
+def _standing(line: Sequence[Symbol], bar: int, apart: bool) -> Symbol:
+    """A symbol that is asked for; a track that is to be as in a bar of silence is silent."""
+    symbol = line[bar]
+    return EMPTY if apart and 0 < symbol.lag <= bar and line[bar - symbol.lag] == EMPTY else symbol
+
+
+class _State:
+    """The state of the LSTM on its way through a line."""
+
+    def __init__(self, weights: Mapping[str, Floats]) -> None:
+        self.weights = weights
         self.h = self.c = np.zeros(WIDTH, np.float32)
 
-    def next(self, before: Symbol, bar: int) -> Floats:
-        """Return the distribution of a bar's symbol, after that of the bar before."""
-        rows = self.outline.rows(before, bar)
-        x = np.sum([self.weights[name][row] for name, row in zip(TABLES, rows, strict=True)], axis=0)
+    def next(self, x: Floats) -> Floats:
+        """Return the distribution of a bar's symbol, after what is known of it."""
         gates = self.weights["weight_ih"] @ x + self.weights["weight_hh"] @ self.h + self.weights["bias"]
         i, f, g, o = np.split(gates, 4)
         self.c = _sigmoid(f) * self.c + _sigmoid(i) * np.tanh(g)

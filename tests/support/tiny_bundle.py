@@ -15,7 +15,7 @@ from melody.engine.graphs.residual_lstm import build_step_graph, step_weights
 from melody.music.originality import build
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import Channel, names_of
-from melody.tokens.planner import SHAPES
+from melody.tokens.planner import CASTS, MOST_TRACKS, OF_TRACKS, SHAPES
 
 WIDTH, LAYERS = 16, 1
 VOICES = [("High", 0, False, 60, 84, 72.0, 1), ("Low", 0, False, 36, 59, 48.0, 1)]
@@ -83,6 +83,20 @@ def write_planning_bundle(folder: Path, changes: Mapping[str, Any] | None = None
     files = tiny_files(tiny_weights(0, tokenizer.channels)) | {"planner.safetensors": save(planner)}
     tracks = [asdict(track) for track in style_tracks("folk")]
     told = {"channels": list(tokenizer.names), "tracks": tracks, "name": "folk"}
+    return write_bundle(folder, files, told | dict(changes or {}))
+
+
+def write_planning_band(folder: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """Write a bundle whose model is told a plan for each of its tracks, with a planner of random weights."""
+    tracks = [asdict(track) for track in style_tracks("band")]
+    tokenizer = EventTokenizer(names_of(("read", "foreseen", "repetition", "form", "parts"), len(tracks)))
+    generator = np.random.default_rng(6)
+    planner = {n: generator.normal(0, 0.2, shape).astype(np.float16) for n, shape in (SHAPES | OF_TRACKS).items()}
+    planner["pickup"] = np.zeros(1, np.float16)
+    planner[CASTS] = np.zeros((2, MOST_TRACKS), np.float16)
+    planner[CASTS][:, : len(tracks)] = 1
+    files = tiny_files(tiny_weights(0, tokenizer.channels)) | {"planner.safetensors": save(planner)}
+    told = {"channels": list(tokenizer.names), "tracks": tracks, "name": "band"}
     return write_bundle(folder, files, told | dict(changes or {}))
 
 

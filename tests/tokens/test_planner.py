@@ -3,8 +3,21 @@
 import numpy as np
 import pytest
 
-from melody.tokens.plan import EMPTY, FIRST, LAGS, NEW, UNTOLD, Symbol
-from melody.tokens.planner import SHAPES, STATES, SYMBOLS, TABLES, Outline, Planner, code_of, state_of
+from melody.tokens.plan import EMPTY, FIRST, LAGS, NEW, UNTOLD, FormPlan, Symbol
+from melody.tokens.planner import (
+    CASTS,
+    MOST_TRACKS,
+    OF_TRACKS,
+    SHAPES,
+    STATES,
+    SYMBOLS,
+    TABLES,
+    Outline,
+    Planner,
+    cast_of,
+    code_of,
+    state_of,
+)
 
 
 def some_planner(seed: int = 0) -> Planner:
@@ -37,7 +50,7 @@ def test_rows_lie_within_their_tables() -> None:
 def test_no_lag_reaches_before_the_piece(pickup: int) -> None:
     outline = Outline(pickup, 40)
     for seed in range(5):
-        plan = PLANNER.draw((), 40, outline, numbers(seed))
+        plan = PLANNER.draw(FormPlan(), 40, outline, numbers(seed))
         assert len(plan.symbols) == 40
         assert plan.pickup == pickup
         assert plan.symbols[: 1 + pickup] == (FIRST,) * (1 + pickup)
@@ -47,35 +60,35 @@ def test_no_lag_reaches_before_the_piece(pickup: int) -> None:
 
 def test_what_is_known_stays_and_what_is_untold_is_drawn() -> None:
     known = (FIRST, NEW, UNTOLD, Symbol(2, 4))
-    plan = PLANNER.draw(known, 8, Outline(), numbers())
+    plan = PLANNER.draw(FormPlan(known), 8, Outline(), numbers())
     assert (*plan.symbols[:2], plan.symbols[3]) == (*known[:2], known[3])
     assert UNTOLD not in plan.symbols
 
 
 def test_a_longer_plan_begins_as_a_shorter_one() -> None:
-    short, long = (PLANNER.draw((), bars, Outline(), numbers(3)).symbols for bars in (10, 20))
+    short, long = (PLANNER.draw(FormPlan(), bars, Outline(), numbers(3)).symbols for bars in (10, 20))
     assert long[:10] == short
 
 
 def test_without_numbers_the_likeliest_plan_is_drawn() -> None:
-    one, other = (PLANNER.draw((), 20, Outline(), None) for _ in range(2))
+    one, other = (PLANNER.draw(FormPlan(), 20, Outline(), None) for _ in range(2))
     assert one == other
-    costs = [sum(PLANNER.nats(PLANNER.draw((), 20, Outline(), numbers(seed)).symbols, Outline())) for seed in range(20)]
-    assert sum(PLANNER.nats(one.symbols, Outline())) < min(costs)
+    costs = [sum(PLANNER.nats(PLANNER.draw(FormPlan(), 20, Outline(), numbers(seed)), Outline())) for seed in range(20)]
+    assert sum(PLANNER.nats(one, Outline())) < min(costs)
 
 
 def test_probabilities_add_up_over_all_that_may_follow() -> None:
     known = (FIRST, NEW, NEW)
     after = [NEW, EMPTY, *(Symbol(lag, like) for lag in (1, 2, 3) for like in range(1, 5))]
-    p = [np.exp(-PLANNER.nats((*known, symbol), Outline())[-1]) for symbol in after]
+    p = [np.exp(-PLANNER.nats(FormPlan((*known, symbol)), Outline())[-1]) for symbol in after]
     assert sum(p) == pytest.approx(1, abs=1e-6)
 
 
 def test_frequencies_are_as_the_probabilities() -> None:
     known, generator = (FIRST, NEW), numbers()
-    drawn = [PLANNER.draw(known, 3, Outline(), generator).symbols[2] for _ in range(2000)]
+    drawn = [PLANNER.draw(FormPlan(known), 3, Outline(), generator).symbols[2] for _ in range(2000)]
     for symbol in (NEW, EMPTY):
-        expected = np.exp(-PLANNER.nats((*known, symbol), Outline())[-1])
+        expected = np.exp(-PLANNER.nats(FormPlan((*known, symbol)), Outline())[-1])
         assert np.mean([one == symbol for one in drawn]) == pytest.approx(expected, abs=0.04)
 
 
@@ -86,3 +99,90 @@ def test_what_is_no_planner_is_refused() -> None:
     del tensors["bias"]
     with pytest.raises(ValueError, match="bias should be of shape"):
         Planner.of(tensors)
+
+
+# ---- a plan for each track ------------------------------------------------------------------------------------------
+
+CAST = (0, 2)
+
+
+def some_planner_of_tracks(seed: int = 0) -> Planner:
+    generator = np.random.default_rng(seed)
+    casts = np.zeros((4, MOST_TRACKS))
+    casts[:3, list(CAST)] = casts[3, 1] = 1
+    return Planner.of(
+        {n: generator.normal(0, 0.3, shape) for n, shape in (SHAPES | OF_TRACKS).items()} | {CASTS: casts}
+    )
+
+
+OF_BAND = some_planner_of_tracks()
+THREE = FormPlan(tracks=((),) * 3)
+
+
+def test_only_the_cast_sounds_and_no_silence_is_copied() -> None:
+    for seed in range(5):
+        plan = OF_BAND.draw(THREE, 40, Outline(seed % 2, 40), numbers(seed), cast=CAST)
+        assert plan.symbols == ()
+        assert plan.tracks[1] == (EMPTY,) * 40
+        for track in CAST:
+            line = plan.tracks[track]
+            assert set(line[: 1 + plan.pickup]) <= {FIRST, EMPTY}
+            assert FIRST not in line[1 + plan.pickup :]
+            assert UNTOLD not in line
+            copies = [(bar, symbol.lag) for bar, symbol in enumerate(line) if symbol.lag]
+            assert all(lag <= bar and line[bar - lag] != EMPTY for bar, lag in copies)
+        assert all(plan.of(0, bar) != EMPTY or plan.of(2, bar) != EMPTY for bar in range(40))  # somebody plays
+
+
+def test_a_track_that_is_awake_goes_on_in_the_first_bar() -> None:
+    even = Planner({**OF_BAND.weights, "state": np.zeros_like(OF_BAND.weights["state"])})
+    known = FormPlan(tracks=((FIRST, NEW), (EMPTY, EMPTY), (FIRST, NEW)))
+    for awake in ((), (0, 2)):
+        plans = [even.draw(known, 4, Outline(), numbers(seed), cast=CAST, awake=awake) for seed in range(40)]
+        asleep = [plan.tracks[track][2] == EMPTY for plan in plans for track in CAST]
+        assert any(asleep) == (not awake)
+        assert any(plan.tracks[0][3] == EMPTY for plan in plans)
+
+
+def test_a_track_asked_to_be_as_in_silence_is_silent() -> None:
+    back = (UNTOLD, Symbol(2, 4))
+    known = FormPlan(tracks=((FIRST, NEW, *back), (EMPTY, EMPTY, *back), (FIRST, EMPTY, *back)))
+    plan = OF_BAND.draw(known, 4, Outline(), numbers(), cast=CAST)
+    assert [line[3] for line in plan.tracks] == [Symbol(2, 4), EMPTY, EMPTY]
+
+
+def test_the_cast_of_a_new_piece_is_one_of_training() -> None:
+    drawn = {OF_BAND.draw_cast(numbers(seed), 3) for seed in range(60)}
+    assert drawn == {CAST, (1,)}
+    assert OF_BAND.draw_cast(None, 3) == CAST
+    assert cast_of(OF_BAND.draw(THREE, 40, Outline(), numbers(1), cast=CAST)) == CAST
+
+
+def test_a_track_hears_what_those_before_it_do_in_the_same_bar() -> None:
+    lines = [(FIRST, NEW, one) for one in (NEW, EMPTY)]
+    other = (FIRST, NEW, NEW)
+    costs = [OF_BAND.nats(FormPlan(tracks=(line, (EMPTY,) * 3, other)), Outline()) for line in lines]
+    alone = [OF_BAND.nats(FormPlan(tracks=(line, (EMPTY,) * 3, (EMPTY,) * 3)), Outline()) for line in lines]
+    assert costs[0][:2] == costs[1][:2]
+    assert costs[0][2] - alone[0][2] != pytest.approx(costs[1][2] - alone[1][2])
+
+
+def test_of_tracks_probabilities_add_up_over_all_that_may_follow() -> None:
+    known, other = (EMPTY, NEW), (FIRST, NEW, NEW)
+    after = [NEW, EMPTY, *(Symbol(1, like) for like in range(1, 5))]  # two bars ago there was silence
+    rest = OF_BAND.nats(FormPlan(tracks=((*known, NEW), other)), Outline())[2]
+    costs = [OF_BAND.nats(FormPlan(tracks=(other, (*known, symbol))), Outline())[2] for symbol in after]
+    first = OF_BAND.nats(FormPlan(tracks=(other, (*known, UNTOLD))), Outline())[2]
+    assert rest > 0
+    assert sum(np.exp(first - np.array(costs))) == pytest.approx(1, abs=1e-5)
+
+
+def test_casts_that_are_none_are_refused() -> None:
+    weights = dict(OF_BAND.weights)
+    with pytest.raises(ValueError, match="casts should be"):
+        Planner.of(weights | {CASTS: np.zeros(3)})
+    with pytest.raises(ValueError, match="casts should be 1 to"):
+        Planner.of(weights | {CASTS: np.zeros((0, MOST_TRACKS))})
+    del weights["behind"]
+    with pytest.raises(ValueError, match="behind should be of shape"):
+        Planner.of(weights)
