@@ -31,6 +31,8 @@ Around what is there:
 
   melody compose tune.abc --with 1                         harmonise a tune: compose the other voices
 
+  melody compose song.mid --add bass,drums                 a bass and drums for it, through all its bars
+
   melody compose band.mid --fill 5-8 --track Piano         those bars of that track anew, all else as it is
 
   melody compose riff.mid --keep rhythm                    its rhythm again, with new pitches
@@ -71,6 +73,7 @@ def compose(
     seed: o.Seed = None,
     mapping: o.Map = None,
     with_tracks: o.With = None,
+    add: o.Add = None,
     fill: o.Fill = None,
     tracks: o.Track = None,
     keep: o.Keep = None,
@@ -136,7 +139,7 @@ def compose(
     seed = secrets.randbelow(2**31) if seed is None else seed
     reading = read_primer(output, primer)
     theme = reading.score if reading else None
-    name, reason = chosen(model, theme, settings.with_tracks, settings.mapping)
+    name, reason = chosen(model, theme, settings.with_tracks, settings.mapping, settings.add)
     names = names_of_takes(out, f"{primer.stem}-{name.name}" if primer else name.name, seed, takes)
     refuse_existing(output, names, [primer])
     if reason:
@@ -158,13 +161,14 @@ def chosen(
     theme: "Score | None",
     around: Sequence[str] = (),
     mapping: Mapping[str, tuple[str, ...]] | None = None,
+    add: Sequence[str] = (),
 ) -> tuple[Path, str]:
     """Return the model named, or the shipped one that suits a theme, and why that one."""
     from melody.generation.model_choice import choose, shipped
 
     if model or theme is None:
         return Path(model or o.FROM_NOTHING), ""
-    choice = choose(theme, shipped(), around, mapping)
+    choice = choose(theme, shipped(), around, mapping, add)
     return choice.bundle.folder, choice.reason
 
 

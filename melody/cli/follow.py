@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from melody.cli.output import Report
 from melody.errors import UsageError
+from melody.generation.primer.added import places_of
 from melody.generation.ranges import pitch_name
 from melody.generation.settings import Settings
 from melody.music.score import TICKS_PER_QUARTER, Score
@@ -20,8 +21,10 @@ def followed(
         raise UsageError("--follow shows one take as it grows; leave out --takes")
     stream = composer.stream(theme, settings, seed=seed)
     names = [track.name for track in theme.tracks] if theme else [info.name for info in composer.bundle.tracks]
+    infos = composer.bundle.tracks
     if settings.with_tracks:  # a melody alone gets the model's other tracks
-        names += [info.name for info in composer.bundle.tracks if info.name not in names]
+        names += [info.name for info in infos if info.name not in names]
+    names += [infos[place].name for place in sorted(places_of(part, composer.bundle)[0] for part in settings.add)]
     line: list[NewNote] = []
     while True:
         try:

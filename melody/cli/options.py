@@ -57,6 +57,15 @@ With = Annotated[
         rich_help_panel=AROUND,
     ),
 ]
+Add = Annotated[
+    list[str] | None,
+    Option(
+        help="Add tracks that play these parts through the bars of PRIMER: drums, bass, chords, guitar, lead, pad, "
+        "arpeggio. drums:rock adds them in a style of the model.",
+        metavar="PART,PART...",
+        rich_help_panel=AROUND,
+    ),
+]
 Fill = Annotated[
     str | None,
     Option(

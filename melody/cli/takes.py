@@ -161,7 +161,8 @@ def _places(take: "Take") -> list[str]:
     """Return a line for each track that the model has under another name."""
     from melody.generation.ranges import listed
 
-    return [f"{track}: goes on as {listed(places)}" for track, places in take.places if (track,) != places]
+    verb = "heard" if take.settings.get("add") else "goes on"
+    return [f"{track}: {verb} as {listed(places)}" for track, places in take.places if (track,) != places]
 
 
 def _line_of(take: "Take", files: dict[str, str]) -> str:

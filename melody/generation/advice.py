@@ -41,7 +41,7 @@ def _around(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
     assert prepared.primer is not None
     view, names = prepared.primer.view, prepared.primer.names
     silent = [i.name for place, i in enumerate(bundle.tracks) if not i.drums and place not in view.tracks]
-    if prepared.settings.with_tracks or not silent or prepared.unlike is None:
+    if prepared.settings.with_tracks or prepared.settings.add or not silent or prepared.unlike is None:
         return ""
     tracks = sorted(set(view.tracks.values()))
     mine = tuple(name if names.count(name := names[track]) == 1 and name else str(track + 1) for track in tracks)

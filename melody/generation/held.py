@@ -12,7 +12,7 @@ from melody.errors import UsageError
 from melody.generation.primer.primer_view import Primer, PrimerView, Seen
 from melody.generation.ranges import allowed_pitches, named, ranges_by_track
 from melody.generation.region import Region
-from melody.generation.rules.bars import exact_bars, keep_meters, no_long_silence, no_long_silence_of
+from melody.generation.rules.bars import each_sounds, exact_bars, keep_meters, no_long_silence, no_long_silence_of
 from melody.generation.rules.contract import Mask, Rule, without
 from melody.generation.rules.copying import NoLongCopy
 from melody.generation.rules.density import HoldDensity
@@ -32,6 +32,7 @@ from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import KEYS
 
 BEYOND = 5  # semitones
+REACH = 16  # semitones on either side of the mean of a part: nine in ten notes of an added part's kind lie within
 
 
 def given_lines(settings: Settings, region: Region) -> frozenset[int]:
@@ -55,7 +56,7 @@ def rooms_for(
         raise UsageError(f"range of {named(names, track)}: no new notes go to this track; leave its range out")
     if settings.keep and primer:
         _check_kept(settings, primer.view, region, names, bundle)
-    usual = _usual_ranges(primer, region) if primer else {}
+    usual = _usual_ranges(primer, region, infos) if primer else {}
     rooms: dict[int, Room] = {}
     for place, track in region.tracks.items():
         if not settings.keep and settings.max_polyphony == sum(region.tracks[other] == track for other in rooms):
@@ -76,14 +77,21 @@ def rooms_for(
     return rooms
 
 
-def _usual_ranges(primer: Primer, region: Region) -> dict[int, tuple[int, int]]:
-    """The range of each track that goes on: what it has played, and `BEYOND` semitones more on either side."""
+def _usual_ranges(primer: Primer, region: Region, infos: Sequence[TrackInfo]) -> dict[int, tuple[int, int]]:
+    """The range of each track that goes on: what it has played, and `BEYOND` semitones more on either side.
+
+    That of a part that is added: `REACH` semitones around its mean in the training music.
+    """
     played: dict[int, list[int]] = {}
     for place, track in region.tracks.items():
         if place in primer.view.notes and place in primer.view.tracks:
             pitch = primer.view.notes[place].pitch
             played.setdefault(track, []).extend((int(pitch.min()), int(pitch.max())))
-    return {track: (max(0, min(of) - BEYOND), min(127, max(of) + BEYOND)) for track, of in played.items()}
+    usual = {track: (max(0, min(of) - BEYOND), min(127, max(of) + BEYOND)) for track, of in played.items()}
+    for place in primer.view.added:
+        lowest, highest = round(infos[place].mean) - REACH, round(infos[place].mean) + REACH
+        usual[region.tracks[place]] = (max(infos[place].lowest, lowest), min(infos[place].highest, highest))
+    return usual
 
 
 def _check_kept(settings: Settings, view: PrimerView, region: Region, names: Sequence[str], bundle: Bundle) -> None:
@@ -133,6 +141,8 @@ def rules_for(
         rules.append(no_long_silence_of(vocabulary, free, int(region.lines[region.first])))
     elif free:
         rules.append(no_long_silence(vocabulary))
+    if view and view.added:
+        rules.append(each_sounds(vocabulary, view.added, region.lines, region.first, region.stop))
     rules.append(playable(vocabulary, rooms, fixed))
     if settings.density:
         unfixed = {place: rooms[place] for place in free}

@@ -13,6 +13,7 @@ from symusic import Track
 from melody.bundle import Bundle
 from melody.bundle import bundle as bundles
 from melody.errors import MelodyError, UsageError
+from melody.generation.primer.added import parts_of, places_of
 from melody.generation.primer.assignment import (
     CHORDS_FROM,
     Asked,
@@ -75,14 +76,21 @@ def shipped() -> list[Bundle]:
 
 
 def choose(
-    score: Score, models: Sequence[Bundle], with_tracks: Sequence[str] = (), mapping: Asked | None = None
+    score: Score,
+    models: Sequence[Bundle],
+    with_tracks: Sequence[str] = (),
+    mapping: Asked | None = None,
+    add: Sequence[str] = (),
 ) -> Choice:
     """The one of `models` (one or more) that suits a primer best, the first among equals.
 
     Where all that sounds is in `with_tracks`, others are to be composed around it: the more, the better. `mapping` says
-    of some tracks where they go, and so names tracks that the model must have. Raises `MelodyError` for a primer
-    without notes, or of a kind that no model writes, `UsageError` for tracks that it, or every model, does not have.
+    of some tracks where they go, and so names tracks that the model must have; `add` names parts that it must have.
+    Raises `MelodyError` for a primer without notes, or of a kind that no model writes, `UsageError` for tracks that it,
+    or every model, does not have.
     """
+    if add:
+        return _adding(score, models, add)
     mapping = mapping or {}
     places = [place for asked in mapping.values() for place in asked]
     named_alone = places and not any(place.isdecimal() for place in places)  # a number is another track in each model
@@ -100,6 +108,17 @@ def choose(
             f"{_described(tracks)}, which no model here {'adds to' if adds else 'writes'}"
         )
     return Choice(models[best], _reason(tracks, models[best], fits[best], adds))
+
+
+def _adding(score: Score, models: Sequence[Bundle], parts: Sequence[str]) -> Choice:
+    """The first model that knows these parts by their roles, or else one that has tracks of these names."""
+    sounding(score)  # raises where there is nothing to add to
+    for knows in (is_band, lambda model: not is_band(model)):
+        for model in filter(knows, models):
+            if all(places_of(part, model) for part in parts):
+                return Choice(model, f"it adds {listed(list(parts))} to what is there")
+    there = listed(list(dict.fromkeys(part for model in filter(is_band, models) for part in parts_of(model))))
+    raise UsageError(f"add {','.join(parts)}: no model here has these parts together; there are {there}")
 
 
 def is_band(model: Bundle) -> bool:

@@ -28,6 +28,7 @@ class Options(TypedDict, total=False):
     tracks: str | Sequence[str]
     mapping: Mapping[str, str | Sequence[str]]
     with_tracks: str | Sequence[str]
+    add: str | Sequence[str]  # parts, as bass or drums:rock
     keep: str | None
     no_repeat: int | None
     ranges: Mapping[str, tuple[int, int]]

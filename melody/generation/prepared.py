@@ -3,7 +3,7 @@
 `Prepared` is all that a decoder needs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -181,7 +181,10 @@ def _with_primer(
     if settings.mapping:
         score = with_drums_asked(score, settings.mapping, bundle)
     given, score = resample(score, common_resolution(score.tpq)), resample(score, TICKS_PER_QUARTER)
-    primer = Primer(score, view_primer(score, bundle, settings.mapping, own_drums=settings.keep == "pitches"))
+    primer = Primer(
+        score,
+        view_primer(score, bundle, settings.mapping, own_drums=settings.keep == "pitches", add=settings.add),
+    )
     return _meter_at_end(primer, settings), primer, given
 
 
@@ -213,7 +216,9 @@ def _seam_of(given: Score, view: PrimerView, region: Region) -> Seam:
 
 def _drums_alone(settings: Settings, view: PrimerView | None, bundle: Bundle) -> bool:
     """Return True where no pitched track can get new notes."""
-    places = view.tracks if view and not settings.with_tracks else range(len(bundle.tracks))
+    places: Iterable[int] = range(len(bundle.tracks))
+    if view and not settings.with_tracks:
+        places = view.added or view.tracks
     return all(bundle.tracks[place].drums for place in places)
 
 
@@ -221,7 +226,7 @@ def _meter_at_end(primer: Primer, settings: Settings) -> Settings:
     """A meter that the primer states on its final bar line holds for the new part, unless another is asked for."""
     line, score = primer.bar_line(primer.view.bars), primer.score
     after = [m for m in score.time_signatures if m.time >= line > 0]
-    if not after or settings.fill or settings.with_tracks:
+    if not after or settings.fill or settings.with_tracks or settings.add:
         return settings
     score.time_signatures = [m for m in score.time_signatures if m.time < line]
     return settings if settings.meter else replace(settings, meter=_last_at(after))

@@ -3,6 +3,7 @@
     continue      |primer......|new....|
     fill 3-4      |before|new|after....|      in the tracks named, or in all
     with Soprano  |before|new..........|      Soprano goes on, the others end: they are composed around it
+    add bass      |new.................|      all that is there stays, and new tracks play beside it
     from nothing  |new.................|
 
 All are one thing to the search: a first bar, a bar before which to stop, the model's tracks that are free, and notes
@@ -82,7 +83,7 @@ class OwnBars(NamedTuple):
 def region_of(settings: Settings, primer: Primer | None, bundle: Bundle, bars_known: bool = False) -> Region:
     """Return the region that is asked for; `bars_known` fixes the meter of its bars. Raises `UsageError`."""
     if primer is None:
-        for option in ("fill", "with_tracks", "keep", "mapping"):
+        for option in ("fill", "with_tracks", "add", "keep", "mapping"):
             if getattr(settings, option):
                 raise UsageError(f"`{option}`: of what? give a primer too")
         return _continued(settings, None, bundle, bars_known)
@@ -90,6 +91,8 @@ def region_of(settings: Settings, primer: Primer | None, bundle: Bundle, bars_kn
         return _filled(settings, primer)
     if settings.with_tracks:
         return _accompanied(settings, primer, bundle)
+    if settings.add:
+        return _added(settings, primer, bundle)
     return _continued(settings, primer.view, bundle, bars_known)
 
 
@@ -213,22 +216,48 @@ def _accompanied(settings: Settings, primer: Primer, bundle: Bundle) -> Region:
         raise UsageError(f"with {listed}: the other tracks go on as long; to compose some bars of them anew use `fill`")
     if stop > last:
         raise UsageError(f"with {listed}: {last - first} bars are to be composed around, not {settings.bars}")
-    added: list[str] = []
+    added: tuple[str, ...] = ()
     if not others:  # a melody alone gets all the tracks that the model writes beside it
-        empty = {
-            track.name.casefold(): number for number, track in enumerate(primer.score.tracks) if not len(track.notes)
-        }
-        for place in [place for place in range(len(bundle.tracks)) if place not in guides]:
-            name = bundle.tracks[place].name
-            others[place] = empty.get(name.casefold(), len(names) + len(added))
-            added += [name] if others[place] >= len(names) else []
+        others, added = _new_tracks([p for p in range(len(bundle.tracks)) if p not in guides], primer, bundle)
     if not others:
         raise UsageError(f"with {listed}: {bundle.name} writes no other track; choose another model, as chorale")
+    return _around(guides, first, stop, settings.ending and stop == last, others, added, view)
+
+
+def _added(settings: Settings, primer: Primer, bundle: Bundle) -> Region:
+    """New tracks through all bars."""
+    view = primer.view
+    tracks, added = _new_tracks(view.added, primer, bundle)
+    return _around(set(view.notes), 0, view.bars, settings.ending, tracks, added, view)
+
+
+def _around(
+    guides: Collection[int],
+    first: int,
+    stop: int,
+    closes: bool,
+    tracks: Mapping[int, int],
+    added: tuple[str, ...],
+    view: PrimerView,
+) -> Region:
+    """The region of `tracks` around the places that go on."""
     start, end = int(view.lines[first]), int(view.lines[stop])
     fixed = FixedNotes({place: _between(view.notes[place], start, end) for place in guides})
     given = {place: (view.notes[place], 0) for place in guides}
-    closes = settings.ending and stop == last
-    return Region(first, stop, closes, others, view.lines, view.meters, fixed, tuple(added), given)
+    return Region(first, stop, closes, tracks, view.lines, view.meters, fixed, added, given)
+
+
+def _new_tracks(places: Sequence[int], primer: Primer, bundle: Bundle) -> tuple[dict[int, int], tuple[str, ...]]:
+    """A track for each place: an empty one of its name, or else a new one; and the names of these."""
+    names = primer.names
+    empty = {track.name.casefold(): number for number, track in enumerate(primer.score.tracks) if not len(track.notes)}
+    tracks: dict[int, int] = {}
+    added: list[str] = []
+    for place in places:
+        name = bundle.tracks[place].name
+        tracks[place] = empty.get(name.casefold(), len(names) + len(added))
+        added += [name] if tracks[place] >= len(names) else []
+    return tracks, tuple(added)
 
 
 def _kit_as_one(wanted: set[int], view: PrimerView, names: Sequence[str], option: str) -> set[int]:

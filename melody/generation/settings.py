@@ -6,6 +6,7 @@ from typing import Any
 
 from melody.errors import UsageError
 from melody.generation.checks import check_types
+from melody.generation.primer.added import parse_parts
 from melody.generation.ranges import check_ranges
 from melody.generation.ranking import BY
 from melody.generation.sampling import Sampling
@@ -50,6 +51,7 @@ class Settings:
     tracks: tuple[str, ...] = ()  # those in which they are; default: all that the model knows
     mapping: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the model's tracks of the musician's
     with_tracks: tuple[str, ...] = ()  # that stay, and go on where the others end: these are composed around them
+    add: tuple[str, ...] = ()  # parts that new tracks play through the bars that are there, as bass or drums
     keep: str | None = None  # of the primer, for the new bars: rhythm or pitches
     no_repeat: int | None = None  # no track writes so many of its last 128 notes again
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # lowest and highest pitch, by track
@@ -99,15 +101,17 @@ class Settings:
             raise UsageError(f"`density` {self.density!r}: choose {', '.join(DENSITIES[:-1])} or {DENSITIES[-1]}")
         if self.keep not in (None, "rhythm", "pitches"):
             raise UsageError(f"`keep` {self.keep!r}: choose rhythm or pitches")
-        if sum(map(bool, (self.fill, self.with_tracks, self.keep))) > 1:
-            raise UsageError("`fill`, `with_tracks` and `keep` are different tasks; do one after the other")
+        if sum(map(bool, (self.fill, self.with_tracks, self.keep, self.add))) > 1:
+            raise UsageError("`fill`, `with_tracks`, `keep` and `add` are different tasks; do one after the other")
+        if self.add and self.bars is not None:
+            raise UsageError("`add` composes in the bars that are there; leave out `bars`, and continue the result")
         if self.tracks and not self.fill:
             raise UsageError("`tracks` names those to be filled; say which bars too with `fill`")
         if self.fill and not 1 <= self.fill[0] <= self.fill[1]:
             raise UsageError(f"`fill` {self.fill[0]}-{self.fill[1]}: bars count from 1, the first comes first")
         if self.fill and self.bars is not None:
             raise UsageError("`fill` says which bars are composed; leave out `bars`")
-        if (self.fill or self.with_tracks) and (self.meter or self.tempo_qpm):
+        if (self.fill or self.with_tracks or self.add) and (self.meter or self.tempo_qpm):
             raise UsageError("between notes that stay, meter and tempo stay too; leave out `meter` and `tempo_qpm`")
         if self.keep == "pitches" and (self.strict_key or self.ranges):
             raise UsageError("`keep` pitches: they are the primer's; leave out `strict_key` and `ranges`")
@@ -123,8 +127,8 @@ class Settings:
     def _check_form(self) -> None:
         if self.form != AS_PRIMER:
             parse_form(str(self.form))
-        if self.fill or self.with_tracks or self.keep:
-            raise UsageError("form plans new bars: leave out `fill`, `with_tracks` and `keep`")
+        if self.fill or self.with_tracks or self.keep or self.add:
+            raise UsageError("form plans new bars: leave out `fill`, `with_tracks`, `keep` and `add`")
 
     @property
     def decoder(self) -> str:
@@ -145,6 +149,8 @@ class Settings:
         values = asdict(self)
         if not self.mapping:  # so that files from before there was one are composed again byte for byte
             del values["mapping"]
+        if not self.add:
+            del values["add"]
         if self.form is None:
             del values["form"], values["section"]
         return values
@@ -157,6 +163,10 @@ def settings_of(options: Mapping[str, Any], base: Settings | None = None) -> Set
         options["temperature"] = 0.0
     if "with" in options:  # a keyword of Python's, as in compose(theme, **{"with": "Soprano"})
         options["with_tracks"] = options.pop("with")
+    if options.get("add"):
+        options["add"], style = parse_parts(_names(options["add"]))
+        if style and options.setdefault("style", style) != style:
+            raise UsageError(f"`add` asks for {style}, `style` for {options['style']}; one piece has one style")
     decoding, own = Sampling.__dataclass_fields__, Settings.__dataclass_fields__.keys() - {"sampling"}
     if unknown := options.keys() - decoding - own:
         names = sorted([*decoding, *own, "greedy"])
@@ -167,7 +177,7 @@ def settings_of(options: Mapping[str, Any], base: Settings | None = None) -> Set
 
 def _as_stored(name: str, value: Any) -> Any:
     """An option's value as `Settings` has it: sequences as tuples, one name as a tuple of one."""
-    if name in ("tracks", "with_tracks"):
+    if name in ("tracks", "with_tracks", "add"):
         return _names(value)
     if name in ("meter", "fill"):
         return tuple(value) if isinstance(value, list) else value

@@ -16,7 +16,7 @@ three goes back to the piano.
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -80,16 +80,17 @@ def place_lines(
     wanted: Sequence[TrackInfo],
     names: Sequence[str] = (),
     asked: Mapping[int, Sequence[int]] | None = None,
+    empty: Collection[int] = (),
 ) -> dict[int, PlacedLine]:
     """For each place of the model in use the line on it: pitched on pitched, drums on drums.
 
     `names` are what the tracks are called, one for each; `asked` says of some tracks to which places they go, each a
-    voice. All others are matched; a single line without any other goes to the highest place of single lines in whose
-    range it lies.
+    voice; places that are to stay `empty` get none. All others are matched; a single line without any other goes to the
+    highest place of single lines in whose range it lies.
     """
     asked = asked or {}
-    roles = _roles(tracks, names) if any(info.role for info in wanted) else [""] * len(tracks)
-    taken = {place for places in asked.values() for place in places}
+    roles = roles_by_name(tracks, names) if any(info.role for info in wanted) else [""] * len(tracks)
+    taken = {*empty, *(place for places in asked.values() for place in places)}
     result = {place: line for track, at in asked.items() for place, line in _as_asked(track, at, tracks, wanted)}
     for drums in (False, True):
         places = {place: info for place, info in enumerate(wanted) if info.drums == drums and place not in taken}
@@ -102,8 +103,8 @@ def place_lines(
     return dict(sorted(result.items()))
 
 
-def _roles(tracks: Sequence[Track], names: Sequence[str]) -> list[str]:
-    """The roles of tracks on the grid that have lost their names."""
+def roles_by_name(tracks: Sequence[Track], names: Sequence[str]) -> list[str]:
+    """Return the roles of tracks on the grid that have lost their names."""
     called = [track.copy() for track in tracks]
     for track, name in zip(called, names, strict=False):
         track.name = name

@@ -15,7 +15,8 @@ from symusic import KeySignature, Tempo, Track
 from melody.bundle import Bundle, TrackInfo
 from melody.errors import MelodyError
 from melody.generation.meters import with_bars
-from melody.generation.primer.assignment import Asked, PlacedLine, place_lines, places_asked
+from melody.generation.primer.added import places_to_add
+from melody.generation.primer.assignment import Asked, PlacedLine, place_lines, places_asked, roles_by_name
 from melody.generation.primer.kit import Kit, as_one_track, kit_for
 from melody.generation.ranges import listed, named
 from melody.music.drumkit import HIT, as_hits, folded
@@ -55,6 +56,7 @@ class PrimerView:
     messages: list[str]
     written: Score  # the primer on the rhythms that its player meant, track by track and note by note
     kit: Kit | None = None  # where drums of several tracks go to one of the model's
+    added: tuple[int, ...] = ()  # places of the parts that are to be added
 
     @property
     def bars(self) -> int:
@@ -81,10 +83,13 @@ class Primer:
         return [track.name for track in self.score.tracks]
 
 
-def view_primer(primer: Score, bundle: Bundle, mapping: Asked | None = None, own_drums: bool = False) -> PrimerView:
+def view_primer(
+    primer: Score, bundle: Bundle, mapping: Asked | None = None, own_drums: bool = False, add: Sequence[str] = ()
+) -> PrimerView:
     """Let the model look at a primer. Raises `MelodyError` where there is nothing it could continue.
 
-    `mapping` says of some tracks where they go; `UsageError` where they cannot. A model that knows drums as hits sees
+    `mapping` says of some tracks where they go; `UsageError` where they cannot. The places of the parts to `add` stay
+    empty. A model that knows drums as hits sees
     them so; with `own_drums` each keeps the sound it has.
     """
     written = as_written(primer)
@@ -94,7 +99,9 @@ def view_primer(primer: Score, bundle: Bundle, mapping: Asked | None = None, own
     quantized = quantize(primer)
     sources = sounding(primer)
     asked = {sources.index(track): places for track, places in places_asked(mapping or {}, primer, bundle).items()}
-    placed = place_lines(quantized.tracks, bundle.tracks, [primer.tracks[index].name for index in sources], asked)
+    names = [primer.tracks[index].name for index in sources]
+    added = places_to_add(add, roles_by_name(quantized.tracks, names), names, bundle) if add else ()
+    placed = place_lines(quantized.tracks, bundle.tracks, names, asked, added)
     if not placed:
         raise MelodyError(f"{bundle.name} writes {_kinds(bundle.tracks)}; the primer has {_kinds_of(quantized)}")
     lines = bars(quantized)
@@ -106,8 +113,10 @@ def view_primer(primer: Score, bundle: Bundle, mapping: Asked | None = None, own
     ids = _ids_of(heard, bar_meters, bundle)
     tracks = {place: sources[line.track] for place, line in placed.items()}
     messages = [without_meter] if without_meter else []
-    messages += _messages(primer, sources, list(tracks.values()), kit)
-    return PrimerView(ids, tracks, parts, heard, loudness, lines, bar_meters, key, last_key, messages, written, kit)
+    messages += _messages(primer, sources, list(tracks.values()), kit, "not heard" if add else "not continued")
+    return PrimerView(
+        ids, tracks, parts, heard, loudness, lines, bar_meters, key, last_key, messages, written, kit, added
+    )
 
 
 def _parts(
@@ -182,7 +191,7 @@ def _meters_of_bars(score: Score, lines: Ints) -> list[tuple[int, int]]:
     return [changes[place][1:] for place in at.tolist()]
 
 
-def _messages(primer: Score, sources: Sequence[int], used: Sequence[int], kit: Kit | None) -> list[str]:
+def _messages(primer: Score, sources: Sequence[int], used: Sequence[int], kit: Kit | None, lost: str) -> list[str]:
     """Lines about tracks that are not continued one for one."""
     messages = []
     if kit:
@@ -191,7 +200,7 @@ def _messages(primer: Score, sources: Sequence[int], used: Sequence[int], kit: K
     for index in sources:
         name = primer.tracks[index].name or f"track {index + 1}"
         if index not in used:
-            messages.append(f"{name}: kept, not continued")
+            messages.append(f"{name}: kept, {lost}")
         elif used.count(index) > 1:
             messages.append(f"{name}: read and continued as {used.count(index)} voices")
     return messages

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 
 from melody.generation.rules.contract import Mask, Rule, without
-from melody.music.score import GRID, bar_length
+from melody.music.score import GRID, Ints, bar_length
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.vocabulary import MAX_DURATION, METERS
 
@@ -72,6 +72,37 @@ def no_long_silence_of(vocabulary: Vocabulary, tracks: Collection[int], first_ti
             last = reader.bar + 1 == (reader.plan.stop or reader.plan.bars)
             return no_way_on if last or end <= reader.bar_before else None
         return no_bar if end <= reader.bar_before else None
+
+    return rule
+
+
+MOST_EMPTY = 3  # bars in a row of one part
+
+
+def each_sounds(vocabulary: Vocabulary, tracks: Collection[int], lines: Ints, first: int, stop: int) -> Rule:
+    """At most `MOST_EMPTY` bars in a row are empty of each of these tracks, and none is silent throughout.
+
+    `lines` are the bar lines in ticks; the bars are those from `first` on and before `stop`. In a bar in which a track
+    must sound it does at the first place at which anything may.
+    """
+    ids = vocabulary.ids
+    not_past = {}
+    for track in sorted(tracks):
+        not_past[track] = without(vocabulary, "Position", "Bar", "End")
+        not_past[track][ids["Track"].start + track + 1 : ids["Track"].stop] = False
+
+    def is_due(reader: Reader, track: int) -> bool:
+        latest = reader.history[track]
+        end = latest.onset + latest.duration if latest else int(lines[first])
+        empty_from = reader.bar - MOST_EMPTY
+        silent = end <= lines[first] and reader.bar + 1 == stop
+        return silent or (empty_from >= first and end <= lines[empty_from])
+
+    def rule(reader: Reader) -> Mask | None:
+        if reader.bar < first or reader.position < 0 or reader.kind in ("Pitch", "Drum", "Sustain"):
+            return None
+        past = reader.track if reader.noted else -1
+        return next((mask for track, mask in not_past.items() if track > past and is_due(reader, track)), None)
 
     return rule
 
