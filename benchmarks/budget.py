@@ -9,7 +9,7 @@ fp32.
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
 from statistics import median
@@ -24,7 +24,6 @@ from torch import nn
 
 from melody.config import TrainConfig, check_config
 from melody.models import build
-from melody.models.intervals import IntervalPlaces
 from melody.training import Lanes, PieceSource, Window, evaluate, load_best, train
 from melody.training.devices import make_fabric
 from melody.training.lanes import Piece
@@ -61,7 +60,7 @@ class Task:
     channel_sizes: Sequence[int]
     training: PieceSource
     valid: PieceSource
-    intervals: IntervalPlaces | None = None
+    views: Mapping[str, Any] = field(default_factory=dict)  # of the tokens
 
     def config(self, **more: Any) -> TrainConfig:
         """Return the configuration with changes: one thread, and no evaluation before the end."""
@@ -71,7 +70,7 @@ class Task:
     def model(self, config: TrainConfig) -> nn.Module:
         """Return a fresh model."""
         options = config.model.options()
-        return build(config.model.name, self.vocabulary_size, self.channel_sizes, intervals=self.intervals, **options)
+        return build(config.model.name, self.vocabulary_size, self.channel_sizes, **self.views, **options)
 
 
 class Bought(NamedTuple):
@@ -97,7 +96,7 @@ def spend(task: Task, seconds: float, seed: int) -> Bought:
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         run = Path(folder)
         arguments = (task.training, task.valid, task.vocabulary_size, task.channel_sizes, run)
-        train(config, *arguments, intervals=task.intervals)
+        train(config, *arguments, views=task.views)
         averaged = load_best(run)[0]
     model = task.model(config)
     model.load_state_dict(averaged)

@@ -44,6 +44,7 @@ from melody.music.score import Score, transpose  # noqa: E402
 from melody.tokens import EventTokenizer  # noqa: E402
 from melody.tokens.channels import names_of  # noqa: E402
 from melody.tokens.miditok import MidiTokTokenizer  # noqa: E402
+from melody.tokens.views import views_of  # noqa: E402
 from melody.training.lanes import Piece, PieceSource  # noqa: E402
 
 HELD_OUT = ("valid", "test")
@@ -137,9 +138,9 @@ class Tokens:
 
     def task(self, rival: Rival) -> Task:
         """Return what a model has to learn."""
-        view = self.tokenizer.intervals(rival.intervals) if self.tokenizer else None
+        views = views_of(self.tokenizer, rival.values()["model"]) if self.tokenizer else {}
         sizes = (self.vocabulary_size, self.channel_sizes)
-        return Task(rival.values(), *sizes, self.training, self.plain["valid"], view)
+        return Task(rival.values(), *sizes, self.training, self.plain["valid"], views)
 
     def tokens_per_note(self) -> float:
         pieces = self.plain["test"]

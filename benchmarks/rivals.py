@@ -24,6 +24,7 @@ from melody.generation import Composer
 from melody.models import build
 from melody.models.residual_lstm import ResidualLSTM
 from melody.models.transformer import Transformer
+from melody.tokens.views import views_of
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def shipped(composer: Composer) -> Subject:
     """A bundle's model."""
     state = weights_of(composer.bundle)
     options = {name: value for name, value in composer.bundle.settings["model"].items() if name != "name"}
-    options["intervals"] = composer.bundle.tokenizer.intervals(options.get("intervals"))
+    options |= views_of(composer.bundle.tokenizer, composer.bundle.settings["model"])
     count = sum(name.startswith("channels.") for name in state)
     sizes = [len(state[f"channels.{index}.weight"]) for index in range(count)]
     model = _module(len(state["embedding.weight"]), sizes, options)

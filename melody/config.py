@@ -64,6 +64,34 @@ class ResidualLSTMConfig(ConfigSection):
         return self.model_dump(exclude={"name", "intervals"})
 
 
+class ClockworkLSTMConfig(ConfigSection):
+    """Options of `melody.models.ClockworkLSTM`; its clocks need the channels position, meter and phrase."""
+
+    name: Literal["clockwork_lstm"] = "clockwork_lstm"
+    hidden_size: Count = 256
+    layers: Count = 3
+    beat: Count = 64  # units of each layer that move once a beat
+    bar: Count = 32  # once a bar
+    phrase: Count = 32  # once in four bars; all others move at every token
+    dropout: Rate = 0.2  # after each layer
+    input_dropout: Rate = 0.0
+    weight_dropout: Rate = 0.0  # of recurrent connections
+    channel_dropout: Rate = 0.0  # of whole context channels
+    # Semitones: intervals up to so wide have scores of their own in the head.
+    intervals: Annotated[int, Field(ge=1, le=127)] | None = None
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "ClockworkLSTMConfig":
+        slow = self.beat + self.bar + self.phrase
+        if slow >= self.hidden_size:
+            raise ValueError(f"hidden_size must be larger than beat + bar + phrase = {slow}, got {self.hidden_size}")
+        return self
+
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments of the model, but for its views of the tokens."""
+        return self.model_dump(exclude={"name", "intervals"})
+
+
 class TransformerConfig(ConfigSection):
     """The options of `melody.models.Transformer`."""
 
@@ -92,7 +120,9 @@ def _model_name(value: Any) -> Any:
 
 
 ModelConfig = Annotated[
-    Annotated[ResidualLSTMConfig, Tag("residual_lstm")] | Annotated[TransformerConfig, Tag("transformer")],
+    Annotated[ResidualLSTMConfig, Tag("residual_lstm")]
+    | Annotated[ClockworkLSTMConfig, Tag("clockwork_lstm")]
+    | Annotated[TransformerConfig, Tag("transformer")],
     Discriminator(_model_name),
 ]
 

@@ -15,6 +15,7 @@ from melody.engine.weights import weights_of
 from melody.errors import UnreadableFile
 from melody.models import build
 from melody.models.carry import flatten, unflatten
+from melody.tokens.views import views_of
 
 
 class TorchEngine:
@@ -55,11 +56,12 @@ def use_onednn(enabled: bool) -> Iterator[None]:
 
 def _model_of(bundle: Bundle) -> torch.nn.Module:
     options: dict[str, Any] = dict(bundle.settings["model"])
-    name, widest = options.pop("name"), options.pop("intervals", None)
+    views = views_of(bundle.tokenizer, options)
+    name = options.pop("name")
     path = bundle.folder / bundle.weights_file
     weights = {name: torch.from_numpy(weight) for name, weight in weights_of(bundle).items()}
     sizes = [channel.size for channel in bundle.tokenizer.channels]
-    options |= {"channel_sizes": sizes, "intervals": bundle.tokenizer.intervals(widest)}
+    options |= {"channel_sizes": sizes, **views}
     make = partial(build, name, vocabulary_size=len(bundle.tokenizer.vocabulary), **options)
     with torch.device("meta"):  # shapes without memory: nothing is built that the weights do not fill
         shapes = {name: part.shape for name, part in make().state_dict().items()}

@@ -23,6 +23,7 @@ from melody.storage.files import fresh_folder, refuse_overwrite
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import layout_of, names_of
 from melody.tokens.contract import Tokenizer
+from melody.tokens.views import views_of
 
 
 def export_run(
@@ -167,8 +168,8 @@ def step_graph_of(
     known = STEP_GRAPHS.get(config.model.name)
     if known is None:
         return None
-    intervals = EventTokenizer(tuple(channels)).intervals(config.model.intervals)
-    return known.build(weights, config.model.options(), intervals, eight_bit)
+    views = views_of(EventTokenizer(tuple(channels)), config.model.model_dump())
+    return known.build(weights, config.model.options(), views, eight_bit)
 
 
 def _base(base: Bundle, store: TokenStore, info: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from melody.learning.objectives import objective_of
 from melody.learning.sample import RunSampler
 from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
 from melody.tokens.channels import layout_of, names_of
+from melody.tokens.views import views_of
 
 if TYPE_CHECKING:
     from melody.training import Base, TrainResult
@@ -65,7 +66,7 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
         len(tokenizer.vocabulary),
         [channel.size for channel in tokenizer.channels],
         run or RUNS / config.name,
-        intervals=tokenizer.intervals(config.model.intervals),
+        views=views_of(tokenizer, config.model.model_dump()),
         base=base,
         objective=objective_of(config, tokenizer),
         sampler=RunSampler(config, store, tokenizer.channels) if kind.composes else None,

@@ -16,6 +16,7 @@ from melody.jsb16.tokenizer import VoicesTokenizer
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import USUAL_VOICES, names_in_older_bundle, names_of
 from melody.tokens.contract import Tokenizer
+from melody.tokens.views import views_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,8 +82,8 @@ def net_of(folder: Path) -> "tuple[nn.Module, Tokenizer]":
         tokenizer = _tokenizer(folder, info["config"], run)
     except (KeyError, TypeError) as error:
         raise UnreadableFile(f"{folder}: its best checkpoint does not say what it was trained on") from error
-    intervals = tokenizer.intervals(model.intervals)
-    net = build(model.name, run["vocabulary_size"], run["channel_sizes"], intervals=intervals, **model.options())
+    views = views_of(tokenizer, model.model_dump())
+    net = build(model.name, run["vocabulary_size"], run["channel_sizes"], **views, **model.options())
     try:
         net.load_state_dict({name: weight.float() for name, weight in weights.items()})
     except RuntimeError as error:

@@ -22,10 +22,15 @@ from typing import Any
 from torch import nn
 
 from melody.errors import ConfigError
+from melody.models.clockwork_lstm import ClockworkLSTM
 from melody.models.residual_lstm import ResidualLSTM
 from melody.models.transformer import Transformer
 
-MODELS: dict[str, type[nn.Module]] = {"residual_lstm": ResidualLSTM, "transformer": Transformer}
+MODELS: dict[str, type[nn.Module]] = {
+    "residual_lstm": ResidualLSTM,
+    "clockwork_lstm": ClockworkLSTM,
+    "transformer": Transformer,
+}
 
 
 def build(name: str, vocabulary_size: int, channel_sizes: Sequence[int], **options: Any) -> nn.Module:
@@ -38,4 +43,4 @@ def build(name: str, vocabulary_size: int, channel_sizes: Sequence[int], **optio
         raise ConfigError(f"model {name}: {error}") from error
 
 
-__all__ = ["MODELS", "ResidualLSTM", "Transformer", "build"]
+__all__ = ["MODELS", "ClockworkLSTM", "ResidualLSTM", "Transformer", "build"]

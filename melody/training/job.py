@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.config import TrainConfig
-from melody.models.intervals import IntervalPlaces
 from melody.training.lanes import PieceSource
 from melody.training.log import Sample
 from melody.training.objectives import Objective
@@ -54,7 +53,7 @@ class Job:
     valid_source: PieceSource
     vocabulary_size: int
     channel_sizes: list[int]
-    intervals: IntervalPlaces | None
+    views: Mapping[str, Any]  # of the tokens, for the model
     folder: Path
     base: Base | None
     objective: Objective

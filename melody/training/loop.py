@@ -13,7 +13,7 @@ A run's folder holds ``last`` and ``best``, the ``previous`` of each, ``steps.cs
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,6 @@ from torch import Tensor
 from melody.config import TrainConfig
 from melody.errors import MelodyError
 from melody.models import build
-from melody.models.intervals import IntervalPlaces
 from melody.storage.locks import locked
 from melody.training import report
 from melody.training.checkpoint import clear_unfinished, save_checkpoint
@@ -57,15 +56,15 @@ def train(
     channel_sizes: Sequence[int],
     run_folder: Path,
     *,
-    intervals: IntervalPlaces | None = None,
+    views: Mapping[str, Any] | None = None,
     base: Base | None = None,
     objective: Objective | None = None,
     sampler: Sampler | None = None,
 ) -> TrainResult:
     """Train a model in a run's folder, or go on with the run that is there.
 
-    It starts from random weights or from those of a `base`. `valid_source` must not augment. `intervals` is how the
-    tokenizer's pitches relate to its channels, where the configuration wants scores for them. `objective` is what it
+    It starts from random weights or from those of a `base`. `valid_source` must not augment. `views` are what
+    the model knows of the tokens, as keyword arguments (`melody.tokens.views`). `objective` is what it
     minimises, by default cross entropy. TensorBoard gets what `sampler` composes every few evaluations. Raises
     `MelodyError` where another process holds the folder, its run is of another model or data, the disk is full or the
     loss has no finite value three times in a row.
@@ -76,7 +75,7 @@ def train(
         valid_source,
         vocabulary_size,
         list(channel_sizes),
-        intervals,
+        dict(views or {}),
         run_folder,
         base,
         objective or CrossEntropy(config.optimizer.label_smoothing),
@@ -108,7 +107,7 @@ class Session:
                 config.model.name,
                 job.vocabulary_size,
                 job.channel_sizes,
-                intervals=job.intervals,
+                **job.views,
                 **config.model.options(),
             )
         if job.base:

@@ -120,12 +120,15 @@ def test_nests_of_any_kind_pass_through_the_carry_helpers() -> None:
 
 
 def test_unknown_models_and_options_are_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match="'lstm' is unknown; there are: residual_lstm, transformer"):
+    with pytest.raises(ConfigError, match="'lstm' is unknown; there are: residual_lstm, clockwork_lstm, transformer"):
         build("lstm", VOCABULARY, CHANNELS)
     with pytest.raises(ConfigError, match="hiden_size"):
         build("residual_lstm", VOCABULARY, CHANNELS, hiden_size=3)
     with pytest.raises(ConfigError, match="must divide the width 16, got 3"):
         build("residual_lstm", VOCABULARY, CHANNELS, **SMALL, attention={"heads": 3, "memory": 2})
+
+
+VIEWS = {"intervals", "clock"}  # that follow from the tokens
 
 
 def configured(name: str) -> TrainConfig:
@@ -135,11 +138,11 @@ def configured(name: str) -> TrainConfig:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_configuration_offers_the_options_of_the_model_with_its_defaults(name: str) -> None:
     parameters = list(inspect.signature(MODELS[name]).parameters.values())[2:]
-    offered = {parameter.name: parameter.default for parameter in parameters if parameter.name != "intervals"}
+    offered = {parameter.name: parameter.default for parameter in parameters if parameter.name not in VIEWS}
     assert offered == configured(name).model.options()
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_without_conditions_refuses_one(name: str) -> None:
     with pytest.raises(ValueError, match=f"model {name} takes no condition"):
-        build(name, VOCABULARY, CHANNELS, **SMALL).start(2, {"contour": torch.zeros(2, 3)})
+        model_of(name).start(2, {"contour": torch.zeros(2, 3)})

@@ -9,6 +9,7 @@ from torch import nn
 
 from melody.engine.graphs import STEP_GRAPHS
 from melody.models import build
+from melody.tokens.clock import ClockView
 from melody.tokens.intervals import IntervalView
 
 SIZE, CHANNELS = 50, (7, 5)
@@ -20,6 +21,13 @@ INTERVALS = IntervalView(  # two kinds of three pitches, seven scores each, the 
     places=np.concatenate([np.arange(15).reshape(5, 3) % 8, np.arange(21).reshape(7, 3) % 5]),
     scores=7,
 )
+CLOCK = ClockView(  # a beat is two values of the first channel, a phrase two of the second, a bar token 1
+    columns=np.array([0, 1, 1]),
+    bars=np.eye(SIZE, dtype=np.float32)[1],
+    beats=np.arange(35, dtype=np.float32).reshape(5, 7) // 2,
+    phrases=np.arange(5, dtype=np.float32) // 2,
+)
+CLOCKWORK = {"hidden_size": 96, "layers": 2, "beat": 32, "bar": 16, "phrase": 8, "clock": CLOCK}
 Made = tuple[str, nn.Module, dict[str, Any]]
 
 
@@ -41,10 +49,12 @@ GRAPHS = {
     "wide": _maker("residual_lstm", hidden_size=128, layers=2),
     "attention": _maker("residual_lstm", hidden_size=96, layers=2, attention={"heads": 4, "memory": 9}),
     "intervals": _maker("residual_lstm", hidden_size=96, layers=2, intervals=INTERVALS),
+    "clockwork": _maker("clockwork_lstm", **CLOCKWORK),
+    "clockwork with intervals": _maker("clockwork_lstm", **CLOCKWORK, intervals=INTERVALS),
 }
 
 
 def graph_of(name: str, model: nn.Module, options: dict[str, Any], eight_bit: bool) -> bytes:
     """The step graph of a model that `GRAPHS` made."""
     weights = {part: weight.numpy() for part, weight in model.state_dict().items()}
-    return STEP_GRAPHS[name].build(weights, options, options.get("intervals"), eight_bit)
+    return STEP_GRAPHS[name].build(weights, options, options, eight_bit)  # its views stand among the options

@@ -1,17 +1,28 @@
 """Small models of every kind with weights that hide nothing, and something for them to read."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from melody.models import MODELS, build
 from melody.tokens import Channel
+from melody.tokens.clock import ClockView
 from melody.tokens.intervals import interval_view
 
 VOCABULARY, CHANNELS = 13, (5, 3)
 SMALL = {"hidden_size": 16, "layers": 2}
+CLOCK = ClockView(  # by the second channel: each value of it is a beat, two of the first are a phrase
+    columns=np.array([0, 1, 0]),
+    bars=np.eye(VOCABULARY, dtype=np.float32)[1],
+    beats=np.arange(15, dtype=np.float32).reshape(3, 5) // 2,
+    phrases=np.arange(5, dtype=np.float32) // 2,
+)
+CLOCKWORK = {**SMALL, "beat": 4, "bar": 3, "phrase": 2, "clock": CLOCK}
 INTERVALS = interval_view([range(2, 6), range(8, 12)], 0, [Channel("voice", 5, moves="pitch")], ["voice"], widest=2)
 VARIANTS = {
-    **{name: (name, SMALL) for name in MODELS},
+    **{name: (name, SMALL) for name in MODELS if name != "clockwork_lstm"},
+    "clockwork_lstm": ("clockwork_lstm", CLOCKWORK),
+    "clockwork with intervals": ("clockwork_lstm", {**CLOCKWORK, "intervals": INTERVALS}),
     "attention": ("residual_lstm", {**SMALL, "attention": {"heads": 2, "memory": 7}}),
     "attention over one state": ("residual_lstm", {**SMALL, "attention": {"heads": 4, "memory": 1}}),
     "all dropouts": (

@@ -280,7 +280,7 @@ def _reshape(node: _Node) -> list[Shape]:
 
 
 SHAPES: dict[str, Callable[[_Node], list[Shape]]] = {
-    **dict.fromkeys(("Add", "Sub", "Mul"), _broadcast),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Equal"), _broadcast),
     **dict.fromkeys(("Identity", "Sigmoid", "Tanh", "Softmax"), _same),
     "Cast": _cast,
     "Concat": _concat,

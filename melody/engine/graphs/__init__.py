@@ -1,9 +1,9 @@
 """Step graphs: one step of a model as ONNX, built from its weights for the default engine, and the weights read back.
 
-`build` takes the model's weights by name, the options of its section, how pitches relate to channels where the model
-scores intervals, and the precision; it returns the serialised graph. `weights` takes a graph that has been checked, the
-options and the sizes of the vocabulary and each channel, and returns the state dict: so a bundle holds them once. A
-model without a step graph composes by the torch engine.
+`build` takes the model's weights by name, the options of its section, its views of the tokens (`melody.tokens.views`)
+and the precision; it returns the serialised graph. `weights` takes a graph that has been checked, the options and the
+sizes of the vocabulary and each channel, and returns the state dict: so a bundle holds them once. A model without a
+step graph composes by the torch engine.
 
 To add one: a file and a line in `STEP_GRAPHS`; an operator that no step graph has yet also needs a line in
 `melody.engine.check.graph`.
@@ -15,8 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine.graphs import residual_lstm
-from melody.tokens.intervals import IntervalView
+from melody.engine.graphs import clockwork_lstm, residual_lstm
 
 
 class BuildGraph(Protocol):
@@ -26,7 +25,7 @@ class BuildGraph(Protocol):
         self,
         weights: Mapping[str, NDArray[Any]],
         options: Mapping[str, Any],
-        intervals: IntervalView | None,
+        views: Mapping[str, Any],
         eight_bit: bool = True,
     ) -> bytes:
         """Return the step graph of a model."""
@@ -50,4 +49,5 @@ class StepGraph(NamedTuple):
 
 STEP_GRAPHS: dict[str, StepGraph] = {
     "residual_lstm": StepGraph(residual_lstm.step_graph, residual_lstm.graph_weights),
+    "clockwork_lstm": StepGraph(clockwork_lstm.step_graph, clockwork_lstm.graph_weights),
 }

@@ -35,6 +35,8 @@ class Intervals:
 class GraphBuilder:
     """Nodes, constants and the carry of a step graph as they are collected."""
 
+    FLOAT = TensorProto.FLOAT  # to cast to
+
     eight_bit: bool
     nodes: list[Any] = field(default_factory=list)
     constants: list[Any] = field(default_factory=list)
@@ -144,8 +146,8 @@ class GraphWeights:
     def tables(self, sizes: Sequence[int]) -> list[Floats]:
         """Return the tables (size, D) of the token and of each channel. Raises `ValueError` where they have others."""
         gathered = (self._constants.get(node.input[0]) for node in self._nodes if node.op_type == "Gather")
-        table = next((found for found in gathered if found is not None and found.dtype.kind == "f"), None)
-        if table is None or table.ndim != 2 or len(table) != sum(sizes):
+        table = next((found for found in gathered if found is not None and found.ndim == 2), None)
+        if table is None or len(table) != sum(sizes):
             raise ValueError(f"looks up other tables than those of {sum(sizes)} tokens and channels")
         return [part.astype(np.float32) for part in np.split(table, np.cumsum(sizes)[:-1])]
 
@@ -172,11 +174,16 @@ def embed(graph: GraphBuilder, tables: Sequence[Floats]) -> str:
 def cell(graph: GraphBuilder, x: str, h: str, c: str, matrix: Floats, bias: Floats) -> str:
     """One LSTM cell (B, D); the new state goes to ``h_next`` and ``c_next``."""
     gates = graph.linear(graph.node("Concat", x, h, axis=1), matrix, bias)
+    return gated(graph, gates, c, f"{h}_next", f"{c}_next")[0]
+
+
+def gated(graph: GraphBuilder, gates: str, c: str, h_next: str | None = None, c_next: str | None = None) -> list[str]:
+    """The new h and c (B, D) by gates i, f, g, o (B, 4D), under these names."""
     i, f, g, o = graph.nodes_of("Split", 4, gates, axis=1)
     kept = graph.node("Mul", graph.node("Sigmoid", f), c)
     added = graph.node("Mul", graph.node("Sigmoid", i), graph.node("Tanh", g))
-    state = graph.node("Add", kept, added, name=f"{c}_next")
-    return graph.node("Mul", graph.node("Sigmoid", o), graph.node("Tanh", state), name=f"{h}_next")
+    state = graph.node("Add", kept, added, name=c_next)
+    return [graph.node("Mul", graph.node("Sigmoid", o), graph.node("Tanh", state), name=h_next), state]
 
 
 def score_intervals(graph: GraphBuilder, logits: str, x: str, intervals: Intervals, size: int) -> str:

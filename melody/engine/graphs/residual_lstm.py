@@ -47,12 +47,12 @@ class StepWeights:
 def step_graph(
     weights: Mapping[str, NDArray[Any]],
     options: Mapping[str, Any],
-    intervals: IntervalView | None,
+    views: Mapping[str, Any],
     eight_bit: bool = True,
 ) -> bytes:
     """Return the step graph of a `ResidualLSTM`; see `melody.engine.graphs`."""
     attention = options.get("attention") or {}
-    return build_step_graph(step_weights(weights, attention.get("heads", 0), intervals), eight_bit)
+    return build_step_graph(step_weights(weights, attention.get("heads", 0), views.get("intervals")), eight_bit)
 
 
 def step_weights(
