@@ -128,6 +128,8 @@ def _continuations(found: Mapping[str, Any]) -> list[str]:
             ),
             "",
         ]
+    if found.get("tracks"):
+        lines += ["Track by track, and between them:", "", *_table(found["tracks"], ("model", "followed")), ""]
     if found.get("around"):
         lines += ["The same around the first track of what followed, which is given:", ""]
         lines += [*_table(found["around"], ("model", "followed")), ""]

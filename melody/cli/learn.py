@@ -310,6 +310,7 @@ def _show_form(report: Report, form: "Figures") -> None:
     """Print what continuations, and pieces from nothing, have in common with music."""
     tables = (
         (f"{form.cuts} continuations", form.rows),
+        ("their tracks", form.tracks),
         ("continuations around the first track", form.around),
         ("pieces of 32 bars from nothing", form.whole),
     )

@@ -7,6 +7,7 @@ over, and the back-off n-grams of `melody.evaluation.ngram`, drawn under the sam
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from melody.evaluation.critic import FOLDS, judge
 from melody.evaluation.form import GROOVES, TUNES, WHOLE, Excerpt, Statistic, curve_error
 from melody.evaluation.harmony import Changes, harmonies
 from melody.evaluation.ngram import ORDERS, CountModel
+from melody.evaluation.players import FEW, FEW_IN, hardly_plays, statistics_of
 from melody.generation import Composer
 from melody.music.score import GRID, Score, bar_length, bars, clip, notes_of, set_notes
 from melody.tokens.plan import Bar, bars_of, meter_of
@@ -29,6 +31,7 @@ LEAST_NEW = 8  # that follow in the shorter pieces, which stand in where there a
 COUNT = 60
 LEAST_ONSETS = 8  # of a primer
 WHOLE_BARS = 32
+OF_CHORDS = ("nats of a chord change", "roots that fall a fifth", "chord as 4 bars ago")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Figures:
 
     cuts: int
     rows: list[dict[str, Any]]  # statistic, model, followed, repeated, n-grams
+    tracks: list[dict[str, Any]]  # of each track, where they are planned apart: statistic, model, followed
     around: list[dict[str, Any]]  # of the first track given and the others composed: statistic, model, followed
     whole: list[dict[str, Any]]  # of pieces from nothing: statistic, model, corpus
     critic: dict[str, Any]  # by side; empty without scikit-learn
@@ -115,17 +119,21 @@ def figures(
     }
     drums = bundle.tracks[0].drums
     harmony = harmonies(Changes.of(_whole_excerpts(store, "train"))) if _has_harmony(bundle) else {}
+    if drums:  # a band's tune and bass have no places of their own
+        harmony = {name: found for name, found in harmony.items() if name in OF_CHORDS}
     rows = _rows((GROOVES if drums else TUNES) | harmony, cut, sides)
+    played = {side: sides[side] for side in ("model", "followed")}
+    tracks = _rows(statistics_of(bundle.tracks), cut, played) if bundle.tokenizer.parts else []
     around = []
-    if harmony:
+    if harmony and not drums:
         new = [continued_around(composer, one, seed) for seed, one in enumerate(cut)]
         around = _rows(harmony, cut, {"model": new, "followed": sides["followed"]})
-    return Figures(len(cut), rows, around, _whole(composer, store, from_nothing), _criticised(cut, sides), {})
+    return Figures(len(cut), rows, tracks, around, _whole(composer, store, from_nothing), _criticised(cut, sides), {})
 
 
 def _has_harmony(bundle: Bundle) -> bool:
-    """Return True for a model of several tracks that begin with a tune, or of one that holds chords."""
-    return not bundle.tracks[0].drums and sum(track.polyphony for track in bundle.tracks) > 1
+    """Return True for a model of several pitched tracks, or of one that holds chords."""
+    return sum(track.polyphony for track in bundle.tracks if not track.drums) > 1
 
 
 def _rows(
@@ -166,6 +174,9 @@ def _whole(composer: Composer, store: TokenStore, count: int) -> list[dict[str, 
         return []
     long = [one for one in theirs if len(one.bars) >= WHOLE_BARS]
     statistics: Mapping[str, Statistic] = {} if composer.bundle.tracks[0].drums else WHOLE
+    if composer.bundle.tokenizer.parts and not composer.bundle.tracks[0].drums:
+        name = f"fewer than {FEW} notes of {composer.bundle.tracks[0].name} in {FEW_IN} bars"
+        statistics = {**statistics, name: partial(hardly_plays, track=0)}
     rows = [{"statistic": name, "model": found(ours), "corpus": found(long)} for name, found in statistics.items()]
     error, floor = curve_error(ours, theirs), curve_error(theirs[::2], theirs[1::2])
     return [*rows, {"statistic": "distance of the curves of likeness", "model": error, "corpus": floor}]
