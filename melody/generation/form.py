@@ -91,15 +91,21 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
         bars, pickup = bars_of(view.ids)
         known = _tracks_of_primer(region, bars, pickup, tracks) if tracks else _plan_of_primer(region, bars, pickup)
         length = view.bars if stop < view.bars else None  # so many bars more say nothing of a form
-        before = [{event[1] for event in bar} for bar in bars[: region.first]]
-        heard, free = frozenset().union(*before), frozenset(region.tracks)
-        awake = free & (frozenset().union(*before[-AWAKE:]) | (free - heard))  # what is new is asked for
-        form = Form(planner, known, stop, length, meter, cast=heard | free, awake=awake)
+        form = Form(planner, known, stop, length, meter)
+        if tracks:
+            form = _with_players(form, region, bars[: region.first])
     if settings.form == AS_PRIMER:
         return _as_primer(form, region)
     if settings.form:
         return _in_sections(form, region, parse_form(settings.form), settings.section)
     return form
+
+
+def _with_players(form: Form, region: Region, before: Sequence[Bar]) -> Form:
+    """The tracks that may sound: those heard, and those asked for; these, and the free ones heard lately, do at once."""
+    heard, lately = (frozenset(event[1] for bar in bars for event in bar) for bars in (before, before[-AWAKE:]))
+    free = frozenset(region.tracks)
+    return replace(form, cast=heard | free, awake=free & lately | free - heard)
 
 
 def _plan_of_primer(region: Region, bars: Sequence[Bar], pickup: int) -> FormPlan:

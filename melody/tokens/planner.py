@@ -57,9 +57,11 @@ OF_TRACKS: dict[str, tuple[int, ...]] = {  # of a planner that draws a plan for 
     "before": (SYMBOLS, WIDTH),  # what a track before it has in this bar
     "behind": (SYMBOLS, WIDTH),  # what one behind it has in the bar before
 }
+MOST_REST = 4  # bars, of a track that is to go on
 CASTS = "casts"  # (P, MOST_TRACKS): 1 for each track that sounds, of training pieces
 TABLES = ("symbol", "phrase", "left", "so_far", "in_all", "beats", "unit")  # whose rows make x
 _LAG_PLACE = {lag: place for place, lag in enumerate(LAGS)}
+_RESTED = [EMPTY] * MOST_REST
 
 
 def code_of(symbol: Symbol) -> int:
@@ -156,10 +158,11 @@ class Planner:
 
         Without a generator the likeliest symbols follow. `reach` says how many bars back each bar may refer. Tracks
         beyond the `cast` (None: all) are silent where nothing is known; those `awake` are not in the first bar drawn,
-        and somebody of several always plays.
+        and rest no longer than `MOST_REST` bars; somebody of several always plays.
         """
         lines = [list(line[:stop]) for line in known.lines]
-        awake, cast = set(awake), range(len(lines)) if cast is None else cast
+        cast = range(len(lines)) if cast is None else cast
+        start = {track: [*lines[track], UNTOLD].index(UNTOLD) for track in awake}  # the first bar drawn
         for bar, track, y in self._walk(lines, stop, outline, cast):
             line = lines[track]
             if bar < len(line) and line[bar] != UNTOLD:
@@ -171,8 +174,7 @@ class Planner:
             elif not known.tracks and bar <= outline.pickup:
                 drawn = FIRST
             else:
-                fits[1] = track not in awake and not _falls_silent(lines, bar, track, cast)
-                awake.discard(track)
+                fits[1] = not _falls_silent(lines, bar, track, cast) and _may_rest(line, bar, start.get(track))
                 drawn = self._draw(y, fits, generator, temperature)
                 drawn = FIRST if drawn == NEW and bar <= outline.pickup else drawn
             line[bar : bar + 1] = [drawn]
@@ -248,6 +250,11 @@ class Planner:
             if codes:
                 x = x + self.weights[name][codes].mean(axis=0)
         return x
+
+
+def _may_rest(line: Sequence[Symbol], bar: int, start: int | None) -> bool:
+    """Return False where a track that is to go on from bar `start` on (None: is free to rest) has to play."""
+    return start is None or (bar != start and line[max(0, bar - MOST_REST) : bar] != _RESTED)
 
 
 def _falls_silent(lines: Sequence[Sequence[Symbol]], bar: int, track: int, cast: Collection[int]) -> bool:

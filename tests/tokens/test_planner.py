@@ -142,6 +142,9 @@ def test_a_track_that_is_awake_goes_on_in_the_first_bar() -> None:
         asleep = [plan.tracks[track][2] == EMPTY for plan in plans for track in CAST]
         assert any(asleep) == (not awake)
         assert any(plan.tracks[0][3] == EMPTY for plan in plans)
+    silent = {**even.weights, "state_bias": np.where(np.arange(STATES) == 1, 9, even.weights["state_bias"])}
+    plan = Planner(silent).draw(known, 12, Outline(), numbers(), cast=(0, 2), awake={0})
+    assert [symbol == EMPTY for symbol in plan.tracks[0][2:]] == [False, *[True] * 4, False, *[True] * 4]
 
 
 def test_a_track_asked_to_be_as_in_silence_is_silent() -> None:
