@@ -77,7 +77,7 @@ def read_file(source: str | os.PathLike[str] | bytes) -> Reading:
     return read_file(source)
 
 
-def load(model: str | os.PathLike[str] = "chorale", *, engine: str = "onnx", threads: int = 1) -> Composer:
+def load(model: str | os.PathLike[str] = "chorale", *, engine: str = "auto", threads: int = 1) -> Composer:
     """Return a composer with a shipped model, by name, or with the bundle in a folder."""
     from melody.generation import Composer
 

@@ -116,7 +116,7 @@ def compose(
     dawproject: o.DawProject = False,
     html: o.Html = False,
     soundfont: o.SoundFont = None,
-    engine: o.Engine = "onnx",
+    engine: o.Engine = "auto",
     as_json: o.Json = False,
     force: o.Force = False,
 ) -> int:

@@ -17,9 +17,11 @@ def models(as_json: o.Json = False) -> None:
     Example: melody models
     """
     from melody.bundle import all_bundles
+    from melody.engine import engine_for
 
     report = Report(as_json)
     found, damaged = all_bundles()
+    engines = [engine_for(bundle) for bundle in found]
     rows = [
         {
             "model": bundle.name,
@@ -27,17 +29,17 @@ def models(as_json: o.Json = False) -> None:
             "nats per note": bundle.settings.get("scores", {}).get("test_nats_per_note", float("nan")),
             "MB": sum(path.stat().st_size for path in bundle.folder.iterdir()) / 1e6,
             "licence": bundle.settings.get("licence", ""),
-            "engine": "onnx" if bundle.has_step_graph else "torch",
+            "engine": engine,
             "folder": str(bundle.folder),
         }
-        for bundle in found
+        for bundle, (engine, _) in zip(found, engines, strict=True)
     ]
     report.table(rows, {"nats per note": "{:.3f}".format, "MB": "{:.1f}".format})
     if not rows:
         report.line("no models")
-    for bundle in found:
-        if not bundle.has_step_graph:
-            report.line(f"{bundle.name}: has no step graph; it composes by the torch engine, which is slower")
+    for reason in dict.fromkeys(reason for _, reason in engines if reason):
+        names = [bundle.name for bundle, (_, own) in zip(found, engines, strict=True) if own == reason]
+        report.line(f"{', '.join(names)}: {reason}")
     for error in damaged:
         report.line(f"left out: {error}")
     report.done(models=rows, left_out=[str(error) for error in damaged])

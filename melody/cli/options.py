@@ -254,7 +254,13 @@ Html = Annotated[
     bool, Option("--html", help="Also write one page that shows and plays all takes.", rich_help_panel=OUTPUT)
 ]
 SoundFont = Annotated[Path | None, Option(help="SoundFont (.sf2, .sf3) for the sound.", rich_help_panel=OUTPUT)]
-Engine = Annotated[str, Option(help="onnx, or torch as the reference.", rich_help_panel=OUTPUT)]
+Engine = Annotated[
+    str,
+    Option(
+        help="auto (the fastest that serves the model), native, onnx, or torch as the reference.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Json = Annotated[bool, Option("--json", help="Print a report for programs.", rich_help_panel=OUTPUT)]
 Force = Annotated[bool, Option("--force", help="Overwrite files that are there.", rich_help_panel=OUTPUT)]
 

@@ -1,7 +1,8 @@
 """One step of a model: `step(ids (B,), context (B, C), carry) -> (logits (B, V), carry)`, all numpy.
 
-Two engines: `onnx` runs a bundle's step graph and never imports torch (the default); `torch` steps the model that was
-trained (the reference, and for models without a step graph). A row's result does not depend on the other rows. The
+Three engines: `native` steps the recurrent models in C, where melody was installed with a compiler (the default);
+`onnx` runs a bundle's step graph in ONNX Runtime; `torch` steps the model that was trained (the reference, and for
+models without a step graph). A row's result does not depend on the other rows. The
 carry is a tuple of arrays whose first dimension is the batch, so that `reorder` serves takes, beams and every model.
 """
 
@@ -15,9 +16,14 @@ from melody.errors import MelodyError, UnreadableFile, UsageError
 
 if TYPE_CHECKING:
     from melody.bundle import Bundle
+    from melody.engine.native import NativeEngine
+    from melody.engine.onnx import OnnxEngine
+    from melody.engine.torch import TorchEngine
 
 Carry = tuple[NDArray[np.generic], ...]
 Logits = NDArray[np.float32]
+AUTO = "auto"
+ENGINES = (AUTO, "native", "onnx", "torch")
 log = logging.getLogger(__name__)
 
 
@@ -36,29 +42,61 @@ def reorder(carry: Carry, rows: NDArray[np.integer]) -> Carry:
     return tuple(part[rows] for part in carry)
 
 
-def open_engine(bundle: "Bundle", kind: str = "onnx", threads: int = 1) -> Engine:
-    """Return the engine of a bundle, by name: ``onnx`` or ``torch``.
+def open_engine(bundle: "Bundle", kind: str = AUTO, threads: int = 1) -> Engine:
+    """Return the engine of a bundle by name; ``auto`` is the fastest that serves it.
 
     A bundle without a step graph gets the torch engine, and a line of the log says so. Raises `MelodyError` where torch
-    is not installed.
+    is not installed, or an engine that is asked for cannot be had.
     """
-    if kind == "onnx" and not bundle.has_step_graph:
+    if kind not in ENGINES:
+        raise UsageError(f"engine {kind!r} is unknown; choose {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
+    if kind != "torch" and not bundle.has_step_graph:
         log.warning("%s has no step graph; it composes by the torch engine, which is slower", bundle.name)
         kind = "torch"
-    if kind == "onnx":
-        from melody.engine.onnx import OnnxEngine
-
-        engine = OnnxEngine(bundle.read("step.onnx"), threads=threads, name=str(bundle.folder / "step.onnx"))
-        tokens, channels = len(bundle.tokenizer.vocabulary), len(bundle.channels)
-        if (engine.shapes.vocabulary, engine.shapes.channels) != (tokens, channels):
-            raise UnreadableFile(f"{bundle.folder / 'step.onnx'}: is a model of other tokens; export its run again")
-        return engine
     if kind == "torch":
-        try:
-            from melody.engine.torch import TorchEngine
-        except ImportError as error:
-            raise MelodyError(
-                f"{bundle.name}: the torch engine needs {error.name}: pip install 'melody[train]'"
-            ) from error
-        return TorchEngine(bundle)
-    raise UsageError(f"engine {kind!r} is unknown; choose onnx or torch")
+        return _torch_engine(bundle)
+    native = _native_engine(bundle) if kind in (AUTO, "native") else "is not asked for"
+    if kind == "native" and isinstance(native, str):
+        raise MelodyError(f"{bundle.name}: the native engine {native}; choose the engine onnx")
+    engine = _onnx_engine(bundle, threads) if isinstance(native, str) else native
+    tokens, channels = len(bundle.tokenizer.vocabulary), len(bundle.channels)
+    if (engine.shapes.vocabulary, engine.shapes.channels) != (tokens, channels):
+        raise UnreadableFile(f"{bundle.folder / 'step.onnx'}: is a model of other tokens; export its run again")
+    return engine
+
+
+def engine_for(bundle: "Bundle") -> tuple[str, str]:
+    """Return the engine that ``auto`` takes, and why it is not the native one, if it is not. Raises `MelodyError`."""
+    if not bundle.has_step_graph:
+        return "torch", "has no step graph; it composes by the torch engine, which is slower"
+    native = _native_engine(bundle)
+    return (
+        ("onnx", f"composes by ONNX Runtime: the native engine {native}") if isinstance(native, str) else ("native", "")
+    )
+
+
+def _native_engine(bundle: "Bundle") -> "NativeEngine | str":
+    """The native engine, or why it does not serve."""
+    from melody.engine.native import NativeEngine
+    from melody.native import opened
+
+    if opened()[0] is None:
+        return f"is not here: {opened()[1]}"
+    try:
+        return NativeEngine(bundle.read("step.onnx"), name=str(bundle.folder / "step.onnx"))
+    except ValueError as error:
+        return f"does not serve it: its step graph {error}"
+
+
+def _onnx_engine(bundle: "Bundle", threads: int) -> "OnnxEngine":
+    from melody.engine.onnx import OnnxEngine
+
+    return OnnxEngine(bundle.read("step.onnx"), threads=threads, name=str(bundle.folder / "step.onnx"))
+
+
+def _torch_engine(bundle: "Bundle") -> "TorchEngine":
+    try:
+        from melody.engine.torch import TorchEngine
+    except ImportError as error:
+        raise MelodyError(f"{bundle.name}: the torch engine needs {error.name}: pip install 'melody[train]'") from error
+    return TorchEngine(bundle)

@@ -23,6 +23,8 @@ Floats = NDArray[np.float32]
 class OnnxEngine:
     """Steps the graph ``step.onnx``: inputs ``ids``, ``context`` and one for each part of the carry, outputs alike."""
 
+    kind = "onnx"
+
     def __init__(self, graph: Path | bytes, threads: int = 1, name: str = "step graph") -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads

@@ -21,6 +21,8 @@ from melody.tokens.views import views_of
 class TorchEngine:
     """See `melody.engine.Engine`. The model may be given as it is, or is built from a bundle's weights."""
 
+    kind = "torch"
+
     def __init__(self, model: Bundle | torch.nn.Module) -> None:
         self._model = (_model_of(model) if isinstance(model, Bundle) else model).eval()
         initial = flatten(self._model.start(1))  # type: ignore[operator]

@@ -1,6 +1,7 @@
 """Checks of types at the door: what came, what fits, in one line that a musician understands."""
 
 from collections.abc import Mapping
+from functools import cache
 from numbers import Integral, Real
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -13,9 +14,15 @@ _WORDS: Mapping[Any, str] = {int: "a whole number", float: "a number", str: "tex
 
 def check_types(settings: Any) -> None:
     """Raise `UsageError` where a field of a dataclass does not have its type."""
-    for name, hint in get_type_hints(type(settings)).items():
+    kind: Any = type(settings)
+    for name, hint in _hints(kind).items():
         if not _fits(value := getattr(settings, name), hint):
             raise UsageError(f"`{name}`: give {_wanted(hint)}, got {value!r}")
+
+
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind)
 
 
 def check_primer(primer: object) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from melody.bundle import Bundle, open_bundle
-from melody.engine import open_engine
+from melody.engine import AUTO, open_engine
 from melody.errors import UsageError
 from melody.generation.advice import with_advice
 from melody.generation.assemble import NewNote
@@ -36,12 +36,10 @@ MOST_TAKES = 1000
 class Composer:
     """A bundle with an engine. `melody.load("chorale")` makes one."""
 
-    engine_name = "onnx"
-
-    def __init__(self, bundle: Bundle | str | Path, engine: str = "onnx", threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle | str | Path, engine: str = AUTO, threads: int = 1) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
         self.engine = open_engine(self.bundle, engine, threads)
-        self.engine_name = engine
+        self.engine_name: str = getattr(self.engine, "kind", engine)
 
     def compose(
         self,

@@ -151,7 +151,7 @@ def rules_for(
     if settings.max_copy_bars is not None:
         rules.append(NoLongCopy(vocabulary))
     if region.meters:
-        rules.append(keep_meters(vocabulary, region.meters.__getitem__, region.first))
+        rules.append(keep_meters(vocabulary, region.meters, region.first))
     rules += _states(view, settings, key, vocabulary, bundle)
     if settings.strict_chords and chords:
         rules.append(chord_tones(vocabulary, chords, int(region.lines[region.first])))

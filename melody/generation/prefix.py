@@ -1,26 +1,48 @@
-"""Prefixes: the music that the model has read before it composes, and the bar line from which takes differ."""
+"""Prefixes: the music that the model has read before it composes, and the bar line from which takes differ.
 
-from collections.abc import Sequence
+Where the native engine reads, it reads in C; the reader in Python, which rules and options may ask for, then reads on
+demand.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.engine import Carry, Engine, reorder
+from melody.engine.native import NativeEngine
 from melody.tokens import Reader
+from melody.tokens.native_reader import NativeReader
 from melody.tokens.plan import FormPlan
 
 _BLOCK = 256  # tokens of a prefix whose logits are at hand together
 
 
-@dataclass
 class Prefix:
     """State after reading: the reader, the engine's carry (batch 1), and the logits (V,) of the next token."""
 
-    reader: Reader
-    carry: Carry
-    logits: NDArray[np.float32]
-    nats: float = 0.0  # of what was read, after the first token, without the grammar
+    def __init__(
+        self,
+        reader: Reader | Callable[[], Reader],
+        carry: Carry,
+        logits: NDArray[np.float32],
+        nats: float = 0.0,
+        native: NativeReader | None = None,
+    ) -> None:
+        """`nats` are those of what was read, after the first token, without the grammar; a reader may come later."""
+        self.carry, self.logits, self.nats, self.native = carry, logits, nats, native
+        self._reader = reader
+
+    @cached_property
+    def reader(self) -> Reader:
+        """The reader in Python."""
+        return self._reader() if callable(self._reader) else self._reader
+
+    def read_by(self, reader: Reader) -> "Prefix":
+        """Return the same place with another reader, of whose knowledge the core has none."""
+        return Prefix(reader, self.carry, self.logits, self.nats)
 
 
 @dataclass(frozen=True)
@@ -28,38 +50,55 @@ class Opening:
     """The last bar line read, and what stands behind it: it is read again under the plan of each take."""
 
     engine: Engine
-    reader: Reader  # before that bar line
-    carry: Carry  # of batch 1
+    before: Prefix  # that bar line
     ids: list[int]  # from the bar line on
-    nats: float
 
     def under(self, plans: Sequence[FormPlan]) -> list[Prefix]:
         """Return the prefix under each of these plans."""
-        readers = [self.reader.copy() for _ in plans]
+        natives = [self.before.native.copy() for _ in plans] if self.before.native is not None else []
+        readers: Sequence[Reader | NativeReader] = natives or [self.before.reader.copy() for _ in plans]
         for reader, plan in zip(readers, plans, strict=True):
             reader.replan(plan)
-        carry = reorder(self.carry, np.zeros(len(plans), np.int64))
+        carry = reorder(self.before.carry, np.zeros(len(plans), np.int64))
         for token in self.ids:
             for reader in readers:
                 reader.read(token)
             contexts = np.array([reader.context for reader in readers])
             logits, carry = self.engine.step(np.full(len(plans), token), contexts, carry)
-        rows = [reorder(carry, np.array([row])) for row in range(len(plans))]
         return [
-            Prefix(reader, own, one.copy(), self.nats) for reader, own, one in zip(readers, rows, logits, strict=True)
+            Prefix(
+                self._again(plan, readers[row]),
+                reorder(carry, np.array([row])),
+                logits[row].copy(),
+                self.before.nats,
+                natives[row] if natives else None,
+            )
+            for row, plan in enumerate(plans)
         ]
+
+    def _again(self, plan: FormPlan, read_by: Reader | NativeReader) -> Reader | Callable[[], Reader]:
+        """The reader in Python under a plan: the one that has read, or on demand."""
+
+        def read() -> Reader:
+            own = self.before.reader.copy()
+            own.replan(plan)
+            return own.read_all(self.ids)
+
+        return read if isinstance(read_by, NativeReader) else read_by
 
 
 def read_opening(engine: Engine, reader: Reader, ids: Sequence[int]) -> Opening:
     """Let a fresh reader and the engine read `ids` up to the last bar line."""
     last = max(place for place, token in enumerate(ids) if token == reader.ids["Bar"][0])
-    before = read_prefix(engine, reader, ids[:last])
-    return Opening(engine, before.reader, before.carry, list(ids[last:]), before.nats)
+    return Opening(engine, read_prefix(engine, reader, ids[:last]), list(ids[last:]))
 
 
 def read_prefix(engine: Engine, reader: Reader, ids: Sequence[int]) -> Prefix:
     """Let a fresh reader and the engine read `ids` (at least BOS)."""
     carry = engine.start(1)
+    if isinstance(engine, NativeEngine) and (native := engine.reader(reader.columns.layout, reader.plan)) is not None:
+        logits, after, nats = engine.read(native, ids, carry)
+        return Prefix(lambda: reader.read_all(ids), after, logits, nats, native)
     nats = 0.0
     for start in range(0, len(ids), _BLOCK):
         block = []

@@ -32,7 +32,7 @@ from melody.music.chords import Span
 from melody.music.key import Key, parse_key
 from melody.music.progressions import markers_as_chords
 from melody.music.score import TICKS_PER_QUARTER, Score, common_resolution, resample
-from melody.tokens import Plan, Reader
+from melody.tokens import Plan
 from melody.tokens.plan import FormPlan
 
 OF_PITCH = ("key", "strict_key", "chords")  # options that say nothing to drums
@@ -71,17 +71,17 @@ class Prepared:
         if self.opening is None:
             return [self.prefix for _ in seeds]
         plans = [plan for seed in seeds if (plan := self.plan_of(seed)) is not None]
-        return [replace(begun, reader=self._watched(begun.reader)) for begun in self.opening.under(plans)]
+        return [self._watched(begun) for begun in self.opening.under(plans)]
 
     def plan_of(self, seed: Seed) -> FormPlan | None:
         """Return the plan of a take's bars; of a search that draws nothing the likeliest."""
         draws = self.settings.sampling.temperature > 0 and (self.settings.stochastic or not self.settings.beam_width)
         return self.form.draw(seed if draws else None) if self.form is not None else None
 
-    def _watched(self, reader: Reader) -> Reader:
-        """A reader that knows what new notes copy, where that is asked for."""
-        watcher: Any = self.prefix.reader
-        return watcher.around(reader) if isinstance(watcher, CopyReader) else reader
+    def _watched(self, prefix: Prefix) -> Prefix:
+        """A prefix whose reader knows what new notes copy, where that is asked for."""
+        watcher: Any = None if self.settings.max_copy_bars is None else self.prefix.reader
+        return prefix.read_by(watcher.around(prefix.reader)) if isinstance(watcher, CopyReader) else prefix
 
     @property
     def messages(self) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
     rooms = rooms_for(settings, primer, region, key, bundle)
     if settings.max_copy_bars is not None:
         lines = given_lines(settings, region)
-        prefix.reader = watching(prefix.reader, bundle.originality, settings.max_copy_bars, lines)
+        prefix = prefix.read_by(watching(prefix.reader, bundle.originality, settings.max_copy_bars, lines))
     fit = fit_of(prefix.nats, ids, bundle) if primer else None
     unlike = fit if fit and fit.is_strange else None
     seam, said = NOWHERE, list[str]()

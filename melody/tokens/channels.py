@@ -175,6 +175,12 @@ class Layout:
         return slice(int(found[0]), int(found[-1]) + 1) if aligned else found
 
 
+def forming(layout: Layout) -> tuple[Channel, ...]:
+    """The channels that the aligned memory tells a layout of; none where it has none of them."""
+    parts = parting(layout.parts) if layout.parts else ()
+    return FORMING + parts if layout.has("form") or parts else ()
+
+
 @cache
 def layout_of(names: tuple[str, ...] = USUAL) -> Layout:
     """The layout of these channels; the same one for the same names."""

@@ -18,13 +18,12 @@ from melody.tokens.aligned_memory import AlignedMemory
 from melody.tokens.channels import (
     FAR,
     FAR_TIME,
-    FORMING,
     MOST_SOUNDING,
     TIME_UNIT,
     Layout,
     foreseeing,
+    forming,
     layout_of,
-    parting,
     recalling,
 )
 from melody.tokens.conditions import Conditions
@@ -96,6 +95,7 @@ class _Columns:
     """Columns of a layout's channels in a reader's row."""
 
     def __init__(self, layout: Layout) -> None:
+        self.layout = layout
         (self.bars_left, self.key, self.position, self.meter, self.track, self.sounding, self.bass, self.time_left) = (
             layout.column[name] for name in _PLACES
         )
@@ -105,8 +105,8 @@ class _Columns:
         self.foreseen = layout.columns(foreseeing(layout.voices))
         self.repetition = layout.columns(recalling(0)) if layout.has("repetition") else None
         self.parts = layout.parts
-        forming = FORMING + (parting(self.parts) if self.parts else ())
-        self.form = layout.columns(forming) if layout.has("form") or self.parts else None
+        told = forming(layout)
+        self.form = layout.columns(told) if told else None
         self.count = len(layout.names)
 
 

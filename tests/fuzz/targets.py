@@ -35,6 +35,7 @@ from melody.formats.musicxml import parse_musicxml
 from melody.formats.musicxml.document import document
 from melody.generation.replay import embedded
 from melody.music.score import notes_of
+from melody.native import core
 from melody.render.soundfont_file import check_soundfont
 from melody.storage.untrusted import check_index, check_settings, check_weights, parse_json
 
@@ -288,6 +289,14 @@ def _soundfont_seeds() -> Iterable[bytes]:
     yield soundfont([[{INSTRUMENT: 0}, {INSTRUMENT: 1}]] * 3, [zones, zones], data=wave, modulators=2)
 
 
+def _native(data: bytes) -> None:
+    """The bytes are the seed of a trial of the native core against Python."""
+    if core() is not None:
+        from support.native_trials import trial
+
+        trial(zlib.crc32(data))
+
+
 TARGETS = {
     "midi": Target(_midi, lambda: _cases((".mid",)), ("melody.formats.midi",)),
     "musicxml": Target(_musicxml, lambda: _cases((".musicxml", ".xml", ".mxl")), ("melody.formats.musicxml",)),
@@ -297,5 +306,6 @@ TARGETS = {
     "archive": Target(_archive, _archive_seeds, ("melody.corpus.archives", "melody.corpus.compressed"), 16_384),
     "replay": Target(_replay, _replay_seeds, ("melody.generation.replay", "melody.generation.settings")),
     "bundle": Target(_bundle, _bundle_seeds, ("melody.storage", "melody.engine.check"), 65_536),
+    "native": Target(_native, lambda: [b"reader", b"takes"], ("melody.native",), 16),
     "soundfont": Target(_soundfont, _soundfont_seeds, ("melody.render.soundfont_file",), 4096),
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from melody.engine import Engine
+from melody.errors import MelodyError
 from melody.generation.prepared import Prepared
 from melody.generation.seeds import Seed
 
@@ -17,6 +18,12 @@ class Continuation:
 
     ids: list[int]
     nats: list[float]
+
+
+def check_length(tokens: int) -> None:
+    """Raise `MelodyError` for a take that does not end."""
+    if tokens > MAX_TOKENS:
+        raise MelodyError(f"a take grew past {MAX_TOKENS:,} tokens without an end; ask for fewer bars")
 
 
 class Decoder(Protocol):

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.engine import Carry, Engine, reorder
-from melody.errors import MelodyError
-from melody.generation.decoders.contract import MAX_TOKENS, Continuation
+from melody.generation.decoders.contract import Continuation, check_length
+from melody.generation.decoders.native_loop import native_loop
 from melody.generation.prefix import Prefix
 from melody.generation.prepared import Prepared
 from melody.generation.rules.contract import GoesBack, Rule, narrowed, redirected, redirecting
@@ -65,8 +65,7 @@ class Row:
         self.reader.read(token)
         self.held.append((token, nats))
         self.drawn += 1
-        if self.drawn > MAX_TOKENS:
-            raise MelodyError(f"a take grew past {MAX_TOKENS:,} tokens without an end; ask for fewer bars")
+        check_length(self.drawn)
 
     def mark(self, carry: Carry, logits: NDArray[np.float32]) -> None:
         """Remember this bar line; the oldest one is forgotten where there are more than `REACH`."""
@@ -121,7 +120,7 @@ def sample(
 ) -> list[Continuation]:
     """Return a continuation up to its end for each prefix and its generator, drawn side by side."""
     results = [Continuation([], []) for _ in generators]
-    for row, token, nats in stream(engine, prefixes, rules, sampling, generators):
+    for row, token, nats in stream(engine, prefixes, rules, sampling, generators, at_once=False):
         results[row].ids.append(token)
         results[row].nats.append(nats)
     return results
@@ -133,8 +132,16 @@ def stream(
     rules: Sequence[Rule],
     sampling: Sampling,
     generators: Sequence[np.random.Generator],
+    at_once: bool = True,
 ) -> Iterator[tuple[int, int, float]]:
-    """Yield (row, token, nats) as they are drawn, the one that ends a row (see `Reader.ends_with`) included."""
+    """Yield (row, token, nats) as they are drawn, the one that ends a row (see `Reader.ends_with`) included.
+
+    The native engine draws several before it yields them; `at_once` it does so note by note.
+    """
+    loop = native_loop(engine, prefixes, rules, sampling, generators)
+    if loop is not None:
+        yield from loop.drawn(at_once)
+        return
     draw = _Draw(rules, sampling)
     pairs = zip(prefixes, generators, strict=True)
     rows = [Row(number, prefix.reader.copy(), generator) for number, (prefix, generator) in enumerate(pairs)]

@@ -1,10 +1,11 @@
 """Rules of bars: how many there are, which meters they have, and that none stays silent for long."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from melody.generation.rules.contract import Mask, Rule, without
+from melody.generation.rules.native_form import KnownRule, NativeForm
 from melody.music.score import GRID, Ints, bar_length
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.vocabulary import MAX_DURATION, METERS
@@ -45,7 +46,7 @@ def exact_bars(
             mask[meters.start : meters.stop] = reader.bar_start + lengths * left >= reader.sound_end
         return mask
 
-    return rule
+    return KnownRule(rule, NativeForm("exact bars", (total, closes, -1 if end is None else end, sounds)))
 
 
 def no_long_silence(vocabulary: Vocabulary) -> Rule:
@@ -56,7 +57,7 @@ def no_long_silence(vocabulary: Vocabulary) -> Rule:
         silent = reader.bar >= 0 and not reader.sounding
         return no_bar if silent and reader.sound_end <= reader.bar_before else None
 
-    return rule
+    return KnownRule(rule, NativeForm("no long silence"))
 
 
 def no_long_silence_of(vocabulary: Vocabulary, tracks: Collection[int], first_tick: int) -> Rule:
@@ -107,19 +108,20 @@ def each_sounds(vocabulary: Vocabulary, tracks: Collection[int], lines: Ints, fi
     return rule
 
 
-def keep_meters(vocabulary: Vocabulary, meters: Callable[[int], tuple[int, int]], first_bar: int) -> Rule:
-    """Each bar from `first_bar` (from 0) on has the meter that `meters` gives for it."""
+def keep_meters(vocabulary: Vocabulary, meters: Sequence[tuple[int, int]], first_bar: int) -> Rule:
+    """Each bar from `first_bar` (from 0) on has its meter of `meters`."""
     ids = vocabulary.ids["TimeSignature"]
     no_change = without(vocabulary, "TimeSignature")
 
     def rule(reader: Reader) -> Mask | None:
         if reader.kind != "Bar" or reader.bar < first_bar:
             return None
-        index = METERS.index(meters(reader.bar))
+        index = METERS.index(meters[reader.bar])
         if reader.meter == index:
             return no_change
         wanted = np.zeros(len(vocabulary), bool)
         wanted[ids[index]] = True
         return wanted
 
-    return rule
+    table = np.array([[METERS.index(meter)] for meter in meters])
+    return KnownRule(rule, NativeForm("keep meters", (first_bar,), table=table))

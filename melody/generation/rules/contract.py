@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.generation.rules.native_form import NativeForm
 from melody.music.score import Score
 from melody.tokens import Reader, Vocabulary
 
@@ -67,10 +68,11 @@ class CountsBreaches(Protocol):
 
 @dataclass(frozen=True)
 class CountedRule:
-    """A rule made of a mask and a count of its breaches."""
+    """A rule made of a mask and a count of its breaches, and of its form in the native core, if it has one."""
 
     mask: Callable[[Reader], Mask | None]
     count: Callable[[Score], int]
+    native: NativeForm | None = None
 
     def __call__(self, reader: Reader) -> Mask | None:
         """Return the tokens (V,) that may follow."""

@@ -8,7 +8,9 @@ from typing import Protocol
 import numpy as np
 
 from melody.generation.rules.contract import NEVER, Mask, Rule, without
+from melody.generation.rules.native_form import KnownRule, NativeForm
 from melody.tokens import Reader, Vocabulary
+from melody.tokens.vocabulary import MAX_TRACKS
 
 
 class Room(Protocol):
@@ -149,7 +151,17 @@ def playable(vocabulary: Vocabulary, rooms: Mapping[int, Room], fixed: Fixed | N
         if not _pitch_is_left(reader, pitches):
             mask[velocities.start : velocities.stop] = False
 
-    return rule
+    return rule if fixed else _known(rule, rooms)
+
+
+def _known(rule: Rule, rooms: Mapping[int, Room]) -> Rule:
+    """The rule with its form in the native core, which knows rooms that are free."""
+    table, pitches = np.zeros((MAX_TRACKS, 2), np.int32), np.zeros((MAX_TRACKS, 128), bool)
+    for track, room in rooms.items():
+        if not isinstance(room, Free) or room.polyphony < 1:
+            return rule
+        table[track], pitches[track] = (room.polyphony, room.pitches.sum()), room.pitches
+    return KnownRule(rule, NativeForm("playable", mask=pitches, table=table))
 
 
 def _pitch_is_left(reader: Reader, pitches: Mask) -> bool:

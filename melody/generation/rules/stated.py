@@ -3,6 +3,7 @@
 import numpy as np
 
 from melody.generation.rules.contract import Mask, Rule, without
+from melody.generation.rules.native_form import KnownRule, NativeForm
 from melody.tokens import Reader, Vocabulary
 
 
@@ -20,15 +21,15 @@ def state_at_start(vocabulary: Vocabulary, token: int) -> Rule:
             return only
         return none_of_it
 
-    return rule
+    return KnownRule(rule, NativeForm("state at start", (token,)))
 
 
 def no_change_of(vocabulary: Vocabulary, *kinds: str) -> Rule:
     """No token of these types: tempo and key stay as they are."""
     mask = without(vocabulary, *kinds)
-    return lambda reader: mask
+    return KnownRule(lambda reader: mask, NativeForm("mask", mask=mask))
 
 
 def only_seen(seen: Mask) -> Rule:
     """Only tokens that stood in the training music: of others the model knows nothing."""
-    return lambda reader: seen
+    return KnownRule(lambda reader: seen, NativeForm("mask", mask=seen))

@@ -10,6 +10,7 @@ import numpy as np
 
 from melody.errors import UsageError
 from melody.generation.rules.contract import CountedRule, Mask, Rule, without
+from melody.generation.rules.native_form import KnownRule, NativeForm
 from melody.music.chords import Chord, Span
 from melody.music.score import GRID, Score, has_strong_middle, notes_of
 from melody.music.voice_leading import parallels, slices
@@ -61,7 +62,7 @@ def no_parallels(vocabulary: Vocabulary, voices: Voices) -> Rule:
         lines = [notes_of(score.tracks[track]) for track in voices.tracks if track < len(score.tracks)]
         return len(parallels(slices([line for line in lines if len(line.onset)])))
 
-    return CountedRule(rule, count)
+    return CountedRule(rule, count, NativeForm("no parallels"))
 
 
 def _without_classes(vocabulary: Vocabulary, start: int, classes: list[int], kept: int) -> Mask:
@@ -121,7 +122,14 @@ def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
                 mask[pitches + pitch_class : pitches + 128 : OCTAVE] = False
         return mask
 
-    return rule
+    chords = [(span.start, *_spelled(span.chord)) for span in voices.chords]
+    numbers = sum(1 << track for track in own), max(voices.tracks, default=-1), voices.last_fixed
+    return KnownRule(rule, NativeForm("tonic ending", numbers, table=np.array(chords).reshape(-1, 3)))
+
+
+def _spelled(chord: Chord | None) -> tuple[int, int]:
+    """The class of a chord's bass, -1 without one, and those of its notes as bits."""
+    return (-1, 0) if chord is None else (chord.bass, sum(1 << one for one in chord.classes))
 
 
 def _ends_as_planned(reader: Reader, track: int) -> bool:

@@ -1,0 +1,120 @@
+"""The native engine: a bundle's step in C, with the weights of its step graph.
+
+The same 8-bit weights and activations as in ONNX Runtime, by kernels for the processor at hand; their results are the
+same bits on all processors, for a row alone and among others. Logits differ from ONNX Runtime's in the last digits.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from weakref import finalize
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.engine import Carry, Logits
+from melody.engine.native_weights import CoreWeights, Linear, read_weights
+from melody.errors import MelodyError
+from melody.native import core
+from melody.tokens.channels import Layout
+from melody.tokens.native_reader import NativeReader, reader_for
+from melody.tokens.reader import Plan
+
+TILE = 16  # core/kernels.h
+_REASONS = {  # core/step.h, core/loop.c
+    1: "a token or channel lies beyond its size",
+    2: "the step graph gives no numbers; fetch or export the bundle again",
+    11: "a token makes no sense where it stands",
+}
+
+
+class NativeEngine:
+    """Steps a residual LSTM in C. The carry is one array (B, 2 L D): h and c of each layer."""
+
+    kind = "native"
+
+    def __init__(self, graph: bytes, name: str = "step graph", kernels: int = 0) -> None:
+        """`kernels` chooses among those that the processor can run, from 0, the fastest.
+
+        Raises `ValueError` for a graph that the core does not serve.
+        """
+        library = core()
+        if library is None:
+            raise ValueError("the native core is not installed")
+        self.name, self.core = name, library
+        weights = read_weights(graph)
+        self.shapes = weights.shapes
+        self.model = _model(library, weights, kernels)
+        self._close = finalize(self, library.model_free, self.model)
+        width = next(iter(self.shapes.carry.values()))[0]
+        self._carried = len(self.shapes.carry) * width
+
+    @property
+    def kernels(self) -> str:
+        """The instructions that it uses."""
+        return str(self.core.model_kernels(self.model).decode())
+
+    def start(self, batch: int) -> Carry:
+        """Zeros: the carry before the first token of a piece."""
+        return (np.zeros((batch, self._carried), np.float32),)
+
+    def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry) -> tuple[Logits, Carry]:
+        """See `melody.engine.Engine`."""
+        rows = len(ids)
+        tokens, channels = np.require(ids, np.int32, ["C", "A"]), np.require(context, np.int16, ["C", "A"])
+        after = np.array(carry[0], np.float32, order="C")  # a copy, which is changed in place
+        logits = np.empty((rows, -(-self.shapes.vocabulary // TILE) * TILE), np.float32)
+        if channels.shape != (rows, self.shapes.channels) or after.shape != (rows, self._carried):
+            raise MelodyError(f"{self.name}: a step of {channels.shape} channels and a carry of {after.shape}")
+        failed = self.core.model_step(self.model, rows, *(a.ctypes.data for a in (tokens, channels, after, logits)))
+        self.check(failed)
+        return logits[:, : self.shapes.vocabulary], (after,)
+
+    def reader(self, layout: Layout, plan: Plan) -> NativeReader | None:
+        """Return a reader in C for this model; None where the core does not know its tokens or channels."""
+        reader = reader_for(layout, plan)
+        fits = reader is not None and reader.sizes == (self.shapes.vocabulary, self.shapes.channels)
+        return reader if fits else None
+
+    def read(self, reader: NativeReader, ids: Sequence[int], carry: Carry) -> tuple[NDArray[np.float32], Carry, float]:
+        """Let a reader and the model read tokens: logits (V,) of the next one, the carry (batch 1), the nats of all
+        tokens but the first, without the grammar.
+        """
+        tokens, after = np.require(ids, np.int32, ["C", "A"]), np.array(carry[0], np.float32, order="C")
+        logits, nats = np.empty(self.shapes.vocabulary, np.float32), ctypes.c_double(0.0)
+        places = tokens.ctypes.data, len(tokens), after.ctypes.data, logits.ctypes.data, ctypes.byref(nats)
+        self.check(self.core.loop_read(self.model, reader.pointer, *places))
+        return logits, (after,), nats.value
+
+    def check(self, failed: int) -> None:
+        """Raise `MelodyError` for what the core says of a failure."""
+        if failed:
+            raise MelodyError(f"{self.name}: {_REASONS.get(failed, 'fails')}")
+
+
+def _model(library: ctypes.CDLL, weights: CoreWeights, kernels: int) -> int:
+    """A model of the core with these weights, which it copies."""
+    width, shapes = weights.table.shape[1], weights.shapes
+    sizes = width, len(weights.layers), shapes.channels, shapes.vocabulary
+    table, first = (
+        np.require(weights.table, requirements=["C", "A"]),
+        np.require(weights.first, requirements=["C", "A"]),
+    )
+    model: int | None = library.model_new(kernels, *sizes, table.ctypes.data, first.ctypes.data)
+    if model is None:
+        raise MemoryError
+    made = [_add(library, model, place, linear) for place, linear in enumerate([*weights.layers, weights.head])]
+    if (head := weights.intervals) is not None:
+        made.append(_add(library, model, len(made), head.linear))
+        arrays = [np.require(array, requirements=["C", "A"]) for array in (head.columns, head.first, head.places)]
+        numbers = len(head.columns), head.places.shape[1], head.first_pitch
+        made.append(library.model_intervals(model, *numbers, *(a.ctypes.data for a in arrays), len(head.places)))
+    if not all(made):
+        library.model_free(model)
+        raise MemoryError
+    return model
+
+
+def _add(library: ctypes.CDLL, model: int, place: int, linear: Linear) -> bool:
+    outputs, blocks, _ = linear.values.shape
+    arrays = [np.require(array, requirements=["C", "A"]) for array in (linear.values, linear.scales, linear.bias)]
+    return bool(library.model_matrix(model, place, outputs, blocks, *(array.ctypes.data for array in arrays)))

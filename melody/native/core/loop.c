@@ -1,0 +1,153 @@
+// Drawing takes side by side: rules and a token for each row, then one step of the model for all that go on.
+//
+// Each row has its own reader and its own random numbers, and the step's result for a row does not depend on its
+// neighbours: a take is the same alone and among others. Logits are made of lawful tokens alone.
+#include <stdlib.h>
+#include <string.h>
+
+#include "export.h"
+#include "rules.h"
+#include "sampler.h"
+#include "step.h"
+
+enum { WHOLE_TILES = (TOKENS + TILE - 1) / TILE * TILE };
+enum { FAILED_IN_PYTHON = 10, FAILED_TO_READ };
+
+typedef struct {
+  Reader *reader;  // its own
+  float *carry, *logits;
+  uint8_t lawful[WHOLE_TILES];
+  Embedded embedded;
+  NextDouble next;
+  void *state;
+  int done;
+} Row;
+
+typedef struct {
+  const Model *model;
+  const Rule *rules;
+  int rule_count, rows;
+  Sampling sampling;
+  Ask ask;
+  Row *row;
+  float *floats;
+} Loop;
+
+EXPORT void loop_free(Loop *loop) {
+  if (!loop) return;
+  for (int i = 0; i < loop->rows && loop->row; i++) reader_free(loop->row[i].reader);
+  free(loop->row);
+  free(loop->floats);
+  free(loop);
+}
+
+// Rows begin with copies of `readers`, `carries` (rows, 2 L D) and `logits` (rows, TOKENS). The model, the rules and all
+// that they point to must live as long.
+EXPORT Loop *loop_new(const Model *model, const Rule *rules, int rule_count, const Sampling *sampling, Ask ask, int rows,
+                      const Reader *const *readers, const float *carries, const float *logits, void *const *next,
+                      void *const *states) {
+  size_t carried = (size_t)2 * model->layers * model->width, each = carried + WHOLE_TILES;
+  Loop *loop = calloc(1, sizeof *loop);
+  if (!loop) return NULL;
+  *loop = (Loop){model, rules, rule_count, rows, *sampling, ask, calloc((size_t)rows, sizeof(Row)), NULL};
+  loop->floats = malloc((size_t)rows * each * sizeof(float));
+  for (int i = 0; i < rows && loop->row && loop->floats; i++) {
+    Row *row = &loop->row[i];
+    row->carry = loop->floats + (size_t)i * each;
+    row->logits = row->carry + carried;
+    memcpy(row->carry, carries + (size_t)i * carried, carried * sizeof(float));
+    memcpy(row->logits, logits + (size_t)i * TOKENS, TOKENS * sizeof(float));
+    memcpy(&row->next, &next[i], sizeof row->next);
+    row->state = states[i];
+    embedded_begin(&row->embedded);
+    row->reader = reader_copy(readers[i]);
+    if (row->reader) reader_allow(row->reader, row->lawful);
+  }
+  for (int i = 0; i < rows; i++) {
+    if (loop->row && loop->floats && loop->row[i].reader) continue;
+    loop_free(loop);
+    return NULL;
+  }
+  return loop;
+}
+
+static int draw(const Loop *loop, int place, int32_t *token, double *nats) {
+  Row *row = &loop->row[place];
+  uint8_t mask[TOKENS];
+  if (!narrow(loop->rules, loop->rule_count, loop->ask, place, row->reader, row->lawful, mask)) return FAILED_IN_PYTHON;
+  if (!memchr(mask, 1, TOKENS)) return FAILED_TO_READ;
+  *token = choose(row->logits, mask, &loop->sampling, row->next, row->state);
+  *nats = nats_of(loop->model->kernels, row->logits, row->lawful, *token);
+  row->done = reader_ends_with(row->reader, *token);
+  if (!reader_read(row->reader, *token)) return FAILED_TO_READ;
+  if (!row->done) reader_allow(row->reader, row->lawful);
+  return 0;
+}
+
+static int advance_all(const Loop *loop, const int32_t *tokens) {
+  for (int begin = 0; begin < loop->rows;) {
+    int32_t drawn[MOST_ROWS];
+    const int16_t *contexts[MOST_ROWS];
+    const uint8_t *wanted[MOST_ROWS];
+    float *carries[MOST_ROWS], *logits[MOST_ROWS];
+    Embedded *embedded[MOST_ROWS];
+    int count = 0, failed;
+    for (; begin < loop->rows && count < MOST_ROWS; begin++) {
+      Row *row = &loop->row[begin];
+      if (row->done) continue;
+      drawn[count] = tokens[begin];
+      contexts[count] = row->reader->row;
+      embedded[count] = &row->embedded;
+      wanted[count] = row->lawful;
+      carries[count] = row->carry;
+      logits[count++] = row->logits;
+    }
+    if ((failed = step(loop->model, count, drawn, contexts, embedded, carries, wanted, logits))) return failed;
+  }
+  return STEP_DONE;
+}
+
+// Draws up to so many tokens a row, to tokens and nats (steps, rows); a row that has ended has token -1. Ends early
+// where all rows have, and, with `until_note`, behind a note. Returns the steps made, or less than 0 for a failure.
+EXPORT int loop_run(Loop *loop, int steps, int until_note, int32_t *tokens, double *nats) {
+  for (int s = 0; s < steps; s++, tokens += loop->rows, nats += loop->rows) {
+    int going = 0, noted = 0, failed;
+    for (int i = 0; i < loop->rows; i++) {
+      tokens[i] = -1;
+      if (loop->row[i].done) continue;
+      if ((failed = draw(loop, i, &tokens[i], &nats[i]))) return -failed;
+      going += !loop->row[i].done;
+      noted |= loop->row[i].reader->kind == DURATION;
+    }
+    if (going && (failed = advance_all(loop, tokens))) return -failed;
+    if (!going || (until_note && noted)) return s + 1;
+  }
+  return steps;
+}
+
+// Some row has not ended yet.
+EXPORT int loop_goes_on(const Loop *loop) {
+  int going = 0;
+  for (int i = 0; i < loop->rows; i++) going += !loop->row[i].done;
+  return going;
+}
+
+// Lets a reader and the model read tokens (count): writes the carry (2 L D), in place, and the logits (TOKENS) behind
+// the last; adds to `nats` what each token but the first costs, without the grammar.
+EXPORT int loop_read(const Model *model, Reader *reader, const int32_t *tokens, int count, float *carry, float *logits,
+                     double *nats) {
+  uint8_t all[TOKENS];
+  float made[WHOLE_TILES], *out = made;
+  const int16_t *context = reader->row;
+  Embedded embedded, *own = &embedded;
+  embedded_begin(own);
+  memset(all, 1, sizeof all);
+  for (int i = 0; i < count; i++) {
+    int failed;
+    if (!reader_read(reader, tokens[i])) return FAILED_TO_READ;
+    if ((failed = step(model, 1, &tokens[i], &context, &own, &carry, NULL, &out))) return failed;
+    if (i + 1 < count) *nats += nats_of(model->kernels, made, all, tokens[i + 1]);
+  }
+  if (count) memcpy(logits, made, TOKENS * sizeof *logits);
+  return STEP_DONE;
+}

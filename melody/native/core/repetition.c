@@ -1,0 +1,79 @@
+#include "repetition.h"
+
+#include <string.h>
+
+static const int LENGTHS[] = {8, 12, 16, 24, 32, 48, 64, 96, 128};
+enum { LENGTH_COUNT = sizeof LENGTHS / sizeof LENGTHS[0], LONGEST = 128 };
+
+void recall_begin(Recall *recall) {
+  memset(recall, 0, sizeof *recall);
+  recall->at = -1;
+}
+
+// The slot of the passage that ends before `end`, or the empty one where it belongs.
+static Passage *slot_of(Recall *recall, int end) {
+  const uint16_t *passage = recall->tokens + end - LEAST;
+  uint64_t half[2], hash;
+  memcpy(half, passage, sizeof half);
+  hash = half[0] * 0x9E3779B97F4A7C15u ^ half[1] * 0xC2B2AE3D27D4EB4Fu;
+  hash = (hash ^ hash >> 29) * 0xBF58476D1CE4E5B9u;
+  for (uint32_t place = (uint32_t)(hash >> 40);; place++) {
+    Passage *slot = &recall->passages[place % SLOTS];
+    if (!slot->place || !memcmp(recall->tokens + slot->place - LEAST, passage, LEAST * sizeof *passage)) return slot;
+  }
+}
+
+static int agreeing(const Recall *recall) {
+  const uint16_t *tokens = recall->tokens;
+  int most = recall->at < LONGEST ? recall->at : LONGEST, length = LEAST;
+  while (length < most && tokens[recall->at - 1 - length] == tokens[recall->count - 1 - length]) length++;
+  return length;
+}
+
+// Drops all but the last tokens, so that a piece without end does not grow.
+static void forget(Recall *recall) {
+  static _Thread_local Passage kept[SLOTS];
+  int gone = recall->count - REMEMBERED;
+  memcpy(kept, recall->passages, sizeof kept);
+  memmove(recall->tokens, recall->tokens + gone, REMEMBERED * sizeof *recall->tokens);
+  memset(recall->passages, 0, sizeof recall->passages);
+  recall->count = REMEMBERED;
+  recall->at = recall->at - gone > -1 ? recall->at - gone : -1;
+  for (int i = 0; i < SLOTS; i++) {
+    int place = kept[i].place - gone;
+    if (kept[i].place && place >= LEAST) *slot_of(recall, place) = (Passage){(uint16_t)place, kept[i].times};
+  }
+}
+
+void recall_read(Recall *recall, int token) {
+  if (recall->at >= 0 && recall->tokens[recall->at] == token) {
+    recall->at++;
+    recall->length++;
+  } else {
+    recall->at = -1;
+  }
+  recall->tokens[recall->count++] = (uint16_t)token;
+  if (recall->count >= LEAST) {
+    Passage *passage = slot_of(recall, recall->count);
+    if (recall->at < 0 && passage->place) {
+      recall->at = passage->place;
+      recall->length = agreeing(recall);
+    }
+    recall->times = passage->times < MOST_TIMES ? passage->times + 1 : MOST_TIMES;
+    *passage = (Passage){(uint16_t)recall->count, (uint16_t)recall->times};
+  }
+  if (recall->count >= 2 * REMEMBERED) forget(recall);
+}
+
+void recall_tell(const Recall *recall, int16_t told[4]) {
+  memset(told, 0, 4 * sizeof *told);
+  if (recall->at < 0) return;
+  int64_t back = recall->count - recall->at;
+  int half_octaves = 0, agreed = 0;  // 2 log2(back) = log2(back * back)
+  while (back * back >> (half_octaves + 1)) half_octaves++;
+  while (agreed < LENGTH_COUNT && LENGTHS[agreed] <= recall->length) agreed++;
+  told[0] = (int16_t)(1 + recall->tokens[recall->at]);
+  told[1] = (int16_t)agreed;
+  told[2] = (int16_t)recall->times;
+  told[3] = (int16_t)(1 + (half_octaves < MOST_AGO ? half_octaves : MOST_AGO));
+}

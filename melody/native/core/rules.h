@@ -1,0 +1,51 @@
+// Musical rules as in `melody.generation.rules`: each takes away, from the tokens that may follow, those it forbids.
+// They narrow what the grammar allows, one after the other; a rule that would leave nothing yields to those before.
+#ifndef MELODY_RULES_H
+#define MELODY_RULES_H
+#include "reader.h"
+
+// The order is that of FORMS in melody/generation/rules/native_form.py, which says what numbers, mask and table hold.
+typedef enum {
+  ASK_PYTHON,
+  MASK,
+  EXACT_BARS,
+  NO_LONG_SILENCE,
+  PLAYABLE,
+  KEEP_METERS,
+  STATE_AT_START,
+  TONIC_ENDING,
+  NO_PARALLELS,
+  RULES
+} RuleKind;
+
+typedef struct {
+  int32_t kind, numbers[5], count, width;  // of the table: rows and columns
+  const uint8_t *mask;
+  const int32_t *table;
+} Rule;
+
+// Asks Python for the opinion of a rule on a row: 1 and a mask (TOKENS), 0 for none, -1 where that failed.
+typedef int (*Ask)(int row, int rule, uint8_t *mask);
+
+// Narrows `lawful` (TOKENS) by all rules into `mask`; returns 0 where Python failed.
+int narrow(const Rule *rules, int count, Ask ask, int row, const Reader *reader, const uint8_t *lawful, uint8_t *mask);
+
+void style_tonic_ending(const Rule *rule, const Reader *reader, uint8_t *mask);
+void style_no_parallels(const Reader *reader, uint8_t *mask);
+
+static inline void close_ids(uint8_t *mask, int from, int to) {
+  for (int i = from; i < to; i++) mask[i] = 0;
+}
+
+static inline void close_kind(uint8_t *mask, int kind) { close_ids(mask, FIRST[kind], FIRST[kind + 1]); }
+
+// The note under way ends, from here, after `least` ticks at least and `most` at most (-1: any).
+static inline void close_lengths(uint8_t *mask, int least, int most) {
+  int gone = least - 1 < MOST_DURATION ? least - 1 : MOST_DURATION;
+  close_ids(mask, FIRST_DURATION, FIRST_DURATION + gone);
+  if (most < 0) return;
+  close_ids(mask, FIRST_DURATION + (most > 1 ? most : 1), FIRST_DURATION + MOST_DURATION);
+  if (most <= MOST_DURATION) mask[FIRST_SUSTAIN] = 0;
+}
+
+#endif

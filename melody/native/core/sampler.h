@@ -1,0 +1,21 @@
+// From logits to a token: temperature, top-k, nucleus and min-p, in this order, as in `melody.generation.sampling`.
+#ifndef MELODY_SAMPLER_H
+#define MELODY_SAMPLER_H
+#include "kernels.h"
+#include "vocabulary.h"
+
+typedef struct {
+  double temperature, top_p, min_p;  // temperature 0: greedy; top_p 1, min_p 0: off
+  int32_t top_k;                     // 0: off
+} Sampling;
+
+typedef double (*NextDouble)(void *state);  // of numpy's bit generator, in [0, 1)
+
+// The token drawn among those that the mask (TOKENS) leaves; exactly one number is used, unless the choice is greedy or
+// there is none.
+int choose(const float *logits, const uint8_t *mask, const Sampling *sampling, NextDouble next, void *state);
+
+// -ln p of a token, of the lawful ones (TOKENS) alone.
+double nats_of(const Kernels *kernels, const float *logits, const uint8_t *lawful, int token);
+
+#endif

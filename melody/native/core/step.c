@@ -1,0 +1,277 @@
+#include "step.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "export.h"
+
+enum { MOST_GATES = 4 * MOST_WIDTH, MOST_TILES = 65536 / TILE };
+
+// ---- the step -------------------------------------------------------------------------------------------------------
+
+void embedded_begin(Embedded *embedded) {
+  memset(embedded, 0, sizeof *embedded);
+  for (int i = 0; i <= MOST_CHANNELS; i++) embedded->rows[i] = -1;
+}
+
+static int embed_token(const Model *model, int token, const int16_t *context, Embedded *embedded) {
+  static const int32_t nothing[MOST_WIDTH];
+  for (int c = 0; c <= model->channels; c++) {
+    int row = model->first[c] + (c ? context[c - 1] : token), old = embedded->rows[c];
+    if (row < model->first[c] || row >= (c ? model->first[c + 1] : model->vocabulary)) return STEP_OUT_OF_RANGE;
+    if (row == old) continue;
+    const int32_t *gone = old < 0 ? nothing : model->table + (size_t)old * model->width;
+    model->kernels->exchange(embedded->sums, model->table + (size_t)row * model->width, gone, model->width);
+    embedded->rows[c] = row;
+  }
+  return STEP_DONE;
+}
+
+// A layer for up to MOST_SIDE rows, whose weights are read once for all of them.
+static int advance(const Model *model, int layer, int side, float *const *x, float *const *carries) {
+  const Matrix *matrix = &model->layer[layer];
+  int width = model->width, tiles[MOST_GATES / TILE];
+  float joined[MOST_BLOCKS * BLOCK + BLOCK], gates[MOST_SIDE][MOST_GATES];
+  Quantized quantized[MOST_SIDE];
+  const Quantized *inputs[MOST_SIDE];
+  float *outputs[MOST_SIDE];
+  size_t bytes = (size_t)width * sizeof(float);
+  for (int r = 0; r < side; r++) {
+    memset(joined + 2 * width, 0, BLOCK * sizeof(float));  // past the last whole block
+    memcpy(joined, x[r], bytes);
+    memcpy(joined + width, carries[r] + 2 * layer * width, bytes);  // h
+    if (model->kernels->quantize(&quantized[r], joined, matrix->blocks)) return STEP_NO_NUMBERS;
+    inputs[r] = &quantized[r];
+    outputs[r] = gates[r];
+  }
+  for (int t = 0; t < matrix->tiles; t++) tiles[t] = t;
+  model->kernels->multiply(matrix, inputs, side, tiles, matrix->tiles, outputs);
+  for (int r = 0; r < side; r++) {
+    float *h = carries[r] + 2 * layer * width;
+    model->kernels->cell(gates[r], h + width, h, x[r], width);
+  }
+  return STEP_DONE;
+}
+
+// Tiles with an output that is wanted (NULL: all); `wanted` has room for whole ones.
+static int tiles_wanted(const uint8_t *wanted, int count, int *tiles) {
+  int found = 0;
+  for (int t = 0; t * TILE < count; t++) {
+    uint64_t any[2] = {1, 0};
+    if (wanted) memcpy(any, wanted + t * TILE, sizeof any);
+    tiles[found] = t;
+    found += (any[0] | any[1]) != 0;
+  }
+  return found;
+}
+
+// Adds to the logits of pitches the scores of their intervals; `x` is the state, quantised.
+static void score_intervals(const Model *model, const Quantized *x, const int16_t *context, const uint8_t *wanted,
+                            float *logits) {
+  const IntervalHead *head = &model->intervals;
+  const int16_t *places[MOST_REFERENCES];
+  int zero = model->scores.outputs - 1, tiles[MOST_TILES], first = head->pitches, last = -1;
+  for (int p = 0; p < head->pitches; p++) {
+    if (wanted && !wanted[head->first_pitch + p]) continue;
+    first = p < first ? p : first;
+    last = p;
+  }
+  uint8_t needed[MOST_SCORES + TILE];
+  memset(needed, 0, (size_t)zero + TILE);
+  for (int r = 0; r < head->references; r++) {
+    places[r] = head->places + (size_t)(head->first[r] + context[head->columns[r]]) * head->pitches;
+    for (int p = first; p <= last; p++) needed[places[r][p]] = 1;
+  }
+  needed[zero] = 0;  // the last score is always 0
+  float scores[MOST_SCORES + TILE];
+  float *out = scores;
+  int count = tiles_wanted(needed, zero + 1, tiles);
+  model->kernels->multiply(&model->scores, &x, 1, tiles, count, &out);
+  scores[zero] = 0;
+  for (int p = first; p <= last; p++) {
+    float sum = 0;
+    for (int r = 0; r < head->references; r++) sum = sum + scores[places[r][p]];
+    logits[head->first_pitch + p] = logits[head->first_pitch + p] + sum;
+  }
+}
+
+// Returns 1 where tiles of logits are numbers.
+static int are_numbers(const float *logits, const int *tiles, int count, int size) {
+  uint32_t largest = 0;
+  for (int i = 0; i < count; i++) {
+    for (int n = tiles[i] * TILE; n < (tiles[i] + 1) * TILE && n < size; n++) {
+      uint32_t bits;
+      memcpy(&bits, &logits[n], 4);
+      bits &= 0x7fffffffu;
+      largest = bits > largest ? bits : largest;
+    }
+  }
+  return largest < 0x7f800000u;
+}
+
+static int show(const Model *model, const float *x, const int16_t *context, const uint8_t *wanted, float *logits) {
+  float padded[MOST_WIDTH + BLOCK], *out = logits;
+  Quantized quantized;
+  const Quantized *input = &quantized;
+  int tiles[MOST_TILES];
+  memcpy(padded, x, (size_t)model->width * sizeof *x);
+  memset(padded + model->width, 0, BLOCK * sizeof *x);
+  if (model->kernels->quantize(&quantized, padded, model->head.blocks)) return STEP_NO_NUMBERS;
+  int count = tiles_wanted(wanted, model->vocabulary, tiles);
+  model->kernels->multiply(&model->head, &input, 1, tiles, count, &out);
+  if (model->intervals.references) score_intervals(model, &quantized, context, wanted, logits);
+  return are_numbers(logits, tiles, count, model->vocabulary) ? STEP_DONE : STEP_NO_NUMBERS;
+}
+
+int step(const Model *model, int rows, const int32_t *tokens, const int16_t *const *contexts,
+         Embedded *const *embedded, float *const *carries, const uint8_t *const *wanted, float *const *logits) {
+  float x[MOST_ROWS][MOST_WIDTH];
+  for (int begin = 0; begin < rows; begin += MOST_ROWS) {
+    int count = rows - begin < MOST_ROWS ? rows - begin : MOST_ROWS, failed = STEP_DONE;
+    float *states[MOST_ROWS];
+    for (int r = 0; r < count; r++) {
+      Embedded *own = embedded[begin + r];
+      if ((failed = embed_token(model, tokens[begin + r], contexts[begin + r], own))) return failed;
+      states[r] = x[r];
+      model->kernels->embed(own->sums, x[r], model->width);
+    }
+    for (int layer = 0; layer < model->layers; layer++) {
+      for (int r = 0; r < count; r += MOST_SIDE) {
+        int side = count - r < MOST_SIDE ? count - r : MOST_SIDE;
+        if ((failed = advance(model, layer, side, states + r, carries + begin + r))) return failed;
+      }
+    }
+    for (int r = 0; r < count; r++) {
+      const uint8_t *asked = wanted ? wanted[begin + r] : NULL;
+      if ((failed = show(model, x[r], contexts[begin + r], asked, logits[begin + r]))) return failed;
+    }
+  }
+  return STEP_DONE;
+}
+
+// ---- making a model -------------------------------------------------------------------------------------------------
+
+static void *aligned(size_t bytes) {  // to 64 bytes, zeros; what malloc gave stands before it
+  char *given = malloc(bytes + 128);
+  if (!given) return NULL;
+  char *place = given + 128 - (uintptr_t)given % 64;
+  memset(place, 0, bytes);
+  memcpy(place - sizeof given, &given, sizeof given);
+  return place;
+}
+
+static void let_go(void *place) {
+  char *given;
+  if (!place) return;
+  memcpy(&given, (char *)place - sizeof given, sizeof given);
+  free(given);
+}
+
+// values (outputs, blocks, 64) around 128, scales (outputs, blocks), bias (outputs)
+static int pack(Matrix *matrix, int outputs, int blocks, const uint8_t *values, const float *scales, const float *bias,
+                uint8_t flip) {
+  int tiles = (outputs + TILE - 1) / TILE;
+  *matrix = (Matrix){outputs, tiles, blocks, NULL, NULL, NULL};
+  matrix->weights = aligned((size_t)tiles * blocks * BLOCK * TILE);
+  matrix->scales = aligned((size_t)tiles * blocks * TILE * sizeof(float));
+  matrix->bias = aligned((size_t)tiles * TILE * sizeof(float));
+  if (!matrix->weights || !matrix->scales || !matrix->bias) return 0;
+  for (int n = 0; n < outputs; n++) {
+    size_t tile = (size_t)n / TILE, place = (size_t)n % TILE;
+    matrix->bias[n] = bias[n];
+    for (int b = 0; b < blocks; b++) {
+      const uint8_t *from = values + ((size_t)n * blocks + b) * BLOCK;
+      uint8_t *to = matrix->weights + (tile * blocks + b) * BLOCK * TILE + place * 4;
+      matrix->scales[(tile * blocks + b) * TILE + place] = scales[(size_t)n * blocks + b];
+      for (int k = 0; k < BLOCK; k++) to[k / 4 * 4 * TILE + k % 4] = from[k] ^ flip;
+    }
+  }
+  return 1;
+}
+
+EXPORT void model_free(Model *model) {
+  if (!model) return;
+  Matrix *all[MOST_LAYERS + 2] = {&model->head, &model->scores};
+  for (int l = 0; l < MOST_LAYERS; l++) all[2 + l] = &model->layer[l];
+  for (int i = 0; i < MOST_LAYERS + 2; i++) {
+    let_go(all[i]->weights);
+    let_go(all[i]->scales);
+    let_go(all[i]->bias);
+  }
+  let_go(model->table);
+  let_go(model->intervals.places);
+  free(model);
+}
+
+// The kernels by their place among `kernels_here`. table (rows, width); first (channels + 2) as in `Model`.
+EXPORT Model *model_new(int kernels, int width, int layers, int channels, int vocabulary, const int32_t *table,
+                        const int32_t *first) {
+  const Kernels *const *here = kernels_here();
+  while (kernels-- > 0 && here[1]) here++;
+  Model *model = calloc(1, sizeof *model);
+  size_t bytes = (size_t)first[channels + 1] * width * sizeof *table;
+  if (!model || !(model->table = aligned(bytes))) {
+    free(model);
+    return NULL;
+  }
+  model->kernels = *here;
+  model->width = width;
+  model->layers = layers;
+  model->channels = channels;
+  model->vocabulary = vocabulary;
+  memcpy(model->table, table, bytes);
+  memcpy(model->first, first, (size_t)(channels + 2) * sizeof *first);
+  return model;
+}
+
+// A matrix of the model: a layer by its number, then the head, then the scores of intervals.
+EXPORT int model_matrix(Model *model, int which, int outputs, int blocks, const uint8_t *values, const float *scales,
+                        const float *bias) {
+  Matrix *matrix = which < model->layers ? &model->layer[which] : which == model->layers ? &model->head : &model->scores;
+  return pack(matrix, outputs, blocks, values, scales, bias, model->kernels->has_signed_weights ? 128 : 0);
+}
+
+// columns and first (references); places (values, pitches)
+EXPORT int model_intervals(Model *model, int references, int pitches, int first_pitch, const int32_t *columns,
+                           const int32_t *first, const int16_t *places, int values) {
+  IntervalHead *head = &model->intervals;
+  size_t bytes = (size_t)values * pitches * sizeof *places;
+  if (!(head->places = aligned(bytes))) return 0;
+  memcpy(head->places, places, bytes);
+  head->references = references;
+  head->pitches = pitches;
+  head->first_pitch = first_pitch;
+  for (int r = 0; r < references; r++) {
+    head->columns[r] = columns[r];
+    head->first[r] = first[r];
+  }
+  return 1;
+}
+
+EXPORT const char *model_kernels(const Model *model) { return model->kernels->name; }
+
+EXPORT int kernels_count(void) {
+  int count = 0;
+  while (kernels_here()[count]) count++;
+  return count;
+}
+
+// contexts (rows, C), carries (rows, 2 L D), logits (rows, whole tiles); all logits are made.
+EXPORT int model_step(const Model *model, int rows, const int32_t *tokens, const int16_t *contexts, float *carries,
+                      float *logits) {
+  for (int r = 0; r < rows; r += MOST_SIDE) {
+    Embedded embedded[MOST_SIDE], *own[MOST_SIDE];
+    const int16_t *context[MOST_SIDE];
+    float *carry[MOST_SIDE], *out[MOST_SIDE];
+    int side = rows - r < MOST_SIDE ? rows - r : MOST_SIDE, failed;
+    for (int i = 0; i < side; i++) {
+      embedded_begin(&embedded[i]);
+      own[i] = &embedded[i];
+      context[i] = contexts + (size_t)(r + i) * model->channels;
+      carry[i] = carries + (size_t)(r + i) * 2 * model->layers * model->width;
+      out[i] = logits + (size_t)(r + i) * model->head.tiles * TILE;
+    }
+    if ((failed = step(model, side, tokens + r, context, own, carry, NULL, out))) return failed;
+  }
+  return STEP_DONE;
+}

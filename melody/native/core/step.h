@@ -1,0 +1,48 @@
+// One step of a residual LSTM: a token and its channels (C) go in, logits (V) of the next token come out.
+//
+//     x = sum of the table's rows of the token and of each channel
+//     for each layer: gates = [x, h] W + b;  c, h = cell(gates, c);  x = x + h
+//     logits = x E + b, and of pitches + the scores of their intervals to what the channels tell of
+//
+// This is what `melody.engine.graphs.residual_lstm` writes as a graph. The carry of a row is h_0 c_0 h_1 c_1 ... of D
+// floats each. A row's result does not depend on its neighbours.
+#ifndef MELODY_STEP_H
+#define MELODY_STEP_H
+#include "kernels.h"
+
+enum { MOST_LAYERS = 16, MOST_CHANNELS = 255, MOST_REFERENCES = 32, MOST_SCORES = 4096, MOST_ROWS = 16 };
+
+// How the logits of pitches depend on channels: reference r is told in a column; its value picks a row of places.
+typedef struct {
+  int references, pitches, first_pitch;
+  int columns[MOST_REFERENCES], first[MOST_REFERENCES];
+  int16_t *places;  // (values, pitches): which score
+} IntervalHead;
+
+typedef struct {
+  const Kernels *kernels;
+  int width, layers, channels, vocabulary;
+  int32_t *table;                      // (rows, D) times 2^20: tokens, then each channel's values
+  int32_t first[MOST_CHANNELS + 2];    // row of a channel's value 0; 0 for tokens; the number of rows
+  Matrix layer[MOST_LAYERS], head, scores;
+  IntervalHead intervals;  // without references where the model has none
+} Model;
+
+// The sum of the rows of a token and its channels. Of whole numbers, it is the same by whatever way it came about: from
+// one token to the next only the rows of channels that change are exchanged.
+typedef struct {
+  int32_t rows[MOST_CHANNELS + 1];  // -1: none yet
+  int32_t sums[MOST_WIDTH];
+} Embedded;
+
+void embedded_begin(Embedded *embedded);
+
+enum { STEP_DONE, STEP_OUT_OF_RANGE, STEP_NO_NUMBERS };
+
+// Rows step side by side. `wanted` (V) says of which tokens a row's logits are asked (NULL: of all); the others are
+// left as they are, or not. Both have room for whole tiles. Returns STEP_DONE, or why not: a token or channel beyond its size, or logits that are no
+// numbers.
+int step(const Model *model, int rows, const int32_t *tokens, const int16_t *const *contexts,
+         Embedded *const *embedded, float *const *carries, const uint8_t *const *wanted, float *const *logits);
+
+#endif

@@ -1,0 +1,87 @@
+"""The sampling loop in C against the one in Python: the same tokens, rules and costs."""
+
+import numpy as np
+import pytest
+from support import native_trials
+
+from melody.generation.decoders.native_loop import native_loop
+from melody.generation.rules.copying import NoLongCopy
+from melody.generation.seeds import Seed
+from melody.generation.settings import settings_of
+from melody.native import core
+
+pytestmark = pytest.mark.skipif(core() is None, reason="no native core")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_both_loops_draw_the_same(seed: int) -> None:
+    assert native_trials.loop_trial(np.random.default_rng(100 + seed)) >= 0
+
+
+@pytest.mark.parametrize("model", native_trials.MODELS)
+def test_a_take_is_the_same_alone_and_among_others(model: str) -> None:
+    composer = native_trials.composer(model)
+    together = composer.compose(bars=3, takes=7, seed=4)
+    numbered = {**together[4].settings}
+    assert composer.recompose(numbered).to_midi() == together[4].to_midi()
+    assert composer.compose(bars=3, takes=1, seed=4)[0].to_midi() == together[0].to_midi()
+
+
+def test_streamed_notes_are_those_of_the_take() -> None:
+    composer = native_trials.composer("pop")
+    notes, stream = 0, composer.stream(bars=3, seed=5)
+    while True:
+        try:
+            next(stream)
+            notes += 1
+        except StopIteration as stop:
+            take = stop.value
+            break
+    assert notes == take.notes
+    assert take.to_midi() == composer.compose(bars=3, seed=5)[0].to_midi()
+
+
+def prepared(model: str = "chorale", bars: int = 2):
+    return native_trials.composer(model)._prepare(None, settings_of({"bars": bars}, None))
+
+
+def test_an_error_in_a_rule_comes_through() -> None:
+    def broken(reader: object) -> None:
+        raise ZeroDivisionError("a rule that fails")
+
+    ready, seed = prepared(), Seed(1, 1)
+    engine, rules = native_trials.composer("chorale").engine, [*ready.rules, broken]
+    loop = native_loop(engine, ready.start([seed]), rules, ready.settings.sampling, [seed.generator()])
+    assert loop is not None
+    with pytest.raises(ZeroDivisionError, match="a rule that fails"):
+        list(loop.drawn(at_once=False))
+
+
+def test_a_rule_in_python_is_asked_and_yields() -> None:
+    """One that forbids all but EOS at the end, and one that would forbid everything."""
+    vocabulary = native_trials.VOCABULARY
+    pitches, asked = vocabulary.ids["Pitch"], []
+
+    def no_high_pitch(reader: object) -> np.ndarray:
+        asked.append(reader)
+        mask = np.ones(len(vocabulary), bool)
+        mask[pitches.start + 60 : pitches.stop] = False
+        return mask
+
+    ready, seeds = prepared("folk", 4), [Seed(1, 1), Seed(1, 2)]
+    engine = native_trials.composer("folk").engine
+    rules = [*ready.rules, no_high_pitch, lambda reader: np.zeros(len(vocabulary), bool)]
+    numbers = [seed.generator() for seed in seeds]
+    loop = native_loop(engine, ready.start(seeds), rules, ready.settings.sampling, numbers)
+    assert loop is not None
+    drawn = [token for _, token, _ in loop.drawn(at_once=True)]
+    assert len(asked) >= len(drawn)
+    assert sum(token in pitches for token in drawn) > 4
+    assert max(token for token in drawn if token in pitches) < pitches.start + 60
+
+
+def test_rules_that_go_back_are_left_to_python() -> None:
+    ready, seed = prepared(), Seed(1, 1)
+    rules = [*ready.rules, NoLongCopy(native_trials.VOCABULARY)]
+    engine = native_trials.composer("chorale").engine
+    assert native_loop(engine, ready.start([seed]), rules, ready.settings.sampling, [seed.generator()]) is None
