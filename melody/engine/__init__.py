@@ -78,7 +78,7 @@ def engine_for(bundle: "Bundle") -> tuple[str, str]:
 def _native_engine(bundle: "Bundle") -> "NativeEngine | str":
     """The native engine, or why it does not serve."""
     from melody.engine.native import NativeEngine
-    from melody.native import opened
+    from melody.native.library import opened
 
     if opened()[0] is None:
         return f"is not here: {opened()[1]}"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from melody.engine import Carry, Logits
 from melody.engine.native_weights import CoreWeights, Linear, read_weights
 from melody.errors import MelodyError
-from melody.native import core
+from melody.native.library import core
 from melody.tokens.channels import Layout
 from melody.tokens.native_reader import NativeReader, reader_for
 from melody.tokens.reader import Plan

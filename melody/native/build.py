@@ -1,28 +1,41 @@
-"""Compile the native core: with the system's C compiler, else with zig; and do so while a wheel is built.
+"""Compile the native core: by the system's C compiler, else by zig; and do so while a wheel is built (`CoreHook`).
 
     python -m melody.native.build      compile in place, for a checkout
 
+The hook is hatchling's. It asks for ziglang only where no compiler is found; where that cannot be had either, the
+wheel is built without the core. MELODY_TARGET names another system for which zig is to build (`TARGETS`), or ``none``.
 The flags matter: without ``-ffp-contract=off`` a compiler may fuse products and sums, and takes would depend on it.
 """
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parent
 SOURCES = FOLDER / "core"
 FLAGS = ("-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-shared")
-SUFFIX = {"win32": "dll", "darwin": "dylib"}.get(sys.platform, "so")
-LIBRARY = FOLDER / f"melody_core.{SUFFIX}"
+LIBRARY = FOLDER / ("melody_core.dll" if sys.platform == "win32" else "melody_core.so")
+TARGETS = {  # the platform of a wheel: how zig calls it
+    "manylinux_2_17_x86_64": "x86_64-linux-gnu.2.17",
+    "manylinux_2_17_aarch64": "aarch64-linux-gnu.2.17",
+    "macosx_11_0_x86_64": "x86_64-macos.11.0",
+    "macosx_11_0_arm64": "aarch64-macos.11.0",
+    "win_amd64": "x86_64-windows-gnu",
+}
+ZIG = [sys.executable, "-m", "ziglang", "cc"]
 
 
 def fingerprint() -> str:
-    """What tells these sources from others: a library made of others is not to be loaded."""
+    """Return the hash of the sources: a library made of others is not to be loaded."""
     digest = hashlib.sha256()
     for path in sorted(SOURCES.glob("*.[ch]")):
         digest.update(path.read_bytes())
@@ -42,25 +55,63 @@ def compile_core(compiler: Sequence[str], library: Path, flags: Sequence[str] = 
 
 
 def compilers() -> list[list[str]]:
-    """The compilers at hand: what CC says, the system's, and zig where it is installed."""
-    found = [[os.environ["CC"]]] if os.environ.get("CC") else []
-    found += [[path] for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
-    return [*found[:1], [sys.executable, "-m", "ziglang", "cc"]]
+    """The compilers at hand: what CC says, else the system's; and zig where it is installed."""
+    own = os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), None)
+    return [*([own.split()] if own else []), *([ZIG] if find_spec("ziglang") else [])]
 
 
 def build(library: Path = LIBRARY) -> str:
-    """Compile with the first compiler that can; return what it is, or why none could, after ``none: ``."""
+    """Compile with the first compiler that can; return which, or why none could, after ``none: ``."""
     reasons = []
     for compiler in compilers():
         try:
             compile_core(compiler, library)
         except subprocess.CalledProcessError as error:
-            reasons.append(f"{compiler[-1]}: {(error.stderr or '').strip()[-300:]}")
+            reasons.append(f"{compiler[0]}: {(error.stderr or '').strip()[-300:]}")
         except (OSError, subprocess.TimeoutExpired) as error:
-            reasons.append(f"{compiler[-1]}: {error}")
+            reasons.append(f"{compiler[0]}: {error}")
         else:
             return " ".join(compiler)
-    return f"none: {'; '.join(reasons)}"
+    return f"none: {'; '.join(reasons) or 'no C compiler is there'}"
+
+
+def build_for(platform: str, library: Path) -> None:
+    """Compile for another system, by zig. Raises `CalledProcessError`."""
+    compile_core(ZIG, library, ["-target", TARGETS[platform], "-s"])
+
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # when nothing is being packed
+    pass
+else:
+
+    class CoreHook(BuildHookInterface):  # type: ignore[misc, type-arg, unused-ignore]
+        """The hook of hatchling: the core goes into the wheel, or, of an editable install, stays in its place."""
+
+        PLUGIN_NAME = "custom"
+
+        def dependencies(self) -> list[str]:
+            """Return ziglang where it alone can compile."""
+            wanted = os.environ.get("MELODY_TARGET")
+            return ["ziglang"] if wanted in TARGETS or (wanted is None and not compilers()) else []
+
+        def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+            """Compile before the files are packed."""
+            wanted = os.environ.get("MELODY_TARGET")
+            if self.target_name != "wheel" or wanted == "none":
+                return
+            name = "melody_core.dll" if (wanted or sys.platform).startswith("win") else "melody_core.so"
+            library = LIBRARY if version == "editable" else Path(tempfile.mkdtemp()) / name
+            if wanted:
+                build_for(wanted, library)
+            elif (said := build(library)).startswith("none"):
+                self.app.display_warning(f"melody is installed without its native core: {said}")
+                return
+            here = re.sub(r"\W", "_", sysconfig.get_platform())
+            build_data |= {"pure_python": False, "tag": f"py3-none-{wanted or here}"}
+            if version != "editable":
+                build_data["force_include"][str(library)] = f"melody/native/{name}"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.music.score import GRID, bar_length
-from melody.native import core
+from melody.native.library import core
 from melody.tokens.channels import Layout, foreseeing, forming
 from melody.tokens.plan import LAGS, FormPlan
 from melody.tokens.reader import Plan, key_value

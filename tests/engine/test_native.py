@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from melody import engine as engines
-from melody import native
 from melody.bundle import Bundle, open_bundle
 from melody.engine import engine_for, open_engine
 from melody.engine.native import NativeEngine
 from melody.engine.native_weights import read_weights
 from melody.engine.onnx import OnnxEngine
 from melody.errors import MelodyError, UsageError
+from melody.native import library as native
 
 MODELS = ("chorale", "folk", "pop", "drums", "band")
 needs_core = pytest.mark.skipif(native.core() is None, reason=f"no native core: {native.opened()[1]}")

@@ -35,7 +35,7 @@ from melody.formats.musicxml import parse_musicxml
 from melody.formats.musicxml.document import document
 from melody.generation.replay import embedded
 from melody.music.score import notes_of
-from melody.native import core
+from melody.native.library import core
 from melody.render.soundfont_file import check_soundfont
 from melody.storage.untrusted import check_index, check_settings, check_weights, parse_json
 

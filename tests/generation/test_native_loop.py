@@ -8,7 +8,7 @@ from melody.generation.decoders.native_loop import native_loop
 from melody.generation.rules.copying import NoLongCopy
 from melody.generation.seeds import Seed
 from melody.generation.settings import settings_of
-from melody.native import core
+from melody.native.library import core
 
 pytestmark = pytest.mark.skipif(core() is None, reason="no native core")
 

@@ -15,7 +15,7 @@ from melody.generation.rules.contract import Rule, narrowed
 from melody.generation.rules.native_form import FORMS, form_of
 from melody.generation.seeds import Seed
 from melody.generation.settings import settings_of
-from melody.native import core
+from melody.native.library import core
 from melody.tokens import EventTokenizer, Plan, Reader
 from melody.tokens.channels import Layout, forming, layout_of, names_of
 from melody.tokens.conditions import Conditions

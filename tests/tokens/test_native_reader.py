@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support import native_trials
 
-from melody.native import core
+from melody.native.library import core
 from melody.tokens import EventTokenizer, Plan
 from melody.tokens.channels import Channel, Layout, layout_of
 from melody.tokens.native_reader import reader_for
