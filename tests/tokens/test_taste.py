@@ -14,7 +14,7 @@ NAMES = ("events a bar", "distinct")
 
 
 def forest(**changes: Any) -> dict[str, np.ndarray]:
-    """Two trees: one asks for events (4 at most: human), the other for distinct bars (above a half: human in 3 of 4)."""
+    """Two trees: one asks for events (4 at most: human), the other for distinct bars (above a half: mostly human)."""
     arrays = {
         "statistic": [[0, 0, 0], [1, 0, 0]],
         "threshold": [[4, 0, 0], [0.5, 0, 0]],
