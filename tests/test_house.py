@@ -25,14 +25,17 @@ TABLE = {
     "storage": {"errors"},
     "native": set(),
     "config": {"errors"},
-    "formats": {"errors", "music", "storage"},
+    "senses": {"errors", "music", "storage"},
+    "formats": {"errors", "music", "storage", "senses"},
     "tokens": {"errors", "music", "storage", "native"},
     "models": {"errors"},
     "training": {"errors", "storage", "config", "models"},
     "bundle": {"errors", "music", "storage", "tokens"},
     "engine": {"errors", "storage", "tokens", "bundle", "models", "native"},
-    "render": {"errors", "music", "storage", "formats"},
-    "generation": {"errors", "version", "music", "storage", "formats", "tokens", "bundle", "engine", "render"},
+    "render": {"errors", "music", "storage", "formats", "senses"},
+    "generation": {
+        *("errors", "version", "music", "storage", "formats", "tokens", "bundle", "engine", "render", "senses"),
+    },
     "corpus": {"errors", "music", "storage", "formats", "tokens", "jsb16"},
     "evaluation": {
         *("errors", "music", "storage", "formats", "tokens", "bundle", "engine", "render", "generation", "corpus"),
@@ -45,7 +48,12 @@ TABLE["learning"] = set(TABLE)  # joins all rooms but the shell
 SHELL = {"cli", "__init__", "__main__"}  # the outermost: may use everything, and nobody may use it
 MUSIC_SIDE = set(TABLE) - {"models", "training", "engine", "learning"}
 HEAVY = {"torch", "music21", "miditok", "matplotlib", "lightning_fabric", "joblib", "mido"}
-STARTED = {"melody.__main__", "melody.corpus.draw", "melody.render.sound_worker"}  # by `python -m`
+STARTED = {
+    "melody.__main__",
+    "melody.corpus.draw",
+    "melody.learning.meters",
+    "melody.render.sound_worker",
+}  # by `python -m`
 REFERENCE = {"melody.models.lstm_cell"}  # what a test holds the fast path to
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -37,6 +37,7 @@ EXTRAS = {  # of pyproject.toml, for the packages that commands import
     "audio": ("pyloudnorm",),
     "notation": ("verovio",),
     "live": ("mido", "rtmidi"),
+    "audio-in": ("swift_f0",),
     "studio": ("fastapi", "uvicorn", "starlette"),
 }
 

@@ -9,7 +9,7 @@ import typer
 from melody.cli import options as o
 from melody.cli.output import Report
 from melody.cli.replay import rebuild
-from melody.cli.takes import Output, read_primer, refuse_existing, source_of, with_source, write_takes
+from melody.cli.takes import HEARD, Output, listening, read_primer, refuse_existing, source_of, with_source, write_takes
 from melody.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ From nothing, or on from your music:
   melody compose song.mid --only-new --follow              only the new bars, printed as they come
 
   melody compose band.mid --model pop --map Lead=Melody    as pop; the track Lead is its melody
+
+  melody compose hum.wav --bars 8 --meter 3/4              on from what you hum or play; the meter is that of the hum
 
 Around what is there:
 
@@ -69,6 +71,7 @@ def compose(
     primer: o.Primer = None,
     model: o.Model = None,
     bars: o.Bars = None,
+    polyphonic: o.Polyphonic = None,
     takes: o.Takes = 1,
     seed: o.Seed = None,
     mapping: o.Map = None,
@@ -134,10 +137,11 @@ def compose(
     output = Output(report, [f".{kind}" for kind in EXTRAS if context.params[kind]], soundfont, force)
     if replay:
         return rebuild(replay, primer, model, out, output, _given(context))
-    settings = o.asked(context.params)
+    known = listening(primer, context.params)
+    settings = o.asked({name: value for name, value in context.params.items() if not known or name not in HEARD})
     check_takes(takes)
     seed = secrets.randbelow(2**31) if seed is None else seed
-    reading = read_primer(output, primer)
+    reading = read_primer(output, primer, known)
     theme = reading.score if reading else None
     name, reason = chosen(model, theme, settings.with_tracks, settings.mapping, settings.add)
     names = names_of_takes(out, f"{primer.stem}-{name.name}" if primer else name.name, seed, takes)
@@ -149,7 +153,7 @@ def compose(
         composed: Iterable[Take] = [followed(composer, theme, report, takes, seed, settings)]
     else:
         composed = composer.each(theme, settings, takes=takes, seed=seed)
-    source = source_of(primer)
+    source = source_of(primer, known)
     written = write_takes(output, (with_source(take, source) for take in composed), names, reading)
     report.line(f"model {composer.bundle.name}, seed {seed}")
     report.done(model=composer.bundle.name, model_reason=reason, seed=seed, **written)

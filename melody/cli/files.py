@@ -8,12 +8,14 @@ import typer
 
 from melody.cli import options as o
 from melody.cli.output import Report
+from melody.cli.takes import listening
 from melody.errors import LimitExceeded, MelodyError, UsageError
 from melody.storage.display import shown
 
 if TYPE_CHECKING:
     from melody.formats.midi import Reading
     from melody.music.score import Score
+    from melody.senses.sensed import Listening
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +28,13 @@ def register(app: typer.Typer) -> None:
 def inspect(
     file: Annotated[Path, typer.Argument(help=f"{o.MUSIC_FILE}.")],
     model: Annotated[str | None, typer.Option(help="Also show how surprising each bar is to this model.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Of a recording: draw the notes over the pitch that was heard, in a .png.")
+    ] = None,
+    tempo_qpm: o.Tempo = None,
+    meter: o.Meter = None,
+    polyphonic: o.Polyphonic = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
     as_json: o.Json = False,
 ) -> None:
     """Show what melody reads in FILE: tracks, bars, meters, tempos, key, and what had to be mended or left out.
@@ -35,9 +44,13 @@ def inspect(
     from melody.formats.reading import read_file
     from melody.music.key import estimate_key
     from melody.music.score import bars, note_count
+    from melody.senses.sensed import Listening
 
     report = Report(as_json)
-    reading = read_file(file)
+    known = listening(file, {"tempo_qpm": tempo_qpm, "meter": meter, "polyphonic": polyphonic})
+    if out is not None:
+        _draw_heard(file, known, out, force)
+    reading = read_file(file, known=known or Listening())
     report.remarks(file, reading)
     score = reading.score
     summary: dict[str, Any] = {
@@ -62,6 +75,8 @@ def inspect(
     if surprise:
         report.line("")
         report.table(surprise, {"nats per note": "{:.2f}".format})
+    if out is not None:
+        report.line(f"{out}")
     report.done(**summary, tracks=tracks, surprise=surprise)
 
 
@@ -118,6 +133,20 @@ def render(
     for line in [*written.left_out, *map(str, written.paths)]:
         report.line(line)
     report.done(file=str(path), left_out=written.left_out)
+
+
+def _draw_heard(file: Path, known: "Listening | None", out: Path, force: bool) -> None:
+    """Draw what is heard in a recording."""
+    from melody.formats.reading import byte_limit
+    from melody.render.heard import draw_heard
+    from melody.senses.hearing import hear
+    from melody.storage.files import read_bytes
+
+    if known is None:
+        raise UsageError(f"{file}: no recording, so there is no pitch to draw; melody render draws its notes")
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"{out}: the pitch is drawn as a picture; end the name in .png")
+    draw_heard(hear(read_bytes(file, byte_limit(file)), str(file), known), out, shown(file.name), force)
 
 
 def _tracks(reading: "Reading") -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FROM_NOTHING = "chorale"  # the model without a primer
 MUSIC, AROUND, CONTROL, DECODING = "The music", "Around what is there", "Control", "Choosing notes"
 OUTPUT, PORTS = "Output", "Ports"
-MUSIC_FILE = "MIDI, MusicXML, ABC or kern file"
+MUSIC_FILE = "MIDI, MusicXML, ABC or kern file, or recording (WAV, FLAC, MP3, OGG)"
 
 Primer = Annotated[Path | None, Argument(help=f"{MUSIC_FILE} to continue; leave it out to start from nothing.")]
 Model = Annotated[
@@ -32,6 +32,14 @@ Model = Annotated[
 Bars = Annotated[
     int | None,
     Option(help="Number of new bars. Default: 8, or those of the tracks that go on.", rich_help_panel=MUSIC),
+]
+Polyphonic = Annotated[
+    bool | None,
+    Option(
+        "--polyphonic/--monophonic",
+        help="Hear several notes at once in a recording, or one line. Default: as it sounds.",
+        rich_help_panel=MUSIC,
+    ),
 ]
 Takes = Annotated[int, Option(help="Number of different continuations.", rich_help_panel=MUSIC)]
 Seed = Annotated[
@@ -210,9 +218,17 @@ MaxCopyBars = Annotated[
     ),
 ]
 Tempo = Annotated[
-    float | None, Option("--tempo", help="Tempo of the new music, in quarters a minute.", rich_help_panel=CONTROL)
+    float | None,
+    Option(
+        "--tempo",
+        help="Tempo of the new music, in quarters a minute; of a recording, the tempo in which it was played.",
+        rich_help_panel=CONTROL,
+    ),
 ]
-Meter = Annotated[str | None, Option(help="Meter of the new music, as 3/4.", rich_help_panel=CONTROL)]
+Meter = Annotated[
+    str | None,
+    Option(help="Meter of the new music, as 3/4; of a recording, the one it was played in.", rich_help_panel=CONTROL),
+]
 Ending = Annotated[
     bool, Option("--ending/--no-ending", help="Close with the last bar, or stop open.", rich_help_panel=CONTROL)
 ]

@@ -49,7 +49,7 @@ class Report:
         told = told_of(reading)
         self.data.setdefault("repairs", []).extend(told)
         for remark in told[:MOST_REMARKS]:
-            say(f"{file}: {remark}")
+            say(f"{file}: {in_flags(remark)}")
         if len(told) > MOST_REMARKS:
             say(f"{file}: {len(told) - MOST_REMARKS:,} more remarks; melody inspect --json shows all")
 

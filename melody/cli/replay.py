@@ -22,7 +22,7 @@ def rebuild(
 
     Raises `MelodyError` where it holds no settings, or another primer or model is here than it was made with.
     """
-    from melody.generation.replay import composer_of, embedded, find_primer
+    from melody.generation.replay import composer_of, embedded, find_primer, known_of
 
     if others := [option for name, option in given.items() if name not in ALLOWED]:
         raise UsageError(f"--replay takes its settings from the file; leave out {', '.join(others)}")
@@ -32,7 +32,7 @@ def rebuild(
     composer = composer_of(file, settings, model)
     source = settings.get("primer")
     path = find_primer(file, source, primer)
-    reading = read_primer(output, path)
+    reading = read_primer(output, path, known_of(source))
     take = with_source(composer.recompose(settings, reading.score if reading else None), source)
     before = file.read_bytes()
     written = write_takes(output, [take], [name], reading if source and source["name"] else None)

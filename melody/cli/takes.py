@@ -2,21 +2,23 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from melody.cli.output import Report, in_flags, say
-from melody.errors import MelodyError
+from melody.errors import MelodyError, UsageError
 from melody.storage.locks import held
 
 if TYPE_CHECKING:
     from melody.formats.midi import Reading
     from melody.generation import Take
+    from melody.senses.sensed import Listening
 
 PAGE = ".html"
+HEARD = ("tempo_qpm", "meter")  # options that say of a recording how it was played
 
 
 class Interrupted(Exception):
@@ -64,25 +66,44 @@ def refuse_existing(output: Output, names: Sequence[Path], inputs: Sequence[Path
         refuse_overwrite(path, output.force)
 
 
-def read_primer(output: Output, primer: Path | None) -> "Reading | None":
-    """Read the primer; the report tells what was mended or left out."""
+def listening(primer: Path | None, options: Mapping[str, Any]) -> "Listening | None":
+    """Return what the options say of a primer that is a recording; None for any other primer."""
+    from melody.cli.options import asked
+    from melody.senses.recording import begins_as_recording
+    from melody.senses.sensed import Listening
+
+    if primer is None or not begins_as_recording(primer):
+        if options["polyphonic"] is not None:
+            raise UsageError("`polyphonic` and `monophonic` are for recordings; leave them out")
+        return None
+    settings = asked({name: options[name] for name in HEARD})
+    return Listening(settings.tempo_qpm, settings.meter, options["polyphonic"])
+
+
+def read_primer(output: Output, primer: Path | None, known: "Listening | None" = None) -> "Reading | None":
+    """Read the primer; the report tells what was mended, left out or guessed."""
     if primer is None:
         return None
     from melody.formats.reading import read_file
+    from melody.senses.sensed import Listening
 
-    reading = read_file(primer)
+    reading = read_file(primer, known=known or Listening())
     output.report.remarks(primer, reading)
     return reading
 
 
-def source_of(primer: Path | None) -> dict[str, str] | None:
-    """A primer's name (no folder: bytes must not depend on where one works) and the SHA-256 of its bytes."""
+def source_of(primer: Path | None, known: "Listening | None" = None) -> dict[str, Any] | None:
+    """A primer's name (no folder: bytes must not depend on where one works) and the SHA-256 of its bytes.
+
+    Of a recording, what was known of it too.
+    """
     if primer is None:
         return None
-    return {"name": primer.name, "sha256": hashlib.sha256(primer.read_bytes()).hexdigest()}
+    source: dict[str, Any] = {"name": primer.name, "sha256": hashlib.sha256(primer.read_bytes()).hexdigest()}
+    return source | ({"known": known.to_dict()} if known and known.to_dict() else {})
 
 
-def with_source(take: "Take", source: dict[str, str] | None) -> "Take":
+def with_source(take: "Take", source: dict[str, Any] | None) -> "Take":
     """The take, whose settings name the file of its primer."""
     return replace(take, settings=take.settings | {"primer": source})
 

@@ -1,4 +1,4 @@
-"""Any music file to a score: MIDI, MusicXML, ABC or kern, told apart by what is in it rather than by its name.
+"""Any music file to a score: MIDI, MusicXML, ABC, kern or sound, told apart by what is in it rather than by its name.
 
 To add a kind: a module with a reader, and a line in `KINDS`.
 """
@@ -16,10 +16,15 @@ from melody.formats.abc import first_tune
 from melody.formats.kern import looks_like_kern, parse_kern
 from melody.formats.midi.reader import Reading, parse
 from melody.formats.musicxml import parse_musicxml
+from melody.formats.sensed import read_recording
+from melody.senses.recording import is_recording
+from melody.senses.sensed import Listening
 from melody.storage.files import read_bytes
 
-MAX_FILE_BYTES = 64 << 20  # of any kind; MIDI has a limit of its own
+MAX_FILE_BYTES = 64 << 20  # of any kind of notes; MIDI has a limit of its own
+MAX_RECORDING_BYTES = 128 << 20
 _XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
+_SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff")
 _MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")
 
 # What else people hand in, by how it begins, and what to do about it.
@@ -31,10 +36,6 @@ _MISTAKES = (
     (b"\xfd7zXZ", "compressed by xz", "unpack it first: xz -d FILE"),
     (b"BZh", "compressed by bzip2", "unpack it first: bunzip2 FILE"),
     (b"PK\x03\x04", "a zip archive", "unpack it first"),
-    (b"ID3", "an MP3 recording", "melody reads notes, not sound; export MIDI"),
-    (b"\xff\xfb", "an MP3 recording", "melody reads notes, not sound; export MIDI"),
-    (b"fLaC", "a FLAC recording", "melody reads notes, not sound; export MIDI"),
-    (b"OggS", "an Ogg recording", "melody reads notes, not sound; export MIDI"),
     (b"<!DOCTYPE html", "a web page", "download the music file itself"),
     (b"<html", "a web page", "download the music file itself"),
 )
@@ -45,25 +46,38 @@ def read(source: str | os.PathLike[str] | bytes) -> Score:
     return read_file(source).score
 
 
-def read_file(source: str | os.PathLike[str] | bytes, name: str = "<bytes>") -> Reading:
+def read_file(source: str | os.PathLike[str] | bytes, name: str = "<bytes>", known: Listening = Listening()) -> Reading:
     """Return a music file's score with its title, repairs and remarks, from a path or from the file's bytes.
 
-    `name` stands in messages about bytes, and its suffix helps where they do not tell their kind. Raises
-    `UnreadableFile` for what is no music that melody reads, naming what it seems to be, and `LimitExceeded`.
+    `name` stands in messages about bytes, and its suffix helps where they do not tell their kind; `known` is for
+    recordings. Raises `UnreadableFile` for what is no music that melody reads, naming what it seems to be, and
+    `LimitExceeded`.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
-        if len(data) > MAX_FILE_BYTES:
-            raise LimitExceeded(f"{name}: {len(data):,} bytes; melody reads up to {MAX_FILE_BYTES:,}; cut it")
     else:
-        name, data = os.fspath(source), read_bytes(source, MAX_FILE_BYTES)
+        name, data = os.fspath(source), read_bytes(source, byte_limit(source))
     if not data:
         raise UnreadableFile(f"{name}: is empty; export or download it again")
     for kind in KINDS:
         if kind.fits(data, Path(name).suffix.lower()):
-            return kind.read(data, name)
-    known = ", ".join(kind.name for kind in KINDS[:-1])
-    raise UnreadableFile(f"{name}: {_guess(data)}; melody reads {known} and {KINDS[-1].name}")
+            heard = kind.read is read_recording
+            _refuse_more(data, name, MAX_RECORDING_BYTES if heard else MAX_FILE_BYTES)
+            return read_recording(data, name, known) if heard else kind.read(data, name)
+    _refuse_more(data, name, MAX_FILE_BYTES)
+    kinds = ", ".join(kind.name for kind in KINDS[:-1])
+    raise UnreadableFile(f"{name}: {_guess(data)}; melody reads {kinds} and {KINDS[-1].name}")
+
+
+def byte_limit(path: str | os.PathLike[str]) -> int:
+    """Return how many bytes of a file are read, by what its name says of it."""
+    is_sound = Path(os.fspath(path)).suffix.lower() in _SOUND_SUFFIXES
+    return MAX_RECORDING_BYTES if is_sound else MAX_FILE_BYTES
+
+
+def _refuse_more(data: bytes, name: str, limit: int) -> None:
+    if len(data) > limit:
+        raise LimitExceeded(f"{name}: {len(data):,} bytes; melody reads up to {limit:,}; cut it")
 
 
 def _is_midi(data: bytes, suffix: str) -> bool:
@@ -83,6 +97,10 @@ def _is_kern(data: bytes, suffix: str) -> bool:
     return suffix == ".krn" or looks_like_kern(data)
 
 
+def _is_recording(data: bytes, suffix: str) -> bool:
+    return is_recording(data)
+
+
 def _is_abc(data: bytes, suffix: str) -> bool:
     return suffix == ".abc" or re.match(rb"(?:\xef\xbb\xbf)?(?:%.*\n|\s)*X:\s*\d", data) is not None
 
@@ -91,8 +109,8 @@ def _guess(data: bytes) -> str:
     for beginning, what, remedy in _MISTAKES:
         if data[: len(beginning)].lower() == beginning.lower():
             return f"looks like {what}; {remedy}"
-    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        return "looks like a WAV recording; melody reads notes, not sound; export MIDI"
+    if data[4:8] == b"ftyp":
+        return "looks like a recording or film in MP4 (M4A); save the sound as WAV, FLAC, MP3 or OGG"
     if not data.strip(b"\0"):
         return "holds nothing but zeros; the copy or download failed, fetch it again"
     try:
@@ -116,4 +134,5 @@ KINDS = (  # the first that fits reads the file
     Kind("MusicXML (.musicxml, .xml, .mxl)", _is_musicxml, parse_musicxml),
     Kind("kern (.krn)", _is_kern, parse_kern),
     Kind("ABC (.abc)", _is_abc, first_tune),
+    Kind("recordings (.wav, .flac, .mp3, .ogg)", _is_recording, read_recording),
 )

@@ -17,11 +17,12 @@ from melody.errors import MelodyError, UnreadableFile, UsageError
 from melody.formats.midi.events import Limits, scan
 from melody.formats.midi.metas import OWN_ID, SEQUENCER
 from melody.formats.midi.reader import Reading
-from melody.formats.reading import MAX_FILE_BYTES, read_file
+from melody.formats.reading import byte_limit, read_file
 from melody.generation.checks import check_number
 from melody.generation.composer import MOST_TAKES, Composer
 from melody.generation.settings import settings_from
 from melody.generation.take import Take
+from melody.senses.sensed import Listening, listening_from
 from melody.storage.files import read_bytes
 
 MAX_SETTINGS_BYTES = 1 << 16
@@ -34,7 +35,7 @@ class Replayed:
     take: Take
     composer: Composer
     reading: Reading | None  # of its primer
-    source: Mapping[str, str] | None  # name and hash of the primer's file, as the settings have them
+    source: Mapping[str, Any] | None  # name and hash of the primer's file, as the settings have them
     version: str  # of melody, that composed it first
 
 
@@ -47,9 +48,14 @@ def replay(file: Path, primer: Path | None = None, model: str | None = None) -> 
     composer = composer_of(file, settings, model)
     source = settings["primer"]
     path = find_primer(file, source, primer)
-    reading = read_file(path) if path else None
+    reading = read_file(path, known=known_of(source)) if path else None
     take = composer.recompose(settings, reading.score if reading else None)
     return Replayed(replace(take, settings=take.settings | {"primer": source}), composer, reading, source, version)
+
+
+def known_of(source: Mapping[str, Any] | None) -> Listening:
+    """Return what was known of a primer that was heard."""
+    return listening_from((source or {}).get("known") or {})
 
 
 def embedded(file: Path) -> tuple[str, dict[str, Any]]:
@@ -79,12 +85,13 @@ def _knows_its_making(settings: Mapping[str, Any]) -> bool:
     source = settings["primer"]
     words = [settings[name] for name in ("model", "step_graph", "engine")]
     words += [] if source is None else [source["name"], source["sha256"]]
+    known_of(source)
     check_number("seed", settings["seed"], -(2**63), 2**64)
     check_number("take", settings["take"], 1, MOST_TAKES)
     return all(isinstance(word, str) for word in words)
 
 
-def find_primer(file: Path, source: Mapping[str, str] | None, given: Path | None = None) -> Path | None:
+def find_primer(file: Path, source: Mapping[str, Any] | None, given: Path | None = None) -> Path | None:
     """Return the path of the primer that `source` names; None where there was none. Raises `MelodyError`."""
     if source is None:
         if given:
@@ -97,7 +104,7 @@ def find_primer(file: Path, source: Mapping[str, str] | None, given: Path | None
         return given
     here = [path for path in _candidates(file, name, given) if path.is_file()]
     for path in here:
-        if hashlib.sha256(read_bytes(path, MAX_FILE_BYTES)).hexdigest() == source["sha256"]:
+        if hashlib.sha256(read_bytes(path, byte_limit(path))).hexdigest() == source["sha256"]:
             return path
     if here:
         raise MelodyError(f"{here[0]}: is not the {name} that {file} was made from; give that one")
