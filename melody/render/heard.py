@@ -1,4 +1,4 @@
-"""What was heard in a recording as a picture: its pitch curve, and the notes taken from it over bar lines."""
+"""A picture of what was heard in a recording: its pitch curve, and the notes taken from it over bar lines."""
 
 import io
 import os
