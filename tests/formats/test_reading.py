@@ -49,7 +49,7 @@ def test_musicxml_goes_to_its_reader(tmp_path: Path) -> None:
         ("Grüße".encode() * 2000, "plain text"),
         (b"\x89PNG\r\n\x1a\n\x00", "PNG picture"),
         (gzip.compress(file(TRACK), mtime=0), "compressed by gzip; unpack it first"),
-        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "WAV recording"),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "damaged recording"),
         (b"<!doctype html><html>", "web page"),
         (b"\0" * 500, "nothing but zeros"),
         (b"\x00\xff\xfe\x80" * 50, "no music file"),
