@@ -56,6 +56,9 @@ PLANNER, TASTE, WEIGHTS = "planner.safetensors", "taste.safetensors", "weights.s
 REMEDY = "fetch or export the bundle again"
 
 
+HAND = "hand"  # role of each of the two tracks of a model of one keyboard
+
+
 @dataclass(frozen=True)
 class TrackInfo:
     """A track that the model writes: its name and program, and the pitches it had in the training music."""
@@ -67,7 +70,7 @@ class TrackInfo:
     highest: int
     mean: float
     polyphony: int  # most notes that sounded at once
-    role: str = ""  # in a band, as `melody.music.roles` has them; empty: a place is known by its range alone
+    role: str = ""  # in a band, as `melody.music.roles` has them, or `HAND`; empty: known by its range alone
 
 
 @dataclass(frozen=True)

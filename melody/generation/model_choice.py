@@ -18,7 +18,9 @@ from melody.generation.primer.assignment import (
     CHORDS_FROM,
     Asked,
     PlacedLine,
+    is_keyboard,
     misfit,
+    name_likeness,
     place_lines,
     places_asked,
     role_misfit,
@@ -29,8 +31,9 @@ from melody.generation.primer.assignment import (
 from melody.generation.primer.kit import as_one_track, kit_of
 from melody.generation.primer.primer_view import sounding
 from melody.generation.ranges import find_track, listed
-from melody.music.general_midi import family
+from melody.music.general_midi import KEYBOARDS, family
 from melody.music.quantize import quantize
+from melody.music.roles import ROLES
 from melody.music.score import Score, notes_of
 
 # In semitones of misfit:
@@ -40,6 +43,7 @@ ADDED = 20.0  # less for each track that is to be composed around the others
 SPLIT = 12.0  # for each further voice as which a track of chords is read
 OTHER_FAMILY = 10.0  # for each track of another family of instruments
 OTHER_KIND = 1e6  # for pitched tracks to a model of drums, and drums to one of pitched tracks
+NO_KEYBOARD = 60.0  # for two hands where not all is played on one keyboard, or a line has the name of a tune
 NO_RHYTHM = 60.0  # for a band without drums and bass: lines and chords alone suit other models better
 POOR = 30.0  # from here on a track fits badly
 
@@ -123,7 +127,7 @@ def _adding(score: Score, models: Sequence[Bundle], parts: Sequence[str]) -> Cho
 
 def is_band(model: Bundle) -> bool:
     """Return True for a model whose places are roles, so that drums count beside pitched tracks."""
-    return any(info.role for info in model.tracks)
+    return any(info.role in ROLES for info in model.tracks)
 
 
 def _asked(score: Score, heard: Sequence[int], model: Bundle, mapping: Asked) -> dict[int, tuple[int, ...]] | None:
@@ -196,8 +200,18 @@ def _fit(counted: _Counted, model: Bundle, asked: Mapping[int, Sequence[int]] | 
     kept = len(tracks) - len(used)
     silent = kept + counted.left
     left += NO_RHYTHM if band and not _has_rhythm({infos[place].role for place in placed}) else 0.0
-    cost = sum(misfits) + OTHER_FAMILY * foreign + left + NOT_CONTINUED * silent + SPLIT * (len(placed) - len(used))
+    keyboard = is_keyboard(infos)
+    left += NO_KEYBOARD if keyboard and not _on_keyboard(tracks) else 0.0
+    split = 0 if keyboard else len(placed) - len(used)
+    cost = sum(misfits) + OTHER_FAMILY * foreign + left + NOT_CONTINUED * silent + SPLIT * split
     return _Fit(cost, placed, kept, max(misfits) >= POOR)
+
+
+def _on_keyboard(tracks: Sequence[Track]) -> bool:
+    """Return True for chords alone, or two tracks, that are played on a keyboard and not called a tune."""
+    chords = any(voices_of(notes_of(track)) >= CHORDS_FROM for track in tracks)
+    keys = all(not track.is_drum and track.program in KEYBOARDS for track in tracks)
+    return chords and keys and not any(name_likeness(track.name, "Melody") for track in tracks)
 
 
 def _has_rhythm(roles: set[str]) -> bool:

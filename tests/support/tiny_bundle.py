@@ -40,6 +40,10 @@ STYLES = {
     "drums": [("Drums", 0, True, 36, 57, 41.01, 5)],
     "folk": [("Melody", 73, False, 57, 88, 72.26, 1)],
     "lied": [("Voice", 52, False, 55, 81, 69.82, 2), ("Piano", 0, False, 24, 105, 60.65, 11)],
+    "piano": [
+        ("Right hand", 0, False, 44, 103, 73.0, 9, "hand"),
+        ("Left hand", 0, False, 24, 84, 52.5, 9, "hand"),
+    ],
     "pop": [
         ("Melody", 0, False, 53, 96, 72.97, 3),
         ("Bridge", 0, False, 42, 106, 74.17, 11),

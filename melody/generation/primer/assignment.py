@@ -9,6 +9,8 @@ method.
 The places of a band are known by their roles: a bass goes to the bass, and a line of another role costs as much as a
 name counts for, less where the roles are related (`RELATED`).
 
+The places of a keyboard are its two hands: one track is divided between them as a player would.
+
 Where a model writes single lines and has more of them than the primer has tracks, a track of chords is read as several
 voices: a melody with its piano becomes four voices for a model of chorales, and what the model composes in the lower
 three goes back to the piano.
@@ -23,9 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 from symusic import Track
 
-from melody.bundle import Bundle, TrackInfo
+from melody.bundle import HAND, Bundle, TrackInfo
 from melody.errors import UsageError
 from melody.generation.ranges import find_track, named
+from melody.music.hands import in_left_hand
 from melody.music.roles import roles_of_tracks
 from melody.music.score import GRID, Ints, Notes, Score, most_at_once, notes_of
 
@@ -92,6 +95,8 @@ def place_lines(
     roles = roles_by_name(tracks, names) if any(info.role for info in wanted) else [""] * len(tracks)
     taken = {*empty, *(place for places in asked.values() for place in places)}
     result = {place: line for track, at in asked.items() for place, line in _as_asked(track, at, tracks, wanted)}
+    if not taken and is_keyboard(wanted) and (hands := _hands(tracks, wanted)):
+        return hands
     for drums in (False, True):
         places = {place: info for place, info in enumerate(wanted) if info.drums == drums and place not in taken}
         mine = {i: notes_of(t) for i, t in enumerate(tracks) if bool(t.is_drum) == drums and i not in asked}
@@ -109,6 +114,26 @@ def roles_by_name(tracks: Sequence[Track], names: Sequence[str]) -> list[str]:
     for track, name in zip(called, names, strict=False):
         track.name = name
     return [found.role for found in roles_of_tracks(called, GRID)]
+
+
+def is_keyboard(wanted: Sequence[TrackInfo]) -> bool:
+    """Return True for a model whose places are the two hands at one keyboard."""
+    return [info.role for info in wanted] == [HAND, HAND]
+
+
+def _hands(tracks: Sequence[Track], wanted: Sequence[TrackInfo]) -> dict[int, PlacedLine]:
+    """The hands of a single pitched track, or of two, of which the higher one is the right; none of other numbers."""
+    mine = {index: notes_of(track) for index, track in enumerate(tracks) if not track.is_drum}
+    right, left = sorted(range(2), key=lambda place: -wanted[place].mean)
+    if len(mine) == 2:
+        high, low = sorted(mine, key=lambda index: -float(np.mean(mine[index].pitch)))
+        return {right: PlacedLine(high, mine[high]), left: PlacedLine(low, mine[low])}
+    if len(mine) != 1:
+        return {}
+    ((track, notes),) = mine.items()
+    in_left = in_left_hand(notes.onset, notes.pitch)
+    parts = {right: notes.take(np.flatnonzero(~in_left)), left: notes.take(np.flatnonzero(in_left))}
+    return {place: PlacedLine(track, part) for place, part in sorted(parts.items()) if len(part.onset)}
 
 
 def _voices(notes: Notes) -> int:

@@ -16,7 +16,7 @@ from melody.bundle import Bundle, TrackInfo
 from melody.errors import MelodyError
 from melody.generation.meters import with_bars
 from melody.generation.primer.added import places_to_add
-from melody.generation.primer.assignment import Asked, PlacedLine, place_lines, places_asked, roles_by_name
+from melody.generation.primer.assignment import Asked, PlacedLine, is_keyboard, place_lines, places_asked, roles_by_name
 from melody.generation.primer.kit import Kit, as_one_track, kit_for
 from melody.generation.ranges import listed, named
 from melody.music.drumkit import HIT, as_hits, folded
@@ -113,7 +113,8 @@ def view_primer(
     ids = _ids_of(heard, bar_meters, bundle)
     tracks = {place: sources[line.track] for place, line in placed.items()}
     messages = [without_meter] if without_meter else []
-    messages += _messages(primer, sources, list(tracks.values()), kit, "not heard" if add else "not continued")
+    lost = "not heard" if add else "not continued"
+    messages += _messages(primer, sources, list(tracks.values()), kit, lost, is_keyboard(bundle.tracks))
     return PrimerView(
         ids, tracks, parts, heard, loudness, lines, bar_meters, key, last_key, messages, written, kit, added
     )
@@ -191,7 +192,9 @@ def _meters_of_bars(score: Score, lines: Ints) -> list[tuple[int, int]]:
     return [changes[place][1:] for place in at.tolist()]
 
 
-def _messages(primer: Score, sources: Sequence[int], used: Sequence[int], kit: Kit | None, lost: str) -> list[str]:
+def _messages(
+    primer: Score, sources: Sequence[int], used: Sequence[int], kit: Kit | None, lost: str, hands: bool
+) -> list[str]:
     """Lines about tracks that are not continued one for one."""
     messages = []
     if kit:
@@ -202,7 +205,8 @@ def _messages(primer: Score, sources: Sequence[int], used: Sequence[int], kit: K
         if index not in used:
             messages.append(f"{name}: kept, {lost}")
         elif used.count(index) > 1:
-            messages.append(f"{name}: read and continued as {used.count(index)} voices")
+            what = "two hands" if hands else f"{used.count(index)} voices"
+            messages.append(f"{name}: read and continued as {what}")
     return messages
 
 
