@@ -89,8 +89,9 @@ Track = Annotated[
 Keep = Annotated[
     str | None,
     Option(
-        help="Use the rhythm of PRIMER with new pitches, or its pitches with a new rhythm.",
-        metavar="rhythm|pitches",
+        help="Use the rhythm of PRIMER with new pitches, its pitches with a new rhythm, or its bars again, every "
+        "fourth with new pitches.",
+        metavar="rhythm|pitches|bars",
         rich_help_panel=AROUND,
     ),
 ]

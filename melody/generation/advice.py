@@ -32,7 +32,11 @@ def with_advice(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
     """Return the line about a primer that is unlike the training music, with what helps; empty where it is like it."""
     if prepared.unlike is None or prepared.primer is None:
         return ""
-    found = [_around(prepared, bundle, engine), _other_model(prepared.primer, bundle, prepared.unlike)]
+    found = [
+        _around(prepared, bundle, engine),
+        _other_model(prepared.primer, bundle, prepared.unlike),
+        _rhythm(prepared, bundle, engine),
+    ]
     return "; ".join([prepared.strange, *filter(None, found)])
 
 
@@ -55,6 +59,24 @@ def _around(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
     if fit is None or fit.times >= STRANGE_TRIAL:
         return ""
     return f"{' '.join(f'`with_tracks` {quote(name)}' for name in mine)} composes {listed(silent)} around it"
+
+
+def _rhythm(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
+    """Advice to keep the rhythm, or the bars, where the model finds likely pitches for it."""
+    assert prepared.primer is not None
+    settings = prepared.settings
+    if settings.with_tracks or settings.fill or settings.keep or settings.add:
+        return ""
+    asked = Settings(keep="rhythm", bars=min(TRIAL_BARS, prepared.primer.view.bars))
+    try:
+        trial = prepare(bundle, engine, prepared.primer.score, asked)
+        (drawn,) = DECODERS["sampling"].decode(trial, engine, [Seed(0, 1)])
+    except MelodyError:
+        return ""
+    fit = fit_of(sum(drawn.nats), drawn.ids, bundle)
+    if fit is None or fit.times >= STRANGE_TRIAL:
+        return ""
+    return "`keep` rhythm holds its rhythm, `keep` bars repeats it with changes"
 
 
 def _other_model(primer: Primer, bundle: Bundle, unlike: Fit) -> str:

@@ -39,7 +39,7 @@ def given_lines(settings: Settings, region: Region) -> frozenset[int]:
     """The tracks whose new notes are the musician's."""
     if settings.keep == "pitches":
         return frozenset(region.tracks)
-    return region.fixed.tracks if region.fixed and settings.keep != "rhythm" else frozenset()
+    return region.fixed.tracks if region.fixed and not settings.keep else frozenset()
 
 
 def rooms_for(
@@ -68,10 +68,10 @@ def rooms_for(
         span = None if infos[place].drums else usual.get(track)
         pitches = allowed_pitches(named(names, track), spans.get(track, span), scale)
         rooms[place] = Free(_polyphony(infos[place], settings.max_polyphony), pitches)
-        needed = region.fixed.most_at_once(place) if settings.keep == "rhythm" and region.fixed else 0
+        needed = region.fixed.most_at_once(place) if settings.keep and region.fixed else 0
         if needed > pitches.sum():
             raise UsageError(
-                f"keep rhythm: {named(names, track)} has {needed} notes at once, its range and key leave "
+                f"keep {settings.keep}: {named(names, track)} has {needed} notes at once, its range and key leave "
                 f"{pitches.sum()} pitches; widen them"
             )
     return rooms

@@ -117,7 +117,9 @@ def _continued(settings: Settings, view: PrimerView | None, bundle: Bundle, bars
         lines = np.concatenate([lines, lines[-1] + np.cumsum([length_of(one) for one in new])])
         meters = [*before, *new]
     tracks = view.tracks if view else {place: place for place in range(len(bundle.tracks))}
-    fixed = _rhythm(view, lines, first, stop) if view and settings.keep == "rhythm" else None
+    fixed = None
+    if view and settings.keep in ("rhythm", "bars"):
+        fixed = _again(view, lines, first, stop, _pitched_bars(stop - first) if settings.keep == "bars" else [])
     closes = settings.ending and not settings.keep
     whole = view is None and not meters and stop > 1
     return Region(first, stop, closes, tracks, lines, meters, fixed, own=own, whole=whole)
@@ -156,17 +158,30 @@ def _bars_of_form(settings: Settings, view: PrimerView | None) -> int | None:
     return wanted
 
 
-def _rhythm(view: PrimerView, lines: Ints, first: int, stop: int) -> FixedNotes:
-    """The rhythm of the primer's bars over again, for bars as long as the new ones."""
+VARIED = 4  # with `--keep bars` every such bar keeps its rhythm alone
+
+
+def _pitched_bars(count: int) -> list[int]:
+    """The new bars, from 0, that are those of the primer to the note: all but the last of each four."""
+    return [bar for bar in range(count) if bar % VARIED != VARIED - 1]
+
+
+def _again(view: PrimerView, lines: Ints, first: int, stop: int, pitched: Collection[int]) -> FixedNotes:
+    """The rhythm of the primer's bars over again, for bars as long as the new ones; with pitches in some of these.
+
+    Drums have their sounds in all bars where there are some with pitches.
+    """
     length = lines[first + 1] - lines[first]
     sources = np.flatnonzero(np.diff(view.lines) == length).tolist()
     if not sources:
-        raise UsageError("keep rhythm: no bar of the primer is as long as the new ones; leave out `meter`")
-    parts = {}
+        raise UsageError("`keep`: no bar of the primer is as long as the new ones; leave out `meter`")
+    parts, fixed = {}, {}
     for place, notes in view.notes.items():
         rows = [_bar_of(notes, view.lines, sources[n % len(sources)], lines[first + n]) for n in range(stop - first)]
         parts[place] = Notes(*map(np.concatenate, zip(*rows, strict=True)))
-    return FixedNotes(parts, pitched=False)
+        drums = bool(view.score.tracks[place].is_drum and pitched)
+        fixed[place] = np.concatenate([np.full(len(row.onset), n in pitched or drums) for n, row in enumerate(rows)])
+    return FixedNotes(parts, fixed)
 
 
 def _bar_of(notes: Notes, lines: Ints, bar: int, start: int) -> Notes:

@@ -52,7 +52,7 @@ class Settings:
     mapping: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the model's tracks of the musician's
     with_tracks: tuple[str, ...] = ()  # that stay, and go on where the others end: these are composed around them
     add: tuple[str, ...] = ()  # parts that new tracks play through the bars that are there, as bass or drums
-    keep: str | None = None  # of the primer, for the new bars: rhythm or pitches
+    keep: str | None = None  # of the primer, for the new bars: rhythm, pitches, or bars, every fourth varied
     no_repeat: int | None = None  # no track writes so many of its last 128 notes again
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # lowest and highest pitch, by track
     max_polyphony: int | None = None  # notes at once in each pitched track
@@ -99,8 +99,8 @@ class Settings:
     def _check_region(self) -> None:
         if self.density is not None and self.density not in DENSITIES:
             raise UsageError(f"`density` {self.density!r}: choose {', '.join(DENSITIES[:-1])} or {DENSITIES[-1]}")
-        if self.keep not in (None, "rhythm", "pitches"):
-            raise UsageError(f"`keep` {self.keep!r}: choose rhythm or pitches")
+        if self.keep not in (None, "rhythm", "pitches", "bars"):
+            raise UsageError(f"`keep` {self.keep!r}: choose rhythm, pitches or bars")
         if sum(map(bool, (self.fill, self.with_tracks, self.keep, self.add))) > 1:
             raise UsageError("`fill`, `with_tracks`, `keep` and `add` are different tasks; do one after the other")
         if self.add and self.bars is not None:
@@ -113,12 +113,12 @@ class Settings:
             raise UsageError("`fill` says which bars are composed; leave out `bars`")
         if (self.fill or self.with_tracks or self.add) and (self.meter or self.tempo_qpm):
             raise UsageError("between notes that stay, meter and tempo stay too; leave out `meter` and `tempo_qpm`")
-        if self.keep == "pitches" and (self.strict_key or self.ranges):
-            raise UsageError("`keep` pitches: they are the primer's; leave out `strict_key` and `ranges`")
-        if self.keep == "pitches" and (self.chords or self.no_repeat):
-            raise UsageError("`keep` pitches: they are the primer's; leave out `chords` and `no_repeat`")
-        if self.keep == "rhythm" and self.density:
-            raise UsageError("`keep` rhythm: it is the primer's; leave out `density`")
+        if self.keep in ("pitches", "bars") and (self.strict_key or self.ranges):
+            raise UsageError(f"`keep` {self.keep}: they are the primer's; leave out `strict_key` and `ranges`")
+        if self.keep in ("pitches", "bars") and (self.chords or self.no_repeat):
+            raise UsageError(f"`keep` {self.keep}: they are the primer's; leave out `chords` and `no_repeat`")
+        if self.keep in ("rhythm", "bars") and self.density:
+            raise UsageError(f"`keep` {self.keep}: the rhythm is the primer's; leave out `density`")
         if self.chords is not None:
             parse_progression(self.chords)
         if self.form is not None:

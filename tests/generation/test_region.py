@@ -275,7 +275,7 @@ def test_no_line_repeats_as_many_of_its_notes(composers, seed, count):
         ({"tracks": ("hand 0",)}, "say which bars too"),
         ({"with_tracks": ("Flute",)}, "with Flute: no such track"),
         ({"with_tracks": ("hand 0",)}, "the other tracks go on as long"),
-        ({"keep": "tempo"}, "choose rhythm or pitches"),
+        ({"keep": "tempo"}, "choose rhythm, pitches or bars"),
         ({"keep": "rhythm", "meter": (4, 4)}, "no bar of the primer is as long"),
         ({"keep": "pitches", "strict_key": True}, "they are the primer's"),
         ({"density": "thick"}, "choose low, medium or high"),

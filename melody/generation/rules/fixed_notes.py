@@ -1,6 +1,7 @@
 """Notes that are fixed before composing begins, and the rule that writes each of them at its place.
 
-`--with` fixes whole notes of some tracks, `--fill` those of the tracks that stay, `--keep rhythm` all but pitches. The
+`--with` fixes whole notes of some tracks, `--fill` those of the tracks that stay, `--keep rhythm` all but pitches,
+`--keep bars` whole notes in most bars. The
 rule lets the model write what it likes in the free tracks up to the next fixed note, which then must come: as notes go
 by onset, track and pitch, what comes next follows from where the reader is, and nothing has to be remembered.
 """
@@ -33,10 +34,12 @@ class FixedNote(NamedTuple):
 class FixedNotes:
     """All fixed notes of a composition in the order in which they are written, and the tracks they stand in."""
 
-    def __init__(self, parts: Mapping[int, Notes], pitched: bool = True) -> None:
-        """`parts` are notes by the model's track; `pitched` says whether their pitch is fixed too."""
+    def __init__(self, parts: Mapping[int, Notes], pitched: bool | Mapping[int, Mask] = True) -> None:
+        """`parts` are notes by the model's track; `pitched`: whether their pitches are fixed too, of all or of each."""
         self.tracks = frozenset(parts)
-        self.notes = sorted(note for track, notes in parts.items() for note in _in_order(track, notes, pitched))
+        alike = {track: np.full(len(notes.onset), pitched is True) for track, notes in parts.items()}
+        each = pitched if isinstance(pitched, Mapping) else alike
+        self.notes = sorted(note for track, notes in parts.items() for note in _in_order(track, notes, each[track]))
         self._keys = [note[:3] for note in self.notes]
         self._parts = parts
 
@@ -69,15 +72,15 @@ def _written(reader: Reader) -> int:
     return sum(track == reader.track for track, _ in reader.now)
 
 
-def _in_order(track: int, notes: Notes, pitched: bool) -> Iterable[FixedNote]:
+def _in_order(track: int, notes: Notes, pitched: Mask) -> Iterable[FixedNote]:
     order = np.lexsort((notes.pitch, notes.onset))
     onset, duration, pitch, velocity = (column[order].tolist() for column in notes)
     counts = {tick: onset.count(tick) for tick in set(onset)}
     numbers: dict[int, int] = {}
-    for tick, ticks, height, loudness in zip(onset, duration, pitch, velocity, strict=True):
+    for tick, ticks, height, loudness, fixed in zip(onset, duration, pitch, velocity, pitched[order], strict=True):
         number = numbers[tick] = numbers.get(tick, -1) + 1
         following = counts[tick] - number - 1
-        yield FixedNote(tick, track, number, ticks, height if pitched else None, loudness // VELOCITY_STEP, following)
+        yield FixedNote(tick, track, number, ticks, height if fixed else None, loudness // VELOCITY_STEP, following)
 
 
 class KeepFixed:
