@@ -57,7 +57,7 @@ def application(desk: Desk, door: Door, page: bool = True) -> ASGIApp:
 
 def _add_files(app: FastAPI, page: bool) -> None:
     """Serve the files of the page, each by its own route: no name that a client sends reaches the file system."""
-    docs = ("docs.html", "docs.js")
+    docs = ("docs.html", "docs.js", "docs.css", "icon.svg")
     files = {path.name: path for path in PAGE.iterdir() if path.suffix in TYPES and (page or path.name in docs)}
     routes = {f"/{name}": path for name, path in files.items()}
     routes |= {"/docs": files["docs.html"]} | ({"/": files["index.html"]} if page else {"/": files["docs.html"]})

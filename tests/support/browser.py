@@ -4,6 +4,7 @@ No network: every name resolves to nothing, every request goes to a proxy that o
 network stack is there to be read. https://chromedevtools.github.io/devtools-protocol/
 """
 
+import base64
 import json
 import os
 import re
@@ -76,6 +77,20 @@ class Browser:
         self.send("Page.navigate", url=path.resolve().as_uri())
         self.wait(f"location.protocol === 'file:' && document.readyState === 'complete' && {path.name!r} !== ''")
 
+    def go(self, url: str) -> None:
+        """Open an address and wait until it is there."""
+        self.send("Page.navigate", url=url)
+        self.wait(f"location.href.startsWith({url.partition('#')[0]!r}) && document.readyState === 'complete'")
+
+    def picture(self, path: Path) -> None:
+        """Write what is seen as PNG."""
+        path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot", format="png")["data"]))
+
+    def size(self, width: int, height: int, mobile: bool = False, scale: float = 1) -> None:
+        """Give the window another size."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": mobile}
+        self.send("Emulation.setDeviceMetricsOverride", **metrics)
+
     def frames(self) -> list[str]:
         """The sessions of the frames in the page that have a process of their own, as sandboxed ones have."""
         self.events.clear()
@@ -90,9 +105,9 @@ class Browser:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
-    def wait(self, condition: str, session: str | None = None) -> None:
+    def wait(self, condition: str, session: str | None = None, seconds: float = SECONDS) -> None:
         """Wait until an expression is true."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + seconds
         while not self.evaluate(f"Boolean({condition})", session):
             assert time.monotonic() < deadline, f"never: {condition}"
             time.sleep(0.05)
@@ -115,12 +130,15 @@ class Browser:
 
 
 @contextmanager
-def chromium(folder: Path, *flags: str) -> Iterator[tuple[Browser, list[str]]]:
-    """A browser with a profile in `folder`, and the requests that reached its proxy, which answers none."""
+def chromium(folder: Path, *flags: str, reach: str = "") -> Iterator[tuple[Browser, list[str]]]:
+    """A browser with a profile in `folder`, and the requests that reached its proxy, which answers none.
+
+    The one server that it can reach is `reach`, as 127.0.0.1:7890.
+    """
     assert PROGRAM
     with noting_proxy() as (port, requests):
         ours = [f"--user-data-dir={folder / 'profile'}", f"--log-net-log={folder / 'net.json'}"]
-        ours += [f"--proxy-server=http://127.0.0.1:{port}", "--proxy-bypass-list=<-loopback>"]
+        ours += [f"--proxy-server=http://127.0.0.1:{port}", f"--proxy-bypass-list=<-loopback>;{reach}"]
         ours += ["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
         pipes = [folder / "commands", folder / "answers"]
         for pipe in pipes:

@@ -1,0 +1,124 @@
+// MIDI in and out of the browser: what is played on a keyboard becomes notes, what is shown goes to a port in time.
+
+const LOOK_AHEAD = 0.12; // seconds
+
+export const able = () => typeof navigator.requestMIDIAccess === "function";
+
+let access = null;
+async function ports() {
+  access ??= await navigator.requestMIDIAccess();
+  return access;
+}
+
+export async function outputs() {
+  return [...(await ports()).outputs.values()];
+}
+
+// Listen until the function that is returned is called; it gives the notes: [second, seconds, pitch, velocity].
+export async function record(now, heard) {
+  const inputs = [...(await ports()).inputs.values()];
+  if (!inputs.length) throw new Error("No MIDI keyboard is connected. Connect one and press record again.");
+  const held = new Map();
+  const notes = [];
+  const end = (pitch) => {
+    const note = held.get(pitch);
+    if (!note) return;
+    held.delete(pitch);
+    notes.push([note.at, Math.max(0.03, now() - note.at), pitch, note.velocity]);
+    heard(notes);
+  };
+  const listen = ({ data: [status, pitch, velocity] }) => {
+    const kind = status & 0xf0;
+    if (kind === 0x90 && velocity) {
+      end(pitch);
+      held.set(pitch, { at: now(), velocity });
+    } else if (kind === 0x80 || kind === 0x90) end(pitch);
+  };
+  for (const input of inputs) input.addEventListener("midimessage", listen);
+  return () => {
+    for (const input of inputs) input.removeEventListener("midimessage", listen);
+    for (const pitch of [...held.keys()]) end(pitch);
+    return notes;
+  };
+}
+
+// Sends what sounds to a port, a little ahead, as long as `place` gives {score, second, heard(track)}.
+export class Sender {
+  constructor(port, place) {
+    Object.assign(this, { port, place });
+    this.sent = 0;
+    this.score = null;
+    this.timer = setInterval(() => this.send(), 40);
+  }
+
+  send() {
+    const place = this.place();
+    if (!place) return this.quiet();
+    const { score, second, heard } = place;
+    if (score !== this.score || second < this.sent - LOOK_AHEAD - 0.05 || second > this.sent) {
+      this.quiet();
+      this.score = score;
+      this.sent = second;
+      for (const [index, track] of score.tracks.entries()) this.port.send([0xc0 | channel(score, index), track.program ?? 0]);
+    }
+    const to = second + LOOK_AHEAD;
+    const zero = performance.now() - second * 1000;
+    for (const [index, track] of score.tracks.entries()) {
+      if (!heard(track)) continue;
+      for (const [onset, duration, pitch, velocity] of track.notes) {
+        const at = score.secondAt(onset);
+        if (at < this.sent || at >= to) continue;
+        const on = channel(score, index);
+        this.port.send([0x90 | on, pitch, velocity], zero + at * 1000);
+        this.port.send([0x80 | on, pitch, 0], zero + score.secondAt(onset + duration) * 1000 - 1);
+      }
+    }
+    this.sent = to;
+    return undefined;
+  }
+
+  quiet() {
+    if (this.score === null) return;
+    this.score = null;
+    for (let on = 0; on < 16; on += 1) this.port.send([0xb0 | on, 123, 0]);
+  }
+
+  close() {
+    clearInterval(this.timer);
+    this.quiet();
+  }
+}
+
+function channel(score, index) {
+  if (score.tracks[index].drums) return 9;
+  const pitched = score.tracks.slice(0, index).filter((track) => !track.drums).length % 15;
+  return pitched < 9 ? pitched : pitched + 1;
+}
+
+// A file of notes [second, seconds, pitch, velocity], for a session that begins with playing: 480 ticks a quarter.
+export function file(notes, qpm) {
+  const ticks = (second) => Math.round((second * qpm * 480) / 60);
+  const events = notes.flatMap(([at, length, pitch, velocity]) => [
+    [ticks(at), 1, [0x90, pitch, velocity]],
+    [Math.max(ticks(at) + 1, ticks(at + length)), 0, [0x80, pitch, 0]],
+  ]);
+  events.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  const mspq = Math.round(60e6 / qpm);
+  const track = [0, 0xff, 0x51, 3, mspq >> 16, (mspq >> 8) & 255, mspq & 255];
+  let last = 0;
+  for (const [tick, , message] of events) {
+    track.push(...variable(tick - last), ...message);
+    last = tick;
+  }
+  track.push(0, 0xff, 0x2f, 0);
+  const size = [track.length >> 24, track.length >> 16, track.length >> 8, track.length].map((byte) => byte & 255);
+  return new Blob([new Uint8Array([...tag("MThd"), 0, 0, 0, 6, 0, 0, 0, 1, 1, 0xe0, ...tag("MTrk"), ...size, ...track])]);
+}
+
+const tag = (text) => [...text].map((letter) => letter.charCodeAt(0));
+
+function variable(value) {
+  const digits = [value & 127];
+  for (let left = value >> 7; left; left >>= 7) digits.unshift((left & 127) | 128);
+  return digits;
+}

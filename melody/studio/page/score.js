@@ -1,0 +1,118 @@
+// A score as the server shows it, with its time: ticks, seconds, bars.
+
+const colours = new Map(); // a track keeps its colour in all states of a session, by its name
+
+export function colourOf(track) {
+  const key = `${track.drums ? "drums" : ""}|${track.name}`;
+  if (!colours.has(key)) colours.set(key, colours.size % 8);
+  return colours.get(key);
+}
+
+export class Score {
+  constructor(view) {
+    Object.assign(this, view);
+    for (const track of this.tracks) track.notes.sort((a, b) => a[0] - b[0] || a[2] - b[2]);
+  }
+
+  get end() {
+    return this.bars[this.bars.length - 1];
+  }
+
+  get barCount() {
+    return this.bars.length - 1;
+  }
+
+  get seconds() {
+    return this.secondAt(this.end);
+  }
+
+  secondAt(tick) {
+    let point = this.tempos[0];
+    for (const next of this.tempos) {
+      if (next[0] > tick) break;
+      point = next;
+    }
+    return point[2] + ((tick - point[0]) * 60) / (point[1] * this.tpq);
+  }
+
+  tickAt(second) {
+    let point = this.tempos[0];
+    for (const next of this.tempos) {
+      if (next[2] > second) break;
+      point = next;
+    }
+    return point[0] + ((second - point[2]) * point[1] * this.tpq) / 60;
+  }
+
+  barAt(tick) {
+    let low = 0;
+    let high = this.bars.length - 1;
+    while (low < high - 1) {
+      const middle = (low + high) >> 1;
+      if (this.bars[middle] <= tick) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+
+  // Quarters of the meter's beats within a bar.
+  beatOf(bar) {
+    let meter = this.meters[0];
+    for (const next of this.meters) if (next[0] <= this.bars[bar]) meter = next;
+    const [, numerator, denominator] = meter;
+    const three = denominator >= 8 && numerator % 3 === 0 && numerator > 3;
+    return { ticks: ((4 * this.tpq) / denominator) * (three ? 3 : 1), meter: `${numerator}/${denominator}` };
+  }
+
+  tempoAt(tick) {
+    return this.tempos.filter(([at]) => at <= tick).at(-1)?.[1] ?? this.tempos[0][1];
+  }
+
+  // What is new in a take: from, to (ticks), and its tracks; null where these are all.
+  newPart() {
+    if (this.fresh || !this.take) return this.fresh ?? null;
+    const { first_new_tick: first, resumes_tick: resumes, settings } = this.take;
+    const scale = this.tpq / (this.take.tpq ?? this.tpq);
+    const tracks = settings.tracks.length ? new Set(settings.tracks.map((track) => Number(track) - 1)) : null;
+    return [first * scale, resumes === null ? this.end : resumes * scale, tracks];
+  }
+
+  range(index) {
+    const pitches = this.tracks[index].notes.map((note) => note[2]);
+    if (!pitches.length) return [55, 72];
+    const low = pitches.reduce((a, b) => Math.min(a, b));
+    const high = pitches.reduce((a, b) => Math.max(a, b));
+    const missing = Math.max(0, 11 - (high - low));
+    return [low - Math.floor(missing / 2), high + Math.ceil(missing / 2)];
+  }
+}
+
+// A take while it grows: what was there stays, bars are added or emptied, notes come in.
+export function growing(base, model, asked) {
+  const tpq = base?.tpq ?? 480;
+  const bars = base ? base.bars.slice() : [0];
+  const last = bars.length > 1 ? bars.at(-1) - bars.at(-2) : 4 * tpq;
+  const fill = asked.settings.fill;
+  const until = asked.until ?? bars.length - 1;
+  if (!fill) {
+    bars.length = until + 1;
+    const more = asked.settings.with_tracks || asked.settings.add?.length ? 0 : (asked.settings.bars ?? 8);
+    for (let bar = 0; bar < more; bar += 1) bars.push(bars.at(-1) + last);
+  }
+  const stop = bars[until] ?? bars.at(-1);
+  const names = base ? base.tracks : model.tracks.map((track) => ({ ...track, instrument: track.name, notes: [] }));
+  const chosen = new Set(asked.settings.tracks ?? []);
+  const tracks = names.map((track, index) => ({
+    ...track,
+    notes: track.notes.filter((note) => {
+      if (!fill) return note[0] < stop;
+      const inside = note[0] >= bars[fill[0] - 1] && note[0] < bars[fill[1]];
+      return !inside || (chosen.size > 0 && !chosen.has(String(index + 1)));
+    }),
+  }));
+  const tempos = base ? base.tempos : [[0, model.tempo_qpm, 0]];
+  const from = fill ? bars[fill[0] - 1] : stop;
+  const to = fill ? bars[fill[1]] : bars.at(-1);
+  const known = base ?? { meters: [[0, 4, 4]], keys: [], key: "", markers: [], chords: [], name: "", hand: [] };
+  return new Score({ ...known, id: null, tpq, bars, tracks, tempos, fresh: [from, to, chosen.size ? new Set([...chosen].map((track) => Number(track) - 1)) : null] });
+}

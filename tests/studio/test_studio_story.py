@@ -1,0 +1,322 @@
+"""The whole story in a browser without a network: drop, continue, hear, rewrite, undo, branch, drag out, reload."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.audit import faults
+from support.browser import PROGRAM, Browser, chromium, hosts_of
+from support.ears import SPY
+from support.primers import kit, part, piano, primer
+
+import melody
+from melody.music.score import note_count
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(PROGRAM is None, reason="no Chromium here: nothing can show that the page works"),
+]
+HEARD = "Math.max(0, ...loudness()) > 0.01"
+SHOWN = "studio.shown && studio.shown.id"
+MAKER = re.compile(r"\bgoogle(apis)?\.com\b|\bgvt1\.com\b")  # hosts that Chromium itself asks for, in vain
+PICTURES = os.environ.get("MELODY_PICTURES")  # a folder for what the page looks like in each state
+
+
+@contextmanager
+def studio(folder: Path, port: int, *theme: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`melody studio` as a process; its address, and the process."""
+    command = [
+        sys.executable,
+        "-m",
+        "melody",
+        "studio",
+        *theme,
+        "--no-browser",
+        "--port",
+        str(port),
+        "--folder",
+        str(folder),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("melody studio: http://127.0.0.1:"), line
+        yield line.split()[-1], process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def band(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("band") / "band.mid"
+    melody.write(primer(kit(), part("Bass", [40, 40, 43, 45] * 2, 33), piano()), path)
+    return path
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[tuple[Browser, str, list[str]]]:
+    """The page, freshly opened, and a folder of its own."""
+    port = free_port()
+    with (
+        studio(tmp_path / "sessions", port) as (url, process),
+        chromium(tmp_path, "--autoplay-policy=no-user-gesture-required", reach=f"127.0.0.1:{port}") as (
+            browser,
+            requests,
+        ),
+    ):
+        browser.before_scripts(SPY)
+        browser.size(1440, 900)
+        browser.go(url)
+        browser.wait("window.studio")
+        browser.process = process  # type: ignore[attr-defined]
+        yield browser, url, requests
+    hosts = {host for host in hosts_of(tmp_path / "net.json") if not MAKER.search(host)}
+    assert hosts == {f"127.0.0.1:{port}"}
+    assert not [request for request in requests if not MAKER.search(request)]
+    troubles = [event for event in browser.events if event["method"] == "Runtime.exceptionThrown"]
+    assert not troubles
+
+
+def seen(browser: Browser, name: str) -> None:
+    """Let a picture be taken, where they are wanted, and look for faults of contrast and labels, in light and dark."""
+    for scheme in ("dark", "light"):
+        browser.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        time.sleep(0.25)
+        assert not faults(browser), (name, scheme)
+        if PICTURES:
+            Path(PICTURES).mkdir(parents=True, exist_ok=True)
+            browser.picture(Path(PICTURES) / f"{name}-{scheme}.png")
+
+
+def drop(browser: Browser, path: Path) -> None:
+    data: dict[str, Any] = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        browser.send("Input.dispatchDragEvent", type=kind, x=500, y=400, data=data)
+
+
+def key(browser: Browser, name: str) -> None:
+    browser.press(name, name, ord(name[0].upper()) if len(name) == 1 else {"Escape": 27, "Enter": 13}[name])
+
+
+def mouse(browser: Browser, kind: str, x: float, y: float, **more: Any) -> None:
+    browser.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, **more)
+
+
+def drag(browser: Browser, start: tuple[float, float], end: tuple[float, float]) -> None:
+    mouse(browser, "mousePressed", *start, clickCount=1)
+    for share in (0.3, 0.6, 1.0):
+        mouse(browser, "mouseMoved", *(a + share * (b - a) for a, b in zip(start, end, strict=True)))
+    mouse(browser, "mouseReleased", *end, clickCount=1)
+
+
+def place(browser: Browser, bar: int, track: int) -> tuple[float, float]:
+    """The middle of a bar (from 0) in a track's lane, on the screen."""
+    x, y = browser.evaluate(
+        f"(() => {{ const r = studio.roll, b = r.scroller.getBoundingClientRect(), s = r.score;"
+        f" return [b.x + r.x((s.bars[{bar}] + s.bars[{bar} + 1]) / 2),"
+        f" b.y + r.laneTop({track}) + r.laneHeight() / 2]; }})()"
+    )
+    return x, y
+
+
+def composed(browser: Browser) -> None:
+    told = "studio.takes.takes.length === 4 && studio.takes.takes.every((take) => take.told)"
+    browser.wait(f"!studio.compose.busy && {told}", seconds=240)
+
+
+def states(browser: Browser) -> list[tuple[int, int | None]]:
+    return [(s["state"], s["parent"]) for s in browser.evaluate("studio.session.states")]
+
+
+def test_the_whole_story(page: tuple[Browser, str, list[str]], band: Path, tmp_path: Path) -> None:
+    browser, _, _ = page
+    seen(browser, "start")
+    drop(browser, band)
+    browser.wait(f"{SHOWN} && studio.shown.tracks.length === 3")
+    seen(browser, "opened")
+
+    key(browser, "g")  # continue
+    browser.wait("studio.takes.takes.length === 4")
+    composed(browser)
+    seen(browser, "takes")
+    key(browser, "2")  # hear
+    browser.wait(HEARD)
+    assert browser.evaluate("studio.takes.shown") == 2
+    at = browser.evaluate("studio.sound.now")
+    key(browser, "0")  # A/B from the same place
+    browser.wait("studio.sound.score === studio.base")
+    assert browser.evaluate("studio.sound.now") >= at
+    browser.press(" ", "Space", 32)
+    browser.wait("!studio.sound.sounds")
+    browser.evaluate("studio.showTake(3)")
+    key(browser, "k")  # keep
+    browser.wait("studio.session.at === 2")
+    assert browser.evaluate("studio.base.barCount") == 12
+
+    browser.evaluate("studio.roll.fit()")
+    time.sleep(0.3)
+    drag(browser, place(browser, 4, 1), place(browser, 5, 1))  # two bars of one track
+    assert browser.evaluate(
+        "[studio.roll.selection.from, studio.roll.selection.to, [...studio.roll.selection.tracks]]"
+    ) == [4, 6, [1]]
+    assert browser.evaluate("studio.compose.action") == "rewrite"
+    seen(browser, "selected")
+    before = browser.evaluate("studio.base")
+    key(browser, "g")
+    composed(browser)
+    key(browser, "k")
+    browser.wait("studio.session.at === 3")
+    after = browser.evaluate("studio.base")
+    for index, (old, new) in enumerate(zip(before["tracks"], after["tracks"], strict=True)):
+        lines = after["bars"][4], after["bars"][6]
+        outside = [
+            [n for n in track["notes"] if not (index == 1 and lines[0] <= n[0] < lines[1])] for track in (old, new)
+        ]
+        assert outside[0] == outside[1]  # all else stays
+
+    key(browser, "z")  # undo
+    browser.wait("studio.session.at === 2")
+    assert browser.evaluate("studio.base.id") == before["id"]
+    browser.evaluate("studio.select(null)")
+    key(browser, "g")  # branch
+    composed(browser)
+    key(browser, "k")
+    browser.wait("studio.session.at === 4")
+    assert states(browser) == [(1, None), (2, 1), (3, 2), (4, 2)]
+    seen(browser, "branch")
+
+    browser.send("Input.setInterceptDrags", enabled=True)  # drag out
+    browser.click("#out")
+    browser.events.clear()
+    box = browser.evaluate(
+        "(() => { const b = document.querySelector('#out-menu [draggable=true]').getBoundingClientRect();"
+        " return [b.x, b.y]; })()"
+    )
+    drag(browser, (box[0] + 40, box[1] + 12), (box[0] - 300, box[1] + 200))
+    (event,) = [event for event in browser.events if event["method"] == "Input.dragIntercepted"]
+    items = {item["mimeType"]: item["data"] for item in event["params"]["data"]["items"]}
+    link = browser.evaluate(
+        "(() => { const data = new DataTransfer(); document.querySelector('#out-menu [draggable=true]')"
+        ".dispatchEvent(new DragEvent('dragstart', { dataTransfer: data })); return data.getData('DownloadURL'); })()"
+    )
+    kind, name, address = link.split(":", 2)  # what a folder or a DAW gets of it
+    assert (kind, name, address) == ("audio/midi", f"{Path(after['name']).stem}.mid", items["text/uri-list"])
+    with urllib.request.urlopen(address) as answer:
+        taken = melody.read(answer.read())
+    assert note_count(taken) == sum(len(track["notes"]) for track in browser.evaluate("studio.base.tracks"))
+    browser.send("Input.setInterceptDrags", enabled=False)
+
+    tree = states(browser)
+    browser.send("Page.reload")  # reload: still there
+    browser.wait("window.studio && studio.base && studio.session.at === 4")
+    assert states(browser) == tree
+    browser.evaluate("studio.goTo(2)")
+    assert browser.evaluate("studio.base.id") == before["id"]
+
+
+def test_notes_by_hand_and_a_crash_of_the_server(
+    page: tuple[Browser, str, list[str]], band: Path, tmp_path: Path
+) -> None:
+    browser, url, _ = page
+    drop(browser, band)
+    browser.wait(f"{SHOWN} && studio.shown.tracks.length === 3")
+    x, y = place(browser, 1, 1)
+    for clicks in (1, 2):
+        mouse(browser, "mousePressed", x, y, clickCount=clicks)
+        mouse(browser, "mouseReleased", x, y, clickCount=clicks)
+    browser.wait("studio.roll.open === 1")
+    time.sleep(0.3)
+    seen(browser, "notes")
+    spot = (
+        "(() => { const r = studio.roll, b = r.scroller.getBoundingClientRect(), n = r.score.tracks[1].notes.at(-1);"
+        " return [b.x + r.x(n[0]) + 4, b.y + r.rowGeometry(1).y(n[2]) + 3, n[2]]; })()"
+    )
+    browser.evaluate("studio.roll.reveal(studio.shown.end - 1, true)")
+    time.sleep(0.5)
+    x, y, pitch = browser.evaluate(spot)
+    row = browser.evaluate("studio.roll.rowGeometry(1).size")
+    drag(browser, (x, y), (x, y - 2 * row))  # a tone higher
+    browser.wait("studio.session.at === 2 && studio.shown.hand.length === 1")
+    assert browser.evaluate("studio.shown.tracks[1].notes.at(-1)[2]") == pitch + 2
+    browser.evaluate("studio.roll.scroller.focus()")
+    browser.press("Delete", "Delete", 46)
+    browser.wait("studio.session.at === 3")
+    key(browser, "z")
+    browser.wait("studio.session.at === 2")
+    key(browser, "Escape")
+
+    port = int(url.split(":")[2].split("/")[0])
+    browser.process.send_signal(signal.SIGKILL)  # type: ignore[attr-defined]
+    browser.process.wait()  # type: ignore[attr-defined]
+    key(browser, "g")
+    browser.wait("document.querySelector('#trouble').textContent.includes('does not answer')")
+    with studio(tmp_path / "sessions", port) as (again, _):
+        assert again == url  # the same token, too
+        browser.wait("!document.querySelector('#trouble').textContent.includes('does not answer')")
+        browser.wait(f"{SHOWN} && studio.session.at === 2")
+        key(browser, "g")
+        composed(browser)
+
+
+def test_from_nothing_with_the_keyboard_and_on_a_phone(page: tuple[Browser, str, list[str]]) -> None:
+    browser, _, _ = page
+    browser.evaluate("[...document.querySelectorAll('.way button')].at(1).focus()")
+    browser.press(" ", "Space", 32)
+    composed(browser)
+    browser.evaluate("document.querySelector('#compose details').open = true")
+    seen(browser, "settings")
+    key(browser, "1")
+    browser.wait(HEARD)
+    key(browser, "k")
+    browser.wait("studio.session && studio.session.at === 1")
+    browser.evaluate("studio.roll.scroller.focus()")
+    for _ in range(2):
+        browser.send(
+            "Input.dispatchKeyEvent",
+            type="keyDown",
+            key="ArrowRight",
+            code="ArrowRight",
+            windowsVirtualKeyCode=39,
+            modifiers=8,
+        )
+    browser.wait("studio.roll.selection && studio.roll.selection.to - studio.roll.selection.from === 2")
+    browser.evaluate("document.querySelector('#help').click()")
+    seen(browser, "help")
+    browser.evaluate("document.querySelector('#helping').close()")
+    browser.size(390, 844, mobile=True, scale=2)
+    seen(browser, "phone")
+    assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_playing_starts_at_once_where_the_stems_are_ready(page: tuple[Browser, str, list[str]], band: Path) -> None:
+    browser, _, _ = page
+    drop(browser, band)
+    browser.wait(SHOWN)
+    browser.evaluate("Promise.all([studio.sound.ready(studio.shown), studio.sound.warm()])")
+    took = browser.evaluate(
+        "(async () => { const start = performance.now(); studio.togglePlay();"
+        f" while (!({HEARD})) await new Promise((r) => setTimeout(r, 4)); return performance.now() - start; }})()"
+    )
+    print(json.dumps({"ms from the key to the sound": round(took)}))
+    assert took < 3000  # under 200 on a machine that does nothing else
