@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from melody.corpus.draw_form import FormTeller, FormTold
 from melody.corpus.store import Split, read_channels
-from melody.tokens.aligned_memory import NAMES, OF_MEMORY, part_sizes, remembered
+from melody.tokens.aligned_memory import NAMES, OF_MEMORY, part_sizes
 from melody.tokens.channels import layout_of
 from melody.tokens.contract import Teller, Tokenizer, Told, columns_in
-from melody.tokens.repetition import recalls
+from melody.tokens.whole_pieces import recalls, remembered
 
 REPETITION = ("recalled", "agreed", "times", "ago")  # in the order of `recalls`
 
@@ -168,7 +168,7 @@ class AugmentedSource:
             context[:, recalled] = 0 if form.forgotten else recalls(moved)[:, which]
         formed, which = self.tables.form
         if len(formed):
-            values = remembered(moved.tolist(), form.plan, self.tables.parts)
+            values = remembered(moved, form.plan, self.tables.parts)
             if form.forgotten:
                 values[:, self._memories] = 0
             context[:, formed] = values[:, which]

@@ -26,6 +26,8 @@ _FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {  # its result and its argum
     "reader_context": (None, (_POINTER,) * 2),
     "reader_mask": (None, (_POINTER,) * 2),
     "reader_free": (None, (_POINTER,)),
+    "recall_channels": (_INT, (_POINTER, _INT, _POINTER)),
+    "memory_channels": (_INT, (_POINTER, _INT, _POINTER, _INT, _INT, _POINTER)),
     "rules_narrow": (None, (_POINTER, _INT, _POINTER, _POINTER)),
     "loop_new": (_POINTER, (_POINTER, _POINTER, _INT, _POINTER, _POINTER, _INT, *(_POINTER,) * 5)),
     "loop_run": (_INT, (_POINTER, _INT, _INT, _POINTER, _POINTER)),

@@ -27,6 +27,7 @@ from melody.music.quantize import VELOCITY_STEP, quantize, tempo_bin
 from melody.music.score import GRID, Ints, Notes, Score, bar_length, bars, end_tick, notes_of, set_notes
 from melody.tokens.channels import USUAL, Channel, layout_of
 from melody.tokens.intervals import IntervalView, interval_view
+from melody.tokens.native_reader import reader_for
 from melody.tokens.reader import Plan, Reader
 from melody.tokens.vocabulary import DRUMS, KEYS, MAX_DURATION, MAX_TRACKS, METERS, TEMPOS, VELOCITIES, event_vocabulary
 
@@ -99,7 +100,10 @@ class EventTokenizer:
 
     def context(self, ids: Ids, plan: Plan | None = None) -> NDArray[np.int16]:
         """The context channels (T, C) after each token, under a plan (default: the piece's own, see `plan_of`)."""
-        reader = self.reader(self.plan_of(ids) if plan is None else plan)
+        plan = self.plan_of(ids) if plan is None else plan
+        if (native := reader_for(layout_of(self.names), plan)) is not None:
+            return native.contexts(ids)
+        reader = self.reader(plan)
         result = np.empty((len(ids), len(self.names)), np.int16)
         for row, token in zip(result, ids.tolist(), strict=True):
             reader.read(token)

@@ -94,7 +94,7 @@ class NativeReader:
 
     def replan(self, form: FormPlan) -> None:
         """Let another plan hold from the next bar line on."""
-        plan, _arrays = _form_plan(form)
+        plan, _arrays = form_plan(form)
         if not self.core.reader_replan(self.pointer, ctypes.byref(plan)):
             raise MemoryError
 
@@ -113,7 +113,7 @@ def reader_for(layout: Layout, plan: Plan) -> NativeReader | None:
     told = key_value(*plan.key) if plan.key is not None else 0
     table = (0, None) if foreseen is None or not len(foreseen) else (len(foreseen), foreseen.ctypes.data)
     native = _Plan(*numbers, told, plan.whole, plan.had_pickup, *table)
-    form, _arrays = _form_plan(plan.form)
+    form, _arrays = form_plan(plan.form)
     pointer = library.reader_new(columns.ctypes.data, ctypes.byref(native), ctypes.byref(form))
     return NativeReader(library, _made(pointer), len(layout.names), len(event_vocabulary()), foreseen)
 
@@ -157,7 +157,7 @@ def _columns(layout: Layout) -> NDArray[np.int32] | None:
     return np.array([*sizes, *(place for names, most in parts for place in places(names, most))], np.int32)
 
 
-def _form_plan(form: FormPlan | None) -> tuple[_FormPlan, object]:
+def form_plan(form: FormPlan | None) -> tuple[_FormPlan, object]:
     """A plan as core/aligned_memory.h has it, and what must live as long. Raises `ValueError` for an unknown lag."""
     if form is None:
         return _FormPlan(), None

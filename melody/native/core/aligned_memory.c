@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "export.h"
+
 static const uint8_t LAGS[LAG_COUNT] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18,
                                         19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 40, 48, 56, 64};
 static const Symbol UNTOLD = {0, 0};
@@ -385,4 +387,18 @@ int memory_read(Memory *m, int kind, int value) {
       break;
   }
   return 1;
+}
+
+// The channels (count, width) after each token; returns 0 without memory, or for what is no token.
+EXPORT int memory_channels(const FormPlan *plan, int voices, const int32_t *tokens, int count, int width, int16_t *told) {
+  Memory *m = memory_new(plan, voices);
+  int fine = m != NULL;
+  for (int i = 0; i < count && fine; i++) {
+    fine = tokens[i] >= 0 && tokens[i] < TOKENS;
+    int kind = fine ? KIND_OF[tokens[i]] : PAD;
+    fine = fine && memory_read(m, kind, tokens[i] - FIRST[kind]);
+    if (fine) memcpy(told + (size_t)i * width, m->told, (size_t)width * sizeof *told);
+  }
+  memory_free(m);
+  return fine;
 }

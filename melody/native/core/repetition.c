@@ -1,6 +1,9 @@
 #include "repetition.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "export.h"
 
 static const int LENGTHS[] = {8, 12, 16, 24, 32, 48, 64, 96, 128};
 enum { LENGTH_COUNT = sizeof LENGTHS / sizeof LENGTHS[0], LONGEST = 128 };
@@ -76,4 +79,17 @@ void recall_tell(const Recall *recall, int16_t told[4]) {
   told[1] = (int16_t)agreed;
   told[2] = (int16_t)recall->times;
   told[3] = (int16_t)(1 + (half_octaves < MOST_AGO ? half_octaves : MOST_AGO));
+}
+
+// The channels (count, 4) after each token; returns 0 without memory.
+EXPORT int recall_channels(const int32_t *tokens, int count, int16_t *told) {
+  Recall *recall = malloc(sizeof *recall);
+  if (!recall) return 0;
+  recall_begin(recall);
+  for (int i = 0; i < count; i++) {
+    recall_read(recall, tokens[i]);
+    recall_tell(recall, told + 4 * (size_t)i);
+  }
+  free(recall);
+  return 1;
 }
