@@ -102,7 +102,7 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
 
 
 def _with_players(form: Form, region: Region, before: Sequence[Bar]) -> Form:
-    """The tracks that may sound: those heard and those asked for; the latter, and free ones heard lately, do at once."""
+    """The tracks that may sound: those heard and those asked for; these, and free ones heard lately, do at once."""
     heard, lately = (frozenset(event[1] for bar in bars for event in bar) for bars in (before, before[-AWAKE:]))
     free = frozenset(region.tracks)
     return replace(form, cast=heard | free, awake=free & lately | free - heard)

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from symusic import TimeSignature
@@ -60,6 +60,7 @@ class Prepared:
     at_seam: tuple[str, ...] = ()  # what the musician should know of it
     form: Form | None = None  # None: the model plans no bars
     opening: Opening | None = None  # from where each take reads on by its own plan
+    plans: dict[Seed | None, FormPlan] = field(default_factory=dict, compare=False)  # those that were drawn
 
     @property
     def track_of(self) -> Mapping[int, int]:
@@ -76,7 +77,12 @@ class Prepared:
     def plan_of(self, seed: Seed) -> FormPlan | None:
         """Return the plan of a take's bars; of a search that draws nothing the likeliest."""
         draws = self.settings.sampling.temperature > 0 and (self.settings.stochastic or not self.settings.beam_width)
-        return self.form.draw(seed if draws else None) if self.form is not None else None
+        if self.form is None:
+            return None
+        key = seed if draws else None
+        if key not in self.plans:
+            self.plans[key] = self.form.draw(key)
+        return self.plans[key]
 
     def _watched(self, prefix: Prefix) -> Prefix:
         """A prefix whose reader knows what new notes copy, where that is asked for."""

@@ -60,6 +60,7 @@ OF_TRACKS: dict[str, tuple[int, ...]] = {  # of a planner that draws a plan for 
 MOST_REST = 4  # bars, of a track that is to go on
 CASTS = "casts"  # (P, MOST_TRACKS): 1 for each track that sounds, of training pieces
 TABLES = ("symbol", "phrase", "left", "so_far", "in_all", "beats", "unit")  # whose rows make x
+_LAGS = np.array(LAGS)
 _LAG_PLACE = {lag: place for place, lag in enumerate(LAGS)}
 _RESTED = [EMPTY] * MOST_REST
 
@@ -205,7 +206,7 @@ class Planner:
     def _fits(self, line: Sequence[Symbol], bar: int, most: int, outline: Outline, apart: bool) -> NDArray[np.bool_]:
         """The states (STATES,) that a bar may have: no lag goes more than `most` bars back, or to a track's silence."""
         fits = np.ones(STATES, bool)
-        fits[2:] = np.array(LAGS) <= (-1 if apart and bar <= outline.pickup else most)
+        fits[2:] = (-1 if apart and bar <= outline.pickup else most) >= _LAGS
         if apart:
             fits[2:] &= [lag > bar or line[bar - lag] != EMPTY for lag in LAGS]
         return fits
@@ -278,7 +279,7 @@ class _State:
     def next(self, x: Floats) -> Floats:
         """Return the distribution of a bar's symbol, after what is known of it."""
         gates = self.weights["weight_ih"] @ x + self.weights["weight_hh"] @ self.h + self.weights["bias"]
-        i, f, g, o = np.split(gates, 4)
+        i, f, g, o = gates.reshape(4, WIDTH)
         self.c = _sigmoid(f) * self.c + _sigmoid(i) * np.tanh(g)
         self.h = _sigmoid(o) * np.tanh(self.c)
         result: Floats = self.h + x
@@ -286,7 +287,7 @@ class _State:
 
 
 def _sigmoid(x: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -30, 30))), np.float32)
+    return np.asarray(1 / (1 + np.exp(-np.minimum(np.maximum(x, -30), 30))), np.float32)  # a clip, quicker
 
 
 def _softmax(logits: Floats) -> NDArray[np.float64]:

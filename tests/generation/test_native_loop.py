@@ -55,7 +55,7 @@ def test_an_error_in_a_rule_comes_through() -> None:
     loop = native_loop(engine, ready.start([seed]), rules, ready.settings.sampling, [seed.generator()])
     assert loop is not None
     with pytest.raises(ZeroDivisionError, match="a rule that fails"):
-        list(loop.drawn(at_once=False))
+        list(loop.drawn())
 
 
 def test_a_rule_in_python_is_asked_and_yields(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def test_a_rule_in_python_is_asked_and_yields(monkeypatch: pytest.MonkeyPatch) -
     rules = [*ready.rules, no_high_pitch, lambda reader: np.zeros(len(vocabulary), bool)]
     loop = native_loop(engine, ready.start(seeds), rules, draws, [seed.generator() for seed in seeds])
     assert loop is not None
-    drawn = [pair[:2] for pair in loop.drawn(at_once=True)]
+    drawn = [pair[:2] for pair in loop.drawn()]
     assert len(asked) >= len(drawn)
     monkeypatch.setattr(sampling, "native_loop", lambda *_: None)
     python = sampling.stream(engine, ready.start(seeds), rules, draws, [seed.generator() for seed in seeds])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from melody.errors import MelodyError, UsageError
 from melody.generation import Composer
 from melody.generation.decoders import sampling
+from melody.generation.decoders.contract import Continuation
 from melody.generation.decoders.native_loop import CoreRules, native_loop
 from melody.generation.prefix import Prefix
 from melody.generation.rules.contract import Rule, narrowed
@@ -181,16 +183,26 @@ def loop_trial(random: Random) -> int:
     start, draws = prepared.start(seeds), prepared.settings.sampling
     loop = native_loop(own.engine, start, prepared.rules, draws, [seed.generator() for seed in seeds])
     assert loop is not None
-    native = list(loop.drawn(at_once=bool(random.integers(2))))
+    if random.random() < 0.5:
+        native = list(loop.drawn())
+    else:
+        native = by_rows(loop.continuations())
     kept, sampling.native_loop = sampling.native_loop, lambda *_: None
     try:
         python = list(sampling.stream(own.engine, start, prepared.rules, draws, [seed.generator() for seed in seeds]))
     finally:
         sampling.native_loop = kept
+    native, python = sorted(native, key=itemgetter(0)), sorted(python, key=itemgetter(0))
     assert [pair[:2] for pair in native] == [pair[:2] for pair in python], (model, prepared.settings)
     assert np.allclose([nats for *_, nats in native], [nats for *_, nats in python], atol=1e-3)
     check_masks(start[0], prepared.rules, [token for row, token, _ in native if row == 0])
     return len(native)
+
+
+def by_rows(continuations: Sequence[Continuation]) -> list[tuple[int, int, float]]:
+    """Continuations as (row, token, nats)."""
+    rows = enumerate(continuations)
+    return [(row, token, nats) for row, one in rows for token, nats in zip(one.ids, one.nats, strict=True)]
 
 
 def check_masks(prefix: Prefix, rules: Sequence[Rule], drawn: Sequence[int]) -> None:

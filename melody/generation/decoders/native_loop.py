@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from melody.engine import Engine
 from melody.engine.native import NativeEngine
-from melody.generation.decoders.contract import check_length
+from melody.generation.decoders.contract import Continuation, check_length
 from melody.generation.prefix import Prefix
-from melody.generation.rules.contract import GoesBack, Redirects, Rule
+from melody.generation.rules.contract import Rule
 from melody.generation.rules.native_form import FORMS, NativeForm, form_of
 from melody.generation.sampling import Sampling
 from melody.tokens import Reader
@@ -94,24 +94,39 @@ class NativeLoop:
         self._loop = loop
         self._close = finalize(self, engine.core.loop_free, loop)
 
-    def drawn(self, at_once: bool) -> Iterator[tuple[int, int, float]]:
-        """Yield (row, token, nats) up to the end of every row."""
+    def drawn(self) -> Iterator[tuple[int, int, float]]:
+        """Yield (row, token, nats) up to the end of every row, note by note."""
+        for tokens, nats in self._chunks(until_note=True):
+            for step, costs in zip(tokens.tolist(), nats.tolist(), strict=True):
+                for row, (token, cost) in enumerate(zip(step, costs, strict=True)):
+                    if token >= 0:
+                        yield row, token, cost
+
+    def continuations(self) -> list[Continuation]:
+        """Return what is drawn for each row up to its end."""
+        parts = [(tokens.copy(), nats.copy()) for tokens, nats in self._chunks(until_note=False)]
+        tokens, nats = (np.concatenate(part) for part in zip(*parts, strict=True))  # (T, B)
+        return [
+            Continuation(tokens[there, row].tolist(), nats[there, row].tolist())
+            for row, there in enumerate((tokens >= 0).T)
+        ]
+
+    def _chunks(self, until_note: bool) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float64]]]:
+        """Tokens (T, B), -1 behind the end of a row, and their nats: views that the next chunk overwrites."""
         chunk, drawn, going = 1 if self.readers else CHUNK, 0, True
         tokens, nats = np.empty((chunk, self.rows), np.int32), np.empty((chunk, self.rows))
         while going:
-            made = self._run(chunk, at_once, tokens, nats)
+            made = self._run(chunk, until_note, tokens, nats)
             drawn += made
             check_length(drawn)
-            for step, costs in zip(tokens[:made].tolist(), nats[:made].tolist(), strict=True):
-                for row, (token, cost) in enumerate(zip(step, costs, strict=True)):
-                    if token >= 0:
-                        if self.readers:
-                            self.readers[row].read(token)
-                        yield row, token, cost
+            for reader, token in zip(self.readers, tokens[0].tolist() if self.readers else (), strict=True):
+                if token >= 0:
+                    reader.read(token)
+            yield tokens[:made], nats[:made]
             going = bool(self.engine.core.loop_goes_on(self._loop))
 
-    def _run(self, steps: int, at_once: bool, tokens: NDArray[np.int32], nats: NDArray[np.float64]) -> int:
-        made = int(self.engine.core.loop_run(self._loop, steps, at_once, tokens.ctypes.data, nats.ctypes.data))
+    def _run(self, steps: int, until_note: bool, tokens: NDArray[np.int32], nats: NDArray[np.float64]) -> int:
+        made = int(self.engine.core.loop_run(self._loop, steps, until_note, tokens.ctypes.data, nats.ctypes.data))
         if made == -FAILED_IN_PYTHON and self._error is not None:
             raise self._error
         self.engine.check(max(0, -made))
@@ -140,7 +155,7 @@ def native_loop(
     """Return the loop in C, where the engine is the native one and nothing goes back or redirects; else None."""
     if not isinstance(engine, NativeEngine) or any(prefix.native is None for prefix in prefixes):
         return None
-    if any(isinstance(rule, GoesBack | Redirects) for rule in rules):
+    if any(hasattr(rule, "forbids") or hasattr(rule, "redirect") for rule in rules):  # quicker than their protocols
         return None
     return NativeLoop(engine, prefixes, rules, sampling, generators)
 

@@ -119,8 +119,11 @@ def sample(
     generators: Sequence[np.random.Generator],
 ) -> list[Continuation]:
     """Return a continuation up to its end for each prefix and its generator, drawn side by side."""
+    loop = native_loop(engine, prefixes, rules, sampling, generators)
+    if loop is not None:
+        return loop.continuations()
     results = [Continuation([], []) for _ in generators]
-    for row, token, nats in stream(engine, prefixes, rules, sampling, generators, at_once=False):
+    for row, token, nats in stream(engine, prefixes, rules, sampling, generators):
         results[row].ids.append(token)
         results[row].nats.append(nats)
     return results
@@ -132,15 +135,14 @@ def stream(
     rules: Sequence[Rule],
     sampling: Sampling,
     generators: Sequence[np.random.Generator],
-    at_once: bool = True,
 ) -> Iterator[tuple[int, int, float]]:
     """Yield (row, token, nats) as they are drawn, the one that ends a row (see `Reader.ends_with`) included.
 
-    The native engine draws several before it yields them; `at_once` it does so note by note.
+    The native engine draws a note, or what leads to it, before it yields.
     """
     loop = native_loop(engine, prefixes, rules, sampling, generators)
     if loop is not None:
-        yield from loop.drawn(at_once)
+        yield from loop.drawn()
         return
     draw = _Draw(rules, sampling)
     pairs = zip(prefixes, generators, strict=True)

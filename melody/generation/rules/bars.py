@@ -6,8 +6,9 @@ import numpy as np
 
 from melody.generation.rules.contract import Mask, Rule, without
 from melody.generation.rules.native_form import KnownRule, NativeForm
-from melody.music.score import GRID, Ints, bar_length
+from melody.music.score import Ints
 from melody.tokens import Reader, Vocabulary
+from melody.tokens.plan import BAR_TICKS
 from melody.tokens.vocabulary import MAX_DURATION, METERS
 
 
@@ -27,7 +28,7 @@ def exact_bars(
     silent = without(vocabulary, "End", "Bar")
     durations, sustain = vocabulary.ids["Duration"], vocabulary.ids["Sustain"][0]
     meters = vocabulary.ids["TimeSignature"]
-    lengths = np.array([int(bar_length(n, d, GRID)) for n, d in METERS])
+    lengths = np.array(BAR_TICKS)
 
     def rule(reader: Reader) -> Mask:
         left = total + reader.plan.had_pickup - reader.bar
