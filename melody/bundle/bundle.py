@@ -9,6 +9,7 @@
 ``weights.safetensors``  the weights in 16-bit floats, of a kind of model without a step graph and in older bundles
 ``planner.safetensors``  the planner of its bars (`melody.tokens.planner`), where its model is told of a plan
 ``taste.safetensors``  the taste by which takes may be ranked (`melody.tokens.taste`), where one was learned
+``feel.safetensors``  how its players move off the grid (`melody.music.feel`), where its corpus was played
 ``originality.npz``   the n-grams of the training music (`melody.music.originality`), by which copies of it are found
 ``README.md``         the model card: data, licence, split, command, numbers
 ====================  ==============================================================================================
@@ -31,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import ConfigError, MelodyError, UnreadableFile, UsageError
+from melody.music.feel import Feel
 from melody.music.originality import Count, Index
 from melody.storage.files import read_bytes
 from melody.storage.untrusted import check_index, check_settings, check_weights, parse_json, weight_names
@@ -50,9 +52,11 @@ MOST_BYTES = {
     ".safetensors": 2**31,
     "planner.safetensors": 2**23,
     "taste.safetensors": 2**24,
+    "feel.safetensors": 2**20,
 }
 TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and together spoil a piece
 PLANNER, TASTE, WEIGHTS = "planner.safetensors", "taste.safetensors", "weights.safetensors"
+FEEL = "feel.safetensors"
 REMEDY = "fetch or export the bundle again"
 
 
@@ -192,6 +196,19 @@ class Bundle:
             raise UnreadableFile(f"{self.folder / PLANNER}: {error}; {REMEDY}") from error
 
     @cached_property
+    def feel(self) -> Feel | None:
+        """Feel of its players; None for music that was written, not played. Raises `UnreadableFile`."""
+        if FEEL not in self.settings["files"]:
+            return None
+        from safetensors.numpy import load
+
+        data = self.read(FEEL)
+        try:
+            return Feel.of(load(data))
+        except ValueError as error:
+            raise UnreadableFile(f"{self.folder / FEEL}: {error}; {REMEDY}") from error
+
+    @cached_property
     def taste(self) -> Taste | None:
         """Taste that ranks takes; None where none was learned. Raises `UnreadableFile`."""
         if TASTE not in self.settings["files"]:
@@ -264,7 +281,7 @@ class Bundle:
         """Refuse what is not as its suffix says. (The engine looks at step graphs itself.)"""
         if suffix == ".npz":
             check_index(data)
-        if name in (PLANNER, TASTE):
+        if name in (PLANNER, TASTE, FEEL):
             check_weights(data)  # their shapes are looked at as they are read
         elif suffix == ".safetensors":
             weights, model = check_weights(data), self.settings["model"]

@@ -54,12 +54,28 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
             "The nats above are those of a model that is told no plan.",
             "",
         ]
+    if feel := settings.get("feel"):
+        lines += [
+            "## Feel",
+            "",
+            f"Off the grid as players are: {feel['valid_nats_per_hit']:.3f} nats a hit on valid in bins of a 96th of a "
+            f"quarter; who knows how often each deviation is, and nothing else, needs {feel['histogram']:.3f}.",
+            *(_played_again(feel) if "test_mean" in feel else []),
+            "",
+        ]
     if settings.get("statistics"):
         lines += ["## What it composes, beside the held-out pieces", "", *_statistics(settings["statistics"]), ""]
     if settings.get("continuations"):
         lines += _continuations(settings["continuations"])
     lines += ["## Originality", "", *_originality(settings, splits["train"]["pieces"]), ""]
     return "\n".join(lines)
+
+
+def _played_again(feel: Mapping[str, float]) -> list[str]:
+    return [
+        f"When it plays the test pieces again, a sixteenth's mean is off the player's by {feel['test_mean']:.1%} of "
+        f"the player's spread, and its spread by {feel['test_spread']:.1%} (`docs/quality.md`)."
+    ]
 
 
 def _command(settings: Mapping[str, Any]) -> str:

@@ -95,8 +95,11 @@ def compose(
     style_rules: o.StyleRules = True,
     ending: o.Ending = True,
     only_new: o.OnlyNew = False,
+    loop: o.Loop = False,
     form: o.Form = None,
     section: o.Section = 8,
+    humanize: o.Humanize = None,
+    swing: o.Swing = None,
     temperature: o.Temperature = 1.0,
     top_k: o.TopK = 0,
     top_p: o.TopP = None,
@@ -111,6 +114,7 @@ def compose(
     follow: o.Follow = False,
     replay: o.Replay = None,
     wav: o.Wav = False,
+    stems: o.Stems = False,
     flac: o.Flac = False,
     mp3: o.Mp3 = False,
     png: o.Png = False,
@@ -134,7 +138,8 @@ def compose(
     from melody.generation.composer import check_takes
 
     report = Report(as_json)
-    output = Output(report, [f".{kind}" for kind in EXTRAS if context.params[kind]], soundfont, force)
+    kinds = [f".{kind}" for kind in EXTRAS if context.params[kind] or (kind == "wav" and stems)]
+    output = Output(report, kinds, soundfont, force, stems)
     if replay:
         return rebuild(replay, primer, model, out, output, _given(context))
     known = listening(primer, context.params)

@@ -12,6 +12,7 @@ from melody.storage.files import refuse_overwrite
 
 if TYPE_CHECKING:
     from melody.evaluation.continuations import Figures
+    from melody.evaluation.feel import FeelFigures
     from melody.learning import FineTuned
 
 JSON = Annotated[bool, typer.Option("--json", help="Print a report for programs.")]
@@ -296,6 +297,8 @@ def evaluate(
     if result.statistics:
         report.line("")
         report.table(result.statistics, dict.fromkeys(list(result.statistics[0])[1:], _three_digits))
+    if result.feel is not None:
+        _show_feel(report, result.feel)
     if result.form is not None:
         _show_form(report, result.form)
     if html is not None:
@@ -304,6 +307,20 @@ def evaluate(
         report.line("")
         report.line(f"{write_page(result, open_bundle(model), model, html, force)}")
     report.done(**result.to_dict(), **({} if html is None else {"html": str(html)}))
+
+
+def _show_feel(report: Report, feel: "FeelFigures") -> None:
+    """Print how held-out players move off the grid, beside the model."""
+    report.line("")
+    report.line(f"feel, {feel.hits:,} held-out hits played again; mean and spread of each sixteenth in milliseconds:")
+    report.table(feel.sixteenths, dict.fromkeys(list(feel.sixteenths[0])[2:], "{:.1f}".format))
+    report.line("")
+    report.line("and how far they lie from the player's, as a share of the player's spread:")
+    rows = [{name: row.get(name, float("nan")) for name in feel.rows[-1]} for row in feel.rows]
+    report.table(rows, dict.fromkeys(list(rows[0])[1:], _three_digits))
+    report.line("")
+    shares = ", ".join(f"{side} {share:.1%}" for side, share in feel.doubles.items())
+    report.line(f"hits with a second stroke too close for the grid: {shares}")
 
 
 def _show_form(report: Report, form: "Figures") -> None:

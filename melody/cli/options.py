@@ -122,7 +122,7 @@ Stochastic = Annotated[
 BestOf = Annotated[
     int | None,
     Option(
-        help="Draw N versions of each take and keep the best one. Default: 1; with --fill 4.",
+        help="Draw N versions of each take and keep the best one. Default: 1; with --fill or --loop 4.",
         metavar="N",
         rich_help_panel=DECODING,
     ),
@@ -234,6 +234,15 @@ Ending = Annotated[
     bool, Option("--ending/--no-ending", help="Close with the last bar, or stop open.", rich_help_panel=CONTROL)
 ]
 OnlyNew = Annotated[bool, Option("--only-new", help="Write the new bars without PRIMER.", rich_help_panel=CONTROL)]
+Loop = Annotated[
+    bool,
+    Option(
+        "--loop",
+        help="Let the last bar lead into the first one: no ending; of four versions the one after which the beginning "
+        "comes best. Sound is as long as its bars, and what rings on sounds at the beginning.",
+        rich_help_panel=CONTROL,
+    ),
+]
 Form = Annotated[
     str | None,
     Option(
@@ -243,6 +252,24 @@ Form = Annotated[
     ),
 ]
 Section = Annotated[int, Option(help="With --form: bars of each section.", rich_help_panel=CONTROL)]
+Humanize = Annotated[
+    float | None,
+    Option(
+        help="Move the new notes off the grid as players do: 0 not at all, 1 as much as they, up to 2. Default: 1 for "
+        "drums and after a PRIMER that was played, whose feel goes on, else 0. Notation stays on the grid.",
+        metavar="AMOUNT",
+        rich_help_panel=CONTROL,
+    ),
+]
+Swing = Annotated[
+    str | None,
+    Option(
+        help="Let every second eighth come late: the first of two takes this share of their time, from 50 (even) to "
+        "75; 66 is as triplets, 58/16 swings sixteenths. Notation stays even.",
+        metavar="SHARE[/16]",
+        rich_help_panel=CONTROL,
+    ),
+]
 Follow = Annotated[bool, Option("--follow", help="Print each bar as it is composed.", rich_help_panel=OUTPUT)]
 Replay = Annotated[
     Path | None,
@@ -256,6 +283,14 @@ Out = Annotated[Path, Option(help="File (.mid) or folder to write to.", rich_hel
 Wav = Annotated[bool, Option("--wav", help="Also write sound.", rich_help_panel=OUTPUT)]
 Flac = Annotated[bool, Option("--flac", help="Also write sound as FLAC.", rich_help_panel=OUTPUT)]
 Mp3 = Annotated[bool, Option("--mp3", help="Also write sound as MP3.", rich_help_panel=OUTPUT)]
+Stems = Annotated[
+    bool,
+    Option(
+        "--stems",
+        help="Also write sound (.wav), and that of each track: together they are the whole.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Png = Annotated[bool, Option("--png", help="Also write a piano roll.", rich_help_panel=OUTPUT)]
 MusicXml = Annotated[
     bool, Option("--musicxml", help="Also write MusicXML, for notation programs.", rich_help_panel=OUTPUT)
@@ -288,12 +323,14 @@ def asked(given: Mapping[str, Any]) -> "Settings":
     from melody.generation.primer.assignment import parse_mapping
     from melody.generation.ranges import parse_ranges
     from melody.generation.settings import settings_of
+    from melody.music.swing import parse_swing
 
     parsers: dict[str, Callable[[Any], Any]] = {
         "fill": parse_bars,
         "meter": parse_meter,
         "ranges": parse_ranges,
         "mapping": parse_mapping,
+        "swing": parse_swing,
     }
     known = {
         name: value for name, value in given.items() if name in Options.__annotations__ and value not in (None, ())

@@ -11,7 +11,7 @@ from melody.errors import UsageError
 from melody.version import __version__
 
 ALLOWED = {"primer", "model", "replay", "out", "soundfont", "as_json", "force"} | {
-    *("wav", "flac", "mp3", "png", "musicxml", "svg", "dawproject", "html"),
+    *("wav", "stems", "flac", "mp3", "png", "musicxml", "svg", "dawproject", "html"),
 }
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PAGE = ".html"
 HEARD = ("tempo_qpm", "meter")  # options that say of a recording how it was played
+STEMS = ".wav"  # where one kind has several files: the sound of tracks beside the whole, or pages
 
 
 class Interrupted(Exception):
@@ -33,6 +34,7 @@ class Output:
     extras: Sequence[str]
     soundfont: Path | None
     force: bool
+    stems: bool = False  # beside .wav
 
     @property
     def each(self) -> list[str]:
@@ -169,12 +171,14 @@ def write_take(output: Output, take: "Take", name: Path, reading: "Reading | Non
     from melody.generation.take_files import Writing, write_piece
 
     title = reading.title if reading and not take.settings["only_new"] else ""
-    midi = Writing(take, name, title, given=reading, soundfont=output.soundfont, force=output.force)
+    midi = Writing(take, name, title, given=reading, soundfont=output.soundfont, force=output.force, stems=output.stems)
     files = {"midi": str(write_piece(midi).paths[0])}
     for suffix in output.each:
         more = replace(midi, path=name.with_suffix(suffix), title=midi.headline)
-        for number, path in enumerate(write_piece(more).paths, 1):
-            files[suffix[1:] if number == 1 else f"{suffix[1:]}-page{number}"] = str(path)
+        whole, *others = map(str, write_piece(more).paths)
+        part, first = ("stem", 1) if suffix == STEMS else ("page", 2)
+        files[suffix[1:]] = whole
+        files |= {f"{suffix[1:]}-{part}{number}": path for number, path in enumerate(others, first)}
     return files
 
 

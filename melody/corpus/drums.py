@@ -2,8 +2,9 @@
 
 The kit (Roland TD-11) has pitches of its own for rims and edges; each goes to the General MIDI drum that sounds like it
 (a rim shot is a snare, the edge of a crash no splash). Timing goes to the subdivision of each beat that fits; the
-deviation from it is lost, dynamics stay. The length of a hit says nothing on drums and is a sixteenth throughout, which
-also mends those of no length. Two hits of one drum that fall together become the louder one.
+deviation from it is kept apart, as the player's feel (`melody.corpus.played`), dynamics stay. The length of a hit says
+nothing on drums and is a sixteenth throughout, which also mends those of no length. Two hits of one drum that fall
+together become the louder one.
 Source: Gillick et al., Learning to Groove with Inverse Sequence Transformations, ICML 2019.
 """
 
@@ -15,12 +16,13 @@ import numpy as np
 from symusic import Track
 
 from melody.corpus.pieces import LeftOut, one_piece
+from melody.corpus.played import PlayedPiece, played_of
 from melody.errors import MelodyError
 from melody.formats.reading import read
 from melody.music.drumkit import FOLD as SECOND_SOUNDS
 from melody.music.drumkit import as_hits, folded
 from melody.music.quantize import snapped, subdivisions
-from melody.music.score import GRID, Notes, Score, notes_of, set_notes
+from melody.music.score import GRID, Ints, Notes, Score, notes_of, set_notes
 
 _FILE = re.compile(r"(?:^|/)(drummer\d+/[\w-]+/[\w-]+_(beat|fill)_[\w-]+)\.mid$")
 FOLD = SECOND_SOUNDS | {58: 43}  # the rim of the floor tom; in General MIDI a vibraslap
@@ -54,17 +56,30 @@ def performance(score: Score) -> Score:
 
 def on_grid(score: Score) -> Score:
     """The drums of a score as one track of General MIDI on the grid."""
+    notes, onset = _drums_of(score)
+    result = score.resample(GRID, 1)
+    result.key_signatures = []
+    track = Track("Drums", 0, True)
+    set_notes(track, as_hits(notes._replace(onset=onset)))
+    result.tracks = [track]
+    return result
+
+
+def _drums_of(score: Score) -> tuple[Notes, Ints]:
+    """All drums of a score in its ticks, those of General MIDI, and their onsets on the grid."""
     tracks = [notes_of(track) for track in score.tracks if track.is_drum]
     notes = Notes(*(np.concatenate([n[column] for n in tracks] or [np.zeros(0, np.int64)]) for column in range(4)))
     ticks = notes.onset * GRID / score.tpq
     pitch = folded(notes.pitch, FOLD)
-    onset = snapped(ticks, subdivisions(ticks, pitch))
-    result = score.resample(GRID, 1)
-    result.key_signatures = []
-    track = Track("Drums", 0, True)
-    set_notes(track, as_hits(Notes(onset, notes.duration, pitch, notes.velocity)))
-    result.tracks = [track]
-    return result
+    return notes._replace(pitch=pitch), snapped(ticks, subdivisions(ticks, pitch))
+
+
+def played_drums(item: str, root: Path) -> dict[str, PlayedPiece]:
+    """The feel of one performance, by its name; nothing where it is no piece."""
+    score = read(root / item)
+    notes, onset = _drums_of(score)
+    hits = len(np.unique(onset * 128 + notes.pitch))
+    return {name_of(item): played_of(score, notes, onset)} if hits >= LEAST_HITS else {}
 
 
 def official_split(root: Path) -> dict[str, str]:

@@ -22,7 +22,8 @@ from melody.corpus.duplicates import clusters
 from melody.corpus.gather import Gathered, How, gather
 from melody.corpus.limits import allowed_shifts, pitch_limits
 from melody.corpus.pieces import Dropped
-from melody.corpus.recipe import SPLITS, Counts, PieceList
+from melody.corpus.played import gather_played, write_played
+from melody.corpus.recipe import READERS, SPLITS, Counts, PieceList
 from melody.corpus.report import music_of, page, warnings_of
 from melody.corpus.retokenize import RetellingTokenizer, learn_miditok, retokenized
 from melody.corpus.shards import FOLDER, Entry, Grams, Shards, numbers_in
@@ -157,8 +158,17 @@ def prepare(
             options=options,
             homes=pieces.homes,
         )
-        _write_report(report, [entry for entries in pieces.splits.values() for entry in entries])
+        entries = [entry for entries in pieces.splits.values() for entry in entries]
+        _write_played(corpus, folder, found.items, root, entries)
+        _write_report(report, entries)
     return report
+
+
+def _write_played(corpus: Corpus, folder: Path, items: Sequence[str], root: Path, pieces: Sequence[Entry]) -> None:
+    """Keep how the music was played, where its recipe's reader tells."""
+    read = READERS[corpus.recipe.reader].played if corpus.recipe else None
+    if read is not None:
+        write_played(folder, gather_played(read, items, root, [piece.name for piece in pieces]))
 
 
 def open_store(source: str | os.PathLike[str]) -> TokenStore:

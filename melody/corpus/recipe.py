@@ -24,6 +24,7 @@ from melody.corpus.archives import opened, unpack
 from melody.corpus.chorale import read_chorale
 from melody.corpus.fetching import fetch
 from melody.corpus.pieces import ItemReader, Placed
+from melody.corpus.played import PlayedPiece
 from melody.errors import ConfigError, MelodyError, UsageError
 from melody.jsb16 import corpus as jsb16
 from melody.music.score import Score
@@ -41,6 +42,7 @@ class RecipeReader:
     split: Callable[[Path], dict[str, str]] | None = None  # a published one; None: drawn by cluster
     name_of: Callable[[str], str] | None = None  # of the piece in an item, where only pieces of split.json are read
     among_others: bool = False  # its sources hold more: only files by the names of listed pieces are read
+    played: Callable[[str, Path], Mapping[str, PlayedPiece]] | None = None  # how an item was; None: it is written
     opened: Callable[[Path], contextlib.AbstractContextManager[Path]] | None = None  # None: a folder or an archive
 
 
@@ -57,7 +59,9 @@ def _ending(*suffixes: str) -> Callable[[str], bool]:
 READERS = {
     "chorale": RecipeReader(_read_chorale, hymns.items, hymns.is_wanted, name_of=hymns.name_of),
     "band": RecipeReader(band.read_band, band.items, _ending(".mid", ".tsv"), band.given_split),
-    "drums": RecipeReader(drums.read_drums, drums.items, _ending(".mid", ".csv"), drums.official_split),
+    "drums": RecipeReader(
+        drums.read_drums, drums.items, _ending(".mid", ".csv"), drums.official_split, played=drums.played_drums
+    ),
     "folk": RecipeReader(folk.read_folk, folk.items, folk.is_wanted),
     "jsb16": RecipeReader(jsb16.read_piece, opened=jsb16.as_folder),
     "lied": RecipeReader(lied.read_lied, lied.items, _ending(".mid", ".mxl")),

@@ -168,7 +168,7 @@ def _whole(composer: Composer, store: TokenStore, count: int) -> list[dict[str, 
     """Pieces of 32 bars from nothing, beside the held-out pieces of as many bars or more."""
     tokenizer, default = composer.bundle.tokenizer, composer.bundle.style_value(None)
     takes = composer.compose(bars=WHOLE_BARS, takes=count, seed=0) if count else []
-    ours = [_whole_excerpt(tokenizer.encode(take.score).tolist()) for take in takes]
+    ours = [_whole_excerpt(tokenizer.encode(take.notation).tolist()) for take in takes]
     theirs = [one for name in ("valid", "test") for one in _whole_excerpts(store, name, default)]
     if not ours or not theirs:
         return []
@@ -198,7 +198,7 @@ def _whole_excerpt(ids: Sequence[int]) -> Excerpt:
 def continued(composer: Composer, cut: Cut, seed: int, **options: Any) -> list[Bar]:
     """The bars that a model composes after the primer, the closing one not counted."""
     take = composer.compose(cut.primer, seed=seed, **{"bars": cut.bars} | options)[0]
-    found, _ = bars_of(composer.bundle.tokenizer.encode(take.score).tolist())
+    found, _ = bars_of(composer.bundle.tokenizer.encode(take.notation).tolist())
     new = found[len(cut.given) : len(cut.given) + cut.bars - 1]
     return [*new, *[()] * (cut.bars - 1 - len(new))]
 

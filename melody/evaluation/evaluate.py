@@ -18,6 +18,7 @@ from melody.engine import open_engine
 from melody.errors import UsageError
 from melody.evaluation.compare import overlap
 from melody.evaluation.continuations import Figures, figures
+from melody.evaluation.feel import FeelFigures, feel_figures
 from melody.evaluation.likelihood import Likelihood, likelihood_of, with_form
 from melody.evaluation.measured import RATES, SHARES, Measured
 from melody.evaluation.ngram import CountModel, learn
@@ -68,6 +69,7 @@ class Evaluation:
     statistics: list[dict[str, Any]]
     music: Music | None  # None where no samples were asked for
     form: Figures | None = None  # None where no continuations were asked for
+    feel: FeelFigures | None = None  # None for music that was written, not played
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -82,6 +84,7 @@ class Evaluation:
             "count_model": self.count_model._asdict(),
             "rules": self.rules,
             "statistics": self.statistics,
+            "feel": self.feel.to_dict() if self.feel else None,
             "continuations": self.form.to_dict() if self.form else None,
         }
 
@@ -133,7 +136,8 @@ def evaluate_model(
         form = figures(Composer(bundle, engine), store, counted, continuations, samples, options)
         if bundle.planner is not None:
             form = replace(form, plan=_worth_of_plan(likelihood, pieces, bundle, bundle.planner, engine))
-    return Evaluation(bundle.name, split, samples, bars, seed, likelihood, figure, rules, rows, music, form)
+    feel = feel_figures(bundle.feel, store, split) if bundle.feel is not None else None
+    return Evaluation(bundle.name, split, samples, bars, seed, likelihood, figure, rules, rows, music, form, feel)
 
 
 def _worth_of_plan(
@@ -179,7 +183,7 @@ def compose_samples(
 ) -> list[Score]:
     """Takes 1 to `count` of a seed, from nothing, with the default settings."""
     takes = Composer(bundle, engine).compose(bars=bars, takes=count, seed=seed, style_rules=style_rules)
-    return [take.score for take in takes]
+    return [take.notation for take in takes]
 
 
 def compare_samples(music: Music) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ arXiv:2210.10349).
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from melody.tokens.plan import DRUM_HIT, SIXTEENTH, Bar, Key, key_of, likeness
 NEARLY = 0.6
 CURVE_LAGS, CURVE_BARS = 16, 32
 KICK, SNARE, TOMS = (35, 36), (37, 38, 40), (41, 43, 45, 47, 48, 50)
+HATS = (42, 46)
 LOUD = 55  # velocity: a softer snare is a ghost note
 VELOCITY_STEP = 4  # of a velocity bin
 FOUR_QUARTERS = 4 * GRID
@@ -202,6 +205,22 @@ def _is_said_again(keys: Sequence[Key], length: int) -> bool:
     return False
 
 
+def velocities(excerpts: Sequence[Excerpt], drums: Sequence[int]) -> NDArray[np.float64]:
+    """Return the velocities of all hits of drums."""
+    found = [
+        velocity * VELOCITY_STEP + VELOCITY_STEP / 2
+        for one in excerpts
+        for bar in one.counted
+        for _, _, hit, velocity, _ in one.bars[bar]
+        if hit - DRUM_HIT in drums
+    ]
+    return np.array(found or [np.nan])
+
+
+def _velocity(drums: Sequence[int], take: Callable[[NDArray[np.float64]], Any], excerpts: Sequence[Excerpt]) -> float:
+    return float(take(velocities(excerpts, drums)))
+
+
 Statistic = Callable[[Sequence[Excerpt]], float]
 GROOVES: dict[str, Statistic] = {
     "overlap of the kick from bar to bar": lambda all_: overlap_of(all_, KICK),
@@ -210,6 +229,11 @@ GROOVES: dict[str, Statistic] = {
     "bar nearly as 4 bars ago": lambda all_: nearly_as(all_, 4),
     "snare on 2 and 4": backbeat,
     "toms in every 4th bar beyond the others": toms_in_fours,
+    **{
+        f"velocity of the {name}, {figure}": partial(_velocity, drums, take)
+        for name, drums in (("kick", KICK), ("snare", SNARE), ("hi-hat", HATS))
+        for figure, take in (("mean", np.mean), ("spread", np.std))
+    },
 }
 TUNES: dict[str, Statistic] = {
     "bars that nearly return": nearly_returns,

@@ -127,7 +127,7 @@ class Composer:
     def _finished(self, prepared: Prepared, seeds: Sequence[Seed], drawn: Sequence[Continuation]) -> list[Take]:
         """Return takes of the tokens drawn for each seed."""
         after: list[float | None] = [None] * len(drawn)
-        if prepared.region.replaces:
+        if prepared.region.replaces or prepared.settings.loop:
             after = [*nats_after(prepared, [one.ids for one in drawn], self.engine, prepared.bundle)]
         rows = zip(seeds, drawn, after, strict=True)
         return [finish(prepared, prepared.bundle, self.engine_name, *row) for row in rows]

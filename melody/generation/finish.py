@@ -7,6 +7,7 @@ import numpy as np
 from melody.bundle import Bundle
 from melody.generation.assemble import only_new_notes, placed_notes, put_together
 from melody.generation.decoders import Continuation
+from melody.generation.feel import felt
 from melody.generation.prepared import Prepared
 from melody.generation.primer.primer_view import keys_of
 from melody.generation.ranges import named
@@ -30,13 +31,18 @@ def finish(
     notes = placed_notes(prepared, ids, bundle)
     label = f"melody: {bundle.name}, seed {seed.seed}, take {seed.take}"
     score = put_together(prepared, ids, notes, bundle, label)
-    start, resumes = prepared.seam.start, prepared.seam.resumes
+    start, resumes, count = prepared.seam.start, prepared.seam.resumes, len(notes)
     fresh = only_new_notes(score, prepared, notes)
     breaches = None
     if settings.candidates > 1:
         breaches = _breaches(prepared, _new_bars(score, prepared) if prepared.region.given else fresh, bundle)
     chord_tones = _chord_tones(score, prepared) if prepared.chords else None
+    written = None
+    if notes and (settings.humanize or settings.swing):  # last: whatever judges notes sees them on the grid
+        notes, written = felt(prepared, bundle, seed, notes, score), score
+        score = put_together(prepared, ids, notes, bundle, label)
     if settings.only_new:
+        written = None if written is None else _new_bars(written, prepared)
         score, start, resumes = _new_bars(score, prepared), 0, None
     return Take(
         score=score,
@@ -44,8 +50,8 @@ def finish(
         resumes_tick=resumes,
         seed=seed.seed,
         number=seed.take,
-        notes=len(notes),
-        nats_per_note=sum(drawn.nats) / max(1, len(notes)),
+        notes=count,
+        nats_per_note=sum(drawn.nats) / max(1, count),
         key=estimate_key(fresh).name if any(not track.is_drum for track in fresh.tracks) and notes else "",
         settings=_provenance(prepared, bundle, engine_name) | _planned(plan, bundle) | seed.named | settings.to_dict(),
         messages=prepared.messages,
@@ -58,6 +64,7 @@ def finish(
         nats_after=after,
         places=_places(prepared, bundle),
         seam=prepared.seam,
+        written=written,
         plan=plan,
         sections=_sections(prepared, plan),
     )

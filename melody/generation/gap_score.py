@@ -1,9 +1,13 @@
-"""Score of a filled gap: the model reads on behind it and tells how surprising that music is now."""
+"""Score of what leads on: the model reads behind a filled gap, or from a loop's end into its beginning.
+
+It tells how surprising that music is now.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from symusic import TimeSignature
 
 from melody.bundle import Bundle
 from melody.engine import Engine, reorder
@@ -11,21 +15,23 @@ from melody.generation.prefix import read_prefix
 from melody.generation.prepared import Prepared
 from melody.generation.primer.primer_view import new_notes
 from melody.generation.sampling import log_probability
-from melody.music.score import Notes, notes_of, set_notes
+from melody.music.score import Notes, bars, meters, notes_of, set_notes
 from melody.tokens import Plan
 
 FOLLOWING = 2  # bars: of what comes later the model remembers the gap less than those
 
 
 def nats_after(prepared: Prepared, drawn: Sequence[Sequence[int]], engine: Engine, bundle: Bundle) -> list[float]:
-    """For each way to fill the gap (new ids) the nats of the bars after it; 0 where none follows.
+    """For each way to go on (new ids) the nats of the bars that follow; 0 where none does.
 
     The model is told the length and the key, and nothing of the notes to come.
     """
-    assert prepared.primer is not None
-    if prepared.region.stop >= prepared.primer.view.bars:
+    if prepared.settings.loop:
+        pieces = [_returning(prepared, ids, bundle) for ids in drawn]
+    elif prepared.primer is None or prepared.region.stop >= prepared.primer.view.bars:
         return [0.0] * len(drawn)
-    pieces = [_filled(prepared, ids, bundle) for ids in drawn]
+    else:
+        pieces = [_filled(prepared, ids, bundle) for ids in drawn]
     told = prepared.prefix.reader.plan
     start = len(prepared.ids)
     prefix = read_prefix(engine, bundle.tokenizer.reader(Plan(told.bars, told.key)), prepared.ids)
@@ -57,6 +63,25 @@ def _filled(prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> NDArray[n
         old = notes_of(piece.tracks[place])
         parts = (old.take((old.onset < start) | (old.onset >= stop)), new[place])
         set_notes(piece.tracks[place], Notes(*map(np.concatenate, zip(*parts, strict=True))))
+    return bundle.tokenizer.spell(piece)
+
+
+def _returning(prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> NDArray[np.int32]:
+    """The ids of the whole piece with its first bars once more at its end; of new bars alone, if they are a loop."""
+    tokens, region = np.array([*prepared.ids, *ids], np.int32), prepared.region
+    starts = bundle.tokenizer.ticks(tokens)[tokens == bundle.tokenizer.vocabulary.ids["Bar"][0]]
+    piece = bundle.tokenizer.decode(tokens)
+    lines = bars(piece, int(starts[region.stop - 1]) + 1)
+    first = region.first if prepared.settings.only_new else 0
+    start, stop, end = (int(lines[bar]) for bar in (first, min(first + FOLLOWING, region.stop), region.stop))
+    meter = [(n, d) for tick, n, d in meters(piece) if tick <= start][-1]
+    if meter != [(n, d) for tick, n, d in meters(piece) if tick < end][-1]:
+        piece.time_signatures.append(TimeSignature(end, *meter))
+    for track in piece.tracks:
+        notes = notes_of(track)
+        again = notes.take((notes.onset >= start) & (notes.onset < stop))
+        again = again._replace(onset=again.onset + end - start)
+        set_notes(track, Notes(*(np.concatenate(pair) for pair in zip(notes, again, strict=True))))
     return bundle.tokenizer.spell(piece)
 
 

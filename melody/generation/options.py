@@ -39,5 +39,8 @@ class Options(TypedDict, total=False):
     meter: tuple[int, int] | None
     ending: bool
     only_new: bool
+    loop: bool
     form: str | None
     section: int
+    humanize: float | None
+    swing: float | tuple[float, int] | None

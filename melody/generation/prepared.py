@@ -16,6 +16,7 @@ from melody.generation.form import Form, form_of
 from melody.generation.held import given_lines, rooms_for, rules_for
 from melody.generation.prefix import Opening, Prefix, read_opening, read_prefix
 from melody.generation.primer.assignment import with_drums_asked
+from melody.generation.primer.manner import settled
 from melody.generation.primer.primer_fit import Fit, fit_of
 from melody.generation.primer.primer_view import Primer, PrimerView, view_primer
 from melody.generation.ranges import listed, strict_scale
@@ -148,6 +149,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
     if settings.max_copy_bars is not None:
         lines = given_lines(settings, region)
         prefix = prefix.read_by(watching(prefix.reader, bundle.originality, settings.max_copy_bars, lines))
+    settings = settled(settings, primer, bundle)
     fit = fit_of(prefix.nats, ids, bundle) if primer else None
     unlike = fit if fit and fit.is_strange else None
     seam, said = NOWHERE, list[str]()

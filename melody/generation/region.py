@@ -120,7 +120,7 @@ def _continued(settings: Settings, view: PrimerView | None, bundle: Bundle, bars
     fixed = None
     if view and settings.keep in ("rhythm", "bars"):
         fixed = _again(view, lines, first, stop, _pitched_bars(stop - first) if settings.keep == "bars" else [])
-    closes = settings.ending and not settings.keep
+    closes = settings.ending and not settings.keep and not settings.loop
     whole = view is None and not meters and stop > 1
     return Region(first, stop, closes, tracks, lines, meters, fixed, own=own, whole=whole)
 

@@ -21,6 +21,10 @@ class Seed(NamedTuple):
         """Return random numbers of their own for the plan of the take's bars."""
         return self._numbers(1)
 
+    def generator_of_feel(self) -> np.random.Generator:
+        """Return random numbers of their own for how its notes are played."""
+        return self._numbers(2)
+
     def generator(self) -> np.random.Generator:
         """Return fresh random numbers, always the same."""
         return self._numbers(0)

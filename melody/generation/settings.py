@@ -11,12 +11,13 @@ from melody.generation.ranges import check_ranges
 from melody.generation.ranking import BY
 from melody.generation.sampling import Sampling
 from melody.music.progressions import parse_progression
+from melody.music.swing import check_swing
 from melody.tokens.channels import DENSITIES
 from melody.tokens.plan import parse_form
 from melody.tokens.vocabulary import METERS
 
 AS_PRIMER = "as-primer"  # a form
-FILL_CANDIDATES = 4  # what follows a gap chooses among them
+FILL_CANDIDATES = 4  # what follows a gap, or the beginning that a loop returns to, chooses among them
 LIMITS = {  # least and most
     "bars": (1, 1000),
     "section": (1, 64),
@@ -27,6 +28,7 @@ LIMITS = {  # least and most
     "max_polyphony": (1, 128),
     "max_copy_bars": (0, 1000),
     "tempo_qpm": (4, 1000),
+    "humanize": (0, 2),
 }
 
 
@@ -39,7 +41,7 @@ class Settings:
     beam_width: int = 0  # 0: sampling
     length_penalty: float = 0.0
     stochastic: bool = False  # the beam draws: takes of which no two are alike
-    best_of: int | None = None  # candidates for each take, of which the best by `by` is kept; default: 1, to fill 4
+    best_of: int | None = None  # candidates for each take, of which the best by `by` is kept; default: 1; fill, loop 4
     by: str = "both"  # or likelihood, rules
     key: str | None = None  # "E minor"
     strict_key: bool = False  # new pitches from the scale alone
@@ -62,8 +64,13 @@ class Settings:
     meter: tuple[int, int] | None = None
     ending: bool = True
     only_new: bool = False
+    loop: bool = False  # the last bar leads into the first one
     form: str | None = None  # sections of the piece, as "AABA", or "as-primer"; see `melody.generation.form`
     section: int = 8  # bars of each
+    humanize: float | None = None  # how much of a player's timing; default: 1 for drums and after played music, else 0
+    swing: tuple[float, int] | None = (
+        None  # share of a pair that its first note takes, in percent; of eighths (8) or 16
+    )
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -78,6 +85,8 @@ class Settings:
         if self.max_copy_bars == 0:
             raise UsageError("`max_copy_bars` must be above 0; leave it out to allow copies of any length")
         check_ranges(self.ranges)
+        if self.swing is not None:
+            check_swing(*self.swing)
         self._check_search()
         self._check_region()
 
@@ -105,6 +114,8 @@ class Settings:
             raise UsageError("`fill`, `with_tracks`, `keep` and `add` are different tasks; do one after the other")
         if self.add and self.bars is not None:
             raise UsageError("`add` composes in the bars that are there; leave out `bars`, and continue the result")
+        if self.loop and (self.fill or self.with_tracks or self.add):
+            raise UsageError("`loop` is about the end of new bars; leave out `fill`, `with_tracks` and `add`")
         if self.tracks and not self.fill:
             raise UsageError("`tracks` names those to be filled; say which bars too with `fill`")
         if self.fill and not 1 <= self.fill[0] <= self.fill[1]:
@@ -142,7 +153,7 @@ class Settings:
         """Number of candidates for each take."""
         if self.beam_width or self.sampling.is_greedy:
             return 1
-        return self.best_of or (FILL_CANDIDATES if self.fill else 1)
+        return self.best_of or (FILL_CANDIDATES if self.fill or self.loop else 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them; `settings_from` reads them back."""
@@ -153,6 +164,12 @@ class Settings:
             del values["add"]
         if self.form is None:
             del values["form"], values["section"]
+        if self.humanize == 0:
+            del values["humanize"]
+        if not self.loop:
+            del values["loop"]
+        if self.swing is None:
+            del values["swing"]
         return values
 
 
@@ -179,7 +196,9 @@ def _as_stored(name: str, value: Any) -> Any:
     """An option's value as `Settings` has it: sequences as tuples, one name as a tuple of one."""
     if name in ("tracks", "with_tracks", "add"):
         return _names(value)
-    if name in ("meter", "fill"):
+    if name == "swing" and isinstance(value, int | float) and not isinstance(value, bool):
+        return (value, 8)
+    if name in ("meter", "fill", "swing"):
         return tuple(value) if isinstance(value, list) else value
     if name in ("ranges", "mapping") and isinstance(value, Mapping):
         items = value.items()
@@ -195,5 +214,6 @@ def _names(value: Any) -> Any:
 
 def settings_from(data: Mapping[str, Any]) -> Settings:
     """Return the settings that `Settings.to_dict` made, after a way through JSON; other keys are left aside."""
-    values = {f.name: _as_stored(f.name, data[f.name]) for f in fields(Settings) if f.name in data}
+    values: dict[str, Any] = {"humanize": 0.0}  # of files from before there was feel, which do not name it
+    values |= {f.name: _as_stored(f.name, data[f.name]) for f in fields(Settings) if f.name in data}
     return Settings(**values | {"sampling": Sampling(**values.get("sampling", {}))})

@@ -37,11 +37,17 @@ class Take:
     breaches: Breaches | None = None  # of the rules, by the new bars; counted where candidates were compared
     humanity: float | None = None  # how human the new bars seem, 0 to 1; told where candidates were compared by taste
     chord_tones: float | None = None  # share of what sounds on strong beats that belongs to the chords asked for
-    nats_after: float | None = None  # of the two bars after a gap, given what fills it; None where there was no gap
+    nats_after: float | None = None  # of the two bars after a gap, or those that a loop returns to; None without
     places: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the musician's tracks that go on, each with the model's
     plan: FormPlan | None = None  # of its bars; None: the model plans none
     sections: tuple[tuple[int, str], ...] = ()  # by that plan: the first bar of each in the score, and its letter
+    written: Score | None = None  # the score as notation has it, on the grid; None: it stands there itself
     seam: Seam = NOWHERE  # where the new music meets the musician's
+
+    @property
+    def notation(self) -> Score:
+        """The score on the grid, whatever its feel."""
+        return self.score if self.written is None else self.written
 
     def to_midi(
         self,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from melody.errors import UsageError
 from melody.formats.midi import Reading, Text, dumps
@@ -33,11 +33,22 @@ class Writing:
     source: str = ""  # the name of the file that a score was read from, for a page
     soundfont: str | os.PathLike[str] | None = None
     force: bool = False
+    stems: bool = False  # also the sound of each track, beside .wav
+
+    @property
+    def loops(self) -> bool:
+        """True for a take whose last bar leads into its first one."""
+        return isinstance(self.piece, Take) and bool(self.piece.settings.get("loop"))
 
     @property
     def score(self) -> Score:
         """The score, which a take holds."""
         return self.piece.score if isinstance(self.piece, Take) else self.piece
+
+    @property
+    def notation(self) -> Score:
+        """The score as it is notated: on the grid."""
+        return self.piece.notation if isinstance(self.piece, Take) else self.piece
 
     @property
     def headline(self) -> str:
@@ -100,8 +111,12 @@ def _midi(writing: Writing) -> Written:
 
 def _sound(writing: Writing) -> Written:
     from melody.render.sound import render
+    from melody.render.stems import render_stems
 
-    return Written([render(writing.score, writing.path, soundfont=writing.soundfont, force=writing.force)], [])
+    asked: dict[str, Any] = {"soundfont": writing.soundfont, "force": writing.force, "loop": writing.loops}
+    if writing.stems and writing.path.suffix.lower() == ".wav":
+        return Written(render_stems(writing.score, writing.path, **asked), [])
+    return Written([render(writing.score, writing.path, **asked)], [])
 
 
 def _picture(writing: Writing) -> Written:
@@ -130,14 +145,14 @@ def _page(writing: Writing) -> Written:
 def _musicxml(writing: Writing) -> Written:
     from melody.formats.musicxml.writer import write_musicxml
 
-    path = write_musicxml(writing.score, writing.path, title=writing.headline, tidy=True, force=writing.force)
+    path = write_musicxml(writing.notation, writing.path, title=writing.headline, tidy=True, force=writing.force)
     return Written([path], [])
 
 
 def _engraving(writing: Writing) -> Written:
     from melody.formats.engraving import write_svg
 
-    return Written(write_svg(writing.score, writing.path, title=writing.headline, force=writing.force), [])
+    return Written(write_svg(writing.notation, writing.path, title=writing.headline, force=writing.force), [])
 
 
 def _dawproject(writing: Writing) -> Written:

@@ -14,6 +14,7 @@ NATS = "how surprising a new note is to the model, on average: the less, the mor
 IN_TRAINING = "how much of the new music, by figures of eight notes, stands in what the model learned from"
 CHORD_TONES = "how much of what sounds on strong beats belongs to the chords asked for"
 NATS_AFTER = "how surprising the two bars after the gap are, given what fills it: the less, the better it leads on"
+NATS_OF_RETURN = "how surprising the first two bars are behind the last one: the less, the better it leads on"
 BREACHES = "what the rules of part-writing and the ranges of the tracks say against it"
 UNSET: tuple[Any, ...] = (None, False, "", [], (), {})
 
@@ -43,7 +44,8 @@ def figures(take: "Take") -> list[Figure]:
     if take.chord_tones is not None:
         found.append(Figure("chord tones", f"{take.chord_tones:.0%}", CHORD_TONES))
     if take.nats_after is not None:
-        found.append(Figure("nats after the gap", f"{take.nats_after:.1f}", NATS_AFTER))
+        name, means = ("of the return", NATS_OF_RETURN) if take.settings.get("loop") else ("after the gap", NATS_AFTER)
+        found.append(Figure(f"nats {name}", f"{take.nats_after:.1f}", means))
     if take.breaches is not None:
         found.append(Figure("breaches", str(take.breaches.total), BREACHES))
         found.append(Figure("candidate", f"{take.candidate} of {take.candidates}"))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import FORMAT, LOCAL, Bundle, TrackInfo, open_bundle
-from melody.bundle.bundle import PLANNER, WEIGHTS
+from melody.bundle.bundle import FEEL, PLANNER, WEIGHTS
 from melody.config import TrainConfig, changed, check_config
 from melody.corpus import Split, TokenStore, open_store, shift_tables
 from melody.corpus.draw_conditions import density_limits
@@ -92,6 +92,7 @@ def _fill(
     figures = {}
     if any(name.startswith("form_") for name in names):
         figures = _add_planner(folder, store, config.base, layout_of(names).parts > 0)
+    feel = add_feel(folder, store, config.base)
     seen = token_counts(store.split("train"), tokenizer)
     vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": seen.tolist()}
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")
@@ -128,6 +129,8 @@ def _fill(
     }
     if figures:
         settings["planner"] = figures
+    if feel:
+        settings["feel"] = feel
     if config.base:
         settings["base"] = _base(open_bundle(config.base), store, info)
     _write_settings(folder, settings)
@@ -157,6 +160,30 @@ def _add_planner(folder: Path, store: TokenStore, base: str | None, apart: bool 
         "valid_nats_per_note": nats * bars / max(1, int(store.split("valid").notes.sum())),
         "ngram": ngram_nats_per_bar(train, valid) if train and valid else nats,
     }
+
+
+def add_feel(folder: Path, store: TokenStore, base: str | None = None) -> dict[str, float]:
+    """Train the feel of a corpus that was played and write it; return what hits of valid cost it.
+
+    A model that was made from another one keeps that one's. Of music that was written, or whose store was made before
+    there was feel, there is none.
+    """
+    from safetensors.numpy import save
+
+    from melody.corpus.played import read_played
+    from melody.learning.feel_model import figures_of, learn_feel
+
+    found = open_bundle(base) if base else None
+    if found is not None and found.feel is not None:
+        (folder / FEEL).write_bytes(found.read(FEEL))
+        return dict(found.settings["feel"])
+    played = {split: list(read_played(store, split).values()) for split in ("train", "valid")}
+    if not played["train"]:
+        return {}
+    feel = learn_feel(played["train"], played["valid"])
+    halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in feel.weights.items()}
+    (folder / FEEL).write_bytes(save(halves))
+    return figures_of(feel, played)
 
 
 def step_graph_of(
@@ -214,6 +241,8 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
     settings["statistics"] = found["test"].statistics
     if (form := found["test"].form) is not None:
         settings["continuations"] = form.to_dict()
+    if (feel := found["test"].feel) is not None:
+        settings["feel"] |= feel.in_short
     _write_settings(folder, settings)
     (folder / "README.md").write_text(model_card(settings, store.info), encoding="utf-8")
 

@@ -144,7 +144,7 @@ def _serve(pipe: "Connection[Any, Any]", model: str) -> None:
         pipe.send((composer.bundle.name, composer.bundle.tracks, composer.bundle.tempo_qpm))
         while True:
             number, primer, options = pipe.recv()
-            for item in _items(composer.stream(primer, **options)):
+            for item in _items(composer.stream(primer, **{"humanize": 0.0} | options)):
                 pipe.send((number, item))
                 if pipe.poll():
                     break

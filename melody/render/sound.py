@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from melody.errors import LimitExceeded, MelodyError, UsageError
 from melody.formats.midi.writer import dumps
-from melody.music.score import Score, end_tick, rescale
+from melody.music.score import Score, bars, end_tick, rescale
 from melody.render import soundfonts
 from melody.render.loudness import normalized
 from melody.storage.files import refuse_overwrite, write_bytes
@@ -47,8 +47,11 @@ def render(
     soundfont: str | os.PathLike[str] | None = None,
     sample_rate: int = 44_100,
     force: bool = False,
+    loop: bool = False,
 ) -> Path:
     """Write the score as sound to `path`, its format by suffix (.wav, .flac, .mp3, .ogg); return the path.
+
+    A `loop` is as long as the bars of the score, and what rings on sounds at its beginning.
 
     Raises `MelodyError` where the file exists (unless `force`), the suffix is unknown, or the synthesizer fails.
     """
@@ -56,7 +59,7 @@ def render(
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: no sound format of that suffix; end the name in {', '.join(FORMATS)}")
     refuse_overwrite(path, force)
-    samples = synthesize(score, soundfont, sample_rate)
+    samples = synthesize(score, soundfont, sample_rate, loop=loop)
     return write_bytes(path, encode(samples, sample_rate, FORMATS[path.suffix.lower()]), force=force)
 
 
@@ -65,6 +68,7 @@ def synthesize(
     soundfont: str | os.PathLike[str] | None = None,
     sample_rate: int = 44_100,
     engine: str | None = None,
+    loop: bool = False,
 ) -> Samples:
     """The score as stereo samples (frames, 2), loudness and peak in order.
 
@@ -72,6 +76,8 @@ def synthesize(
     score without notes, `LimitExceeded` beyond half an hour, `UnreadableFile` for what is no SoundFont.
     """
     (raw,) = unlevelled([score], soundfont, sample_rate, engine)
+    if loop:
+        raw = looped(raw, loop_frames(score, sample_rate))
     return normalized(raw, sample_rate, TARGET_LUFS, CEILING_DB)
 
 
@@ -93,6 +99,18 @@ def unlevelled(
     engines = [(name, _font(soundfont, name)) for name in ([engine] if engine else ENGINES)]
     for raw in _run_worker([midi_with_tail(score) for score in scores], engines, sample_rate, frames):
         yield _faded(raw, sample_rate)
+
+
+def loop_frames(score: Score, sample_rate: int) -> int:
+    """Return the frames of the bars of a score, to the nearest one."""
+    return round(seconds_at(score, int(bars(score)[-1])) * sample_rate)
+
+
+def looped(samples: Samples, frames: int) -> Samples:
+    """Samples of so many frames: what rings on beyond them sounds at the beginning, as when it is played again."""
+    whole = np.pad(samples, ((0, -len(samples) % frames), (0, 0)))
+    result: Samples = whole.reshape(-1, frames, samples.shape[1]).sum(0)
+    return result
 
 
 def sounding_seconds(score: Score) -> float:

@@ -1,15 +1,17 @@
-"""The sound of a page: one compressed stem a track, which together sound as `melody.render.sound` makes the piece.
+"""Stems, a track's sound each: those of a page, compressed, and those of files, whose sum is the whole.
 
-A synthesizer adds its notes up, so the stems' sum is the piece; the gain that levels the sum levels every stem. A stem
-is mono with its place between the loudspeakers: half the bytes of stereo, and a track stands where it was panned. MP3
-is what every browser decodes; where libsndfile has no MP3, FLAC (larger) is the other such format. Equal scores make
-equal bytes. Its samples are (frames,) float32.
+A synthesizer adds its notes up, so the stems' sum is the piece; the gain that levels the sum levels every stem. On a
+page a stem is mono with its place between the loudspeakers: half the bytes of stereo, and a track stands where it was
+panned. MP3 is what every browser decodes; where libsndfile has no MP3, FLAC (larger) is the other such format. Equal
+scores make equal bytes. Samples are (frames,) or (frames, 2) float32.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +19,21 @@ from numpy.typing import NDArray
 from melody.errors import MelodyError
 from melody.music.score import Score
 from melody.render.loudness import levelling_gain
-from melody.render.sound import CEILING_DB, TAIL_SECONDS, TARGET_LUFS, Samples, encode, sounding_seconds, unlevelled
+from melody.render.sound import (
+    CEILING_DB,
+    TAIL_SECONDS,
+    TARGET_LUFS,
+    Samples,
+    encode,
+    loop_frames,
+    looped,
+    sounding_seconds,
+    unlevelled,
+)
+from melody.storage.files import refuse_overwrite, write_bytes
 
+WAV_RATE = 44_100  # of stems as files
+MOST_LETTERS = 40  # of a track's name in that of its file
 SAMPLE_RATE = 32_000  # what lies above 16 kHz would cost more bytes than it gives
 MP3 = {"compression_level": 0.6, "bitrate_mode": "VARIABLE"}  # some 40 kbit/s a track
 MP3_DELAY = 1105 / SAMPLE_RATE  # seconds of silence that LAME and a decoder put first; most browsers cut them
@@ -60,6 +75,39 @@ def sound_of(score: Score, soundfont: str | os.PathLike[str] | None = None) -> S
     stems = [Stem(_encoded((mono * gain * level)[:, None], audio_format), round(pan, 3)) for mono, pan in voices]
     delay = MP3_DELAY if audio_format == "MP3" else 0.0
     return StemSound(stems, 1 / level, len(mix) / SAMPLE_RATE, delay)
+
+
+def render_stems(
+    score: Score,
+    path: str | os.PathLike[str],
+    soundfont: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    loop: bool = False,
+) -> list[Path]:
+    """Write a score as a WAV file and each of its tracks as one, whose sum it is; return their paths, the whole first.
+
+    The stem of the second track, a bass, of ``take.wav`` is ``take-2-Bass.wav``. All have the length and the gain of
+    the whole. `loop` as in `melody.render.sound.render`. Raises `MelodyError` where a file exists (unless `force`).
+    """
+    whole = Path(path)
+    numbers = [number for number, track in enumerate(score.tracks) if len(track.notes)]
+    paths = [whole, *(_stem_path(whole, number, score.tracks[number].name) for number in numbers)]
+    for one in paths:
+        refuse_overwrite(one, force)
+    voices = list(unlevelled(list(single_tracks(score)), soundfont, WAV_RATE))
+    if loop:
+        voices = [looped(voice, loop_frames(score, WAV_RATE)) for voice in voices]
+    mix: Samples = reduce(np.add, voices)
+    gain = levelling_gain(mix, WAV_RATE, TARGET_LUFS, CEILING_DB)[:, None]
+    gain *= FULLEST / max(FULLEST, *(float(np.abs(voice * gain).max()) for voice in voices))
+    for one, samples in zip(paths, [mix, *voices], strict=True):
+        write_bytes(one, encode(samples * gain, WAV_RATE, "WAV"), force=force)
+    return paths
+
+
+def _stem_path(whole: Path, number: int, name: str) -> Path:
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:MOST_LETTERS]
+    return whole.with_name("-".join(filter(None, [whole.stem, str(number + 1), plain])) + whole.suffix)
 
 
 def track_seconds(score: Score) -> float:

@@ -257,7 +257,10 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
     "description": _is_text,
     "licence": _is_text,
     "corpus": _is_text,
-    "planner": lambda value: isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values()),
+    **dict.fromkeys(
+        ("planner", "feel"),
+        lambda value: isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values()),
+    ),
     "taste": lambda value: isinstance(value, dict) and _is_list(value.get("statistics"), _is_text, MOST_STATISTICS),
     "scores": lambda value: isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values()),
 }

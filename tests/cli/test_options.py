@@ -22,7 +22,7 @@ def test_every_setting_has_an_option_and_the_other_way_round():
     names = {parameter.name for parameter in get_command(app).commands["compose"].params}
     assert set(Options.__annotations__) <= names
     besides = {"primer", "model", "takes", "seed", "out", "follow", "replay", "soundfont", "engine", "as_json", "force"}
-    files = {"wav", "flac", "mp3", "png", "musicxml", "svg", "dawproject", "html"}
+    files = {"wav", "stems", "flac", "mp3", "png", "musicxml", "svg", "dawproject", "html"}
     assert names - set(Options.__annotations__) == besides | files
 
 
@@ -34,6 +34,7 @@ def test_options_become_settings():
     assert asked({}) == Settings()
     assert asked({"fill": "5"}).fill == (5, 5)
     assert asked({"mapping": ["Lead=Soprano"]}).mapping == {"Lead": ("Soprano",)}
+    assert asked({"swing": "58/16"}).swing == (58, 16)
 
 
 def test_what_is_typed_stands_in_the_file(theme: Path):

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from support.pages import RATE, Seen, duo, endless, panel
 
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
-from melody.music.score import Score, note_count
+from melody.music.score import Score, bars, note_count
 from melody.render import player, stems
 from melody.render.loudness import loudness_lufs
 from melody.render.player import page, write_page
-from melody.render.sound import synthesize
+from melody.render.sound import looped, render, seconds_at, synthesize
 
 
 def test_stems_together_are_the_piece() -> None:
@@ -93,3 +93,38 @@ def test_a_bad_soundfont_no_notes_and_too_many_are_refused(tmp_path: Path, monke
     with pytest.raises(LimitExceeded, match="16 notes"):
         write_page([panel(duo())], tmp_path / "a.html")
     assert not list(tmp_path.iterdir())
+
+
+def sounds(path: Path) -> np.ndarray:
+    """The samples of a file (frames, 2)."""
+    return np.asarray(soundfile.read(path)[0])
+
+
+def test_stems_as_files_are_together_the_whole(tmp_path: Path) -> None:
+    paths = stems.render_stems(duo(), tmp_path / "take.wav")
+    assert [path.name for path in paths] == [
+        "take.wav",
+        *(f"take-{n}-{track.name}.wav" for n, track in enumerate(duo().tracks, 1)),
+    ]
+    whole, *parts = map(sounds, paths)
+    assert np.abs(whole - np.sum(parts, axis=0)).max() < len(parts) / 2**15
+    assert all(np.abs(part).max() > 0.01 for part in parts)
+    with pytest.raises(MelodyError, match="exists"):
+        stems.render_stems(duo(), tmp_path / "take.wav")
+
+
+def test_a_loop_is_as_long_as_its_bars_and_rings_into_its_beginning(tmp_path: Path) -> None:
+    score = duo()
+    once, again = (render(score, tmp_path / f"{loop}.wav", loop=loop) for loop in (False, True))
+    seconds = seconds_at(score, int(bars(score)[-1]))
+    tail, loop = sounds(once), sounds(again)
+    assert len(loop) == round(seconds * 44_100) < len(tail)
+    assert np.abs(tail[len(loop) :]).max() > 0.001  # something rings on
+    ringing = looped(tail.astype(np.float32), len(loop))
+    ratio = float((ringing * loop).sum() / (ringing**2).sum())  # levelled anew
+    assert np.abs(loop - ratio * ringing).max() < 0.05
+
+
+def test_what_rings_on_comes_around() -> None:
+    samples = np.arange(1, 8, dtype=np.float32)[:, None].repeat(2, axis=1)
+    assert looped(samples, 3)[:, 0].tolist() == [1 + 4 + 7, 2 + 5, 3 + 6]
