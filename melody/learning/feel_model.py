@@ -42,7 +42,7 @@ MOST_BARS = 32
 UNKNOWN_SHARE = 0.5  # of players, whose habits are not told
 
 
-class Heard(NamedTuple):
+class LearnedPiece(NamedTuple):
     """A piece made ready: inputs without habits, targets, and what habits are made of."""
 
     piece: PlayedPiece
@@ -52,13 +52,13 @@ class Heard(NamedTuple):
     bar: NDArray[np.int64]  # (N,)
 
 
-def heard(piece: PlayedPiece) -> Heard:
+def made_ready(piece: PlayedPiece) -> LearnedPiece:
     """Make a piece ready."""
     deviations = piece.deviations
     inputs = inputs_of(Player(piece.tempo_qpm), piece.hits, deviations.tolist())
     doubles = np.array([stroke.double for stroke in piece.strokes], np.int64)
     bar = np.array([hit.onset for hit in piece.hits], np.int64) // BAR
-    return Heard(piece, inputs, bins_of(deviations), doubles, bar)
+    return LearnedPiece(piece, inputs, bins_of(deviations), doubles, bar)
 
 
 def learn_feel(train: Sequence[PlayedPiece], held_out: Sequence[PlayedPiece], seed: int = 0) -> Feel:
@@ -67,7 +67,7 @@ def learn_feel(train: Sequence[PlayedPiece], held_out: Sequence[PlayedPiece], se
 
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
-    pieces, others = [heard(piece) for piece in train], [heard(piece) for piece in held_out or train[:8]]
+    pieces, others = [made_ready(piece) for piece in train], [made_ready(piece) for piece in held_out or train[:8]]
     learned = {name: shape for name, shape in SHAPES.items() if name not in ("accent", "dynamics")}
     weights: Weights = {name: torch.nn.Parameter(torch.randn(shape) * _scale(name)) for name, shape in learned.items()}
     batches = max(1, sum(len(piece.bins) for piece in pieces) // BATCH)
@@ -100,7 +100,7 @@ def _scale(name: str) -> float:
     return float(np.sqrt(2 / fan_in)) * (1.0 if name.startswith("weight") else 0.3)
 
 
-def _told(pieces: Sequence[Heard], generator: np.random.Generator) -> tuple[Any, Any, Any]:
+def _told(pieces: Sequence[LearnedPiece], generator: np.random.Generator) -> tuple[Any, Any, Any]:
     """Inputs, bins and classes of second strokes of the hits that are to be learned, habits told by others."""
     import torch
 
@@ -110,7 +110,7 @@ def _told(pieces: Sequence[Heard], generator: np.random.Generator) -> tuple[Any,
     return inputs, bins, doubles
 
 
-def _with_habits(piece: Heard, generator: np.random.Generator) -> NDArray[np.bool_]:
+def _with_habits(piece: LearnedPiece, generator: np.random.Generator) -> NDArray[np.bool_]:
     """Tell the habits that some bars of a piece show, or none; return which hits lie outside these bars."""
     last = int(piece.bar.max()) + 1
     habits, inside = UNKNOWN, np.zeros(len(piece.bar), bool)
@@ -158,7 +158,7 @@ def _accents(pieces: Sequence[PlayedPiece]) -> dict[str, Floats]:
 
 def nats_per_hit(feel: Feel, pieces: Sequence[PlayedPiece]) -> float:
     """Return the nats that deviations cost, each after those before it were played, the player's habits untold."""
-    ready = [heard(piece) for piece in pieces]
+    ready = [made_ready(piece) for piece in pieces]
     logits = np.concatenate([feel.logits(piece.inputs)[0] for piece in ready]).astype(np.float64)
     bins = np.concatenate([piece.bins for piece in ready])
     top = logits.max(1)

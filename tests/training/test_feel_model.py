@@ -12,7 +12,7 @@ from symusic import Tempo, TimeSignature
 from melody.corpus.played import PlayedPiece, played_of, read_played, write_played
 from melody.errors import MelodyError
 from melody.learning import feel_model
-from melody.learning.feel_model import heard, learn_feel, nats_of_all, nats_per_hit
+from melody.learning.feel_model import learn_feel, made_ready, nats_of_all, nats_per_hit
 from melody.music.feel import SHAPES, Feel, Habits, Hit, Player, Stroke, double_class, double_of, inputs_of, voice_of
 from melody.music.feel import Double as Second
 from melody.music.score import Notes, Score
@@ -44,7 +44,7 @@ def test_it_learns_places_and_goes_on_as_a_player_did(monkeypatch: pytest.Monkey
 def test_numpy_runs_what_torch_trains() -> None:
     generator = np.random.default_rng(0)
     tensors = {name: generator.normal(0, 0.3, shape).astype(np.float32) for name, shape in SHAPES.items()}
-    inputs = heard(player(1.0, 0)).inputs
+    inputs = made_ready(player(1.0, 0)).inputs
     ours = Feel.of(tensors).logits(inputs)
     theirs = feel_model._run({n: torch.from_numpy(t) for n, t in tensors.items()}, torch.from_numpy(inputs), 0.0)
     for one, other in zip(ours, theirs, strict=True):
