@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -41,6 +41,8 @@ Around what is there:
 
 Rules that always hold:
 
+  melody compose --describe "slow waltz in D minor, sparse, for piano"    in words; it says what it understood
+
   melody compose --chords "Am F | C G7/B" --density low    two chords a bar, again and again
 
   melody compose song.mid --key "E minor" --strict-key --meter 3/4 --tempo 90
@@ -71,6 +73,7 @@ def compose(
     primer: o.Primer = None,
     model: o.Model = None,
     bars: o.Bars = None,
+    describe: o.Describe = None,
     polyphonic: o.Polyphonic = None,
     takes: o.Takes = 1,
     seed: o.Seed = None,
@@ -142,8 +145,9 @@ def compose(
     output = Output(report, kinds, soundfont, force, stems)
     if replay:
         return rebuild(replay, primer, model, out, output, _given(context))
-    known = listening(primer, context.params)
-    settings = o.asked({name: value for name, value in context.params.items() if not known or name not in HEARD})
+    params, model = described(context.params, model, report)
+    known = listening(primer, params)
+    settings = o.asked({name: value for name, value in params.items() if not known or name not in HEARD})
     check_takes(takes)
     seed = secrets.randbelow(2**31) if seed is None else seed
     reading = read_primer(output, primer, known)
@@ -179,6 +183,27 @@ def chosen(
         return Path(model or o.FROM_NOTHING), ""
     choice = choose(theme, shipped(), around, mapping, add)
     return choice.bundle.folder, choice.reason
+
+
+def described(params: Mapping[str, Any], model: str | None, report: Report) -> tuple[dict[str, Any], str | None]:
+    """Return the options and the model with what --describe says of those that were left out, and report it."""
+    if params["describe"] is None:
+        return dict(params), model
+    from melody.bundle import open_bundle
+    from melody.generation.describe import describe
+    from melody.generation.model_choice import shipped
+
+    known = [open_bundle(model)] if model else shipped()
+    found = describe(params["describe"], {bundle.name: bundle.settings.get("styles", []) for bundle in known})
+    for line in found.understood:
+        report.line(f"understood: {line}")
+    if found.unknown:
+        report.line(f"not understood: {', '.join(found.unknown)}")
+    report.data["described"] = {"understood": found.understood, "not_understood": found.unknown}
+    said = {name: value for name, value in found.settings.items() if params[name] is None}
+    if "meter" in said:
+        said["meter"] = "/".join(map(str, said["meter"]))
+    return {**params, **said}, model or found.model
 
 
 def names_of_takes(out: Path, stem: str, seed: int, takes: int) -> list[Path]:

@@ -33,6 +33,15 @@ Bars = Annotated[
     int | None,
     Option(help="Number of new bars. Default: 8, or those of the tracks that go on.", rich_help_panel=MUSIC),
 ]
+Describe = Annotated[
+    str | None,
+    Option(
+        help="The new music in words, English or Italian terms: tempo, meter or dance, key, density, instruments, bars. "
+        "Options that are given count more.",
+        metavar='"slow waltz in D minor"',
+        rich_help_panel=MUSIC,
+    ),
+]
 Polyphonic = Annotated[
     bool | None,
     Option(
