@@ -36,8 +36,8 @@ Bars = Annotated[
 Describe = Annotated[
     str | None,
     Option(
-        help="The new music in words, English or Italian terms: tempo, meter or dance, key, density, instruments, bars. "
-        "Options that are given count more.",
+        help="The new music in words, English or Italian terms: tempo, meter or dance, key, density, instruments, "
+        "bars. Options that are given count more.",
         metavar='"slow waltz in D minor"',
         rich_help_panel=MUSIC,
     ),
