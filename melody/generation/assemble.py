@@ -23,6 +23,7 @@ from melody.music.score import (
     set_notes,
     without_overlaps,
 )
+from melody.tokens import EventTokenizer
 
 _TICK_BITS = 32  # more than any tick has
 
@@ -127,7 +128,10 @@ def junction(prepared: Prepared) -> int:
 
 def first_new_grid_tick(prepared: Prepared) -> int:
     """The same line on the grid."""
-    return prepared.prefix.reader.bar_start if prepared.primer else 0
+    if prepared.primer is None:
+        return 0
+    ids = np.array(prepared.ids)
+    return int(EventTokenizer().ticks(ids)[ids == EventTokenizer.vocabulary.ids["Bar"][0]][-1])
 
 
 def _blank(bundle: Bundle) -> Score:

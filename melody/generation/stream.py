@@ -12,13 +12,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from melody.generation.assemble import NewNote, first_new_grid_tick, junction, loudness, own_track
 from melody.generation.prepared import Prepared
 from melody.generation.primer.primer_view import SCALE
-from melody.tokens import Reader
+from melody.tokens import EventTokenizer, Plan, Reader
+from melody.tokens.channels import layout_of
 from melody.tokens.vocabulary import VELOCITIES
 
 
 def as_they_come(prepared: Prepared, tokens: Iterable[int]) -> Iterator[NewNote]:
     """The notes of the new part, in the musician's tracks, while its tokens are drawn."""
-    reader, offset = prepared.prefix.reader.copy(), junction(prepared) - first_new_grid_tick(prepared) * SCALE
+    reader = Reader(EventTokenizer.vocabulary, Plan(), layout_of(("position",)))  # which tells as little as can be
+    reader.read_all(prepared.ids)
+    offset = junction(prepared) - first_new_grid_tick(prepared) * SCALE
     voices = Counter(prepared.region.tracks.values())
     waiting: list[NewNote] = []
     for token in tokens:
