@@ -36,10 +36,12 @@ MOST_TAKES = 1000
 class Composer:
     """A bundle with an engine. `melody.load("chorale")` makes one."""
 
+    engine_name = "onnx"
+
     def __init__(self, bundle: Bundle | str | Path, engine: str = AUTO, threads: int = 1) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
         self.engine = open_engine(self.bundle, engine, threads)
-        self.engine_name: str = getattr(self.engine, "kind", engine)
+        self.engine_name = getattr(self.engine, "kind", engine)
 
     def compose(
         self,
