@@ -39,6 +39,8 @@ Around what is there:
 
   melody compose riff.mid --keep rhythm                    its rhythm again, with new pitches
 
+  melody compose --like take.mid --strength 0.3            that take with three bars in ten anew
+
 Rules that always hold:
 
   melody compose --describe "slow waltz in D minor, sparse, for piano"    in words; it says what it understood
@@ -81,6 +83,8 @@ def compose(
     with_tracks: o.With = None,
     add: o.Add = None,
     fill: o.Fill = None,
+    like: o.Like = None,
+    strength: o.Strength = None,
     tracks: o.Track = None,
     keep: o.Keep = None,
     key: o.KeyName = None,
@@ -139,6 +143,8 @@ def compose(
     import melody
     from melody.cli.follow import followed
     from melody.generation.composer import check_takes
+    from melody.generation.replay import model_of
+    from melody.generation.variation import as_variation
 
     report = Report(as_json)
     kinds = [f".{kind}" for kind in EXTRAS if context.params[kind] or (kind == "wav" and stems)]
@@ -147,11 +153,18 @@ def compose(
         return rebuild(replay, primer, model, out, output, _given(context))
     params, model = described(context.params, model, report)
     known = listening(primer, params)
-    settings = o.asked({name: value for name, value in params.items() if not known or name not in HEARD})
+    given = {name: value for name, value in params.items() if not known or name not in HEARD}
+    behind = read_primer(output, primer, known) if like else None
+    if like:
+        primer, known, model = like, None, model or model_of(like)
+        del given["strength"]
+    settings = o.asked(given)
     check_takes(takes)
     seed = secrets.randbelow(2**31) if seed is None else seed
     reading = read_primer(output, primer, known)
     theme = reading.score if reading else None
+    if theme and like:
+        settings = as_variation(settings, theme, behind.score if behind else None, strength)
     name, reason = chosen(model, theme, settings.with_tracks, settings.mapping, settings.add)
     names = names_of_takes(out, f"{primer.stem}-{name.name}" if primer else name.name, seed, takes)
     refuse_existing(output, names, [primer])

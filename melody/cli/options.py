@@ -91,6 +91,22 @@ Fill = Annotated[
         rich_help_panel=AROUND,
     ),
 ]
+Like = Annotated[
+    Path | None,
+    Option(
+        help="Vary this take: compose some of its bars anew and keep all others. Which: those behind PRIMER, the new "
+        "ones of a take of melody's, or those of --fill.",
+        metavar="TAKE",
+        rich_help_panel=AROUND,
+    ),
+]
+Strength = Annotated[
+    float | None,
+    Option(
+        help="With --like or --fill: share of the bars, track by track, to compose anew. Default with --like: 0.5.",
+        rich_help_panel=AROUND,
+    ),
+]
 Track = Annotated[
     list[str] | None,
     Option("--track", help="With --fill: this track only. Repeatable.", metavar="TRACK", rich_help_panel=AROUND),

@@ -28,6 +28,7 @@ from melody.generation.seeds import Seed
 from melody.generation.settings import Settings, settings_from, settings_of
 from melody.generation.stream import as_they_come
 from melody.generation.take import Take
+from melody.generation.variation import varied
 from melody.music.score import Score
 
 MOST_TAKES = 1000
@@ -75,6 +76,10 @@ class Composer:
         if takes > 1 and asked.sampling.is_greedy and asked.decoder == "sampling":
             raise UsageError(f"`takes` {takes}: greedy ones (`top_k` 1 too) are all equal; ask for one, or draw them")
         prepared = self._prepare(primer, asked)
+        if asked.strength is not None:
+            for number in range(1, takes + 1):
+                yield self._varied(prepared, primer, Seed(seed, number))
+            return
         prepared = replace(prepared, strange=with_advice(prepared, self.bundle, self.engine))
         size = takes if prepared.settings.beam_width else max(1, BATCH // prepared.settings.candidates)
         for first in range(1, takes + 1, size):
@@ -84,6 +89,8 @@ class Composer:
         """Compose the take again whose `Take.settings` these are; they may have gone through JSON."""
         prepared = self._prepare(primer, settings_from(settings))
         number = int(settings["take"])
+        if prepared.settings.strength is not None:
+            return self._varied(prepared, primer, Seed(int(settings["seed"]), number))
         numbers = range(1, number + 1) if prepared.settings.beam_width else range(number, number + 1)
         return self._compose(prepared, int(settings["seed"]), numbers)[-1]
 
@@ -100,6 +107,8 @@ class Composer:
         check_number("number", number, 1, MOST_TAKES)
         first = Seed(_seed(seed), number)
         prepared = self._prepare(primer, settings_of(options, settings))
+        if prepared.settings.strength is not None:
+            raise UsageError("a variation is composed gap by gap, and cannot be followed: leave out `strength`")
         if prepared.settings.candidates > 1 or prepared.settings.beam_width:
             raise UsageError("a take is followed as it is drawn: leave out `beam_width`, and give `best_of` 1")
         drawn = Continuation([], [])
@@ -125,6 +134,15 @@ class Composer:
         drawn = DECODERS[prepared.settings.decoder].decode(prepared, self.engine, seeds)
         finished = self._finished(prepared, seeds, drawn)
         return [_best(finished[place : place + count]) for place in range(0, len(finished), count)]
+
+    def _varied(self, prepared: Prepared, primer: Score | None, seed: Seed) -> Take:
+        """The variation of this seed and number."""
+        assert primer is not None
+
+        def fill(score: Score, settings: Settings, seed: int, number: int) -> Take:
+            return self._compose(self._prepare(score, settings), seed, range(number, number + 1))[0]
+
+        return varied(prepared, primer, seed, fill)
 
     def _finished(self, prepared: Prepared, seeds: Sequence[Seed], drawn: Sequence[Continuation]) -> list[Take]:
         """Return takes of the tokens drawn for each seed."""

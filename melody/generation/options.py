@@ -25,6 +25,7 @@ class Options(TypedDict, total=False):
     density: str | None
     style: str | None
     fill: tuple[int, int] | None
+    strength: float | None
     tracks: str | Sequence[str]
     mapping: Mapping[str, str | Sequence[str]]
     with_tracks: str | Sequence[str]

@@ -80,6 +80,14 @@ def embedded(file: Path) -> tuple[str, dict[str, Any]]:
     return version.decode("ascii", "replace"), settings
 
 
+def model_of(file: Path) -> str | None:
+    """The model that composed a take, if its file tells and it is here."""
+    try:
+        return open_bundle(str(embedded(file)[1]["model"])).name
+    except MelodyError:
+        return None
+
+
 def _knows_its_making(settings: Mapping[str, Any]) -> bool:
     """Return True where all that stands beside the settings proper is there and of its type."""
     source = settings["primer"]

@@ -25,6 +25,10 @@ class Seed(NamedTuple):
         """Return random numbers of their own for how its notes are played."""
         return self._numbers(2)
 
+    def generator_of_variation(self) -> np.random.Generator:
+        """Return random numbers of their own for which bars of it are varied."""
+        return self._numbers(3)
+
     def generator(self) -> np.random.Generator:
         """Return fresh random numbers, always the same."""
         return self._numbers(0)

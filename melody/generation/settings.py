@@ -29,6 +29,7 @@ LIMITS = {  # least and most
     "max_copy_bars": (0, 1000),
     "tempo_qpm": (4, 1000),
     "humanize": (0, 2),
+    "strength": (0.01, 1),
 }
 
 
@@ -50,6 +51,7 @@ class Settings:
     density: str | None = None  # low, medium or high
     style: str | None = None  # one of the bundle's
     fill: tuple[int, int] | None = None  # first and last bar (from 1) of the primer to be composed anew
+    strength: float | None = None  # share of these bars that chance composes anew; default: all
     tracks: tuple[str, ...] = ()  # those in which they are; default: all that the model knows
     mapping: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the model's tracks of the musician's
     with_tracks: tuple[str, ...] = ()  # that stay, and go on where the others end: these are composed around them
@@ -120,6 +122,8 @@ class Settings:
             raise UsageError("`tracks` names those to be filled; say which bars too with `fill`")
         if self.fill and not 1 <= self.fill[0] <= self.fill[1]:
             raise UsageError(f"`fill` {self.fill[0]}-{self.fill[1]}: bars count from 1, the first comes first")
+        if self.strength is not None and not self.fill:
+            raise UsageError("`strength` says how much is composed anew: say of which bars with `fill`, or give `like`")
         if self.fill and self.bars is not None:
             raise UsageError("`fill` says which bars are composed; leave out `bars`")
         if (self.fill or self.with_tracks or self.add) and (self.meter or self.tempo_qpm):
@@ -166,6 +170,8 @@ class Settings:
             del values["form"], values["section"]
         if self.humanize == 0:
             del values["humanize"]
+        if self.strength is None:
+            del values["strength"]
         if not self.loop:
             del values["loop"]
         if self.swing is None:

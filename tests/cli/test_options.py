@@ -22,7 +22,7 @@ def test_every_setting_has_an_option_and_the_other_way_round():
     names = {parameter.name for parameter in get_command(app).commands["compose"].params}
     assert set(Options.__annotations__) <= names
     besides = {"primer", "model", "takes", "seed", "out", "follow", "replay", "soundfont", "engine", "as_json", "force"}
-    besides |= {"describe", "polyphonic"}  # words for settings, and how a recording is heard
+    besides |= {"like", "describe", "polyphonic"}  # a take to vary, words for settings, and how a recording is heard
     files = {"wav", "stems", "flac", "mp3", "png", "musicxml", "svg", "dawproject", "html"}
     assert names - set(Options.__annotations__) == besides | files
 
