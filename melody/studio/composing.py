@@ -64,7 +64,8 @@ def bundles() -> dict[str, Bundle]:
 def choose_bundle(asked: Asked, reading: Reading | None) -> tuple[Bundle, str]:
     """Return the model of a request, or the one that suits its primer, and why. Raises `MelodyError`."""
     if asked.model is None and reading is not None:
-        return choose(reading.score, shipped(), asked.settings.with_tracks, asked.settings.mapping)
+        settings = asked.settings
+        return choose(reading.score, shipped(), settings.with_tracks, settings.mapping, settings.add)
     there, name = bundles(), asked.model or FROM_NOTHING
     if name not in there:
         raise UsageError(f"model {name[:40]!r}: there are {', '.join(there)}")

@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from melody.studio.guard import Door
 HOST = "127.0.0.1"
 PORT = 7890
 TOKEN_BYTES = 256
+SWITCH_SECONDS = 0.001  # a thread that composes gives way to requests after so long; Python waits 5 ms
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Serving:
         """Serve until Ctrl-C; `started` is called once requests are answered."""
         config = uvicorn.Config(
             application(self.desk, self.door, self.page),
-            log_level="warning",
+            log_level="error" if os.environ.get("MELODY_DEBUG", "0") not in ("", "0") else "critical",
             access_log=False,
             server_header=False,
             date_header=False,
@@ -68,6 +70,7 @@ class Serving:
             ws="none",
             loop="asyncio",
         )
+        sys.setswitchinterval(SWITCH_SECONDS)
         server = _Server(config, started)
         self.servers.append(server)
         with closing(self.sock):

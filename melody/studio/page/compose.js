@@ -6,6 +6,11 @@ const NAMES = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 };
 const OWN = ["bars", "temperature", "density", "key", "chords", "form", "ranges", "style"]; // controls of their own
 const ELSEWHERE = ["fill", "tracks", "with_tracks", "keep", "add", "mapping", "only_new", "like"]; // what actions say
 const KEYS = ["C", "G", "D", "A", "E", "B", "F#", "Db", "Ab", "Eb", "Bb", "F"].flatMap((name) => [`${name} major`, `${name} minor`]);
+const KEPT = {
+  rhythm: "in the rhythm that is there, with new pitches",
+  pitches: "with the pitches that are there, in a new rhythm",
+  bars: "like those that are there, every fourth with new pitches",
+};
 const FORMS = ["AABA", "AABB", "ABAB", "ABAC", "AAAA"];
 
 const bars = (from, to) => (to - from === 1 ? `Bar ${from + 1}` : `Bars ${from + 1} to ${to}`);
@@ -74,25 +79,17 @@ const ACTIONS = {
     there: (settings) => "add" in settings,
     controls: ["roles", "wild", "dense", "chords"],
     missing: (_, values) => (values.roles.length ? "" : "Choose what is added."),
-    does: (_, values) => [`${listed(values.roles)}, composed to what is there.`],
+    does: (_, values) => [`${listed(values.roles)}, to the bars that are there.`.replace(/^./, (letter) => letter.toUpperCase())],
     asks: (_, values) => ({ settings: { add: values.roles } }),
     did: (_, values) => `+ ${values.roles.join(", ")}`,
   },
-  rhythm: {
-    title: "Keep rhythm",
+  keep: {
+    title: "Keep",
     there: (settings) => "keep" in settings,
-    controls: ["bars", "wild", "key", "chords", "range"],
-    does: (_, values) => [`${values.bars} more bars, in the rhythm that is there, with new pitches.`],
-    asks: (_, values) => ({ settings: { keep: "rhythm", bars: values.bars } }),
-    did: (_, values) => `+ ${values.bars} in its rhythm`,
-  },
-  pitches: {
-    title: "Keep pitches",
-    there: (settings) => "keep" in settings,
-    controls: ["bars", "wild", "dense"],
-    does: (_, values) => [`${values.bars} more bars, with the pitches that are there, in a new rhythm.`],
-    asks: (_, values) => ({ settings: { keep: "pitches", bars: values.bars } }),
-    did: (_, values) => `+ ${values.bars} in new rhythm`,
+    controls: ["bars", "kept", "wild"],
+    does: (_, values) => [`${values.bars} more bars ${KEPT[values.kept]}.`],
+    asks: (_, values) => ({ settings: { keep: values.kept, bars: values.bars } }),
+    did: (_, values) => `+ ${values.bars}, same ${values.kept}`,
   },
 };
 
@@ -100,7 +97,7 @@ export class Compose {
   constructor(section, about, { go, cancel, context }) {
     Object.assign(this, { section, about, go, cancel, context });
     this.settings = about.settings.properties;
-    this.values = { bars: 8, wild: 1, dense: "", key: "", chords: "", form: "", range: "", style: "", takes: 4, model: "", roles: [], strength: 0.5 };
+    this.values = { bars: 8, wild: 1, dense: "", key: "", chords: "", form: "", range: "", style: "", takes: 4, model: "", roles: [], kept: "rhythm", strength: 0.5 };
     this.action = "continue";
     this.every = {};
     this.build();
@@ -139,12 +136,19 @@ export class Compose {
       wild: this.slider("Wild", "wild", 0.5, 1.5, (value) => (value < 0.8 ? "tame" : value < 0.95 ? "calm" : value <= 1.05 ? "as it is" : value < 1.25 ? "bold" : "wild")),
       strength: this.slider("Change", "strength", 0, 1, (value) => `${Math.round(100 * value)} %`),
       dense: this.chips("Dense", "dense", [["", "as it is"], ["low", "low"], ["medium", "mid"], ["high", "high"]]),
-      roles: this.several("Add", "roles", this.settings.add?.items?.enum ?? ["drums", "bass", "chords", "lead", "pad"]),
+      kept: this.chips("Keep", "kept", Object.keys(KEPT).map((kept) => [kept, kept])),
+      roles: this.several("Add", "roles", this.parts()),
       key: text("key", "Key", { placeholder: "as it is", "list-of": "keys", title: "E minor, Bb major" }),
       chords: text("chords", "Chords", { placeholder: "Am F | C G", title: "A chord a bar; several between bar lines; over again from the end" }),
       form: text("form", "Form", { placeholder: "none", "list-of": "forms", title: "AABA, or as-primer" }),
       range: text("range", "Range", { placeholder: "C3 A5", title: "Lowest and highest new note of the tracks selected, or of the first" }),
     };
+  }
+
+  // Parts that some model plays beside others.
+  parts() {
+    const bands = this.about.models.filter((model) => model.tracks.filter((track) => track.role).length > 2);
+    return [...new Set(bands.flatMap((model) => model.tracks.map((track) => track.role)))].filter(Boolean);
   }
 
   slider(label, name, min, max, word) {

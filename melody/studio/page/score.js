@@ -73,7 +73,7 @@ export class Score {
     if (this.fresh || !this.take) return this.fresh ?? null;
     const { first_new_tick: first, resumes_tick: resumes, settings } = this.take;
     const scale = this.tpq / (this.take.tpq ?? this.tpq);
-    const tracks = settings.tracks.length ? new Set(settings.tracks.map((track) => Number(track) - 1)) : null;
+    const tracks = newTracks(this.tracks, settings, this.tracks.length - (settings.add?.length ?? 0));
     return [first * scale, resumes === null ? this.end : resumes * scale, tracks];
   }
 
@@ -85,6 +85,17 @@ export class Score {
     const missing = Math.max(0, 11 - (high - low));
     return [low - Math.floor(missing / 2), high + Math.ceil(missing / 2)];
   }
+}
+
+// The tracks in which settings put new notes, by index; null: all. Added ones are numbered from `added` on.
+function newTracks(tracks, settings, added) {
+  const index = (name) => (/^\d+$/.test(name) ? Number(name) - 1 : tracks.findIndex((track) => track.name === name));
+  if (settings.tracks?.length) return new Set(settings.tracks.map(index));
+  const all = tracks.map((_, track) => track);
+  if (settings.add?.length) return new Set(all.filter((track) => track >= added));
+  if (!settings.with_tracks?.length) return null;
+  const stay = new Set(settings.with_tracks.map(index));
+  return new Set(all.filter((track) => !stay.has(track)));
 }
 
 // A take while it grows: what was there stays, bars are added or emptied, notes come in.
@@ -111,8 +122,12 @@ export function growing(base, model, asked) {
     }),
   }));
   const tempos = base ? base.tempos : [[0, model.tempo_qpm, 0]];
-  const from = fill ? bars[fill[0] - 1] : stop;
+  const around = asked.settings.with_tracks ?? asked.settings.add;
+  const given = tracks.length;
+  for (const part of asked.settings.add ?? [])
+    tracks.push({ name: part.replace(/^./, (letter) => letter.toUpperCase()), instrument: part, drums: part.startsWith("drums"), notes: [] });
+  const from = fill ? bars[fill[0] - 1] : around ? 0 : stop;
   const to = fill ? bars[fill[1]] : bars.at(-1);
   const known = base ?? { meters: [[0, 4, 4]], keys: [], key: "", markers: [], chords: [], name: "", hand: [] };
-  return new Score({ ...known, id: null, tpq, bars, tracks, tempos, fresh: [from, to, chosen.size ? new Set([...chosen].map((track) => Number(track) - 1)) : null] });
+  return new Score({ ...known, id: null, tpq, bars, tracks, tempos, fresh: [from, to, newTracks(tracks, asked.settings, given)] });
 }

@@ -43,7 +43,10 @@ def _described(bundle: Bundle) -> dict[str, Any]:
     return {
         "name": bundle.name,
         "description": bundle.settings.get("description", ""),
-        "tracks": [{"name": info.name, "program": info.program, "drums": info.drums} for info in bundle.tracks],
+        "tracks": [
+            {"name": info.name, "program": info.program, "drums": info.drums, "role": info.role}
+            for info in bundle.tracks
+        ],
         "styles": bundle.settings.get("styles", []),
         "tempo_qpm": bundle.tempo_qpm,
         "plans": "planner" in bundle.settings,

@@ -53,12 +53,12 @@ def add(router: APIRouter, desk: Desk) -> None:
         return await _as_json(task, request)
 
     @router.get("/tasks", tags=["compose"], summary="Compositions at work, and how far they are")
-    def tasks() -> list[dict[str, Any]]:
+    async def tasks() -> list[dict[str, Any]]:
         """Return those that compose and those that wait; the id of a task is in its first event."""
         return [task.to_dict() for task in desk.tasks.all()]
 
     @router.delete("/tasks/{task}", tags=["compose"], summary="Cancel a composition")
-    def cancel(task: str) -> dict[str, Any]:
+    async def cancel(task: str) -> dict[str, Any]:
         """Stop it at the next bar. Whoever closes the connection of its events cancels it too."""
         if (found := desk.tasks.get(task)) is None:
             raise NotThere(f"task {task[:40]}: is not at work")
