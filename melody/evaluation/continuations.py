@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from melody.bundle import Bundle
 from melody.corpus import Split, TokenStore
+from melody.corpus.pieces import quantize_on_places
 from melody.engine import Carry
 from melody.evaluation.critic import FOLDS, judge
 from melody.evaluation.form import GROOVES, TUNES, WHOLE, Excerpt, Statistic, curve_error
@@ -93,6 +94,8 @@ def _cut(split: Split, index: int, bundle: Bundle, generator: np.random.Generato
     if new < LEAST_NEW or sum(map(len, all_bars[:given])) < LEAST_ONSETS:
         return None
     score = bundle.tokenizer.decode(ids)
+    for track, info in zip(score.tracks, bundle.tracks, strict=False):
+        track.name = info.name  # as a musician's tracks have names: each goes on in its own place
     lines = bars(score)
     ticks = int(lines[pickup + 1] - lines[pickup])
     followed = all_bars[given : given + new - 1]
@@ -168,7 +171,7 @@ def _whole(composer: Composer, store: TokenStore, count: int) -> list[dict[str, 
     """Pieces of 32 bars from nothing, beside the held-out pieces of as many bars or more."""
     tokenizer, default = composer.bundle.tokenizer, composer.bundle.style_value(None)
     takes = composer.compose(bars=WHOLE_BARS, takes=count, seed=0) if count else []
-    ours = [_whole_excerpt(tokenizer.encode(take.notation).tolist()) for take in takes]
+    ours = [_whole_excerpt(tokenizer.spell(quantize_on_places(take.notation)).tolist()) for take in takes]
     theirs = [one for name in ("valid", "test") for one in _whole_excerpts(store, name, default)]
     if not ours or not theirs:
         return []
@@ -198,7 +201,8 @@ def _whole_excerpt(ids: Sequence[int]) -> Excerpt:
 def continued(composer: Composer, cut: Cut, seed: int, **options: Any) -> list[Bar]:
     """The bars that a model composes after the primer, the closing one not counted."""
     take = composer.compose(cut.primer, seed=seed, **{"bars": cut.bars} | options)[0]
-    found, _ = bars_of(composer.bundle.tokenizer.encode(take.notation).tolist())
+    ids = composer.bundle.tokenizer.spell(quantize_on_places(take.notation))
+    found, _ = bars_of(ids.tolist())
     new = found[len(cut.given) : len(cut.given) + cut.bars - 1]
     return [*new, *[()] * (cut.bars - 1 - len(new))]
 
