@@ -139,6 +139,7 @@ class DataConfig(ConfigSection):
     silence: Share = 0.0  # how often some tracks of a piece are left out, drawn every pass
     channels: tuple[str, ...] = ("read", "foreseen", "repetition")  # that the model is told: groups, or single names
     voices: Count = 4  # tracks of whose pitches and given notes it is told
+    harmony: Literal["beats", "halves"] | None = None  # steps of a plan of chords, which bundles draw where it is set
     seed: Natural = 0
 
 

@@ -7,6 +7,7 @@
 ``step.onnx``         one step of the model with its weights in 8 bits, for the default engine; the torch engine and
                       further training have them from here too (`melody.engine.weights`)
 ``weights.safetensors``  the weights in 16-bit floats, of a kind of model without a step graph and in older bundles
+``harmonist.safetensors``  what draws its chords (`melody.tokens.harmonist`), where its model is told of such a plan
 ``planner.safetensors``  the planner of its bars (`melody.tokens.planner`), where its model is told of a plan
 ``taste.safetensors``  the taste by which takes may be ranked (`melody.tokens.taste`), where one was learned
 ``feel.safetensors``  how its players move off the grid (`melody.music.feel`), where its corpus was played
@@ -38,6 +39,8 @@ from melody.storage.files import read_bytes
 from melody.storage.untrusted import check_index, check_settings, check_weights, parse_json, weight_names
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import USUAL, layout_of, names_in_older_bundle
+from melody.tokens.harmonist import Harmonist
+from melody.tokens.harmony import Rate
 from melody.tokens.planner import Planner
 from melody.tokens.taste import Taste
 
@@ -51,11 +54,17 @@ MOST_BYTES = {
     ".onnx": 2**30,
     ".safetensors": 2**31,
     "planner.safetensors": 2**23,
+    "harmonist.safetensors": 2**23,
     "taste.safetensors": 2**24,
     "feel.safetensors": 2**20,
 }
 TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and together spoil a piece
-PLANNER, TASTE, WEIGHTS = "planner.safetensors", "taste.safetensors", "weights.safetensors"
+HARMONIST, PLANNER, TASTE, WEIGHTS = (
+    "harmonist.safetensors",
+    "planner.safetensors",
+    "taste.safetensors",
+    "weights.safetensors",
+)
 FEEL = "feel.safetensors"
 REMEDY = "fetch or export the bundle again"
 
@@ -209,6 +218,24 @@ class Bundle:
             raise UnreadableFile(f"{self.folder / FEEL}: {error}; {REMEDY}") from error
 
     @cached_property
+    def harmonist(self) -> Harmonist | None:
+        """Harmonist that draws the chords of a piece; None if the model is told of none. Raises `UnreadableFile`."""
+        if HARMONIST not in self.settings["files"]:
+            return None
+        from safetensors.numpy import load
+
+        data = self.read(HARMONIST)
+        try:
+            return Harmonist.of(load(data))
+        except ValueError as error:
+            raise UnreadableFile(f"{self.folder / HARMONIST}: {error}; {REMEDY}") from error
+
+    @property
+    def harmony_rate(self) -> Rate:
+        """The steps of the plan of chords."""
+        return "halves" if self.settings.get("harmony") == "halves" else "beats"
+
+    @cached_property
     def taste(self) -> Taste | None:
         """Taste that ranks takes; None where none was learned. Raises `UnreadableFile`."""
         if TASTE not in self.settings["files"]:
@@ -281,7 +308,7 @@ class Bundle:
         """Refuse what is not as its suffix says. (The engine looks at step graphs itself.)"""
         if suffix == ".npz":
             check_index(data)
-        if name in (PLANNER, TASTE, FEEL):
+        if name in (HARMONIST, PLANNER, TASTE, FEEL):
             check_weights(data)  # their shapes are looked at as they are read
         elif suffix == ".safetensors":
             weights, model = check_weights(data), self.settings["model"]

@@ -54,6 +54,15 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
             "The nats above are those of a model that is told no plan.",
             "",
         ]
+    if chords := settings.get("harmonist"):
+        lines += [
+            "## The plan of its chords",
+            "",
+            f"Drawn by a small LSTM, {'two a bar' if settings['harmony'] == 'halves' else 'one a beat'}: on valid "
+            f"{chords['chord']:.3f} nats a chord (back-off n-grams {chords['ngram']:.3f}), {chords['bass']:.3f} its "
+            f"bass, {chords['phrases']:.3f} where phrases end. The nats above are those of a model that is told none.",
+            "",
+        ]
     if feel := settings.get("feel"):
         lines += [
             "## Feel",

@@ -7,8 +7,7 @@ its tracks as given; or a bar now and then, as what stands behind a gap (the ide
 Bavarian et al. 2022, arXiv:2207.14255, without moving anything: a recurrent model would forget it on the way).
 """
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +17,18 @@ from melody.corpus.augment import held_columns
 from melody.corpus.pieces import quantize_on_places
 from melody.corpus.store import Split
 from melody.music.heard_chords import heard
-from melody.music.score import GRID, Ints, Notes, Score, bars, meters, notes_of
+from melody.music.score import Ints, Score, bars, notes_of
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import USUAL_VOICES, foreseeing
 from melody.tokens.conditions import Conditions
-from melody.tokens.contract import Told
+from melody.tokens.contract import Told, columns_in
+from melody.tokens.harmony import RATES, SIZES, HarmonyPlan, Rate, harmony_of, pitched_notes, steps_of
 
 TOKENIZER = EventTokenizer()
 CHORDS, BASS, DENSITY, STYLE = 0.4, 0.4, 0.3, 0.85  # how often each is asked; the bass where chords are
 TRACKS, GAPS = 0.35, 0.25  # how often some tracks are given, and how often bars behind gaps
 GAP_BARS, GIVEN_BARS = 8, 2  # at most
+HARMONY, STARTED = 0.75, 0.3  # how often the plan of chords is told, and of these how often from some step on
 
 
 class ConditionTeller:
@@ -38,9 +39,14 @@ class ConditionTeller:
     """
 
     def __init__(
-        self, split: Split, tokenizer: EventTokenizer, limits: tuple[float, float], silence: float = 0.0
+        self,
+        split: Split,
+        tokenizer: EventTokenizer,
+        limits: tuple[float, float],
+        silence: float = 0.0,
+        rate: Rate = "beats",
     ) -> None:
-        self._silence = silence
+        self._silence, self._harmony = silence, HarmonyTeller(split, tokenizer, rate)
         self._split, self._draw = split, ConditionDraw(limits, tokenizer.voices)
         place = {channel.name: column for column, channel in enumerate(tokenizer.channels)}
         foreseen = [channel.name for channel in foreseeing(tokenizer.voices)]
@@ -57,7 +63,47 @@ class ConditionTeller:
             ids = without_some_tracks(stored, generator)
             read = self._reader.context(ids.astype(np.int32))
         drawn = self._draw(ids, generator, int(self._split.styles[piece]))
-        return Told(ids, self._columns, np.concatenate([read[:, self._stored], drawn[:, self._told]], axis=1))
+        values = [read[:, self._stored], drawn[:, self._told], self._harmony.drawn(piece, ids, generator)]
+        columns = np.concatenate([self._columns, self._harmony.columns])
+        return Told(ids, columns, np.concatenate(values, axis=1))
+
+
+class HarmonyTeller:
+    """Tells of the pieces of a split their plan of chords, that of all tracks; alone, all of it."""
+
+    def __init__(self, split: Split, tokenizer: EventTokenizer, rate: Rate) -> None:
+        self.columns = columns_in(tokenizer.channels, "harmony")
+        names = list(SIZES)
+        self._which = [names.index(tokenizer.channels[column].name) for column in self.columns]
+        self._split, self._rate = split, rate
+        self._stored, self._places = held_columns(tokenizer, split)
+        self._found: dict[int, HarmonyPlan] = {}
+
+    def draw(self, piece: int, generator: np.random.Generator) -> Told:
+        """A piece with all of its plan."""
+        ids, read = self._split.piece(piece)
+        values = [read[:, self._stored], self._values(self._plan(piece), ids)]
+        return Told(ids, np.concatenate([self._places, self.columns]), np.concatenate(values, axis=1))
+
+    def drawn(self, piece: int, ids: NDArray[np.integer], generator: np.random.Generator) -> NDArray[np.int16]:
+        """The channels (T, H) beside ids of a piece: told from some step on, or not at all."""
+        if not len(self.columns):
+            return np.zeros((len(ids), 0), np.int16)
+        if generator.random() >= HARMONY:
+            return np.zeros((len(ids), len(self.columns)), np.int16)
+        plan = self._plan(piece)
+        if generator.random() < STARTED:
+            plan = replace(plan, first=int(generator.integers(len(plan.steps))))
+        return self._values(plan, ids)
+
+    def _plan(self, piece: int) -> HarmonyPlan:
+        if piece not in self._found:
+            self._found[piece] = harmony_of(TOKENIZER.decode(self._split.piece(piece)[0]), self._rate)
+        return self._found[piece]
+
+    def _values(self, plan: HarmonyPlan, ids: NDArray[np.integer]) -> NDArray[np.int16]:
+        table = plan.table()
+        return table[np.minimum(TOKENIZER.ticks(ids), len(table) - 1)][:, self._which]
 
 
 def without_some_tracks(ids: NDArray[np.integer], generator: np.random.Generator) -> NDArray[np.int32]:
@@ -136,26 +182,11 @@ def onsets_per_quarter(score: Score, lines: Ints) -> NDArray[np.float64]:
     return density
 
 
-def pitched_notes(score: Score) -> Notes:
-    """The notes of all pitched tracks together."""
-    parts = [notes_of(track) for track in score.tracks if not track.is_drum]
-    return Notes(*(np.concatenate([part[column] for part in parts] or [np.zeros(0, np.int64)]) for column in range(4)))
-
-
 def _edges(score: Score, lines: Ints, coarseness: int) -> Ints:
     """Ticks at which chords may change: each beat (0), each half of a bar (1) or each bar line (2)."""
     if coarseness == 2:
         return lines
-    inner = []
-    changes = meters(score)
-    starts = np.array([tick for tick, _, _ in changes])
-    for start, stop in pairwise(lines.tolist()):
-        _, numerator, denominator = changes[int(np.searchsorted(starts, start, side="right")) - 1]
-        compound = denominator >= 8 and numerator % 3 == 0
-        beat = GRID * 4 // denominator * (3 if compound else 1)
-        step = beat if coarseness == 0 else (stop - start) // 2 if (stop - start) % (2 * beat) == 0 else stop - start
-        inner.append(np.arange(start, stop, max(1, step)))
-    return np.append(np.concatenate(inner), lines[-1])
+    return np.array([*(tick for bar in steps_of(score, RATES[coarseness]) for tick in bar), lines[-1]])
 
 
 def _some_line(lines: Ints, generator: np.random.Generator) -> int:

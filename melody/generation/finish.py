@@ -28,6 +28,7 @@ def finish(
 ) -> Take:
     """Return the take that was drawn for a seed; `after` are the nats of what stands behind a gap."""
     settings, ids, plan = prepared.settings, prepared.ids + drawn.ids, prepared.plan_of(seed)
+    chords = prepared.chords_of(seed, drawn.ids)
     notes = placed_notes(prepared, ids, bundle)
     label = f"melody: {bundle.name}, seed {seed.seed}, take {seed.take}"
     score = put_together(prepared, ids, notes, bundle, label)
@@ -53,7 +54,10 @@ def finish(
         notes=count,
         nats_per_note=sum(drawn.nats) / max(1, count),
         key=estimate_key(fresh).name if any(not track.is_drum for track in fresh.tracks) and notes else "",
-        settings=_provenance(prepared, bundle, engine_name) | _planned(plan, bundle) | seed.named | settings.to_dict(),
+        settings=_provenance(prepared, bundle, engine_name)
+        | _planned(plan, chords, bundle)
+        | seed.named
+        | settings.to_dict(),
         messages=prepared.messages,
         candidate=seed.candidate,
         candidates=settings.candidates,
@@ -80,15 +84,16 @@ def _provenance(prepared: Prepared, bundle: Bundle, engine_name: str) -> dict[st
     }
 
 
-def _planned(plan: FormPlan | None, bundle: Bundle) -> dict[str, Any]:
-    """The plan that was drawn for a take, so that whoever reads its settings sees it."""
+def _planned(plan: FormPlan | None, chords: str, bundle: Bundle) -> dict[str, Any]:
+    """The plans that were drawn for a take, of its bars and chords, so that whoever reads its settings sees them."""
+    harmony: dict[str, Any] = {"harmony": chords} if chords else {}
     if plan is None:
-        return {}
+        return harmony
     if not plan.tracks:
-        return {"plan": {"pickup": plan.pickup, "bars": spelled(plan.symbols)}}
+        return harmony | {"plan": {"pickup": plan.pickup, "bars": spelled(plan.symbols)}}
     names = [info.name for info in bundle.tracks]
     tracks = {names[track]: spelled(plan.tracks[track]) for track in cast_of(plan)}
-    return {"plan": {"pickup": plan.pickup, "tracks": tracks}}
+    return harmony | {"plan": {"pickup": plan.pickup, "tracks": tracks}}
 
 
 def _sections(prepared: Prepared, plan: FormPlan | None) -> tuple[tuple[int, str], ...]:

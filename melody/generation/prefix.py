@@ -7,6 +7,7 @@ demand.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,14 @@ class Prefix:
         return Prefix(reader, self.carry, self.logits, self.nats)
 
 
+class TakePlan(NamedTuple):
+    """Plans that were drawn for a take: of its bars, and of its chords as `Plan` has them."""
+
+    form: FormPlan | None = None
+    harmony: NDArray[np.int16] | None = None
+    harmonist: Callable[[Reader], NDArray[np.int16]] | None = None
+
+
 @dataclass(frozen=True)
 class Opening:
     """The last bar line read, and what stands behind it: it is read again under the plan of each take."""
@@ -53,12 +62,12 @@ class Opening:
     before: Prefix  # that bar line
     ids: list[int]  # from the bar line on
 
-    def under(self, plans: Sequence[FormPlan]) -> list[Prefix]:
+    def under(self, plans: Sequence[TakePlan]) -> list[Prefix]:
         """Return the prefix under each of these plans."""
         natives = [self.before.native.copy() for _ in plans] if self.before.native is not None else []
         readers: Sequence[Reader | NativeReader] = natives or [self.before.reader.copy() for _ in plans]
         for reader, plan in zip(readers, plans, strict=True):
-            reader.replan(plan)
+            reader.replan(*plan)
         carry = reorder(self.before.carry, np.zeros(len(plans), np.int64))
         for token in self.ids:
             for reader in readers:

@@ -7,14 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from symusic import TimeSignature
 
 from melody.bundle import Bundle
 from melody.engine import Engine
 from melody.errors import UsageError
+from melody.generation.chord_plan import ChordPlan, as_text, chord_plan_of
 from melody.generation.form import Form, form_of
 from melody.generation.held import given_lines, rooms_for, rules_for
-from melody.generation.prefix import Opening, Prefix, read_opening, read_prefix
+from melody.generation.prefix import Opening, Prefix, TakePlan, read_opening, read_prefix
 from melody.generation.primer.assignment import with_drums_asked
 from melody.generation.primer.manner import settled
 from melody.generation.primer.primer_fit import Fit, fit_of
@@ -33,7 +36,9 @@ from melody.music.chords import Span
 from melody.music.key import Key, parse_key
 from melody.music.progressions import markers_as_chords
 from melody.music.score import TICKS_PER_QUARTER, Score, common_resolution, resample
-from melody.tokens import Plan
+from melody.tokens import Plan, Reader
+from melody.tokens.channels import HARMONISING
+from melody.tokens.harmony import HarmonyPlan
 from melody.tokens.plan import FormPlan
 
 OF_PITCH = ("key", "strict_key", "chords")  # options that say nothing to drums
@@ -60,8 +65,10 @@ class Prepared:
     seam: Seam = NOWHERE  # in ticks of `given`
     at_seam: tuple[str, ...] = ()  # what the musician should know of it
     form: Form | None = None  # None: the model plans no bars
-    opening: Opening | None = None  # from where each take reads on by its own plan
+    chord_plan: ChordPlan | None = None  # None: the model plans no chords, or some are asked for
+    opening: Opening | None = None  # from where each take reads on by its own plans
     plans: dict[Seed | None, FormPlan] = field(default_factory=dict, compare=False)  # those that were drawn
+    harmonies: dict[Seed | None, HarmonyPlan] = field(default_factory=dict, compare=False)  # likewise
 
     @property
     def track_of(self) -> Mapping[int, int]:
@@ -72,18 +79,48 @@ class Prepared:
         """Return where each take begins. What is drawn for a take before its notes belongs here."""
         if self.opening is None:
             return [self.prefix for _ in seeds]
-        plans = [plan for seed in seeds if (plan := self.plan_of(seed)) is not None]
-        return [self._watched(begun) for begun in self.opening.under(plans)]
+        begun = self.opening.under([self._plans_of(seed) for seed in seeds])
+        return [self._watched(one) for one in begun]
 
     def plan_of(self, seed: Seed) -> FormPlan | None:
         """Return the plan of a take's bars; of a search that draws nothing the likeliest."""
+        drawing = self._drawing(seed)
+        if self.form is not None and drawing not in self.plans:
+            self.plans[drawing] = self.form.draw(drawing)
+        return self.plans.get(drawing)
+
+    def chords_of(self, seed: Seed, drawn: Sequence[int]) -> str:
+        """Return the chords that were planned for the new bars of a take, of which these tokens were drawn."""
+        drawing = self._drawing(seed)
+        plan = self._plans_of(seed)
+        if plan.harmonist is not None and drawing not in self.harmonies:  # another process may have composed it
+            reader = self.prefix.reader.copy()
+            reader.replan(*plan)
+            for token in drawn:
+                reader.read(token)
+        harmony = self.harmonies.get(drawing)
+        return as_text(harmony, self.region) if harmony is not None else ""
+
+    def _drawing(self, seed: Seed) -> Seed | None:
+        """The seed of what is drawn before the notes; None for a search that draws nothing."""
         draws = self.settings.sampling.temperature > 0 and (self.settings.stochastic or not self.settings.beam_width)
-        if self.form is None:
-            return None
-        key = seed if draws else None
-        if key not in self.plans:
-            self.plans[key] = self.form.draw(key)
-        return self.plans[key]
+        return seed if draws else None
+
+    def _plans_of(self, seed: Seed) -> TakePlan:
+        """The plans of a take as its reader has them."""
+        form, own, drawing = self.plan_of(seed), self.chord_plan, self._drawing(seed)
+        if own is None:
+            return TakePlan(form)
+        if own.ground is None:
+
+            def draw_later(reader: Reader) -> NDArray[np.int16]:
+                self.harmonies[drawing] = own.draw_later(drawing, reader)
+                return self.harmonies[drawing].table()
+
+            return TakePlan(form, harmonist=draw_later)
+        if drawing not in self.harmonies:
+            self.harmonies[drawing] = own.draw(drawing, form)
+        return TakePlan(form, self.harmonies[drawing].table())
 
     def _watched(self, prefix: Prefix) -> Prefix:
         """A prefix whose reader knows what new notes copy, where that is asked for."""
@@ -135,16 +172,19 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         asked = key_of_chords(chords, int(region.lines[-1]))
     key = asked or (view.last_key if view else None)
     form = form_of(settings, region, view, bundle)
+    chord_plan = None if chords or drums or not told else chord_plan_of(region, view, key, bundle)
     plan = Plan(
         bars=region.stop if region.closes else bars_of(region, view),
         key=key_token(key) if key else None,
         stop=None if region.closes else region.stop,
         foreseen=foreseen(settings, region, chords, bundle) if told else None,
         form=form.known if form is not None else None,
+        harmony=chord_plan.known if chord_plan is not None else None,
+        harmonist=_not_yet if chord_plan is not None and chord_plan.known is None else None,
         whole=region.whole,
     )
     ids = ids_before(region, view, bundle)
-    prefix, opening = _read(engine, bundle, plan, ids, form)
+    prefix, opening = _read(engine, bundle, plan, ids, form is not None or chord_plan is not None)
     rooms = rooms_for(settings, primer, region, key, bundle)
     if settings.max_copy_bars is not None:
         lines = given_lines(settings, region)
@@ -174,6 +214,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         seam=seam,
         at_seam=tuple(said),
         form=form,
+        chord_plan=chord_plan,
         opening=opening,
     )
 
@@ -197,14 +238,19 @@ def _with_primer(
 
 
 def _read(
-    engine: Engine, bundle: Bundle, plan: Plan, ids: Sequence[int], form: Form | None
+    engine: Engine, bundle: Bundle, plan: Plan, ids: Sequence[int], is_planned: bool
 ) -> tuple[Prefix, Opening | None]:
     """Let the model read what stands before the new music, up to where takes may differ by their plans."""
     reader = bundle.tokenizer.reader(plan)
-    if form is None:
+    if not is_planned:
         return read_prefix(engine, reader, ids), None
     opening = read_opening(engine, reader, ids)
-    return opening.under([form.known])[0], opening
+    return opening.under([TakePlan(plan.form, plan.harmony, plan.harmonist)])[0], opening
+
+
+def _not_yet(reader: Reader) -> NDArray[np.int16]:
+    """Stand for chords that each take draws later, which the core must leave to the reader in Python."""
+    return np.zeros((1, len(HARMONISING)), np.int16)
 
 
 def _said_of(unlike: Fit, bundle: Bundle) -> str:

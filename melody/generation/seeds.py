@@ -29,6 +29,10 @@ class Seed(NamedTuple):
         """Return random numbers of their own for which bars of it are varied."""
         return self._numbers(3)
 
+    def generator_of_chords(self) -> np.random.Generator:
+        """Return random numbers of their own for the chords of the take."""
+        return self._numbers(4)
+
     def generator(self) -> np.random.Generator:
         """Return fresh random numbers, always the same."""
         return self._numbers(0)

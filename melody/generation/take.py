@@ -87,6 +87,8 @@ class Take:
         if self.plan is not None:
             planned = {name: told for name, told in self.settings["plan"].items() if name != "pickup"}
             known["form"] = {"letters": "".join(name for _, name in self.sections)} | planned
+        if "harmony" in self.settings:
+            known["harmony"] = self.settings["harmony"]
         if self.breaches is None:
             return known
         best = {"of": self.candidates, "by": self.settings["by"], "candidate": self.candidate}

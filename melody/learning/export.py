@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import FORMAT, LOCAL, Bundle, TrackInfo, open_bundle
-from melody.bundle.bundle import FEEL, PLANNER, WEIGHTS
+from melody.bundle.bundle import FEEL, HARMONIST, PLANNER, WEIGHTS
 from melody.config import TrainConfig, changed, check_config
 from melody.corpus import Split, TokenStore, open_store, shift_tables
 from melody.corpus.draw_conditions import density_limits
@@ -93,6 +93,7 @@ def _fill(
     if any(name.startswith("form_") for name in names):
         figures = _add_planner(folder, store, config.base, layout_of(names).parts > 0)
     feel = add_feel(folder, store, config.base)
+    chords = _add_harmonist(folder, store, config) if config.data.harmony else {}
     seen = token_counts(store.split("train"), tokenizer)
     vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": seen.tolist()}
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")
@@ -131,6 +132,8 @@ def _fill(
         settings["planner"] = figures
     if feel:
         settings["feel"] = feel
+    if chords:
+        settings |= {"harmony": config.data.harmony, "harmonist": chords}
     if config.base:
         settings["base"] = _base(open_bundle(config.base), store, info)
     _write_settings(folder, settings)
@@ -186,6 +189,29 @@ def add_feel(folder: Path, store: TokenStore, base: str | None = None) -> dict[s
     return figures_of(feel, played)
 
 
+def _add_harmonist(folder: Path, store: TokenStore, config: TrainConfig) -> dict[str, float]:
+    """Train the harmonist of a corpus and write it; return what the chords of valid cost it, and n-grams.
+
+    Of a model that was made from another one it may be that one's: the one to which valid costs least.
+    """
+    from safetensors.numpy import save
+
+    from melody.learning.harmony_model import harmonised, learn_harmonist, nats_per_step, ngram_nats_per_step
+
+    assert config.data.harmony
+    train, valid = (harmonised(store.split(name), config.data.harmony) for name in ("train", "valid"))
+    base = open_bundle(config.base).harmonist if config.base else None
+    if not valid or not (train or base):
+        return {}
+    known = [learn_harmonist(train, valid)] if train else []
+    known += [base] if base else []
+    costs = [nats_per_step(one, valid) for one in known]
+    best = min(range(len(known)), key=lambda place: sum(costs[place].values()))
+    halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in known[best].weights.items()}
+    (folder / HARMONIST).write_bytes(save(halves))
+    return costs[best] | {"ngram": ngram_nats_per_step(train, valid) if train else costs[best]["chord"]}
+
+
 def step_graph_of(
     weights: Mapping[str, NDArray[np.float32]], config: TrainConfig, channels: Sequence[str], eight_bit: bool = True
 ) -> bytes | None:
@@ -228,7 +254,7 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
     engine = "onnx" if "step.onnx" in settings["files"] else "torch"
     asked = (("valid", 0), ("test", samples))
     counted = learn_counts(store)
-    cut = COUNT if PLANNER in settings["files"] else 0
+    cut = COUNT if {PLANNER, HARMONIST} & settings["files"].keys() else 0
     found = {
         s: evaluate_model(
             folder, split=s, samples=n, engine=engine, counted=counted, continuations=cut if n >= COUNT else 0

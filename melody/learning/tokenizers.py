@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from melody.corpus.draw_conditions import ConditionTeller, density_limits
+from melody.config import DataConfig
+from melody.corpus.draw_conditions import ConditionTeller, HarmonyTeller, density_limits
 from melody.corpus.store import Split, TokenStore
 from melody.errors import MelodyError
 from melody.jsb16.tokenizer import VoicesTokenizer
@@ -12,6 +13,7 @@ from melody.jsb16.told import Tunes
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import USUAL
 from melody.tokens.contract import Teller, Tokenizer
+from melody.tokens.harmony import RATES
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,8 @@ class TokenizerKind:
     """A tokenizer as training and export see it."""
 
     make: Callable[[Mapping[str, Any], Sequence[str]], Tokenizer]  # of its configuration and the channels wanted
-    tell: Callable[[Any, Split, float], Teller | None]  # what draws conditions for train, with how much silence
-    tell_held_out: Callable[[Any, Teller | None, Split], Teller | None]  # and those of another split
+    tell: Callable[[Any, Split, DataConfig], Teller | None]  # what draws conditions for train
+    tell_held_out: Callable[[Any, Teller | None, Split, DataConfig], Teller | None]  # and those of another split
     composes: bool = False  # whether a model of such tokens can be a bundle
     units: Callable[[Any, Any], int] | None = None  # of the ids of a piece: what its corpus counts instead of notes
 
@@ -29,11 +31,11 @@ def _events(config: Mapping[str, Any], names: Sequence[str]) -> Tokenizer:
     return EventTokenizer(tuple(names))
 
 
-def _tell_events(tokenizer: EventTokenizer, train: Split, silence: float) -> Teller:
-    return ConditionTeller(train, tokenizer, density_limits(train), silence)
+def _tell_events(tokenizer: EventTokenizer, train: Split, data: DataConfig) -> Teller:
+    return ConditionTeller(train, tokenizer, density_limits(train), data.silence, data.harmony or RATES[0])
 
 
-def _tell_voices(tokenizer: VoicesTokenizer, train: Split, silence: float) -> Teller:
+def _tell_voices(tokenizer: VoicesTokenizer, train: Split, data: DataConfig) -> Teller:
     return Tunes(tokenizer, train)
 
 
@@ -47,7 +49,13 @@ def _miditok(config: Mapping[str, Any], names: Sequence[str]) -> Tokenizer:
     return MidiTokTokenizer(**config)
 
 
-def _same_tunes(tokenizer: VoicesTokenizer, tunes: Any, split: Split) -> Teller:
+def _tell_harmony(tokenizer: EventTokenizer, teller: Teller | None, split: Split, data: DataConfig) -> Teller | None:
+    """Tell held-out pieces their plan of chords: to compose by one is what such a model is chosen for."""
+    planned = any(channel.group == "harmony" for channel in tokenizer.channels)
+    return HarmonyTeller(split, tokenizer, data.harmony or RATES[0]) if planned else None
+
+
+def _same_tunes(tokenizer: VoicesTokenizer, tunes: Any, split: Split, data: DataConfig) -> Teller:
     same: Teller = tunes.of_held_out(split)
     return same
 
@@ -57,7 +65,7 @@ def _nothing(*_: object) -> None:
 
 
 TOKENIZERS = {
-    EventTokenizer.name: TokenizerKind(_events, _tell_events, _nothing, composes=True),
+    EventTokenizer.name: TokenizerKind(_events, _tell_events, _tell_harmony, composes=True),
     VoicesTokenizer.name: TokenizerKind(_voices, _tell_voices, _same_tunes, units=VoicesTokenizer.voice_steps),
 }
 MIDITOK = TokenizerKind(_miditok, _nothing, _nothing)  # of any name that MidiTok has

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from melody.bundle import open_bundle
 from melody.config import TrainConfig, at_temperature, load_config
 from melody.corpus import AugmentedSource, open_store, shift_tables
@@ -12,7 +14,7 @@ from melody.errors import MelodyError
 from melody.learning.objectives import objective_of
 from melody.learning.sample import RunSampler
 from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
-from melody.tokens.channels import layout_of, names_of
+from melody.tokens.channels import Channel, layout_of, names_of
 from melody.tokens.views import views_of
 
 if TYPE_CHECKING:
@@ -37,28 +39,30 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     """
     train = _trainer()
     store = open_store(config.corpus)
-    base = base_of(config.base, store.vocabulary_hash) if config.base else None
-    if config.base:  # a model that is trained further is told what it was told before
-        channels = open_bundle(config.base).channels
-        voices = max(config.data.voices, layout_of(channels).voices)
+    if config.base:  # a model that is trained further is told what it was told before, and more where that is asked
+        known = open_bundle(config.base).channels
+        voices = max(config.data.voices, layout_of(known).voices)
+        asked = names_of(config.data.channels, config.data.voices)
+        channels = known if set(asked) <= set(known) else names_of([*known, *asked], voices)
         data = config.data.model_copy(update={"channels": channels, "voices": voices})
         config = config.model_copy(update={"data": data})
     names = names_of(config.data.channels, config.data.voices)
     tokenizer, kind = tokenizer_of(store, names), store_kind(store)
+    base = base_of(config.base, store.vocabulary_hash, tokenizer.channels) if config.base else None
     check_style(config.default_style, store)
     train_split, valid_split = store.split("train"), store.split("valid")
     if not len(valid_split):
         raise MelodyError(f"{store.folder}: no piece is held out to validate with; training wants three or more pieces")
     moves = {"Velocity": config.data.velocity_steps, "Tempo": config.data.tempo_steps}
     levels = [(tokenizer.vocabulary.ids[name], most) for name, most in moves.items()] if kind.composes else []
-    teller = kind.tell(tokenizer, train_split, config.data.silence)
+    teller = kind.tell(tokenizer, train_split, config.data)
     tables = shift_tables(tokenizer, train_split)
     forms = Plans(train_split, apart=tables.parts > 0).drawn
     learnt = AugmentedSource(
         train_split, tables, config.data.transpose, config.data.plan_dropout, teller, levels, forms
     )
-    known = kind.tell_held_out(tokenizer, teller, valid_split)
-    held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False, teller=known)
+    told = kind.tell_held_out(tokenizer, teller, valid_split, config.data)
+    held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False, teller=told)
     result = train(
         config,
         learnt,
@@ -79,15 +83,27 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     return result
 
 
-def base_of(name: str, vocabulary_hash: str) -> "Base":
-    """The weights of a bundle, to train further. Raises `MelodyError` where it knows other tokens or is damaged."""
+def base_of(name: str, vocabulary_hash: str, channels: Sequence[Channel]) -> "Base":
+    """The weights of a bundle, to train further as a model that is told these channels: new ones say nothing at first.
+
+    Raises `MelodyError` where it knows other tokens or is damaged.
+    """
     from melody.engine.weights import weights_of
     from melody.training import Base
 
     bundle = open_bundle(name)
     if bundle.tokenizer.vocabulary.hash != vocabulary_hash:
         raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without `miditok`")
-    return Base(bundle.name, bundle.settings["files"][bundle.weights_file], weights_of(bundle))
+    weights = weights_of(bundle)
+    place = {channel: number for number, channel in enumerate(bundle.channels)}
+    tables = {
+        f"channels.{number}.weight": weights[f"channels.{place[channel.name]}.weight"]
+        if channel.name in place
+        else np.zeros((channel.size, weights["channels.0.weight"].shape[1]), np.float32)
+        for number, channel in enumerate(channels)
+    }
+    others = {key: weight for key, weight in weights.items() if not key.startswith("channels.")}
+    return Base(bundle.name, bundle.settings["files"][bundle.weights_file], others | tables)
 
 
 def check_torch() -> None:

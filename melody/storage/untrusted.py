@@ -258,9 +258,10 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
     "licence": _is_text,
     "corpus": _is_text,
     **dict.fromkeys(
-        ("planner", "feel"),
+        ("planner", "harmonist", "feel"),
         lambda value: isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values()),
     ),
+    "harmony": lambda value: value in ("beats", "halves"),
     "taste": lambda value: isinstance(value, dict) and _is_list(value.get("statistics"), _is_text, MOST_STATISTICS),
     "scores": lambda value: isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values()),
 }

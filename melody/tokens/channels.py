@@ -8,6 +8,7 @@ Channels are selected by name, and a bundle records the names of those that its 
 - ``repetition`` say how the piece went on the last time that it stood as it does now (`melody.tokens.repetition`)
 - ``form`` say what the plan of the piece names, and what stood at this place then (`melody.tokens.aligned_memory`)
 - ``parts`` beside them: each track has a plan and a memory of its own, and the model is told what each is planned as
+- ``harmony`` say which chords are planned, the next one too, and where phrases end (`melody.tokens.harmony`)
 - ``told`` say what other pieces did under the same tune (`melody.jsb16.tune_book`)
 
 To add one: a line in its group here, and its value where the group is kept.
@@ -26,6 +27,8 @@ from melody.errors import ConfigError
 from melody.music import chords
 from melody.music.score import GRID
 from melody.tokens.aligned_memory import SIZES, part_sizes
+from melody.tokens.harmony import SIZES as OF_HARMONY
+from melody.tokens.harmony import WAITS
 from melody.tokens.repetition import LENGTHS, MOST_AGO, MOST_TIMES
 from melody.tokens.vocabulary import MAX_TRACKS, METERS, event_vocabulary
 
@@ -39,9 +42,8 @@ DENSITIES = ("low", "medium", "high")
 STYLES = 15
 REST = 129  # of a given channel: the track is given, and is silent here
 RECALLED = "recalled"
-WAITS = (6, 12, 18, 24, 36, 48, 72, 96, 144, 192, 288, 384)  # ticks: upper bounds of what a wait channel tells apart
 
-Group = Literal["read", "foreseen", "repetition", "form", "parts", "told"]
+Group = Literal["read", "foreseen", "repetition", "form", "parts", "harmony", "told"]
 
 
 class Channel(NamedTuple):
@@ -90,6 +92,10 @@ def recalling(vocabulary_size: int) -> tuple[Channel, ...]:
 
 
 FORMING = tuple(Channel(name, size, group="form") for name, size in SIZES.items())
+HARMONISING = tuple(
+    Channel(name, size, "harmony", "class" if "wait" not in name and "phrase" not in name else "", "harmony")
+    for name, size in OF_HARMONY.items()
+)
 
 
 def parting(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
@@ -100,10 +106,12 @@ def parting(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
 @cache
 def event_channels(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
     """All channels that a model of events can be told, of so many tracks."""
-    return reading(voices) + foreseeing(voices) + recalling(len(event_vocabulary())) + FORMING + parting(voices)
+    recalled = recalling(len(event_vocabulary()))
+    return reading(voices) + foreseeing(voices) + recalled + FORMING + parting(voices) + HARMONISING
 
 
-USUAL = tuple(c.name for c in event_channels() if c.group not in ("form", "parts"))  # where nothing else is said
+PLANNED: tuple[Group, ...] = ("form", "parts", "harmony")
+USUAL = tuple(c.name for c in event_channels() if c.group not in PLANNED)  # where nothing else is said
 
 
 def names_of(groups: Iterable[str], voices: int = USUAL_VOICES) -> tuple[str, ...]:
@@ -116,7 +124,11 @@ def names_of(groups: Iterable[str], voices: int = USUAL_VOICES) -> tuple[str, ..
     for name in wanted:
         if name not in known:
             close = get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]}?" if close else "there are read, foreseen, repetition, form and parts"
+            hint = (
+                f"did you mean {close[0]}?"
+                if close
+                else "there are read, foreseen, repetition, form, parts and harmony"
+            )
             raise ConfigError(f"channel {name!r} is unknown; {hint}")
     return tuple(channel.name for channel in channels if channel.name in wanted or channel.group in wanted)
 

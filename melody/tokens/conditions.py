@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.music.score import Notes
-from melody.tokens.channels import REST, USUAL_VOICES, WAITS, foreseeing
+from melody.tokens.channels import REST, USUAL_VOICES, foreseeing
+from melody.tokens.harmony import WAITS
 
 
 class Conditions:

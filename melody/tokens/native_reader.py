@@ -92,7 +92,7 @@ class NativeReader:
         self.core.reader_mask(self.pointer, result.ctypes.data)
         return result
 
-    def replan(self, form: FormPlan) -> None:
+    def replan(self, form: FormPlan | None) -> None:
         """Let another plan hold from the next bar line on."""
         plan, _arrays = form_plan(form)
         if not self.core.reader_replan(self.pointer, ctypes.byref(plan)):
@@ -105,6 +105,8 @@ def reader_for(layout: Layout, plan: Plan) -> NativeReader | None:
     if library is None or not _agrees() or (columns := _columns(layout)) is None:
         return None
     if plan.form is not None and not forming(layout):
+        return None
+    if plan.harmony is not None or plan.harmonist is not None:
         return None
     foreseen = None if plan.foreseen is None else np.require(plan.foreseen.values, np.int16, ["C", "A"])
     if foreseen is not None and foreseen.shape[1] != len(foreseeing(layout.voices)):

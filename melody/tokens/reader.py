@@ -4,7 +4,7 @@
 decodable, the context channels of training (a whole piece at once) and those of generation (token by token).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -18,6 +18,7 @@ from melody.tokens.aligned_memory import AlignedMemory
 from melody.tokens.channels import (
     FAR,
     FAR_TIME,
+    HARMONISING,
     MOST_SOUNDING,
     TIME_UNIT,
     Layout,
@@ -34,6 +35,7 @@ from melody.tokens.vocabulary import DRUMS, KEYS, MAX_DURATION, METERS, Vocabula
 
 _PLACES = ("bars_left", "key", "position", "meter", "track", "sounding", "bass", "time_left")
 MEMORY = 128  # notes of a track that are remembered, at least
+WHOLE = 3 * GRID  # ticks from which on a first bar is taken for no pickup before the next one is read
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class Plan:
     """Plan of a piece: its number of bars (None: open) and key (sharps, 0 major or 1 minor; None: free).
 
     `stop` is the bar (from 0) before which composing ends, where that is not the end of the piece (None).
-    `foreseen` is what else is known of it, `form` what is planned for its bars. `whole` says that a pickup is no bar: a
-    piece that turns out to begin with one has one more.
+    `foreseen` is what else is known of it, `form` what is planned for its bars. `harmony` (ticks, 6) are its chords
+    (`melody.tokens.harmony`), which `harmonist` draws when key and meter are known, if they are to be. `whole` says
+    that a pickup is no bar: a piece that turns out to begin with one has one more.
     """
 
     bars: int | None = None
@@ -50,6 +53,8 @@ class Plan:
     stop: int | None = None
     foreseen: Conditions | None = field(default=None, compare=False)
     form: FormPlan | None = None
+    harmony: NDArray[np.int16] | None = field(default=None, compare=False)
+    harmonist: "Callable[[Reader], NDArray[np.int16]] | None" = field(default=None, compare=False)
     whole: bool = False
     had_pickup: bool = False
 
@@ -107,6 +112,8 @@ class _Columns:
         self.parts = layout.parts
         told = forming(layout)
         self.form = layout.columns(told) if told else None
+        self.harmony = layout.columns(HARMONISING) if layout.has("harmony") else None
+        self.chord = [layout.column["chord"], layout.column["chord_bass"]]
         self.count = len(layout.names)
 
 
@@ -189,6 +196,7 @@ class Reader:
         self.row[self.columns.key] = self.key_told
         self._tell_what_is_left()
         self._tell_foreseen()
+        self._tell_harmony()
 
     def copy(self) -> "Reader":
         """An independent reader at the same place."""
@@ -217,9 +225,14 @@ class Reader:
             self.memory.read(token)
             self.row[self.columns.form] = self.memory.context
 
-    def replan(self, form: FormPlan) -> None:
-        """Let another plan hold from the next bar line on."""
-        self.plan = replace(self.plan, form=form)
+    def replan(
+        self,
+        form: FormPlan | None,
+        harmony: NDArray[np.int16] | None = None,
+        harmonist: "Callable[[Reader], NDArray[np.int16]] | None" = None,
+    ) -> None:
+        """Let other plans hold from the next bar line on."""
+        self.plan = replace(self.plan, form=form, harmony=harmony, harmonist=harmonist)
         if self.memory is not None:
             self.memory.replan(form)
 
@@ -268,6 +281,9 @@ class Reader:
     def _read_Track(self, value: int) -> None:
         if self.bar < 0:  # in the header
             return
+        if self.plan.harmonist is not None and self.key_told and (self.bar > 0 or self.bar_ticks >= WHOLE):
+            self.plan = replace(self.plan, harmony=self.plan.harmonist(self), harmonist=None)
+            self._tell_harmony()
         self.track = value
         self.last_pitch = -1
         self.row[self.columns.track] = 1 + value
@@ -320,6 +336,7 @@ class Reader:
         self._tell_sounding()
         self._tell_what_is_left()
         self._tell_foreseen()
+        self._tell_harmony()
 
     def _tell_sounding(self) -> None:
         bits, bass = 0, 128
@@ -344,6 +361,16 @@ class Reader:
         table = self.plan.foreseen
         if table is not None:
             self.row[self.columns.foreseen] = table.at(self.tick)
+
+    def _tell_harmony(self) -> None:
+        table, columns = self.plan.harmony, self.columns.harmony
+        if table is None:
+            return
+        told = table[self.tick] if self.tick < len(table) else np.zeros(len(HARMONISING), np.int16)
+        if columns is not None:
+            self.row[columns] = told
+        else:  # a model that knows of no plan is told its chords as those that a musician asks for
+            self.row[self.columns.chord] = told[:2]
 
     def written(self, track: int) -> int:
         """Number of notes of a track that have been read, without the one under way."""

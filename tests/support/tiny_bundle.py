@@ -15,6 +15,7 @@ from melody.engine.graphs.residual_lstm import build_step_graph, step_weights
 from melody.music.originality import build
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import Channel, names_of
+from melody.tokens.harmonist import SHAPES as OF_HARMONIST
 from melody.tokens.planner import CASTS, MOST_TRACKS, OF_TRACKS, SHAPES
 
 WIDTH, LAYERS = 16, 1
@@ -102,6 +103,17 @@ def write_planning_band(folder: Path, changes: Mapping[str, Any] | None = None) 
     files = tiny_files(tiny_weights(0, tokenizer.channels)) | {"planner.safetensors": save(planner)}
     told = {"channels": list(tokenizer.names), "tracks": tracks, "name": "band"}
     return write_bundle(folder, files, told | dict(changes or {}))
+
+
+def write_harmonising_bundle(folder: Path) -> Path:
+    """Write a bundle of four voices whose model is told a plan of chords, with a harmonist of random weights."""
+    tokenizer = EventTokenizer(names_of(("read", "foreseen", "repetition", "harmony")))
+    generator = np.random.default_rng(6)
+    harmonist = {name: generator.normal(0, 0.4, shape).astype(np.float16) for name, shape in OF_HARMONIST.items()}
+    harmonist["tones"] = np.full(OF_HARMONIST["tones"], 1 / 12, np.float16)
+    files = tiny_files(tiny_weights(0, tokenizer.channels)) | {"harmonist.safetensors": save(harmonist)}
+    tracks = [asdict(track) for track in style_tracks("chorale")]
+    return write_bundle(folder, files, {"channels": list(tokenizer.names), "tracks": tracks, "name": "chorale"})
 
 
 def style_tracks(style: str) -> list[TrackInfo]:

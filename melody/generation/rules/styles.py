@@ -5,6 +5,7 @@ They are rules as in `melody.generation.rules.contract`: where one leaves nothin
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from melody.music.chords import Chord, Span
 from melody.music.score import GRID, Score, has_strong_middle, notes_of
 from melody.music.voice_leading import parallels, slices
 from melody.tokens import Reader, Vocabulary
+from melody.tokens.harmony import LONG, SOUNDS
 from melody.tokens.plan import EMPTY
 from melody.tokens.vocabulary import MAX_DURATION, METERS
 
@@ -204,7 +206,56 @@ def style_rules(names: Sequence[str], vocabulary: Vocabulary, voices: Voices) ->
     return [STYLE_RULES[name](vocabulary, voices) for name in names]
 
 
+def planned_chords(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """Notes that begin with a planned chord belong to it, and those of the lowest voice are its bass.
+
+    For models that plan chords (`melody.tokens.harmony`); a chord that goes on asks for nothing.
+    """
+    free, lowest = sorted(set(voices.tracks) - voices.fixed), max(voices.tracks, default=0)
+    pitches = vocabulary.ids["Pitch"]
+
+    @cache
+    def mask_of(value: int, bass: int, is_bass: bool) -> Mask:
+        chord = Chord((value - 1) % OCTAVE, (value - 1) // OCTAVE, bass - 1)
+        mask = np.ones(len(vocabulary), bool)
+        classes = [chord.bass] if is_bass else list(chord.classes)
+        mask[pitches.start : pitches.stop] = np.isin(np.arange(len(pitches)) % OCTAVE, classes)
+        return mask
+
+    def rule(reader: Reader) -> Mask | None:
+        table, tick = reader.plan.harmony, reader.tick
+        if table is None or not 0 < tick < len(table) or reader.position < 0 or reader.track not in free:
+            return None
+        if reader.kind not in ("Track", "Velocity", "Duration"):
+            return None
+        value, bass = table[tick, :2].tolist()
+        if not value or (table[tick - 1, :2] == table[tick, :2]).all():
+            return None
+        return mask_of(value, bass, reader.track == lowest and lowest > 0)
+
+    return rule
+
+
+def planned_phrases(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """A note of the highest voice that begins with a planned phrase's end lasts two quarters or more."""
+    highest = min(voices.tracks, default=0)
+    if highest in voices.fixed:
+        return lambda reader: None
+
+    def rule(reader: Reader) -> Mask | None:
+        table, tick = reader.plan.harmony, reader.tick
+        if table is None or not 0 < tick < len(table) or reader.track != highest:
+            return None
+        if reader.kind not in ("Pitch", "Sustain") or table[tick, -1] != SOUNDS or table[tick - 1, -1] == SOUNDS:
+            return None
+        return _between(vocabulary, LONG - reader.length, None)
+
+    return rule
+
+
 STYLE_RULES: Mapping[str, Callable[[Vocabulary, Voices], Rule]] = {
     "no_parallels": no_parallels,
+    "planned_chords": planned_chords,
+    "planned_phrases": planned_phrases,
     "tonic_ending": tonic_ending,
 }

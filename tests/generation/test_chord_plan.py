@@ -1,0 +1,80 @@
+"""The chords of a take: drawn from its seed and number, told to the model, replayed; others where they are asked."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+from support.tiny_bundle import tiny_files, write_bundle, write_harmonising_bundle
+
+from melody.bundle import open_bundle
+from melody.errors import UnreadableFile
+from melody.generation import Composer
+from melody.generation.seeds import Seed
+from melody.generation.settings import settings_of
+from melody.music.score import Score, resample
+from melody.tokens.harmony import harmony_of
+from tests.tokens.test_harmony import DOMINANT, SUBDOMINANT, TONIC, chorale
+
+
+@pytest.fixture(scope="module")
+def composer(tmp_path_factory: pytest.TempPathFactory) -> Composer:
+    return Composer(write_harmonising_bundle(tmp_path_factory.mktemp("harmony") / "chorale"))
+
+
+@pytest.fixture(scope="module")
+def primer() -> Score:
+    return resample(chorale(*(TONIC, SUBDOMINANT, DOMINANT, TONIC) * 4, last=24), 480)
+
+
+def test_takes_have_chords_of_their_own_and_the_same_alone(composer: Composer, primer: Score) -> None:
+    takes = composer.compose(primer, takes=3, seed=7, bars=4)
+    assert len({take.settings["harmony"] for take in takes}) == 3
+    assert all(len(take.settings["harmony"].split(" | ")) == 4 for take in takes)
+    alone = composer.recompose(json.loads(json.dumps(takes[2].settings)), primer)
+    assert alone.to_midi() == takes[2].to_midi()
+    assert alone.to_dict()["harmony"] == takes[2].settings["harmony"]
+
+
+def test_a_primers_chords_are_told_as_they_are_heard(composer: Composer, primer: Score) -> None:
+    prepared = composer._prepare(primer, settings_of({"bars": 4}))
+    start = prepared.start([Seed(1, 1)])[0]
+    table = start.reader.plan.harmony
+    assert table is not None
+    own = harmony_of(resample(primer, 24), "beats").table()
+    assert np.array_equal(table[:360, :2], own[:360, :2])
+    assert table[384:768, 0].any()  # those that were drawn
+    columns = [composer.bundle.tokenizer.names.index(name) for name in ("harmony", "harmony_bass")]
+    assert np.array_equal(start.reader.context[columns], table[384, :2])
+
+
+def test_from_nothing_they_are_drawn_when_the_key_is_known(composer: Composer) -> None:
+    takes = composer.compose(bars=6, takes=2, seed=3)
+    for take in takes:
+        assert 5 <= len(take.settings["harmony"].split(" | ")) <= 6
+        assert composer.recompose(take.settings).to_midi() == take.to_midi()
+    asked = composer.compose(bars=6, seed=3, key="E minor", meter=(3, 4))[0]
+    assert len(asked.settings["harmony"].split(" | ")) == 6
+
+
+def test_chords_that_are_asked_for_take_their_place(composer: Composer, primer: Score) -> None:
+    take = composer.compose(primer, bars=4, seed=3, chords="Am F C G")[0]
+    assert "harmony" not in take.settings
+
+
+def test_around_a_tune_and_in_a_gap(composer: Composer, primer: Score) -> None:
+    tune = primer.copy()
+    for track in tune.tracks[1:]:
+        track.notes = track.notes[:8]
+    around = composer.compose(tune, seed=2, with_tracks=("1",))[0]
+    assert len(around.settings["harmony"].split(" | ")) == 2
+    filled = composer.compose(primer, seed=2, fill=(2, 3))[0]
+    assert len(filled.settings["harmony"].split(" | ")) == 2
+
+
+def test_a_harmonist_of_other_shapes_is_refused(tmp_path: Path) -> None:
+    files = tiny_files() | {"harmonist.safetensors": save({"root": np.zeros((2, 2), np.float16)})}
+    bundle = open_bundle(write_bundle(tmp_path / "odd", files))
+    with pytest.raises(UnreadableFile, match=r"harmonist.safetensors: is no harmonist: its root should be of shape"):
+        _ = bundle.harmonist
