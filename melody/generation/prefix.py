@@ -67,7 +67,10 @@ class Opening:
         natives = [self.before.native.copy() for _ in plans] if self.before.native is not None else []
         readers: Sequence[Reader | NativeReader] = natives or [self.before.reader.copy() for _ in plans]
         for reader, plan in zip(readers, plans, strict=True):
-            reader.replan(*plan)
+            if isinstance(reader, NativeReader):  # the core tells no plan of chords
+                reader.replan(plan.form)
+            else:
+                reader.replan(*plan)
         carry = reorder(self.before.carry, np.zeros(len(plans), np.int64))
         for token in self.ids:
             for reader in readers:
@@ -85,12 +88,12 @@ class Opening:
             for row, plan in enumerate(plans)
         ]
 
-    def _again(self, plan: FormPlan, read_by: Reader | NativeReader) -> Reader | Callable[[], Reader]:
+    def _again(self, plan: TakePlan, read_by: Reader | NativeReader) -> Reader | Callable[[], Reader]:
         """The reader in Python under a plan: the one that has read, or on demand."""
 
         def read() -> Reader:
             own = self.before.reader.copy()
-            own.replan(plan)
+            own.replan(*plan)
             return own.read_all(self.ids)
 
         return read if isinstance(read_by, NativeReader) else read_by
