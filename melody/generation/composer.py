@@ -24,6 +24,7 @@ from melody.generation.gap_score import nats_after
 from melody.generation.options import Options
 from melody.generation.prepared import Prepared, prepare
 from melody.generation.ranking import cost
+from melody.generation.rest_of_band import left_over, with_rest
 from melody.generation.seeds import Seed
 from melody.generation.settings import Settings, settings_from, settings_of
 from melody.generation.stream import as_they_come
@@ -133,7 +134,12 @@ class Composer:
         seeds = [Seed(seed, number, candidate) for number in numbers for candidate in range(1, count + 1)]
         drawn = DECODERS[prepared.settings.decoder].decode(prepared, self.engine, seeds)
         finished = self._finished(prepared, seeds, drawn)
-        return [_best(finished[place : place + count]) for place in range(0, len(finished), count)]
+        best = [_best(finished[place : place + count]) for place in range(0, len(finished), count)]
+        left = left_over(prepared)
+        return [with_rest(take, prepared, left, self._one) for take in best] if left else best
+
+    def _one(self, primer: Score, settings: Settings, seed: int, number: int) -> Take:
+        return self._compose(self._prepare(primer, settings), seed, range(number, number + 1))[-1]
 
     def _varied(self, prepared: Prepared, primer: Score | None, seed: Seed) -> Take:
         """The variation of this seed and number."""

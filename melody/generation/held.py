@@ -9,6 +9,7 @@ import numpy as np
 
 from melody.bundle import Bundle, TrackInfo
 from melody.errors import UsageError
+from melody.generation.model_choice import is_band
 from melody.generation.primer.primer_view import Primer, PrimerView, Seen
 from melody.generation.ranges import allowed_pitches, named, ranges_by_track
 from melody.generation.region import Region
@@ -32,6 +33,8 @@ from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import KEYS
 
 BEYOND = 5  # semitones
+LATELY = 4  # bars: a track of a band that sounded in them goes on at once
+MOST_EMPTY, MOST_EMPTY_ADDED = 7, 3  # bars in a row of a track of a band that goes on, and of one that is added
 REACH = 16  # semitones on either side of the mean of a part: nine in ten notes of an added part's kind lie within
 
 
@@ -141,8 +144,9 @@ def rules_for(
         rules.append(no_long_silence_of(vocabulary, free, int(region.lines[region.first])))
     elif free:
         rules.append(no_long_silence(vocabulary))
-    if view and view.added:
-        rules.append(each_sounds(vocabulary, view.added, region.lines, region.first, region.stop))
+    if view and region.meters and is_band(bundle) and not settings.keep and (entries := _entries(view, region)):
+        most_empty = MOST_EMPTY_ADDED if view.added else MOST_EMPTY
+        rules.append(each_sounds(vocabulary, entries, region.lines, region.first, region.stop, most_empty))
     rules.append(playable(vocabulary, rooms, fixed))
     if settings.density:
         unfixed = {place: rooms[place] for place in free}
@@ -166,6 +170,19 @@ def rules_for(
         voices = Voices(sorted(rooms.keys() | set_tracks), set_tracks, last, chords)
         rules += style_rules(bundle.style_rules, vocabulary, voices)
     return rules
+
+
+def _entries(view: PrimerView, region: Region) -> dict[int, int]:
+    """Ticks in the bar at which tracks of a band come in: those added, and those heard lately as they last did."""
+    lines, before = region.lines, region.lines[: region.first + 1]
+    entries = dict.fromkeys(view.added, 0)
+    for place in region.tracks.keys() & view.notes.keys():
+        onset = view.notes[place].onset
+        lately = onset[(onset >= lines[max(0, region.first - LATELY)]) & (onset < before[-1])]
+        if len(lately):
+            bar = int(np.searchsorted(before, lately.max(), side="right")) - 1
+            entries[place] = int(lately[lately >= before[bar]].min() - before[bar])
+    return entries
 
 
 def _positions(region: Region, vocabulary: Vocabulary) -> Mask:

@@ -1,6 +1,6 @@
 """Rules of bars: how many there are, which meters they have, and that none stays silent for long."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -78,33 +78,38 @@ def no_long_silence_of(vocabulary: Vocabulary, tracks: Collection[int], first_ti
     return rule
 
 
-MOST_EMPTY = 3  # bars in a row of one part
+def each_sounds(
+    vocabulary: Vocabulary, entries: Mapping[int, int], lines: Ints, first: int, stop: int, most_empty: int
+) -> Rule:
+    """Each of some tracks sounds at once, and then at most `most_empty` bars in a row are empty of it.
 
-
-def each_sounds(vocabulary: Vocabulary, tracks: Collection[int], lines: Ints, first: int, stop: int) -> Rule:
-    """At most `MOST_EMPTY` bars in a row are empty of each of these tracks, and none is silent throughout.
-
-    `lines` are the bar lines in ticks; the bars are those from `first` on and before `stop`. In a bar in which a track
-    must sound it does at the first place at which anything may.
+    `entries` are ticks in the bar by track: there it comes in where it must sound, unless it has before. `lines` are
+    the bar lines in ticks; the bars are those from `first` on and before `stop`.
     """
     ids = vocabulary.ids
-    not_past = {}
-    for track in sorted(tracks):
-        not_past[track] = without(vocabulary, "Position", "Bar", "End")
-        not_past[track][ids["Track"].start + track + 1 : ids["Track"].stop] = False
+    positions, tracks = ids["Position"], ids["Track"]
+    no_way_on, no_passing = without(vocabulary, "Bar", "End"), without(vocabulary, "Position", "Bar", "End")
 
     def is_due(reader: Reader, track: int) -> bool:
         latest = reader.history[track]
-        end = latest.onset + latest.duration if latest else int(lines[first])
-        empty_from = reader.bar - MOST_EMPTY
-        silent = end <= lines[first] and reader.bar + 1 == stop
-        return silent or (empty_from >= first and end <= lines[empty_from])
+        end = latest.onset + latest.duration if latest else 0
+        return end <= lines[first] or (reader.bar - most_empty >= first and end <= lines[reader.bar - most_empty])
 
     def rule(reader: Reader) -> Mask | None:
-        if reader.bar < first or reader.position < 0 or reader.kind in ("Pitch", "Drum", "Sustain"):
+        if not first <= reader.bar < stop or reader.kind in ("Pitch", "Drum", "Sustain"):
             return None
-        past = reader.track if reader.noted else -1
-        return next((mask for track, mask in not_past.items() if track > past and is_due(reader, track)), None)
+        due = [track for track in entries if is_due(reader, track)]
+        if not due:
+            return None
+        here, past = reader.tick - reader.bar_start, reader.track if reader.noted else -1
+        now = min((track for track in due if track > past and entries[track] <= here), default=None)
+        mask = (no_way_on if now is None or reader.position < 0 else no_passing).copy()
+        if now is not None and reader.position >= 0:
+            mask[tracks.start + now + 1 : tracks.stop] = False
+        to_come = [entries[track] for track in due if entries[track] > here or reader.position < 0]
+        if to_come:
+            mask[positions.start + min(to_come) + 1 : positions.stop] = False
+        return mask
 
     return rule
 

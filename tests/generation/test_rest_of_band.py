@@ -1,0 +1,79 @@
+"""More tracks than a band has places: those left go on too, around the others, and what was given stays."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.tiny_bundle import write_styles
+from symusic import Note, Track
+
+from melody.generation import Composer
+from melody.music.score import Score, notes_of
+
+TPQ = 480
+BARS = 6
+PROGRAMS = (33, 4, 27, 80, 73, 50, 81, 56, 16, 11, 65, 48, 71, 60, 25)
+
+
+def orchestra(tracks: int, silent: str = "") -> Score:
+    """Drums and further tracks, each with a range of its own; the one called `silent` ends four bars early."""
+    score = Score(TPQ)
+    drums = Track("Kit", 0, True)
+    drums.notes.extend([Note(beat * TPQ, 60, (36, 38)[beat % 2], 90) for beat in range(4 * BARS)])
+    score.tracks.append(drums)
+    for number in range(tracks - 1):
+        track = Track(f"Track {number}", PROGRAMS[number], False)
+        pitch = 36 if number == 0 else 52 + 3 * number
+        beats = 4 * (BARS - 5) if track.name == silent else 4 * BARS
+        track.notes.extend([Note(beat * TPQ, TPQ, pitch + (beat * 5) % 7, 80) for beat in range(beats)])
+        score.tracks.append(track)
+    return score
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_styles(tmp_path_factory.mktemp("bundles"), ["band", "pop"])
+
+
+@pytest.mark.parametrize("tracks", [9, 12, 16])
+def test_every_track_goes_on_in_its_range_and_what_was_given_stays(folder: Path, tracks: int) -> None:
+    given = orchestra(tracks)
+    (take,) = Composer(folder / "band").compose(given, bars=4, seed=2)
+    assert len(take.score.tracks) == tracks
+    for before, after in zip(given.tracks, take.score.tracks, strict=True):
+        notes, old = notes_of(after), notes_of(before)
+        new = notes.take(notes.onset >= take.first_new_tick)
+        assert len(notes.onset) - len(new.onset) == len(old.onset)
+        assert list(after.notes)[: len(old.onset)] == list(before.notes)
+        assert new.onset.max(initial=0) < take.first_new_tick + 4 * 4 * TPQ
+        if not before.is_drum and len(new.onset):
+            assert old.pitch.min() - 5 <= new.pitch.min() <= new.pitch.max() <= old.pitch.max() + 5
+    sounding = sum(len(np.flatnonzero(notes_of(one).onset >= take.first_new_tick)) > 0 for one in take.score.tracks)
+    assert sounding > 8
+    assert take.notes == sum(len(notes_of(one).onset) for one in take.score.tracks) - sum(
+        len(one.notes) for one in given.tracks
+    )
+    assert not [message for message in take.messages if "not continued" in message]
+    assert f"{tracks - 8} tracks beyond the 8 that band writes at once: composed around the others" in take.messages
+    assert {name for name, _ in take.places} == {one.name for one in given.tracks}
+
+
+def test_such_a_take_is_composed_again_from_its_settings(folder: Path) -> None:
+    composer, given = Composer(folder / "band"), orchestra(10)
+    takes = composer.compose(given, bars=2, seed=2, takes=2)
+    again = composer.recompose(takes[1].settings, given)
+    assert again.to_midi() == takes[1].to_midi()
+    assert takes[0].to_midi() != takes[1].to_midi()
+
+
+def test_a_track_that_has_ended_stays_silent(folder: Path) -> None:
+    given = orchestra(12, silent="Track 10")
+    (take,) = Composer(folder / "band").compose(given, bars=2, seed=1)
+    ended = next(one for one in take.score.tracks if one.name == "Track 10")
+    placed = {name for name, _ in take.places}
+    assert "Track 10" in placed or list(ended.notes) == list(given.tracks[11].notes)
+
+
+def test_other_models_say_what_they_do_not_continue(folder: Path) -> None:
+    (take,) = Composer(folder / "pop").compose(orchestra(9), bars=1, seed=1)
+    assert sum("kept, not continued" in message for message in take.messages) >= 5
