@@ -139,7 +139,7 @@ class Bundle:
         return 1 + styles.index(style)
 
     def in_style(self, style: str | None) -> "Bundle":
-        """The same model with the instruments and the tempo of its training music in a style, where it knows these."""
+        """The same model with the instruments, tempo and meter of its training music in a style, where it has these."""
         known = self.settings.get("by_style", {}).get(style or self.settings.get("default_style"))
         if not known:
             return self
@@ -147,7 +147,7 @@ class Bundle:
             {**track, "program": program}
             for track, program in zip(self.settings["tracks"], known["programs"], strict=True)
         ]
-        told = {name: known[name] for name in ("tempo_qpm",) if name in known}
+        told = {name: known[name] for name in ("tempo_qpm", "meter") if name in known}
         result = replace(self, settings={**self.settings, "tracks": tracks, **told})
         result.__dict__.update({name: self.__dict__[name] for name in self.__dict__.keys() - {"folder", "settings"}})
         return result

@@ -226,7 +226,8 @@ def _with_primer(
     if settings.sampling.top_p is None:
         settings = replace(settings, sampling=replace(settings.sampling, top_p=bundle.top_p))
     if score is None:
-        return settings, None, None
+        meter = settings.meter or bundle.settings.get("meter")  # that of its style
+        return replace(settings, meter=tuple(meter) if meter else None), None, None
     if settings.mapping:
         score = with_drums_asked(score, settings.mapping, bundle)
     given, score = resample(score, common_resolution(score.tpq)), resample(score, TICKS_PER_QUARTER)

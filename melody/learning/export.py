@@ -18,7 +18,7 @@ from melody.corpus.draw_conditions import density_limits
 from melody.errors import MelodyError
 from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
 from melody.music.originality import Index, build, counts
-from melody.music.score import Score, most_at_once, notes_of
+from melody.music.score import Score, end_tick, meters, most_at_once, notes_of
 from melody.storage.files import fresh_folder, refuse_overwrite
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import layout_of, names_of
@@ -304,17 +304,32 @@ def token_counts(split: Split, tokenizer: Tokenizer) -> NDArray[np.int64]:
 
 
 def by_style(known: Sequence[tuple[str, Score]], styles: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
-    """The programs of each track, and the tempo, of most pieces in each style; empty where these are all the same."""
+    """The programs of each track, and the tempo and meter, of most pieces in each style; empty where all are the same.
+
+    The default tempo of scores, 120, is none that a piece states.
+    """
     result: dict[str, Any] = {}
     for number, name in enumerate(names, 1):
         scores = [score for (_, score), style in zip(known, styles, strict=True) if style == number]
         if not scores:
             continue
-        tempos = [score.tempos[0].qpm for score in scores if len(score.tempos)]
-        stated = {"tempo_qpm": round(float(np.median(tempos)), 1)} if 2 * len(tempos) > len(scores) else {}
+        stated: dict[str, Any] = {}
+        tempos = [score.tempos[0].qpm for score in scores if len(score.tempos) and round(score.tempos[0].qpm) != 120]
+        if 2 * len(tempos) > len(scores):
+            stated["tempo_qpm"] = round(float(np.median(tempos)), 1)
+        mains = [_main_meter(score) for score in scores]
+        if 2 * mains.count(common := max(sorted(set(mains)), key=mains.count)) > len(mains):
+            stated["meter"] = list(common)
         result[name] = {"programs": _programs(scores), **stated}
     told = list(result.values())
     return result if any(one != told[0] for one in told) else {}
+
+
+def _main_meter(score: Score) -> tuple[int, int]:
+    """Return the meter of most of a piece's time."""
+    changes = meters(score)
+    ends = [tick for tick, _, _ in changes[1:]] + [max(end_tick(score), changes[-1][0])]
+    return max(((end - tick, (n, d)) for (tick, n, d), end in zip(changes, ends, strict=True)))[1]
 
 
 def _programs(scores: Sequence[Score]) -> list[int]:

@@ -20,7 +20,7 @@ TUNE = [(0, 1, 72), (1, 0.5, 74), (1.5, 0.5, 76), (2, 1.5, 74), (3.5, 0.5, 71)]
 CHORDS = [(beat, 0.5, pitch) for beat in (0, 1.5, 2.5) for pitch in (60, 64, 67)]
 WALK = [(0, 1, 36), (1, 1, 40), (2, 1, 43), (3, 1, 41)]
 HITS = [(0, 0.1, 36), (1, 0.1, 38), (2, 0.1, 36), (3, 0.1, 38)]
-STYLE = {"programs": [0, 34, 16, 30, 81, 29, 91, 81], "tempo_qpm": 140.0}
+STYLE = {"programs": [0, 34, 16, 30, 81, 29, 91, 81], "tempo_qpm": 140.0, "meter": [3, 4]}
 
 
 def track(rows: list[tuple[float, float, int]], program: int, name: str, drums: bool = False) -> Track:
@@ -90,6 +90,8 @@ def test_a_style_brings_its_instruments_and_from_nothing_its_tempo(composer: Com
     (fresh,) = composer.compose(style="rock", bars=2, seed=1)
     assert [one.program for one in fresh.score.tracks] == STYLE["programs"]
     assert round(fresh.score.tempos[0].qpm) == 140
+    assert [(m.numerator, m.denominator) for m in fresh.score.time_signatures] == [(3, 4)]
+    assert composer.recompose(fresh.settings).to_midi() == fresh.to_midi()
     (other,) = composer.compose(style="jazz", bars=2, seed=1)
     assert round(other.score.tempos[0].qpm) == 96
     with pytest.raises(UsageError, match="knows jazz, rock"):

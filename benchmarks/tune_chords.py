@@ -1,0 +1,129 @@
+"""Chords for a tune: what models compose around a melody alone, beside the chord symbols of its lead sheet.
+
+The symbols are hidden from the model. Of each half bar of what it adds the chord is heard, and compared with the one
+that the sheet has there; and the notes of the tune on strong beats, with both. `drawn` is what chance gives: the
+sheet's own chords, in another order.
+
+    python benchmarks/tune_chords.py FOLDER [--tunes 30] [--bars 16] [--json]
+
+FOLDER holds lead sheets in MusicXML with one track and chord symbols, as OpenEWLD's.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import melody
+from melody.errors import MelodyError
+from melody.generation import Composer
+from melody.music.chords import QUALITIES, Chord, Span
+from melody.music.heard_chords import chord_tones_on_strong_beats, heard
+from melody.music.progressions import markers_as_chords
+from melody.music.score import Notes, Score, bars, clip, notes_of
+
+ASKED: dict[str, dict[str, Any]] = {"band": {"add": "chords"}, "pop": {"with_tracks": "1"}}
+
+
+def sheets(folder: Path, count: int, length: int) -> list[tuple[Score, list[Span]]]:
+    """Tunes of so many bars, each with its chords."""
+    found = []
+    for path in sorted(folder.rglob("*.mxl")):
+        score = melody.read(path)
+        if len(score.tracks) != 1 or len(bars(score)) <= length:
+            continue
+        tune = clip(score, 0, length)
+        spans = markers_as_chords(tune)
+        tune.markers = []
+        if len({span.chord for span in spans if span.chord}) > 1 and len(tune.tracks[0].notes) >= length:
+            found.append((tune, spans))
+    step = max(1, len(found) // count)
+    return found[::step][:count]
+
+
+def figures(tune: Score, asked: Sequence[Span], edges: np.ndarray, values: Sequence[int]) -> dict[str, tuple[int, int]]:
+    """Counts of half bars with the sheet's root and mode, and of notes on strong beats in the chords: (right, all)."""
+    starts = [span.start for span in asked]
+    root = third = both = 0
+    spans = []
+    for start, value in zip(edges[:-1].tolist(), values, strict=True):
+        place = int(np.searchsorted(starts, start, side="right")) - 1
+        wanted = asked[place].chord.value if place >= 0 and asked[place].chord is not None else 0
+        spans.append(Span(start, chord_of(value)))
+        if not (value and wanted):
+            continue
+        both += 1
+        root += (value - 1) % 12 == (wanted - 1) % 12
+        third += (value - 1) % 12 == (wanted - 1) % 12 and is_minor(value) == is_minor(wanted)
+    return {"root": (root, both), "chord": (third, both), "tune": chord_tones_on_strong_beats(tune, spans)}
+
+
+def chord_of(value: int) -> Chord | None:
+    """Return the chord of a channel's value."""
+    return None if not value else Chord((value - 1) % 12, (value - 1) // 12, (value - 1) % 12)
+
+
+def is_minor(value: int) -> bool:
+    """Return True for a chord with a minor third."""
+    return 3 in QUALITIES[(value - 1) // 12].intervals
+
+
+def measure(
+    composer: Composer, options: Mapping[str, Any], tunes: Sequence[tuple[Score, list[Span]]]
+) -> dict[str, Any]:
+    """Shares over all tunes, of what a model adds."""
+    total: dict[str, np.ndarray] = {}
+    for number, (tune, asked) in enumerate(tunes):
+        try:
+            (take,) = composer.compose(tune, seed=number, **options)
+        except MelodyError as error:
+            print(f"left out: {error}")
+            continue
+        lines = bars(tune)
+        edges = np.union1d(lines, (lines[:-1] + lines[1:]) // 2)
+        parts = [notes_of(track) for track in take.score.tracks[1:] if not track.is_drum]
+        values = heard(Notes(*map(np.concatenate, zip(*parts, strict=True))), edges)[:, 0].tolist()
+        for name, counts in figures(tune, asked, edges, values).items():
+            total[name] = total.get(name, np.zeros(2)) + counts
+    return {name: round(float(right / max(1, whole)), 3) for name, (right, whole) in total.items()}
+
+
+def drawn(tunes: Sequence[tuple[Score, list[Span]]], order: np.random.Generator | None) -> dict[str, Any]:
+    """The same of the sheets' own chords, in their order or in a drawn one."""
+    total: dict[str, np.ndarray] = {}
+    for tune, asked in tunes:
+        lines = bars(tune)
+        edges = np.union1d(lines, (lines[:-1] + lines[1:]) // 2)
+        place = np.searchsorted([span.start for span in asked], edges[:-1], side="right") - 1
+        values = [asked[p].chord.value if p >= 0 and asked[p].chord else 0 for p in place.tolist()]
+        if order is not None:
+            values = order.permutation(values).tolist()
+        for name, counts in figures(tune, asked, edges, values).items():
+            total[name] = total.get(name, np.zeros(2)) + counts
+    return {name: round(float(right / max(1, whole)), 3) for name, (right, whole) in total.items()}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--tunes", type=int, default=30)
+    parser.add_argument("--bars", type=int, default=16)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    tunes = sheets(options.folder, options.tunes, options.bars)
+    rows = {name: measure(melody.load(name), asked, tunes) for name, asked in ASKED.items()}
+    rows |= {"the sheets": drawn(tunes, None), "drawn": drawn(tunes, np.random.default_rng(0))}
+    if options.json:
+        print(json.dumps({"tunes": len(tunes), **rows}))
+        return
+    print(f"{len(tunes)} tunes of {options.bars} bars: half bars with the sheet's root, its chord; tune in the chords")
+    for name, row in rows.items():
+        print(f"{name:12} {row['root']:.2f} {row['chord']:.2f} {row['tune']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
