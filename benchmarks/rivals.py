@@ -17,6 +17,7 @@ from race import Contestant
 
 from melody.engine import Engine
 from melody.engine.graphs.residual_lstm import build_step_graph, step_weights
+from melody.engine.native import NativeEngine
 from melody.engine.onnx import OnnxEngine
 from melody.engine.torch import use_onednn
 from melody.engine.weights import weights_of
@@ -24,6 +25,7 @@ from melody.generation import Composer
 from melody.models import build
 from melody.models.residual_lstm import ResidualLSTM
 from melody.models.transformer import Transformer
+from melody.native.library import core
 from melody.tokens.views import views_of
 
 
@@ -66,7 +68,8 @@ def untrained(like: Subject, width: int, layers: int = 3) -> Subject:
     torch.manual_seed(0)
     model = _module(like.model.embedding.num_embeddings, like.channel_sizes, {"hidden_size": width, "layers": layers})
     graph = build_step_graph(step_weights({name: tensor.numpy() for name, tensor in model.state_dict().items()}))
-    return Subject(f"{layers}x{width} (random weights)", OnnxEngine(graph), model, graph)
+    engine = OnnxEngine(graph) if core() is None else NativeEngine(graph)
+    return Subject(f"{layers}x{width} (random weights)", engine, model, graph)
 
 
 def _module(vocabulary_size: int, channel_sizes: list[int], options: Mapping[str, Any]) -> ResidualLSTM:
