@@ -157,8 +157,8 @@ def measured(model: str, sizes: Sizes) -> tuple[list[str], list[Result]]:
     ]
     facts = [
         f"{model}: a note takes {np.median(one['native']) * 1e6:.0f} us, among {sizes.takes} takes "
-        f"{np.median(all_['native']) * 1e6:.0f} us; first bar {np.median(bar['native']) * 1e3:.0f} ms, with ONNX Runtime "
-        f"{np.median(bar['onnx']) * 1e3:.0f} ms; {same} of {sizes.same} takes are the same",
+        f"{np.median(all_['native']) * 1e6:.0f} us; first bar {np.median(bar['native']) * 1e3:.0f} ms, "
+        f"with ONNX Runtime {np.median(bar['onnx']) * 1e3:.0f} ms; {same} of {sizes.same} takes are the same",
         f"  a step, us: {', '.join(kernels(model))}",
     ]
     return facts, results
