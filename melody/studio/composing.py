@@ -92,17 +92,22 @@ def compose(asked: Asked, shelf: Shelf) -> Generator[dict[str, Any], None, None]
             yield item
 
 
+def _comes_whole(settings: Settings) -> bool:
+    """Return True where nothing of a take is certain before all of it is."""
+    return settings.candidates > 1 or settings.beam_width > 0 or settings.strength is not None
+
+
 def _events_expected(asked: Asked) -> int:
     settings = asked.settings
     bars = settings.fill[1] - settings.fill[0] + 1 if settings.fill else settings.bars or DEFAULT_BARS
-    return 2 + asked.takes * (1 if settings.candidates > 1 or settings.beam_width else 1 + bars)
+    return 2 + asked.takes * (1 if _comes_whole(settings) else 1 + bars)
 
 
 def _grown(asked: Asked, composer: Composer, reading: Reading | None) -> Iterator[dict[str, Any] | Take]:
     """Yield bars and takes."""
     score = reading.score if reading else None
     settings = asked.settings
-    if settings.candidates > 1 or settings.beam_width:
+    if _comes_whole(settings):
         yield from composer.each(score, settings, takes=asked.takes, seed=asked.seed)
         return
     streams = {

@@ -53,6 +53,13 @@ def test_events_come_bar_by_bar_from_all_takes_and_make_the_same_takes(client: C
         assert new == told
 
 
+def test_variations_and_added_parts_come_as_events_too(client: Client, band: bytes) -> None:
+    score = client.upload(band, "band.mid")
+    for settings in ({"fill": [1, 4], "strength": 0.3}, {"add": ["pad"]}):
+        events = client.events({"score": score["id"], "settings": settings, "takes": 2, "seed": 7})
+        assert [event["event"] for event in events if event["event"] != "bar"] == ["start", "take", "take", "done"]
+
+
 def test_from_nothing_and_with_a_file(client: Client, band: bytes) -> None:
     import base64
 

@@ -1,10 +1,11 @@
 // What can be asked for: the actions that the server knows, the few controls that matter, and all others one click away.
 
+import { Refused } from "./api.js";
 import { el } from "./dom.js";
 
 const NAMES = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 };
 const OWN = ["bars", "temperature", "density", "key", "chords", "form", "ranges", "style"]; // controls of their own
-const ELSEWHERE = ["fill", "tracks", "with_tracks", "keep", "add", "mapping", "only_new", "like"]; // what actions say
+const ELSEWHERE = ["fill", "tracks", "with_tracks", "keep", "add", "mapping", "only_new", "strength"]; // what actions say
 const KEYS = ["C", "G", "D", "A", "E", "B", "F#", "Db", "Ab", "Eb", "Bb", "F"].flatMap((name) => [`${name} major`, `${name} minor`]);
 const KEPT = {
   rhythm: "in the rhythm that is there, with new pitches",
@@ -55,13 +56,13 @@ const ACTIONS = {
   },
   vary: {
     title: "Vary",
-    there: (settings) => "like" in settings && "strength" in settings,
+    there: (settings) => "strength" in settings,
     missing: ({ selection }) => (selection ? "" : "Drag over the bars and tracks that are to be varied."),
     controls: ["strength", "wild", "key", "chords"],
-    does: ({ selection }) => [`${bars(selection.from, selection.to)}, like it was and yet new.`],
+    does: ({ selection }, values) => [`${bars(selection.from, selection.to)} as they are, but for ${Math.round(100 * values.strength)} % of them.`],
     asks: (context, values) => {
       const asked = ACTIONS.rewrite.asks(context);
-      return { settings: { ...asked.settings, like: true, strength: values.strength } };
+      return { settings: { ...asked.settings, strength: values.strength } };
     },
     did: ({ selection }) => `${selection.from + 1}–${selection.to} varied`,
   },
@@ -97,7 +98,7 @@ export class Compose {
   constructor(section, about, { go, cancel, context }) {
     Object.assign(this, { section, about, go, cancel, context });
     this.settings = about.settings.properties;
-    this.values = { bars: 8, wild: 1, dense: "", key: "", chords: "", form: "", range: "", style: "", takes: 4, model: "", roles: [], kept: "rhythm", strength: 0.5 };
+    this.values = { bars: 8, wild: 1, dense: "", key: "", chords: "", form: "", range: "", style: "", takes: 4, model: "", roles: [], kept: "rhythm", strength: 0.3 };
     this.action = "continue";
     this.every = {};
     this.build();
@@ -134,7 +135,7 @@ export class Compose {
     return {
       bars: field("Bars", el("input", { type: "number", min: 1, max: this.about.bounds.bars, value: 8, oninput: (event) => this.set("bars", Math.max(1, Number(event.target.value) || 1)) })),
       wild: this.slider("Wild", "wild", 0.5, 1.5, (value) => (value < 0.8 ? "tame" : value < 0.95 ? "calm" : value <= 1.05 ? "as it is" : value < 1.25 ? "bold" : "wild")),
-      strength: this.slider("Change", "strength", 0, 1, (value) => `${Math.round(100 * value)} %`),
+      strength: this.slider("Change", "strength", 0.05, 1, (value) => `${Math.round(100 * value)} %`),
       dense: this.chips("Dense", "dense", [["", "as it is"], ["low", "low"], ["medium", "mid"], ["high", "high"]]),
       kept: this.chips("Keep", "kept", Object.keys(KEPT).map((kept) => [kept, kept])),
       roles: this.several("Add", "roles", this.parts()),
@@ -264,7 +265,7 @@ export class Compose {
     const context = this.context();
     const action = ACTIONS[this.action];
     const missing = action.missing?.(context, this.values);
-    if (missing) throw new Error(missing);
+    if (missing) throw new Refused("missing", missing, 0);
     const asked = action.asks(context, this.values);
     const on = new Set(action.controls);
     const { values } = this;

@@ -14,6 +14,7 @@ import { Takes } from "./takes.js";
 
 const RETRY = 2000; // ms
 const SAVE = 700;
+const LIKE = 0.3; // of a take's new bars that are composed anew for more of its kind
 
 export class Studio {
   constructor(about) {
@@ -27,7 +28,7 @@ export class Studio {
     this.roll.dim = (track) => this.heads.deaf(track);
     this.heads = new Heads($("#heads"), { mix: () => this.sound.mix, mixed: () => this.mixed(), choose: (track, more) => this.chooseTrack(track, more), open: (track) => this.openNotes(track) });
     this.compose = new Compose($("#compose"), about, { go: () => this.go(), cancel: () => this.abort?.abort(), context: () => ({ score: this.shown?.id ? this.shown : this.base, selection: this.roll.selection }) });
-    this.takes = new Takes($("#cards"), { show: (number, plays) => this.showTake(number, plays), keep: (number) => this.keep(number), like: "like" in this.compose.settings ? (take) => this.more(take) : null, link, hues: () => this.roll.hue });
+    this.takes = new Takes($("#cards"), { show: (number, plays) => this.showTake(number, plays), keep: (number) => this.keep(number), like: "strength" in this.compose.settings ? (take) => this.more(take) : null, link, hues: () => this.roll.hue });
     this.history = new History($("#history"), (state) => this.goTo(state), (state, label) => this.change("PATCH", `states/${state}`, { label }));
     this.hand = new Hand(this.roll, (edit, did) => this.edit(edit, did));
     this.exports = new Exports($("#out"), $("#out-menu"), { score: () => this.shown, session: () => this.session, command: () => this.command(), play: () => (this.sound.sounds ? { score: this.sound.score, second: this.sound.now, heard: (track) => !this.heads.deaf(track) } : null) });
@@ -151,23 +152,21 @@ export class Studio {
 
   async go() {
     if (this.compose.busy) return;
-    let asked;
-    try {
-      asked = this.compose.request();
-    } catch (error) {
-      return trouble(error.message);
-    }
+    const asked = this.compose.request();
     if (this.takes.shown) await this.keep(this.takes.shown);
     await this.run({ score: this.base.id, ...asked.body }, asked.did);
   }
 
+  // Four more of a take's kind: its new bars again, but for a part of them.
   async more(take) {
-    const { model, seed, take: number, primer, ...settings } = take.told.settings;
-    const body = { score: this.base?.id, model, settings: { ...settings, like: true }, takes: 4, like: take.score.id };
-    await this.run(body, take.did);
+    const { score } = take;
+    const [from, to, tracks] = score.newPart();
+    const fill = [score.barAt(from) + 1, score.barAt(to - 1) + 1];
+    const names = tracks ? { tracks: [...tracks].map((track) => String(track + 1)) } : {};
+    await this.run({ score: score.id, settings: { fill, ...names, strength: LIKE }, takes: 4 }, `${take.did}, varied`, score);
   }
 
-  async run(body, did) {
+  async run(body, did, base = this.base) {
     const abort = (this.abort = new AbortController());
     let expected = 0;
     let come = 0;
@@ -175,7 +174,7 @@ export class Studio {
     try {
       for await (const event of api.events(body, abort.signal)) {
         come += 1;
-        if (event.event === "start") expected = this.started(event, body, did);
+        if (event.event === "start") expected = this.started(event, body, did, base);
         else if (event.event === "bar") this.bar(event);
         else if (event.event === "take") await this.taken(event);
         else if (event.event === "error") throw new api.Refused(event.code, event.message, event.status);
@@ -194,9 +193,9 @@ export class Studio {
     }
   }
 
-  started(event, body, did) {
+  started(event, body, did, base) {
     const model = this.about.models.find((one) => one.name === event.model) ?? this.about.models[0];
-    const scores = Array.from({ length: body.takes }, () => growing(this.base, model, body));
+    const scores = Array.from({ length: body.takes }, () => growing(base, model, body));
     const { fresh } = scores[0];
     this.takes.region = fresh;
     this.takes.begin(this.base, scores, did);
