@@ -1,4 +1,4 @@
-"""Steering: how far the model itself does what it is asked: chords, density, endings, harmonising, filling.
+"""Steering: how far the model itself does what it is asked: chords, density, endings, harmonising, filling, loops.
 
 Rules make some wishes hold whatever the model is like; here they are off where that is possible, so that the figures
 say what the context channels taught it. Held-out pieces are those of the valid split.
@@ -147,6 +147,25 @@ def filled(composer: Composer, pieces: Sequence[Score]) -> list[dict[str, Any]]:
     return [{"gap filled by": name, "nats of the two bars after it": float(np.mean(n))} for name, n in sums.items()]
 
 
+def returns(composer: Composer, takes: int) -> list[dict[str, Any]]:
+    """Eight bars that close, and loops: if the last bar goes on, and nats of the first two bars behind it."""
+    rows = []
+    for name, options in (("closed", {}), ("loop", {"loop": True, "best_of": 1}), ("loop, best of 4", {"loop": True})):
+        found = composer.compose(bars=8, meter=(4, 4), takes=takes, seed=1, **options)
+        fullness, still = np.mean([_last_bar(take.notation) for take in found], axis=0).tolist()
+        row = {"end": name, "onsets of the last bar, of a usual one": fullness, "quarters after the last onset": still}
+        after = [take.nats_after for take in found if take.nats_after is not None]
+        rows.append({**row, "nats of the first two bars": float(np.mean(after)) if after else float("nan")})
+    return rows
+
+
+def _last_bar(score: Score) -> tuple[float, float]:
+    lines = bars(score)
+    onsets = np.unique(np.concatenate([notes_of(track).onset for track in score.tracks]))
+    counts = np.histogram(onsets, lines)[0]
+    return counts[-1] / max(1.0, counts[:-1].mean()), (lines[-1] - onsets[-1]) / score.tpq
+
+
 def drawn_for(composer: Composer, prepared: Prepared, seed: int, count: int) -> list[Continuation]:
     """Candidates for take 1."""
     seeds = [Seed(seed, 1, candidate) for candidate in range(1, count + 1)]
@@ -175,6 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "endings": endings(composer, options.takes),
         "harmonising": harmonised(composer, pieces),
         "filling": filled(composer, pieces),
+        "loops": returns(composer, options.takes),
     }
     if options.json:
         print(json.dumps(tables, indent=1))
