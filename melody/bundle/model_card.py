@@ -128,6 +128,9 @@ def _statistics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return header + table
 
 
+SIDES = ("model", "followed", "repeated", "n-grams")
+
+
 def _continuations(found: Mapping[str, Any]) -> list[str]:
     """Return the section on continuations of held-out primers, next to what followed, and on whole pieces."""
     lines = [
@@ -135,9 +138,9 @@ def _continuations(found: Mapping[str, Any]) -> list[str]:
         "",
         f"{found['cuts']} pieces of valid and test, of which 4 to 8 bars are given and 16 composed, none left out, the "
         "closing bar not counted; beside them what really followed, the primer's last four bars over and over, and "
-        "back-off n-grams under the same rules.",
+        "back-off n-grams under the same rules, where they were asked.",
         "",
-        *_table(found["rows"], ("model", "followed", "repeated", "n-grams")),
+        *_table(found["rows"], [side for side in SIDES if side in found["rows"][0]]),
         "",
     ]
     if found["critic"]:
