@@ -34,7 +34,7 @@ from melody.tokens.vocabulary import KEYS
 
 BEYOND = 5  # semitones
 LATELY = 4  # bars: a track of a band that sounded in them goes on at once
-MOST_EMPTY, MOST_EMPTY_ADDED = 7, 3  # bars in a row of a track of a band that goes on, and of one that is added
+MOST_EMPTY = 3  # bars in a row of a track of a band that goes on, or is added
 REACH = 16  # semitones on either side of the mean of a part: nine in ten notes of an added part's kind lie within
 
 
@@ -145,8 +145,7 @@ def rules_for(
     elif free:
         rules.append(no_long_silence(vocabulary))
     if view and region.meters and is_band(bundle) and not settings.keep and (entries := _entries(view, region)):
-        most_empty = MOST_EMPTY_ADDED if view.added else MOST_EMPTY
-        rules.append(each_sounds(vocabulary, entries, region.lines, region.first, region.stop, most_empty))
+        rules.append(each_sounds(vocabulary, entries, region.lines, region.first, region.stop, MOST_EMPTY))
     rules.append(playable(vocabulary, rooms, fixed))
     if settings.density:
         unfixed = {place: rooms[place] for place in free}
