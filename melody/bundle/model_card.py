@@ -73,7 +73,12 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
             "",
         ]
     if settings.get("statistics"):
-        lines += ["## What it composes, beside the held-out pieces", "", *_statistics(settings["statistics"]), ""]
+        lines += [
+            "## What it composes, beside the held-out pieces",
+            "",
+            *_statistics(settings["statistics"], settings.get("samples", 100)),
+            "",
+        ]
     if settings.get("continuations"):
         lines += _continuations(settings["continuations"])
     lines += ["## Originality", "", *_originality(settings, splits["train"]["pieces"]), ""]
@@ -119,8 +124,8 @@ def _nats_of_base(settings: Mapping[str, Any]) -> list[str]:
     return [f"| its base, {base['name']} | {' | '.join(figures)} | {base['valid_nats_per_note_fp32']:.4f} |"]
 
 
-def _statistics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    header = ["100 unfiltered samples of 16 bars from nothing, default settings.", ""]
+def _statistics(rows: Sequence[Mapping[str, Any]], samples: int) -> list[str]:
+    header = [f"{samples} unfiltered samples of 16 bars from nothing, default settings.", ""]
     table = ["| statistic | model | corpus | overlapped area |", "|---|---|---|---|"]
     for row in rows:
         overlap = "" if row["overlap"] is None or row["overlap"] != row["overlap"] else f"{row['overlap']:.2f}"

@@ -265,6 +265,7 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
     settings["count_model"] = {split: one.count_model.nats_per_note for split, one in found.items()}
     settings["count_model"]["context"] = found["test"].count_model.context
     settings["statistics"] = found["test"].statistics
+    settings["samples"] = samples
     if (form := found["test"].form) is not None:
         settings["continuations"] = form.to_dict()
     if (feel := found["test"].feel) is not None:
