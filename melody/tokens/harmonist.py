@@ -35,6 +35,7 @@ LENGTHS = 32  # steps of a phrase, at most
 UNKNOWN = LENGTHS  # steps until the phrase ends
 PARTICLES = 32
 FIT = 1.0  # how much given notes weigh against the harmonist's own mind
+TEMPERATURE = 0.7  # of chords: what is unlikely each time spoils a progression
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -160,7 +161,7 @@ class Harmonist:
         return cls({name: np.asarray(tensors[name], np.float32) for name in SHAPES})
 
     def draw(
-        self, ground: Ground, asked: Wanted, generator: np.random.Generator | None, temperature: float = 1.0
+        self, ground: Ground, asked: Wanted, generator: np.random.Generator | None, temperature: float = TEMPERATURE
     ) -> tuple[Ints, NDArray[np.bool_]]:
         """Return the chords (S, 3) of all steps, and (S,) in which phrases' last notes begin.
 
