@@ -52,6 +52,9 @@ STARTED = {
     "melody.__main__",
     "melody.corpus.draw",
     "melody.learning.meters",
+    "melody.learning.page_reader.engraved",
+    "melody.learning.page_reader.export",
+    "melody.learning.page_reader.train",
     "melody.render.sound_worker",
 }  # by `python -m`
 REFERENCE = {"melody.models.lstm_cell"}  # what a test holds the fast path to

@@ -16,7 +16,7 @@ from melody.formats.abc import first_tune
 from melody.formats.kern import looks_like_kern, parse_kern
 from melody.formats.midi.reader import Reading, parse
 from melody.formats.musicxml import parse_musicxml
-from melody.formats.sensed import read_recording
+from melody.formats.sensed import read_picture, read_recording
 from melody.senses.recording import is_recording
 from melody.senses.sensed import Listening
 from melody.storage.files import read_bytes
@@ -29,9 +29,7 @@ _MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")
 
 # What else people hand in, by how it begins, and what to do about it.
 _MISTAKES = (
-    (b"\x89PNG", "a PNG picture", "export the music itself from the program that made the picture"),
-    (b"\xff\xd8\xff", "a JPEG picture", "export the music itself from the program that made the picture"),
-    (b"%PDF", "a PDF page", "export MusicXML or MIDI from the notation program"),
+    (b"%PDF", "a PDF page", "export MusicXML or MIDI from the notation program, or the page as PNG"),
     (b"\x1f\x8b", "compressed by gzip", "unpack it first: gunzip FILE"),
     (b"\xfd7zXZ", "compressed by xz", "unpack it first: xz -d FILE"),
     (b"BZh", "compressed by bzip2", "unpack it first: bunzip2 FILE"),
@@ -101,6 +99,10 @@ def _is_recording(data: bytes, suffix: str) -> bool:
     return is_recording(data)
 
 
+def _is_picture(data: bytes, suffix: str) -> bool:
+    return data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+
+
 def _is_abc(data: bytes, suffix: str) -> bool:
     return suffix == ".abc" or re.match(rb"(?:\xef\xbb\xbf)?(?:%.*\n|\s)*X:\s*\d", data) is not None
 
@@ -135,4 +137,5 @@ KINDS = (  # the first that fits reads the file
     Kind("kern (.krn)", _is_kern, parse_kern),
     Kind("ABC (.abc)", _is_abc, first_tune),
     Kind("recordings (.wav, .flac, .mp3, .ogg)", _is_recording, read_recording),
+    Kind("pictures of a page (.png, .jpg; with a trained page reader)", _is_picture, read_picture),
 )

@@ -1,4 +1,4 @@
-"""Recordings as music files: what `melody.senses` hears becomes a reading like any other."""
+"""Recordings and pictures of pages as music files: what `melody.senses` makes of them becomes a reading like others."""
 
 from melody.formats.midi.reader import Reading
 from melody.senses.sensed import Listening
@@ -10,3 +10,11 @@ def read_recording(data: bytes, name: str, known: Listening = Listening()) -> Re
 
     heard = hear(data, name, known)
     return Reading(heard.score, remarks=heard.remarks)
+
+
+def read_picture(data: bytes, name: str) -> Reading:
+    """Return what stands on a picture of a page as a score. Raises as `melody.senses.page.reader.read_page`."""
+    from melody.senses.page.reader import read_page
+
+    page = read_page(data, name)
+    return Reading(page.score, remarks=page.remarks)

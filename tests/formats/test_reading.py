@@ -47,7 +47,7 @@ def test_musicxml_goes_to_its_reader(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"Dear diary, today I composed.\n", "plain text"),
         ("Grüße".encode() * 2000, "plain text"),
-        (b"\x89PNG\r\n\x1a\n\x00", "PNG picture"),
+        (b"\x89PNG\r\n\x1a\n\x00", "damaged picture"),
         (gzip.compress(file(TRACK), mtime=0), "compressed by gzip; unpack it first"),
         (b"RIFF\x00\x00\x00\x00WAVEfmt ", "damaged recording"),
         (b"<!doctype html><html>", "web page"),

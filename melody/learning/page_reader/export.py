@@ -1,0 +1,65 @@
+"""Write a trained page reader for `melody.senses.page`: as ONNX, checked against torch.
+
+python -m melody.learning.page_reader.export --weights outputs/page_reader/weights.pt
+"""
+
+import argparse
+import io
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+from melody.errors import MelodyError
+from melody.learning.page_reader.network import StaffReader
+from melody.senses.page.reader import MODEL
+from melody.senses.page.symbols import HEIGHT
+from melody.storage.files import write_bytes
+
+CLOSE = 1e-3  # difference of logits
+
+
+def onnx_bytes(network: StaffReader) -> bytes:
+    """Return the network as an ONNX graph: `picture` (1, 1, HEIGHT, W) to `logits` (1, W / 4, 1 + symbols)."""
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        network.eval(),
+        (torch.zeros(1, 1, HEIGHT, 400),),
+        buffer,  # type: ignore[arg-type]  # files in memory do too
+        input_names=["picture"],
+        output_names=["logits"],
+        dynamic_axes={"picture": {3: "width"}, "logits": {1: "frames"}},
+        opset_version=17,
+        dynamo=False,
+    )
+    return buffer.getvalue()
+
+
+def check(data: bytes, network: StaffReader) -> None:
+    """Raise `MelodyError` where the graph gives other logits than the network, at two widths."""
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    for width in (240, 1000):
+        picture = np.random.default_rng(width).random((1, 1, HEIGHT, width), np.float32)
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(picture)).numpy()
+        (got,) = session.run(None, {"picture": picture})
+        if np.abs(got - expected).max() > CLOSE:
+            raise MelodyError(f"the ONNX graph differs from the network by {np.abs(got - expected).max():.4f}")
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=MODEL)
+    given = parser.parse_args()
+    network = StaffReader().eval()
+    network.load_state_dict(torch.load(given.weights, weights_only=True))
+    data = onnx_bytes(network)
+    check(data, network)
+    print(write_bytes(given.out, data, force=True), len(data))
+
+
+if __name__ == "__main__":
+    main()
