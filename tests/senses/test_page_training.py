@@ -22,7 +22,7 @@ TUNE = b"""X:1
 M:3/4
 L:1/8
 K:Eb
-B2|e3 d =c2|(3ABc B4|_d2- d2 z2|E,2 G4|c'2 ^f2 g2|e6|]
+B2|e3 d =c2|(3ABc B4|_d2- d2 z2|G,2 G4|c'2 ^f2 g2|e6|]
 """
 
 
