@@ -11,7 +11,7 @@ from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.reading import read_file
 from melody.music.score import bars, meters, notes_of
 from melody.senses.page import reader, staves
-from melody.senses.page.bars import Symbol, bars_of_staves, played
+from melody.senses.page.bars import ReadSymbol, bars_of_staves, played
 from melody.senses.page.reader import read_page
 from melody.senses.page.staves import staves_of
 from melody.senses.page.symbols import ABOVE, HEIGHT, SPACE
@@ -117,7 +117,7 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(monkeypatch):
 
 
 def read(*lines: str):
-    return bars_of_staves([[Symbol(text) for text in line.split()] for line in lines])
+    return bars_of_staves([[ReadSymbol(text) for text in line.split()] for line in lines])
 
 
 def told(bar) -> list[tuple[float, float, int]]:
@@ -156,7 +156,7 @@ def test_repeats_are_played_twice():
 def score_of(*lines: str, monkeypatch, image=None):
     """Read a page on which the network sees these lines."""
     rows = iter(lines)
-    monkeypatch.setattr(reader, "symbols_of", lambda pixels: [Symbol(text) for text in next(rows).split()])
+    monkeypatch.setattr(reader, "symbols_of", lambda pixels: [ReadSymbol(text) for text in next(rows).split()])
     rows_of_page = [100 + 200 * n for n in range(len(lines))]
     return read_page(png(image or page(rows_of_page)), "x.png")
 

@@ -8,14 +8,14 @@ import pytest
 from melody.formats.musicxml.writer import musicxml_bytes
 from melody.formats.reading import read
 from melody.music.score import notes_of
-from melody.senses.page.bars import Symbol, bars_of_staves, played
+from melody.senses.page.bars import ReadSymbol, bars_of_staves, played
 
 verovio = pytest.importorskip("verovio")
 pytest.importorskip("torch")
 
 from melody.learning.page_reader.distorted import distorted  # noqa: E402
 from melody.learning.page_reader.labels import labelled_staves  # noqa: E402
-from melody.learning.page_reader.train import Sample, collapsed, distance, frame_targets  # noqa: E402
+from melody.learning.page_reader.train import StaffSample, collapsed, distance, frame_targets  # noqa: E402
 from melody.learning.page_reader.varied import varied  # noqa: E402
 
 TUNE = b"""X:1
@@ -40,7 +40,7 @@ def test_labels_of_an_engraved_tune_are_its_notes():
     staves = [staff for svg in svgs for staff in labelled_staves(svg, mei)]
     assert staves[0].symbols[:3] == ["clef.G2", "key.-3", "meter.3/4"]
     assert "triplet" in staves[0].symbols
-    found, _ = bars_of_staves([[Symbol(text) for text in staff.symbols] for staff in staves])
+    found, _ = bars_of_staves([[ReadSymbol(text) for text in staff.symbols] for staff in staves])
     onset = pitch = ()
     time = 0
     for _, bar in played(found):
@@ -79,7 +79,7 @@ def test_distortions_keep_size_and_are_chance_that_repeats():
 
 
 def test_targets_read_back_are_the_symbols():
-    sample = Sample(b"", [5, 5, 9, 2], [0, 20, 22, 60])
+    sample = StaffSample(b"", [5, 5, 9, 2], [0, 20, 22, 60])
     target = frame_targets([sample], 25)[0].numpy()
     assert collapsed(np.where(target == -1, 0, target)) == [5, 5, 9, 2]
     assert distance([5, 9, 2], sample.symbols) == 1

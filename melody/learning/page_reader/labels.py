@@ -1,4 +1,4 @@
-"""What stands on each staff of a page that verovio engraved: symbols from left to right, read off its SVG and MEI."""
+"""The symbols on each staff of a page that verovio engraved, from left to right, read off its SVG and MEI."""
 
 import re
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class LabelledStaff(NamedTuple):
         return self._replace(left=self.left + dx, right=self.right + dx, top=top, bottom=bottom)
 
 
-class Mark(NamedTuple):
+class EngravedMark(NamedTuple):
     """A symbol and where it stands."""
 
     x: float
@@ -74,7 +74,7 @@ def _staff(system: ET.Element, elements: dict[str | None, ET.Element], ties: set
         return None
     left, right = min(line[0] for line in lines), max(line[2] for line in lines)
     space = (ys[-1] - ys[0]) / 4
-    marks: list[Mark] = []
+    marks: list[EngravedMark] = []
     for group in system.iter(f"{{{SVG}}}g"):
         marks += _marks(group, elements, ties, ys[-1], space)
     marks.sort()
@@ -97,7 +97,7 @@ def _glyphs(group: ET.Element) -> list[tuple[str, float, float]]:
 
 def _marks(
     group: ET.Element, elements: dict[str | None, ET.Element], ties: set[str | None], bottom: float, space: float
-) -> list[Mark]:
+) -> list[EngravedMark]:
     kind = group.get("class", "").split(" ")[0]
     glyphs = _glyphs(group) if kind in ("clef", "keySig", "meterSig", "note", "rest", "mRest") else []
     if kind == "barLine":
@@ -109,35 +109,37 @@ def _marks(
     code, x, y = glyphs[0]
     if kind == "clef":
         clef = CLEFS.get(code) or C_CLEFS.get(round(2 * (bottom - y) / space), "?")
-        return [Mark(x, 0, f"clef.{clef}")]
+        return [EngravedMark(x, 0, f"clef.{clef}")]
     if kind == "keySig":
-        return [Mark(x, 1, f"key.{sum(KEYS.get(c, 99) for c, _, _ in glyphs)}")]
+        return [EngravedMark(x, 1, f"key.{sum(KEYS.get(c, 99) for c, _, _ in glyphs)}")]
     if kind == "meterSig":
-        return [Mark(x, 2, f"meter.{_meter(glyphs)}")]
+        return [EngravedMark(x, 2, f"meter.{_meter(glyphs)}")]
     element = elements.get(group.get("id"))
     if kind == "mRest":
-        return [Mark(x, 5, "rest.1")]
+        return [EngravedMark(x, 5, "rest.1")]
     if element is None:
         return []
     dots = _dots(group, x)
     if kind == "rest":
-        return [Mark(x, 5, f"rest.{element.get('dur')}"), *(Mark(d, 6, "dot") for d in dots)]
+        return [EngravedMark(x, 5, f"rest.{element.get('dur')}"), *(EngravedMark(d, 6, "dot") for d in dots)]
     return _note(group, element, ties, bottom, space)
 
 
-def _note(group: ET.Element, element: ET.Element, ties: set[str | None], bottom: float, space: float) -> list[Mark]:
+def _note(
+    group: ET.Element, element: ET.Element, ties: set[str | None], bottom: float, space: float
+) -> list[EngravedMark]:
     heads = [g for head in _all(group, "notehead") for g in _glyphs(head)]
     if not heads:
         return []
     _, x, y = heads[0]
     place = round(2 * (bottom - y) / space)
-    marks = [Mark(x, 5, f"note.{element.get('dur')}.{place}")]
+    marks = [EngravedMark(x, 5, f"note.{element.get('dur')}.{place}")]
     dots = _dots(group, x)
-    marks += [Mark(d, 6, "dot") for d in dots]
+    marks += [EngravedMark(d, 6, "dot") for d in dots]
     for accidental in _all(group, "accid"):
-        marks += [Mark(ax, 4, f"acc.{ACCIDENTALS.get(code, '?')}") for code, ax, _ in _glyphs(accidental)]
+        marks += [EngravedMark(ax, 4, f"acc.{ACCIDENTALS.get(code, '?')}") for code, ax, _ in _glyphs(accidental)]
     if group.get("id") in ties:
-        marks.append(Mark(max([x, *dots]) + space, 7, "tie"))
+        marks.append(EngravedMark(max([x, *dots]) + space, 7, "tie"))
     return marks
 
 
@@ -155,18 +157,18 @@ def _meter(glyphs: list[tuple[str, float, float]]) -> str:
     return f"{''.join(rows[0])}/{''.join(rows[1])}"
 
 
-def _tuplet(group: ET.Element) -> list[Mark]:
+def _tuplet(group: ET.Element) -> list[EngravedMark]:
     """Return the mark of a triplet, before its first note and what belongs to that."""
     numbers = [code for number in _all(group, "tupletNum") for code, _, _ in _glyphs(number)]
     notes = [x for note in _all(group, "note")[:1] for _, x, _ in _glyphs(note)] or [
         x for rest in _all(group, "rest")[:1] for _, x, _ in _glyphs(rest)
     ]
     if not numbers or not notes:
-        return [Mark(0.0, 3, "?")]
-    return [Mark(min(notes) - 1, 3, "triplet" if numbers == ["E883"] else "?")]
+        return [EngravedMark(0.0, 3, "?")]
+    return [EngravedMark(min(notes) - 1, 3, "triplet" if numbers == ["E883"] else "?")]
 
 
-def _bar_line(group: ET.Element) -> list[Mark]:
+def _bar_line(group: ET.Element) -> list[EngravedMark]:
     lines = []
     for path in group.findall(f"{{{SVG}}}path"):
         x = float(re.findall(r"-?[\d.]+", path.get("d", ""))[0])
@@ -182,4 +184,4 @@ def _bar_line(group: ET.Element) -> list[Mark]:
         kind = "bar"
     else:
         kind = "bar.final" if lines[-1][1] > 1.5 * lines[0][1] else "bar.double"
-    return [Mark(lines[0][0], 8, kind)]
+    return [EngravedMark(lines[0][0], 8, kind)]

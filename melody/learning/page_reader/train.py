@@ -39,7 +39,7 @@ IGNORED = -1
 Pixels = NDArray[np.uint8]
 
 
-class Sample(NamedTuple):
+class StaffSample(NamedTuple):
     """A staff's picture as PNG, its symbols, and the column where each begins."""
 
     png: bytes
@@ -47,7 +47,7 @@ class Sample(NamedTuple):
     columns: list[int]
 
 
-def samples(folder: Path) -> list[Sample]:
+def samples(folder: Path) -> list[StaffSample]:
     """Return all staves that lie in a folder."""
     found = []
     for path in sorted(folder.glob("*.npz")):
@@ -56,17 +56,17 @@ def samples(folder: Path) -> list[Sample]:
             columns, at = shard["columns"].tolist(), 0
             for start, end, text in zip([0, *ends], ends, shard["texts"].tolist(), strict=False):
                 symbols = [INDEX[symbol] for symbol in text.split()]
-                found.append(Sample(data[start:end], symbols, columns[at : at + len(symbols)]))
+                found.append(StaffSample(data[start:end], symbols, columns[at : at + len(symbols)]))
                 at += len(symbols)
     return found
 
 
-def picture(sample: Sample) -> Pixels:
+def picture(sample: StaffSample) -> Pixels:
     """Return a sample's picture."""
     return np.asarray(Image.open(io.BytesIO(sample.png)))
 
 
-def batches(pool: list[Sample], draw: np.random.Generator) -> Iterator[tuple[Tensor, list[Sample]]]:
+def batches(pool: list[StaffSample], draw: np.random.Generator) -> Iterator[tuple[Tensor, list[StaffSample]]]:
     """Yield pictures (B, 1, H, W), distorted, with their samples; staves of like length go together."""
     order = draw.permutation(len(pool))
     for chunk in range(0, len(order), BATCH * 32):
@@ -90,7 +90,7 @@ def stacked(pictures: list[Pixels]) -> Tensor:
     return torch.from_numpy(result)
 
 
-def frame_targets(chosen: list[Sample], frames: int) -> Tensor:
+def frame_targets(chosen: list[StaffSample], frames: int) -> Tensor:
     """Return the class of each frame (B, T): a symbol where it begins, one frame after it that is free, else blank."""
     target = np.zeros((len(chosen), frames + 2), np.int64)
     for row, sample in zip(target, chosen, strict=True):
@@ -104,7 +104,7 @@ def frame_targets(chosen: list[Sample], frames: int) -> Tensor:
     return torch.from_numpy(target[:, :frames])
 
 
-def loss_of(logits: Tensor, chosen: list[Sample], by_frame: bool) -> Tensor:
+def loss_of(logits: Tensor, chosen: list[StaffSample], by_frame: bool) -> Tensor:
     """Return the mean loss: of frames, or CTC's for each symbol."""
     if by_frame:
         targets = frame_targets(chosen, logits.shape[1])
@@ -163,7 +163,7 @@ def train(pool_folder: Path, valid_folder: Path, minutes: float, out: Path, seed
 
 
 @torch.inference_mode()
-def error_rate(network: nn.Module, pool: list[Sample], strength: float) -> float:
+def error_rate(network: nn.Module, pool: list[StaffSample], strength: float) -> float:
     """Return the symbol error rate on staves, distorted by a chance that is always the same."""
     network.eval()
     draw = np.random.default_rng(5)

@@ -19,7 +19,7 @@ TRIPLET = Fraction(2, 3)
 Meter = tuple[int, int]
 
 
-class Symbol(NamedTuple):
+class ReadSymbol(NamedTuple):
     """A symbol as it was read, and how sure the reader is, in [0, 1]."""
 
     text: str
@@ -72,7 +72,7 @@ class _Reading:
 SURE = 0.6  # below which a symbol counts as uncertain
 
 
-def bars_of_staves(staves: Sequence[Sequence[Symbol]]) -> tuple[list[PageBar], set[str]]:
+def bars_of_staves(staves: Sequence[Sequence[ReadSymbol]]) -> tuple[list[PageBar], set[str]]:
     """Return the bars of staves that follow each other, and which of clef, key and meter were seen at all."""
     state = _Reading()
     bars: list[PageBar] = []

@@ -15,7 +15,7 @@ from symusic import KeySignature, TimeSignature, Track
 
 from melody.errors import MelodyError, UnreadableFile
 from melody.music.score import TICKS_PER_QUARTER, Notes, Score, set_notes, without_overlaps
-from melody.senses.page.bars import PageBar, Symbol, bars_of_staves, played
+from melody.senses.page.bars import PageBar, ReadSymbol, bars_of_staves, played
 from melody.senses.page.staves import Pixels, StaffOnPage, staves_of
 from melody.senses.page.symbols import STRIDE, SYMBOLS
 from melody.senses.sensed import Sensed
@@ -45,7 +45,7 @@ def read_page(data: bytes, name: str = "<bytes>") -> Sensed:
     return Sensed(score, tuple(remarks))
 
 
-def symbols_of(pixels: Pixels) -> list[Symbol]:
+def symbols_of(pixels: Pixels) -> list[ReadSymbol]:
     """Return the symbols on a staff's picture (`HEIGHT`, W), from left to right."""
     width = -(-pixels.shape[1] // STRIDE) * STRIDE
     ink = np.zeros((1, 1, pixels.shape[0], width), np.float32)
@@ -57,7 +57,7 @@ def symbols_of(pixels: Pixels) -> list[Symbol]:
     starts = np.flatnonzero(np.append(True, best[1:] != best[:-1]))
     ends = np.append(starts[1:], len(best))
     return [
-        Symbol(SYMBOLS[best[a] - 1], float(probability[a:b, best[a]].max()))
+        ReadSymbol(SYMBOLS[best[a] - 1], float(probability[a:b, best[a]].max()))
         for a, b in zip(starts, ends, strict=True)
         if best[a]
     ]
