@@ -115,9 +115,12 @@ def choose(
 
 
 def _adding(score: Score, models: Sequence[Bundle], parts: Sequence[str]) -> Choice:
-    """The first model that knows these parts by their roles, or else one that has tracks of these names."""
-    sounding(score)  # raises where there is nothing to add to
-    for knows in (is_band, lambda model: not is_band(model)):
+    """The first model that knows these parts by their roles, or else one that has tracks of these names.
+
+    Chords for a tune alone are better the other way round (`benchmarks/tune_chords.py`).
+    """
+    alone = len(sounding(score)) == 1 and tuple(parts) == ("chords",)
+    for knows in sorted((is_band, lambda model: not is_band(model)), key=lambda one: (one is is_band) == alone):
         for model in filter(knows, models):
             if all(places_of(part, model) for part in parts):
                 return Choice(model, f"it adds {listed(list(parts))} to what is there")

@@ -132,6 +132,8 @@ def test_the_model_chosen_has_the_parts() -> None:
     models = [bundle_of(style) for style in ("band", "chorale", "drums", "folk", "pop")]
     assert choose(song(), models, add=("bass", "drums")).bundle.name == "band"
     assert choose(song(), models, add=("alto", "tenor")).bundle.name == "chorale"
+    assert choose(song(track(TUNE, 73, "Flute")), models, add=("chords",)).bundle.name == "pop"
+    assert choose(song(track(TUNE, 73, "Flute")), models, add=("chords", "bass")).bundle.name == "band"
     with pytest.raises(UsageError, match="no model here has these parts together; there are drums, bass"):
         choose(song(), models, add=("alto", "drums"))
 

@@ -10,6 +10,8 @@ from melody.bundle import Bundle
 from melody.errors import UsageError
 from melody.generation.ranges import listed
 
+PLAYED_BY = {"chords": "piano"}  # the track of a model without roles that plays a part
+
 
 def parse_parts(texts: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
     """``["bass,drums:rock"]`` as ``(("bass", "drums"), "rock")``. Raises `UsageError` for two styles, or no part."""
@@ -28,8 +30,9 @@ def parse_parts(texts: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
 def places_of(part: str, bundle: Bundle) -> list[int]:
     """Return the model's places of a part, by role or by name; none where it has no such part."""
     infos = bundle.tracks
+    names = (part.casefold(), PLAYED_BY.get(part))
     by_role = [place for place, info in enumerate(infos) if info.role == part]
-    return by_role or [place for place, info in enumerate(infos) if info.name.casefold() == part.casefold()]
+    return by_role or [place for place, info in enumerate(infos) if info.name.casefold() in names]
 
 
 def parts_of(bundle: Bundle) -> list[str]:
