@@ -3,6 +3,7 @@
 #ifndef MELODY_READER_H
 #define MELODY_READER_H
 #include "aligned_memory.h"
+#include "export.h"
 #include "repetition.h"
 #include "vocabulary.h"
 
@@ -61,9 +62,9 @@ typedef struct {
   Memory *memory;
 } Reader;
 
-Reader *reader_new(const Layout *layout, const Plan *plan, const FormPlan *form);
-Reader *reader_copy(const Reader *reader);
-void reader_free(Reader *reader);
+EXPORT Reader *reader_new(const Layout *layout, const Plan *plan, const FormPlan *form);
+EXPORT Reader *reader_copy(const Reader *reader);
+EXPORT void reader_free(Reader *reader);
 
 // Takes the next token; returns 1, or 0 for one that makes no sense here (a track that is not there, a note too many).
 int reader_read(Reader *reader, int token);
