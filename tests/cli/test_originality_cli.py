@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -186,7 +185,7 @@ def ready(index: Index, max_bars: float, total: int = 5) -> tuple[TableEngine, P
     tokenizer = EventTokenizer()
     ids = [*tokenizer.header([Track("", 0, False)]), VOCABULARY.ids["Bar"][0]]
     prefix = read_prefix(engine, Reader(VOCABULARY, Plan(bars=total)), ids)
-    prefix = replace(prefix, reader=CopyReader(prefix.reader, index, max_bars))
+    prefix = prefix.read_by(CopyReader(prefix.reader, index, max_bars))
     return engine, prefix, [exact_bars(VOCABULARY, total), NoLongCopy(VOCABULARY)]
 
 

@@ -16,7 +16,7 @@ from melody.generation.prefix import read_prefix
 from melody.generation.primer.primer_fit import LEAST_NOTES, STRANGE, fit_of
 from melody.generation.primer.primer_view import view_primer
 from melody.music.score import Score, clip
-from melody.tokens import Plan, Reader
+from melody.tokens import Plan
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_another_model_is_advised_where_it_knows_such_music_better():
 
 @pytest.mark.parametrize("wild", [False, True])
 def test_composing_around_is_advised_where_it_goes_well(chorale: Composer, wild: bool, monkeypatch: pytest.MonkeyPatch):
-    line, chance = primer(tune()), np.random.default_rng(3)
+    line, chance = primer(tune()), np.random.default_rng(11)
     for note in line.tracks[0].notes if wild else []:
         note.pitch = int(chance.integers(40, 96))
     (said,) = strange(chorale, line)
@@ -109,6 +109,6 @@ def test_reading_counts_the_nats_of_what_it_reads(chorale: Composer, monkeypatch
     monkeypatch.setattr(reading, "_BLOCK", block)
     ids = view_primer(primer(*voices()), chorale.bundle).ids[:60]
     plan = Plan(bars=4)
-    prefix = read_prefix(chorale.engine, Reader(chorale.bundle.tokenizer.vocabulary, plan), ids)
+    prefix = read_prefix(chorale.engine, chorale.bundle.tokenizer.reader(plan), ids)
     raw = token_nats([np.array(ids)], chorale.bundle, chorale.engine, plan)[0][1]
     assert prefix.nats == pytest.approx(raw.sum(), rel=1e-5)
