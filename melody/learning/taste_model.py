@@ -27,7 +27,7 @@ from melody.tokens.taste import MISSING, Taste, described
 
 PIECES = 200  # continued, and half as many from nothing
 SHORTEST = 4  # bars that are judged
-TREES, LEAVES, LEAST_IN_LEAF = 200, 32, 4
+TREES, LEAVES, LEAST_IN_LEAF = 100, 32, 4
 FOLDS = 5
 
 

@@ -49,9 +49,10 @@ class Taste:
         human = np.asarray(arrays["human"], np.float32)
         return cls(tuple(names), statistic, np.asarray(arrays["threshold"], np.float32), left, right, human)
 
-    def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """Return what `of` takes, as a file holds it."""
-        return {name: np.ascontiguousarray(getattr(self, name), np.float32) for name in ARRAYS}
+    def arrays(self) -> dict[str, NDArray[np.floating]]:
+        """Return what `of` takes, as a file holds it: places and shares fit 16 bits, thresholds do not."""
+        kinds = {name: np.float32 if name == "threshold" else np.float16 for name in ARRAYS}
+        return {name: np.ascontiguousarray(getattr(self, name), kind) for name, kind in kinds.items()}
 
     def humanity(self, given: Sequence[Bar], new: Sequence[Bar]) -> float:
         """The share of votes, 0 to 1, that people wrote `new` after `given`; no bar may be given."""
