@@ -129,8 +129,9 @@ def figures(
     tracks = _rows(statistics_of(bundle.tracks), cut, played) if bundle.tokenizer.parts else []
     around = []
     if harmony and not drums:
-        new = [continued_around(composer, one, seed) for seed, one in enumerate(cut)]
-        around = _rows(harmony, cut, {"model": new, "followed": sides["followed"]})
+        led = [one for one in cut if any(event[1] == 0 for bar in one.followed for event in bar)]  # there is a tune
+        new = [continued_around(composer, one, seed) for seed, one in enumerate(led)]
+        around = _rows(harmony, led, {"model": new, "followed": [list(one.followed) for one in led]})
     return Figures(len(cut), rows, tracks, around, _whole(composer, store, from_nothing), _criticised(cut, sides), {})
 
 
