@@ -41,6 +41,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     lead, bass = [67, 69, 71, 72, 74, 72, 71, 69], [43, 50, 47, 48]
     melody.write(score_of(Lead=(73, lead), Bass=(32, bass), Drums=(-1, [36, 42, 38, 42])), "band.mid")
+    melody.write(score_of(Lead=(73, lead), Keys=(4, [60, 64, 65, 67])), "song.mid")
+    melody.render(score_of(Flute=(73, lead)), "hum.wav")
     melody.write(score_of(Riff=(27, lead)), "riff.mid")
     melody.write(score_of(Drums=(-1, [36, 42, 38, 42])), "beat.mid")
     melody.write(score_of(Soprano=(52, lead), Bass=(52, bass)), "hymn.musicxml")
@@ -57,7 +59,7 @@ def test_the_python_block_runs(desk: Path, capsys: pytest.CaptureFixture[str]):
 
 def test_the_commands_run(desk: Path):
     lines = [line.split("#")[0] for line in COMMANDS.splitlines()]
-    assert len(lines) == 8
+    assert len(lines) == 12
     for line in lines:
         program, *arguments = shlex.split(line)
         assert (program, run(arguments)) == ("melody", 0), line
