@@ -7,6 +7,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -201,6 +202,12 @@ def test_public_names_are_what_they_were():
 
 if __name__ == "__main__":
     print(table())
+
+
+def test_a_test_files_name_is_used_once() -> None:
+    """Otherwise pytest cannot collect the tests of both."""
+    names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+    assert not [name for name, times in names.items() if times > 1]
 
 
 def test_a_class_name_is_used_once() -> None:
