@@ -34,7 +34,7 @@ def test_bytes_are_read_as_paths_are(theme: Score, tmp_path: Path):
     assert path.read_bytes() == data
     assert melody.read(data) == melody.read(path) == melody.read(bytearray(data))
     assert melody.read_file(b"X:1\nT:Tune\nK:C\nCDEF|\n").title == "Tune"
-    with pytest.raises(melody.UnreadableFile, match="<bytes>: a damaged picture"):
+    with pytest.raises(melody.UnreadableFile, match="<bytes>: a damaged PNG picture"):
         melody.read(b"\x89PNG\r\n\x1a\n" + bytes(50))
     with pytest.raises(melody.UnreadableFile, match="<bytes>: is empty"):
         melody.read(b"")

@@ -19,16 +19,25 @@ MOST_CHANNELS = 32
 BLOCK = 1 << 20  # samples of all channels that are decoded at once
 ZEROS = 16  # zero crossings of the sinc on each side
 SILENCE_DB = -60.0  # a recording that stays below is silent
-BEGINNINGS = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xfa")
+MP3_BEGINNINGS = (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xfa")
 
 Samples = NDArray[np.float32]
 
 
 def is_recording(data: bytes) -> bool:
     """Return true where bytes begin as a recording that `decode` knows."""
-    riff = data[:4] in (b"RIFF", b"RF64", b"RIFX") and data[8:12] == b"WAVE"
-    aiff = data[:4] == b"FORM" and data[8:12] in (b"AIFF", b"AIFC")
-    return riff or aiff or data.startswith(BEGINNINGS)
+    return _kind(data) is not None
+
+
+def _kind(data: bytes) -> str | None:
+    """Return the kind of recording that bytes begin as; None where they begin as none."""
+    if data[:4] in (b"RIFF", b"RF64", b"RIFX") and data[8:12] == b"WAVE":
+        return "WAV"
+    if data[:4] == b"FORM" and data[8:12] in (b"AIFF", b"AIFC"):
+        return "AIFF"
+    if data.startswith(MP3_BEGINNINGS):
+        return "MP3"
+    return {b"fLaC": "FLAC", b"OggS": "OGG"}.get(data[:4])
 
 
 def begins_as_recording(path: Path) -> bool:
@@ -60,7 +69,8 @@ def decode(data: bytes, name: str) -> tuple[Samples, int]:
             blocks = _blocks(file, int(MAX_SECONDS * rate), max(1, BLOCK // channels), name)
     except soundfile.LibsndfileError as error:
         reason = error.error_string.strip().rstrip(".")
-        raise UnreadableFile(f"{name}: a damaged recording ({reason}); export or record it again") from error
+        kind = f"{known} recording" if (known := _kind(data)) else "recording"
+        raise UnreadableFile(f"{name}: a damaged {kind} ({reason}); export or record it again") from error
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if not len(samples):
         raise UnreadableFile(f"{name}: a recording without a sample in it; record it again")

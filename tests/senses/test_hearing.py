@@ -139,9 +139,11 @@ def test_chords_are_heard_whole():
             "heard in it|as in speech",
         ),
         (wav(hum(ODE))[:44], "without a sample|damaged"),
-        (wav(hum(ODE), "FLAC")[:60], "damaged recording"),
-        (b"OggS" + b"\x00" * 200, "damaged recording"),
-        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "damaged recording"),
+        (wav(hum(ODE), "FLAC")[:60], "a damaged FLAC recording"),
+        (b"OggS" + b"\x00" * 200, "a damaged OGG recording"),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "a damaged WAV recording"),
+        (b"FORM\x00\x00\x00\x10AIFF" + b"\x00" * 16, "a damaged AIFF recording"),
+        (b"ID3\x04" + b"\x9d" * 90, "a damaged MP3 recording"),
     ],
 )
 def test_what_is_no_tune_costs_one_line(data: bytes, reason: str):

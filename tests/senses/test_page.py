@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from melody.errors import LimitExceeded, UnreadableFile
+from melody.errors import LimitExceeded, MelodyError, UnreadableFile
 from melody.formats.reading import read_file
 from melody.music.score import bars, meters, notes_of
 from melody.senses.page import reader, staves
@@ -95,9 +95,9 @@ def text() -> Image.Image:
         (png(Image.fromarray(np.random.default_rng(0).integers(0, 255, (500, 700), np.uint8))), "no staff was found"),
         (png(text()), "no staff was found"),
         (png(Image.new("L", (10, 10), 255)), "too small"),
-        (png(page([100]))[:300], "damaged picture"),
-        (b"\x89PNG\r\n\x1a\n\x00", "damaged picture"),
-        (b"\xff\xd8\xff" + b"\x00" * 100, "damaged picture"),
+        (png(page([100]))[:300], "a damaged PNG picture"),
+        (b"\x89PNG\r\n\x1a\n\x00", "a damaged PNG picture"),
+        (b"\xff\xd8\xff" + b"\x00" * 100, "a damaged JPEG picture"),
     ],
 )
 def test_what_is_no_page_of_music_costs_one_line(data: bytes, reason: str):
@@ -105,6 +105,12 @@ def test_what_is_no_page_of_music_costs_one_line(data: bytes, reason: str):
         read_file(data, "x.png")
     assert str(caught.value).startswith("x.png: ")
     assert str(caught.value).isprintable()
+
+
+def test_without_a_page_reader_one_line_names_the_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, "MODEL", tmp_path / "none.onnx")
+    with pytest.raises(MelodyError, match=r"^tune\.png: a picture of a page, and no page reader is shipped"):
+        read_file(png(page([100])), "tune.png")
 
 
 def test_a_picture_of_too_many_pixels_is_not_decoded(monkeypatch):
@@ -156,7 +162,7 @@ def test_repeats_are_played_twice():
 def score_of(*lines: str, monkeypatch, image=None):
     """Read a page on which the network sees these lines."""
     rows = iter(lines)
-    monkeypatch.setattr(reader, "symbols_of", lambda pixels: [ReadSymbol(text) for text in next(rows).split()])
+    monkeypatch.setattr(reader, "symbols_of", lambda pixels, name: [ReadSymbol(text) for text in next(rows).split()])
     rows_of_page = [100 + 200 * n for n in range(len(lines))]
     return read_page(png(image or page(rows_of_page)), "x.png")
 

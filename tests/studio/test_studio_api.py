@@ -145,7 +145,7 @@ def test_errors_are_one_line_with_a_code(client: Client, body: object, status: i
 def test_a_file_that_is_no_music_is_refused_by_name(client: Client) -> None:
     status, code, line = client.error("POST", "/v1/scores?name=photo.png", b"\x89PNG\r\n\x1a\n1234")
     assert (status, code) == (422, "unreadable_file")
-    assert line.startswith("photo.png: looks like a PNG picture")
+    assert line.startswith("photo.png: a damaged PNG picture")
 
 
 def test_an_edit_makes_a_new_score_and_what_a_hand_wrote_stays(client: Client, band: bytes) -> None:

@@ -36,7 +36,7 @@ def read_page(data: bytes, name: str = "<bytes>") -> Sensed:
     parts = _parts(staves, name)
     score, remarks = Score(TICKS_PER_QUARTER), [f"read from a picture: {len(staves)} staves; check it"]
     for number, part in enumerate(parts, 1):
-        bars, saw = bars_of_staves([symbols_of(staff.pixels) for staff in part])
+        bars, saw = bars_of_staves([symbols_of(staff.pixels, name) for staff in part])
         track = f"staff {number}: " if len(parts) > 1 else ""
         if sum(len(bar.notes) for bar in bars) < FEWEST:
             raise UnreadableFile(f"{name}: {track}no notes were made out; photograph it straight, sharp and close")
@@ -45,8 +45,16 @@ def read_page(data: bytes, name: str = "<bytes>") -> Sensed:
     return Sensed(score, tuple(remarks))
 
 
-def symbols_of(pixels: Pixels) -> list[ReadSymbol]:
-    """Return the symbols on a staff's picture (`HEIGHT`, W), from left to right."""
+def symbols_of(pixels: Pixels, name: str) -> list[ReadSymbol]:
+    """Return the symbols on a staff's picture (`HEIGHT`, W), from left to right; `name` is the page's, for messages.
+
+    Raises `MelodyError` where there is no network.
+    """
+    if not MODEL.is_file():
+        raise MelodyError(
+            f"{name}: a picture of a page, and no page reader is shipped yet; train one (docs/senses.md), or export "
+            "MusicXML"
+        )
     width = -(-pixels.shape[1] // STRIDE) * STRIDE
     ink = np.zeros((1, 1, pixels.shape[0], width), np.float32)
     ink[0, 0, :, : pixels.shape[1]] = 1 - pixels / 255.0
@@ -67,10 +75,6 @@ def symbols_of(pixels: Pixels) -> list[ReadSymbol]:
 def _session() -> Any:
     import onnxruntime
 
-    if not MODEL.is_file():
-        raise MelodyError(
-            "a picture of a page: no page reader is shipped yet; train one (docs/senses.md), or export MusicXML"
-        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(str(MODEL), options, providers=["CPUExecutionProvider"])

@@ -87,8 +87,9 @@ def _decoded(data: bytes, name: str) -> Floats:
     except LimitExceeded:
         raise
     except Exception as error:  # what Pillow raises for damaged files shares no narrower base
+        kind = "PNG" if data.startswith(b"\x89PNG") else "JPEG"
         reason = type(error).__name__ if "BytesIO" in str(error) else str(error)[:80] or type(error).__name__
-        raise UnreadableFile(f"{name}: a damaged picture ({reason}); save it again") from error
+        raise UnreadableFile(f"{name}: a damaged {kind} picture ({reason}); save it again") from error
     if min(grey.size) < 24:
         raise UnreadableFile(f"{name}: a picture of {grey.width} x {grey.height} pixels, too small for a staff")
     return np.asarray(np.asarray(grey, np.float32) / 255, np.float32)
