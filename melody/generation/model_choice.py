@@ -88,10 +88,10 @@ def choose(
 ) -> Choice:
     """The one of `models` (one or more) that suits a primer best, the first among equals.
 
-    Where all that sounds is in `with_tracks`, others are to be composed around it: the more, the better. `mapping` says
-    of some tracks where they go, and so names tracks that the model must have; `add` names parts that it must have.
-    Raises `MelodyError` for a primer without notes, or of a kind that no model writes, `UsageError` for tracks that it,
-    or every model, does not have.
+    Where all that sounds is in `with_tracks`, others are to be composed around it: the more, the better, but a band's
+    only where a rhythm section is there. `mapping` says of some tracks where they go, and so names tracks that the
+    model must have; `add` names parts that it must have. Raises `MelodyError` for a primer without notes, or of a kind
+    that no model writes, `UsageError` for tracks that it, or every model, does not have.
     """
     if add:
         return _adding(score, models, add)
@@ -199,10 +199,11 @@ def _fit(counted: _Counted, model: Bundle, asked: Mapping[int, Sequence[int]] | 
     foreign = 0 if band else foreign  # a role has no instrument
     places = sum(info.drums == bool(tracks[0].is_drum) or band for info in infos)
     empty = places - len(placed)
-    left = -ADDED * empty if adds else EMPTY * empty / places
+    rhythm = not band or _has_rhythm({infos[place].role for place in placed})
+    left = -ADDED * empty if adds and rhythm else EMPTY * empty / places  # many places alone do not draw a tune
     kept = len(tracks) - len(used)
     silent = kept + counted.left
-    left += NO_RHYTHM if band and not _has_rhythm({infos[place].role for place in placed}) else 0.0
+    left += 0.0 if rhythm else NO_RHYTHM
     keyboard = is_keyboard(infos)
     left += NO_KEYBOARD if keyboard and not _on_keyboard(tracks) else 0.0
     split = 0 if keyboard else len(placed) - len(used)

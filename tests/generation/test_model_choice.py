@@ -16,7 +16,7 @@ from symusic import Track
 import melody
 from melody.cli import run
 from melody.errors import MelodyError, UsageError
-from melody.generation.model_choice import choose
+from melody.generation.model_choice import choose, shipped
 from melody.generation.replay import embedded
 from melody.music.score import Score, notes_of, set_notes
 
@@ -104,6 +104,17 @@ def test_around_a_tune_a_model_writes_as_many_voices_as_there_are():
     assert chosen(primer(tune(), bass_line()), around=("1",)) == "chorale"  # whose other track is composed
     with pytest.raises(UsageError, match="with Lute: no such track"):
         choose(score, MODELS, ["Lute"])
+
+
+@pytest.mark.parametrize("program", [0, 40, 73, 80])
+@pytest.mark.parametrize("name", ["", "Melody", "Lead", "Soprano"])
+def test_around_a_tune_alone_no_band_is_drawn_by_its_many_places(name: str, program: int):
+    assert chosen(primer(tune(name, program)), shipped(), around=("1",)) == "chorale"
+
+
+def test_around_a_rhythm_section_a_band_plays():
+    for score in (primer(kit()), primer(bass_line())):
+        assert chosen(score, shipped(), around=("1",)) == "band"
 
 
 def test_the_only_model_is_taken_and_what_does_not_fit_is_told():
