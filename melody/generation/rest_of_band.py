@@ -15,10 +15,10 @@ import numpy as np
 
 from melody.generation.model_choice import is_band
 from melody.generation.prepared import Prepared
-from melody.generation.primer.primer_view import sounding
+from melody.generation.primer.primer_view import lines_seen, sounding
 from melody.generation.settings import Settings
 from melody.generation.take import Take
-from melody.music.score import Notes, Score, bars, notes_of, set_notes
+from melody.music.score import GRID, Notes, Score, notes_of, rescale, set_notes
 
 GROUP = 4  # tracks that a further pass composes
 LATELY = 4  # bars: a track that is silent for longer at the end of the primer stays so
@@ -52,13 +52,24 @@ def with_rest(take: Take, prepared: Prepared, left: Sequence[int], compose: Comp
     for first in range(0, len(left), GROUP):
         group = left[first : first + GROUP]
         heard = _heard(take.score, group, prepared)
-        if (stop := min(prepared.region.stop, len(bars(heard)) - 1)) > prepared.region.first:
-            part = compose(heard, _settings(prepared, group, stop), take.seed, take.number)
+        start, stop = _new_bars(heard, take, prepared)
+        if stop > start:
+            part = compose(heard, _settings(prepared, group, start, stop), take.seed, take.number)
             take = _joined(take, part, group)
     gone = {f"{names[track] or f'track {track + 1}'}: kept, not continued" for track in left}
     said = f"{len(left)} tracks beyond the {len(prepared.bundle.tracks)} that {prepared.bundle.name} writes at once: "
     kept = tuple(message for message in take.messages if message not in gone)
     return replace(take, messages=(*kept, f"{said}composed around the others"))
+
+
+def _new_bars(heard: Score, take: Take, prepared: Prepared) -> tuple[int, int]:
+    """The bars of new music (from 0, and the one behind them) as the model counts them in what it hears.
+
+    The primer alone may have fewer before them: a meter that changes behind its last note cuts its last bar in two.
+    """
+    lines = rescale(lines_seen(heard), GRID, heard.tpq)
+    start = int(np.abs(lines - take.first_new_tick).argmin())
+    return start, min(start + prepared.region.stop - prepared.region.first, len(lines) - 1)
 
 
 def _heard(score: Score, group: Sequence[int], prepared: Prepared) -> Score:
@@ -76,11 +87,11 @@ def _heard(score: Score, group: Sequence[int], prepared: Prepared) -> Score:
     return result
 
 
-def _settings(prepared: Prepared, group: Sequence[int], stop: int) -> Settings:
+def _settings(prepared: Prepared, group: Sequence[int], start: int, stop: int) -> Settings:
     """Settings that fill the new bars of a group as the others were composed."""
     asked = prepared.settings
     return Settings(
-        fill=(prepared.region.first + 1, stop),
+        fill=(start + 1, stop),
         tracks=tuple(str(track + 1) for track in group),
         best_of=1,
         sampling=asked.sampling,

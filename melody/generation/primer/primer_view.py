@@ -120,6 +120,11 @@ def view_primer(
     )
 
 
+def lines_seen(primer: Score) -> Ints:
+    """The bar lines of a primer as a model would see them, in ticks of the grid."""
+    return bars(quantize(with_bars(as_written(primer))[0]))
+
+
 def _parts(
     placed: Mapping[int, PlacedLine], bundle: Bundle, end: int, own_drums: bool
 ) -> tuple[dict[int, Notes], dict[int, int]]:
