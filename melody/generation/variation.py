@@ -2,7 +2,8 @@
 
     strength 0.5     |bar 5|bar 6|bar 7|bar 8|       chance chooses half of all bars of all tracks; what is chosen in
     Melody           |     |new..|new..|     |       bars beside each other and in the same tracks is one gap, and gaps
-    Bass             |new..|new..|new..|     |       are filled from left to right, each as `--fill` fills one
+    Bass             |new..|new..|new..|     |       are filled from left to right, each as `--fill` fills one; where
+                                                     nothing sounds any more the piece has ended
 
 So a variation is a take like others: any model makes it, whatever is asked holds, and its settings compose it again.
 """
@@ -16,6 +17,7 @@ import numpy as np
 from symusic import TextMeta
 
 from melody.generation.prepared import Prepared
+from melody.generation.primer.primer_view import lines_seen
 from melody.generation.seeds import Seed
 from melody.generation.settings import Settings
 from melody.generation.take import Take
@@ -59,7 +61,10 @@ def varied(prepared: Prepared, primer: Score, seed: Seed, compose: Callable[[Sco
     """Vary the bars of a region; `compose` fills one gap: (score, settings, seed, number of the take)."""
     settings, score, takes = prepared.settings, primer, list[Take]()
     for gap in gaps_of(prepared, seed):
-        asked = replace(settings, strength=None, fill=(gap.first, gap.last), tracks=gap.tracks, only_new=False)
+        last = min(gap.last, len(lines_seen(score)) - 1) if takes else gap.last  # a gap before may have ended earlier
+        if last < gap.first:
+            break
+        asked = replace(settings, strength=None, fill=(gap.first, last), tracks=gap.tracks, only_new=False)
         takes.append(compose(score, asked, gap.seed, seed.take))
         score = takes[-1].score
     return _together(takes, prepared, primer, seed)

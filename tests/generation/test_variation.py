@@ -1,7 +1,7 @@
 """Variations: a share of the bars of a take comes anew, the rest is kept to the note, and all of it again by replay."""
 
 import json
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 import pytest
@@ -44,12 +44,12 @@ def by_bar(score: Score) -> list[list[set[tuple[int, ...]]]]:
 
 
 def changed(before: Score, after: Score) -> set[tuple[int, int]]:
-    """(bar, track) that are not as they were."""
+    """(bar, track) that are not as they were; behind the end of the shorter one is silence."""
     old, new = by_bar(before), by_bar(after)
     return {
         (bar, track)
         for track, (one, other) in enumerate(zip(old, new, strict=True))
-        for bar, (was, now) in enumerate(zip(one, other, strict=True))
+        for bar, (was, now) in enumerate(zip_longest(one, other, fillvalue=set[tuple[int, ...]]()))
         if was != now
     }
 
@@ -72,8 +72,9 @@ def test_a_share_comes_anew_and_all_else_is_kept(folk: Composer, take: Take, str
     assert len(bars(varied.score)) == len(bars(take.score))
 
 
-def test_tracks_vary_apart(band: Composer):
-    base = band.compose(bars=4, seed=4)[0]
+@pytest.mark.parametrize("seed", [4, 5])  # of the first only one long note reaches beyond a gap that it stands in
+def test_tracks_vary_apart(band: Composer, seed: int):
+    base = band.compose(bars=4, seed=seed)[0]
     settings = as_variation(Settings(), base.score, strength=0.4)
     prepared = band._prepare(base.score, settings)
     gaps = gaps_of(prepared, Seed(2, 1))
