@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,11 @@ def configuration(**changes: Any) -> TrainConfig:
     return check_config({**values, **changes})
 
 
-def trained(folder: Path, source: Counting | None = None, **changes: Any) -> Any:
-    return train(configuration(**changes), source or Counting(LENGTHS), VALID, VOCABULARY, CHANNELS, folder)
+def trained(
+    folder: Path, source: Counting | None = None, views: Mapping[str, Any] | None = None, **changes: Any
+) -> Any:
+    config = configuration(**changes)
+    return train(config, source or Counting(LENGTHS), VALID, VOCABULARY, CHANNELS, folder, views=views)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

@@ -69,9 +69,9 @@ def nats_of_base(workshop: Path, store: TokenStore) -> float:
     """Cost of the base's weights, as its bundle has them, on the valid split."""
     from melody.corpus import AugmentedSource, shift_tables
 
-    base = base_of(str(workshop / "tiny"), store.vocabulary_hash)
     options = dict(open_bundle(workshop / "tiny").settings["model"])
     tokenizer = EventTokenizer()
+    base = base_of(str(workshop / "tiny"), store.vocabulary_hash, tokenizer.channels)
     model = build(
         options.pop("name"), len(tokenizer.vocabulary), [channel.size for channel in tokenizer.channels], **options
     )
@@ -298,6 +298,6 @@ def test_a_base_is_known_by_the_file_that_holds_its_weights(tmp_path: Path) -> N
     files = {name: data for name, data in tiny_files().items() if name != "weights.safetensors"}
     bare, older = write_bundle(tmp_path / "bare", files), write_bundle(tmp_path / "older")
     for folder, name in ((bare, "step.onnx"), (older, "weights.safetensors")):
-        base = base_of(str(folder), EventTokenizer.vocabulary.hash)
+        base = base_of(str(folder), EventTokenizer.vocabulary.hash, EventTokenizer().channels)
         assert base.sha256 == open_bundle(folder).settings["files"][name]
         assert sum(weight.size for weight in base.weights.values()) == sum(w.size for w in tiny_weights().values())

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from support.counting import (
     CHANNELS,
@@ -29,6 +30,7 @@ from torch import Tensor
 from melody.errors import ConfigError, MelodyError
 from melody.models import MODELS, build
 from melody.storage.locks import locked
+from melody.tokens.clock import ClockView
 from melody.training import evaluate, load_best, loop, train
 from melody.training.objectives import cross_entropy as objective_module
 from melody.training.objectives.cross_entropy import cross_entropy
@@ -56,14 +58,21 @@ def test_a_run_learns_and_leaves_its_files(tmp_path: Path, capsys: pytest.Captur
     assert float(steps[4]["learning_rate"]) == 0.02  # the end of the warm-up
 
 
-SMALL = {name: {"name": name, "hidden_size": 16, "layers": 2} for name in MODELS}
+SMALL: dict[str, dict[str, Any]] = {name: {"name": name, "hidden_size": 16, "layers": 2} for name in MODELS}
+SMALL["clockwork_lstm"] |= {"beat": 4, "bar": 3, "phrase": 2}
+CLOCK = ClockView(  # each value of the one channel is a beat, two of them are a phrase, and a bar begins with token 1
+    columns=np.array([0, 0, 0]),
+    bars=np.eye(VOCABULARY, dtype=np.float32)[1],
+    beats=np.diag(np.arange(1, 1 + CHANNELS[0], dtype=np.float32)),
+    phrases=np.arange(CHANNELS[0], dtype=np.float32) // 2,
+)
+VIEWS: dict[str, dict[str, Any]] = {"clockwork_lstm": {"clock": CLOCK}}
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_run_goes_on_bit_for_bit_after_a_pass(tmp_path: Path, name: str) -> None:
-    trained(tmp_path / "whole", max_passes=3, model=SMALL[name])
-    trained(tmp_path / "parts", max_passes=1, model=SMALL[name])
-    trained(tmp_path / "parts", max_passes=3, model=SMALL[name])
+    for folder, passes in (("whole", 3), ("parts", 1), ("parts", 3)):
+        trained(tmp_path / folder, views=VIEWS.get(name), max_passes=passes, model=SMALL[name])
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
