@@ -147,7 +147,7 @@ def _quantize_tempos(score: Score, final: int) -> list[Tempo]:
 def _quantize_keys(score: Score, final: int) -> list[KeySignature]:
     keys = {}
     for key in sorted(score.key_signatures, key=lambda k: k.time):
-        sharps = key.key if -7 <= key.key <= 7 else shift_signature(key.key, 0)
+        sharps = shift_signature(key.key, 0)
         keys[rescale(max(0, key.time), score.tpq, GRID)] = (sharps, int(key.tonality != 0))
     return [KeySignature(tick, *key) for tick, key in _changes(keys, final)]
 

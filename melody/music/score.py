@@ -202,9 +202,10 @@ def shift_signature(sharps: int, semitones: int, steps: int | None = None) -> in
     """Return the key signature (sharps, flats negative) that a transposition leads to: the key of the sounding notes.
 
     `steps` of the scale, where they are known, choose between two spellings; else the one with fewest accidentals is
-    taken: a tone below C is B flat.
+    taken: a tone below C is B flat. Octaves, and none, leave a signature as it is spelled, but for one of more than
+    seven accidentals.
     """
-    if not semitones % 12:
+    if not semitones % 12 and -7 <= sharps <= 7:
         return sharps
     if steps is not None and -7 <= (spelled := sharps + 7 * semitones - 12 * steps) <= 7:
         return spelled

@@ -14,6 +14,7 @@ from symusic import Score as SymusicScore
 
 from melody.corpus.chorale import read_chorale
 from melody.errors import LimitExceeded
+from melody.formats.midi.writer import dumps
 from melody.music.quantize import quantize
 from melody.music.score import GRID, Score, bars, note_count, notes_of, shift_signature, transpose
 from melody.tokens import EventTokenizer, obeys
@@ -163,6 +164,14 @@ def test_every_meter_of_the_vocabulary_can_be_written(meter: tuple[int, int]) ->
     assert TOKENIZER.decode(TOKENIZER.encode(score)) == quantize(score)
 
 
+@pytest.mark.parametrize(("sharps", "spelled"), [(-128, 4), (-8, 4), (-7, -7), (7, 7), (8, -4), (127, -5)])
+def test_a_signature_of_more_than_seven_accidentals_is_spelled_anew(sharps: int, spelled: int) -> None:
+    score = grid_score((0, 24, 60, 80))
+    score.key_signatures = [KeySignature(0, sharps, 0)]
+    for read in (TOKENIZER.decode(TOKENIZER.encode(score)), SymusicScore.from_midi(dumps(score))):
+        assert {key.key for key in read.key_signatures} == {spelled}  # in MIDI, in each track
+
+
 # ---- transposition by table -----------------------------------------------------------------------------------------
 
 
@@ -170,7 +179,7 @@ def respell(score: Score) -> Score:
     """The score with key signatures in the spelling that transposition keeps to, -5 to 6 sharps."""
     score = score.copy()
     for key in score.key_signatures:
-        key.key = shift_signature(key.key, 0)
+        key.key = shift_signature(shift_signature(key.key, 1), -1)
     return score
 
 

@@ -255,17 +255,13 @@ def _set_changes(score: Score, voices: list[Voice], played: list[Played], clock:
     for voice, part in reversed([*zip(voices, played, strict=True)]):
         is_drum = voice.channel == TEN
         for time, change in [] if is_drum else part.keys:
-            keys[clock.tick(time)] = _sounding(change.key.sharps, change.semitones), int(change.key.is_minor)
+            keys[clock.tick(time)] = shift_signature(change.key.sharps, change.semitones), int(change.key.is_minor)
         tempos |= {clock.tick(time): qpm for time, qpm in part.tempos}
     for part in played:
         symbols |= {(clock.tick(time), text): None for time, text in part.symbols}
     score.key_signatures = [KeySignature(tick, *key) for tick, key in _changes(keys)]
     score.tempos = [Tempo(tick, qpm=qpm) for tick, qpm in _changes(tempos)]
     score.markers = [TextMeta(tick, text) for tick, text in sorted(symbols)]
-
-
-def _sounding(sharps: int, semitones: int) -> int:
-    return shift_signature(sharps, semitones) if semitones % 12 or not -7 <= sharps <= 7 else sharps
 
 
 def _changes(by_tick: Mapping[int, T]) -> Iterator[tuple[int, T]]:

@@ -189,7 +189,7 @@ def _readable(name: str, otherwise: str) -> str:
 def _keys(score: Score) -> list[Event]:
     events = []
     for key in score.key_signatures:
-        sharps = key.key if -7 <= key.key <= 7 else shift_signature(key.key, 0)
+        sharps = shift_signature(key.key, 0)
         events.append((key.time, _META, meta_message(KEY_SIGNATURE, struct.pack("bB", sharps, key.tonality != 0))))
     return events
 
