@@ -39,7 +39,7 @@ from melody.generation.primer.primer_view import empty_start  # noqa: E402
 from melody.generation.rules.bars import exact_bars, no_long_silence  # noqa: E402
 from melody.generation.rules.stated import only_seen  # noqa: E402
 from melody.generation.rules.styles import Voices, style_rules  # noqa: E402
-from melody.tokens import Plan, Reader  # noqa: E402
+from melody.tokens import Plan  # noqa: E402
 
 if TYPE_CHECKING:
     from rivals import Subject
@@ -91,7 +91,7 @@ def endless(composer: Composer, seed: int) -> Iterator[Any]:
     """Tokens without end, under the grammar and those rules that every piece from nothing obeys."""
     bundle, vocabulary = composer.bundle, composer.bundle.tokenizer.vocabulary
     ids = [*empty_start(bundle), vocabulary.ids["Bar"][0]]
-    prefix = read_prefix(composer.engine, Reader(vocabulary, Plan(bars=MANY_BARS)), ids)
+    prefix = read_prefix(composer.engine, bundle.tokenizer.reader(Plan(bars=MANY_BARS)), ids)
     rules = [
         exact_bars(vocabulary, MANY_BARS),
         no_long_silence(vocabulary),

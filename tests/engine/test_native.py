@@ -174,9 +174,9 @@ def test_other_graphs_are_left_to_onnx_runtime(change: Callable[[object], None])
 
 @needs_core
 def test_values_beyond_their_size_are_refused() -> None:
-    engine = open_engine(open_bundle("chorale"), "native")
-    context = np.zeros((1, 32), np.int64)
-    for token, place, value in ((1118, 0, 0), (-1, 0, 0), (5, 3, 10_000), (5, 0, -1)):
+    engine = NativeEngine(graph_of("chorale"))
+    context = np.zeros((1, engine.shapes.channels), np.int64)
+    for token, place, value in ((engine.shapes.vocabulary, 0, 0), (-1, 0, 0), (5, 3, 10_000), (5, 0, -1)):
         told = context.copy()
         told[0, place] = value
         with pytest.raises(MelodyError, match="beyond its size"):
@@ -187,11 +187,12 @@ def test_values_beyond_their_size_are_refused() -> None:
 
 @needs_core
 def test_a_carry_that_is_no_number_is_refused() -> None:
-    engine = open_engine(open_bundle("chorale"), "native")
+    engine = NativeEngine(graph_of("chorale"))
+    context = np.zeros((1, engine.shapes.channels), np.int64)
     for value in (np.nan, np.inf):
         carry = (np.full_like(engine.start(1)[0], value),)
         with pytest.raises(MelodyError, match="gives no numbers"):
-            engine.step(np.array([5]), np.zeros((1, 32), np.int64), carry)
+            engine.step(np.array([5]), context, carry)
 
 
 def test_a_bundle_is_served_by_its_own_graph_alone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from support import native_trials
 
+from melody.engine.native import NativeEngine
 from melody.generation.decoders import sampling
 from melody.generation.decoders.native_loop import native_loop
 from melody.generation.rules.copying import NoLongCopy
@@ -42,7 +43,7 @@ def test_streamed_notes_are_those_of_the_take() -> None:
     assert take.to_midi() == composer.compose(bars=3, seed=5)[0].to_midi()
 
 
-def prepared(model: str = "chorale", bars: int = 2):
+def prepared(model: str = "folk", bars: int = 2):
     return native_trials.composer(model)._prepare(None, settings_of({"bars": bars}, None))
 
 
@@ -51,7 +52,7 @@ def test_an_error_in_a_rule_comes_through() -> None:
         raise ZeroDivisionError("a rule that fails")
 
     ready, seed = prepared(), Seed(1, 1)
-    engine, rules = native_trials.composer("chorale").engine, [*ready.rules, broken]
+    engine, rules = native_trials.composer("folk").engine, [*ready.rules, broken]
     loop = native_loop(engine, ready.start([seed]), rules, ready.settings.sampling, [seed.generator()])
     assert loop is not None
     with pytest.raises(ZeroDivisionError, match="a rule that fails"):
@@ -84,5 +85,17 @@ def test_a_rule_in_python_is_asked_and_yields(monkeypatch: pytest.MonkeyPatch) -
 def test_rules_that_go_back_are_left_to_python() -> None:
     ready, seed = prepared(), Seed(1, 1)
     rules = [*ready.rules, NoLongCopy(native_trials.VOCABULARY)]
-    engine = native_trials.composer("chorale").engine
+    engine = native_trials.composer("folk").engine
     assert native_loop(engine, ready.start([seed]), rules, ready.settings.sampling, [seed.generator()]) is None
+
+
+@pytest.mark.parametrize("model", native_trials.MODELS)
+def test_a_model_with_channels_that_the_core_knows_not_is_left_to_python_as_a_whole(model: str) -> None:
+    ready, seeds = prepared(model), [Seed(1, 1), Seed(1, 2)]
+    engine, prefixes = native_trials.composer(model).engine, ready.start(seeds)
+    assert isinstance(engine, NativeEngine)  # which steps in any case
+    known = native_trials.known_to_the_core(model)
+    assert known or model == "chorale"  # the one with channels of a plan of chords
+    assert [prefix.native is not None for prefix in prefixes] == [known, known]
+    loop = native_loop(engine, prefixes, ready.rules, ready.settings.sampling, [seed.generator() for seed in seeds])
+    assert (loop is not None) == known

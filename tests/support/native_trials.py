@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from melody.engine import Engine
 from melody.errors import MelodyError, UsageError
 from melody.generation import Composer
 from melody.generation.decoders import sampling
@@ -15,6 +16,7 @@ from melody.generation.decoders.native_loop import CoreRules, native_loop
 from melody.generation.prefix import Prefix
 from melody.generation.rules.contract import Rule, narrowed
 from melody.generation.rules.native_form import FORMS, form_of
+from melody.generation.sampling import Sampling
 from melody.generation.seeds import Seed
 from melody.generation.settings import settings_of
 from melody.native.library import core
@@ -144,6 +146,11 @@ def composer(model: str) -> Composer:
     return Composer(model, "native")
 
 
+def known_to_the_core(model: str) -> bool:
+    """Whether the reader in C tells the channels of a shipped model; if not, Python reads and draws."""
+    return reader_for(layout_of(composer(model).bundle.tokenizer.names), Plan()) is not None
+
+
 def options(random: Random) -> dict[str, Any]:
     """Some options of a composition from nothing."""
     found: dict[str, Any] = {"bars": int(random.integers(1, 7))}
@@ -172,7 +179,10 @@ def options(random: Random) -> dict[str, Any]:
 
 
 def loop_trial(random: Random) -> int:
-    """Draw takes by the loop in C and by the loop in Python; return the number of tokens; 0 for options that clash."""
+    """Draw takes by the loop in C and by the loop in Python; return the number of tokens; 0 for options that clash.
+
+    For a model that the reader in C does not know, the loop in C must decline, and a take be the same alone.
+    """
     model = MODELS[random.integers(len(MODELS))]
     own = composer(model)
     try:
@@ -182,7 +192,9 @@ def loop_trial(random: Random) -> int:
     seeds = [Seed(int(random.integers(1000)), number) for number in range(1, 1 + int(random.integers(1, 6)))]
     start, draws = prepared.start(seeds), prepared.settings.sampling
     loop = native_loop(own.engine, start, prepared.rules, draws, [seed.generator() for seed in seeds])
-    assert loop is not None
+    assert (loop is not None) == known_to_the_core(model), (model, prepared.settings)
+    if loop is None:
+        return alone_trial(own.engine, start, prepared.rules, draws, seeds)
     if random.random() < 0.5:
         native = list(loop.drawn())
     else:
@@ -197,6 +209,16 @@ def loop_trial(random: Random) -> int:
     assert np.allclose([nats for *_, nats in native], [nats for *_, nats in python], atol=1e-3)
     check_masks(start[0], prepared.rules, [token for row, token, _ in native if row == 0])
     return len(native)
+
+
+def alone_trial(
+    engine: Engine, start: Sequence[Prefix], rules: Sequence[Rule], draws: Sampling, seeds: Sequence[Seed]
+) -> int:
+    """Hold takes drawn side by side by the loop in Python to the last of them, drawn alone; the number of tokens."""
+    together = sampling.sample(engine, start, rules, draws, [seed.generator() for seed in seeds])
+    (alone,) = sampling.sample(engine, start[-1:], rules, draws, [seeds[-1].generator()])
+    assert alone == together[-1]
+    return sum(len(one.ids) for one in together)
 
 
 def by_rows(continuations: Sequence[Continuation]) -> list[tuple[int, int, float]]:
