@@ -161,7 +161,7 @@ def test_options_that_ask_nothing_change_nothing(composers):
         ({"ranges": {"Alto": (60, 70), "2": (50, 60)}}, "range of 2: there is another"),
         ({"max_polyphony": 0}, "`max_polyphony` must lie in"),
         ({"best_of": 0}, "`best_of` must lie in"),
-        ({"best_of": 2, "by": "taste"}, "likelihood, rules or both"),
+        ({"best_of": 2, "by": "ear"}, "likelihood, rules, both or taste"),
         ({"best_of": 2, "beam_width": 4}, "`beam_width` draws none"),
         ({"best_of": 2, "greedy": True}, "greedy"),
         ({"stochastic": True}, "give `beam_width`"),
