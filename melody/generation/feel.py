@@ -78,6 +78,10 @@ class _Part:
         at = np.searchsorted([change[0] for change in changes], lines[bar], side="right") - 1
         tempos = [tempo.qpm for tempo in score.tempos if tempo.time <= seam.start]
         end = seam.resumes if seam.resumes is not None else int(lines[-1])
+        stop = zero + (end - seam.start) * TICKS_PER_QUARTER // score.tpq
+        if prepared.region.replaces:  # a note that was played late may reach into a bar more, which is none of the gap
+            gap = prepared.region.new_lines
+            stop = min(stop, zero + int(gap[-1] - gap[0]) * SCALE)
         return cls(
             notes=[notes[i] for i in order],
             hits=[hits[i] for i in order],
@@ -85,7 +89,7 @@ class _Part:
             bar=bar[order],
             drums=[drums[i] for i in order],
             start=zero,
-            stop=zero + (end - seam.start) * TICKS_PER_QUARTER // score.tpq,
+            stop=stop,
             tempo_qpm=float(tempos[-1]) if tempos else 120.0,
         )
 
