@@ -1,7 +1,8 @@
 """The sampling loop in C: reader, grammar, channels, rules, choice and step, many tokens a call.
 
 It draws what the loop in `melody.generation.decoders.sampling` draws, from the same random numbers. A rule that the
-core does not know is asked in Python, a token at a time. Where rules go back or redirect, the loop in Python does all.
+core does not know is asked in Python, a token at a time. Where rules go back, or one that it
+does not know redirects, the loop in Python does all.
 """
 
 import ctypes
@@ -152,10 +153,11 @@ def native_loop(
     sampling: Sampling,
     generators: Sequence[np.random.Generator],
 ) -> NativeLoop | None:
-    """Return the loop in C, where the engine is the native one and nothing goes back or redirects; else None."""
+    """Return the loop in C, where the engine is the native one and knows what its rules do; else None."""
     if not isinstance(engine, NativeEngine) or any(prefix.native is None for prefix in prefixes):
         return None
-    if any(hasattr(rule, "forbids") or hasattr(rule, "redirect") for rule in rules):  # quicker than their protocols
+    turns = [rule for rule in rules if hasattr(rule, "forbids") or hasattr(rule, "redirect")]  # as their protocols say
+    if any(form_of(rule).name == FORMS[0] for rule in turns):
         return None
     return NativeLoop(engine, prefixes, rules, sampling, generators)
 

@@ -76,6 +76,17 @@ def _without_classes(vocabulary: Vocabulary, start: int, classes: list[int], kep
     return mask
 
 
+@dataclass(frozen=True)
+class _Ending(KnownRule):
+    """A rule that leads on to the last chord, and from it to the end, where the model would pass them by."""
+
+    way_on: Callable[[Reader], tuple[int, Mask] | None]
+
+    def redirect(self, reader: Reader) -> tuple[int, Mask] | None:
+        """Return the token that leads on here and those (V,) whose mass it gets; None where there is none."""
+        return self.way_on(reader)
+
+
 def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
     """The last chord is the tonic triad over its root, on a strong beat of the last bar, in all tracks together.
 
@@ -89,8 +100,9 @@ def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
     track_ids, end = ids["Track"].start, ids["End"][0]
     no_track, no_pitch = without(vocabulary, "Track"), without(vocabulary, "Pitch", "Velocity")
 
-    def rule(reader: Reader) -> Mask | None:
-        free = [track for track in own if not _ends_as_planned(reader, track)]
+    def ending(reader: Reader) -> tuple[_Closing, int, list[int]] | None:
+        """Return the last chord, when it closes and in which tracks, where it is near."""
+        free = [track for track in own if not (_returns(reader, track) or _is_silent(reader, track))]
         total, key = reader.plan.bars, reader.planned_key
         if total is None or key is None or not free or not 0 <= reader.bar < total:
             return None
@@ -98,25 +110,56 @@ def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
         close = max(reader.bar_start + left * reader.bar_ticks + _middle(reader), voices.last_fixed)  # at the latest
         if close - reader.tick - reader.length > MAX_DURATION if under_way else left:
             return None  # it is still far
-        if under_way and _ends_as_planned(reader, reader.track):
+        if under_way and _returns(reader, reader.track):
             return None
         asked = voices.chord_at(close)
         chord = _Closing(*key, bass=max(voices.tracks)) if asked is None else _asked(asked, max(voices.tracks))
+        return chord, close, free
+
+    def rule(reader: Reader) -> Mask | None:
+        if (found := ending(reader)) is None:
+            return None
+        chord, close, free = found
+        under_way = reader.kind in ("Pitch", "Sustain")
         return _length(vocabulary, reader, chord, close) if under_way else closing(reader, chord, close, free)
+
+    def way_on(reader: Reader) -> tuple[int, Mask] | None:
+        if (found := ending(reader)) is None or reader.kind in ("Pitch", "Sustain"):
+            return None
+        chord, close, free = found
+        ringing = {track for until, track, pitch in reader.active if until > close and chord.fits(track, pitch)}
+        lacking = [track for track in free if track not in ringing]
+        passing = ~without(vocabulary, "Position", "Bar")
+        if reader.tick < close and lacking:
+            target = positions.start + close - reader.bar_start
+            passing[positions.start : target + 1] = False
+            return target, passing
+        if reader.tick != close or reader.position < 0:
+            return None
+        if lacking:
+            passing[end] = passing[track_ids + lacking[0] + 1 : ids["Track"].stop] = True
+            return track_ids + lacking[0], passing
+        return None if any(_returns(reader, track) for track in own) else (end, passing)
 
     def closing(reader: Reader, chord: _Closing, close: int, free: Sequence[int]) -> Mask:
         """Return the tokens that may follow in the last bar, where no note is under way."""
         standing = [(track, pitch) for until, track, pitch in reader.active if until > reader.tick]
+        others = [track for track in own if _returns(reader, track)]
+        mask = np.ones(len(vocabulary), bool)
+        if reader.tick > close:  # the chord has closed; only what returns plays to its end
+            mask[[track_ids + track for track in own if track not in others]] = False
+            return mask if reader.track in others or reader.track not in (-1, *own) else mask & no_pitch
         fitting = {track for track, pitch in standing if chord.fits(track, pitch)}
         missing = [track for track in free if track not in fitting]
-        mask = np.ones(len(vocabulary), bool)
-        others = [track for track in own if track not in free]
-        mask[positions.start + close - reader.bar_start + 1 : positions.stop] = bool(others)
+        ringing = {track for until, track, pitch in reader.active if until > close and chord.fits(track, pitch)}
+        goes_on = bool(others) and ringing.issuperset(free)
+        mask[positions.start + close - reader.bar_start + 1 : positions.stop] = goes_on
         mask[end] = not missing and (reader.tick >= close or reader.position in (0, _middle(reader)))
         if reader.tick == close and reader.position >= 0 and missing:  # the voices close one after the other
             mask &= no_track
-            mask[[track_ids + track for track in (missing[0], *others)]] = True
-            if reader.track in others:
+            before = [track for track in others if track < missing[0]]  # tracks at a place are in order
+            mask[[track_ids + track for track in (missing[0], *before)]] = True
+            if reader.track in before:
                 return mask
             mask = mask & no_pitch if reader.track != missing[0] else mask
             third = {(pitch - chord.tonic) % OCTAVE for _, pitch in standing} & {3, 4} if chord.minor else set()
@@ -126,7 +169,8 @@ def tonic_ending(vocabulary: Vocabulary, voices: Voices) -> Rule:
 
     chords = [(span.start, *_spelled(span.chord)) for span in voices.chords]
     numbers = sum(1 << track for track in own), max(voices.tracks, default=-1), voices.last_fixed
-    return KnownRule(rule, NativeForm("tonic ending", numbers, table=np.array(chords).reshape(-1, 3)))
+    form = NativeForm("tonic ending", numbers, table=np.array(chords).reshape(-1, 3))
+    return _Ending(rule, form, way_on)
 
 
 def _spelled(chord: Chord | None) -> tuple[int, int]:
@@ -134,10 +178,15 @@ def _spelled(chord: Chord | None) -> tuple[int, int]:
     return (-1, 0) if chord is None else (chord.bass, sum(1 << one for one in chord.classes))
 
 
-def _ends_as_planned(reader: Reader, track: int) -> bool:
-    """Return True where a track's last bar returns, and ends as it ended before, or is planned to be silent."""
-    symbol, form = reader.planned(track), reader.plan.form
-    return symbol.is_copy or (symbol == EMPTY and form is not None and bool(form.tracks))
+def _returns(reader: Reader, track: int) -> bool:
+    """Return True where a track's bar returns, and ends as it ended before."""
+    return reader.planned(track).is_copy
+
+
+def _is_silent(reader: Reader, track: int) -> bool:
+    """Return True where a track is planned to be silent in this bar."""
+    form = reader.plan.form
+    return reader.planned(track) == EMPTY and form is not None and bool(form.tracks)
 
 
 @dataclass(frozen=True)

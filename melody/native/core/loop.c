@@ -71,12 +71,31 @@ EXPORT Loop *loop_new(const Model *model, const Rule *rules, int rule_count, con
   return loop;
 }
 
+// Moves mass to the token that leads on, where a rule redirects it: returns that token and its own logit; -1: none.
+static int redirect(const Loop *loop, Row *row, const uint8_t *mask, float *own) {
+  uint8_t passing[TOKENS];
+  for (int i = 0; i < loop->rule_count; i++) {
+    if (loop->rules[i].kind != TONIC_ENDING) continue;
+    int target = style_way_on(&loop->rules[i], row->reader, passing);
+    if (target < 0 || !mask[target]) continue;
+    for (int k = 0; k < TOKENS; k++) passing[k] &= row->lawful[k];
+    passing[target] = 1;
+    *own = row->logits[target];
+    row->logits[target] = (float)mass_of(row->logits, passing);
+    return target;
+  }
+  return -1;
+}
+
 static int draw(const Loop *loop, int place, int32_t *token, double *nats) {
   Row *row = &loop->row[place];
   uint8_t mask[TOKENS];
   if (!narrow(loop->rules, loop->rule_count, loop->ask, place, row->reader, row->lawful, mask)) return FAILED_IN_PYTHON;
   if (!memchr(mask, 1, TOKENS)) return FAILED_TO_READ;
+  float own = 0;
+  int target = redirect(loop, row, mask, &own);
   *token = choose(row->logits, mask, &loop->sampling, row->next, row->state);
+  if (target >= 0) row->logits[target] = own;
   *nats = nats_of(loop->model->kernels, row->logits, row->lawful, *token);
   row->done = reader_ends_with(row->reader, *token);
   if (!reader_read(row->reader, *token)) return FAILED_TO_READ;

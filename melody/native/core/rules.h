@@ -31,6 +31,8 @@ typedef int (*Ask)(int row, int rule, uint8_t *mask);
 int narrow(const Rule *rules, int count, Ask ask, int row, const Reader *reader, const uint8_t *lawful, uint8_t *mask);
 
 void style_tonic_ending(const Rule *rule, const Reader *reader, uint8_t *mask);
+// The token that leads on to the last chord or from it to the end, -1: none; it gets the mass of those `passing` by.
+int style_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void style_no_parallels(const Reader *reader, uint8_t *mask);
 
 static inline void close_ids(uint8_t *mask, int from, int to) {

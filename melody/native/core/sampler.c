@@ -134,6 +134,15 @@ int choose(const float *logits, const uint8_t *mask, const Sampling *sampling, N
   return tokens[best];
 }
 
+double mass_of(const float *logits, const uint8_t *mask) {
+  int tokens[TOKENS], best = 0, count = tokens_in(mask, tokens);
+  double sum = 0;
+  for (int i = 1; i < count; i++) best = logits[tokens[i]] > logits[tokens[best]] ? i : best;
+  double top = logits[tokens[best]];
+  for (int i = 0; i < count; i++) sum += exponential((double)logits[tokens[i]] - top);
+  return logarithm(sum) + top;
+}
+
 // Of float exponentials, as many lanes as the processor has; their sum is taken in a fixed order.
 double nats_of(const Kernels *kernels, const float *logits, const uint8_t *lawful, int token) {
   int tokens[TOKENS], count = tokens_in(lawful, tokens);

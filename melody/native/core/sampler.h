@@ -18,4 +18,7 @@ int choose(const float *logits, const uint8_t *mask, const Sampling *sampling, N
 // -ln p of a token, of the lawful ones (TOKENS) alone.
 double nats_of(const Kernels *kernels, const float *logits, const uint8_t *lawful, int token);
 
+// ln of the sum of e^logits of the tokens in the mask.
+double mass_of(const float *logits, const uint8_t *mask);
+
 #endif

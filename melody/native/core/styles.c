@@ -1,4 +1,6 @@
 // Rules of a style (`melody.generation.rules.styles`): no parallel fifths and octaves, and a last chord on the tonic.
+#include <string.h>
+
 #include "rules.h"
 
 enum { OCTAVE = 12, FIFTH = 7 };
@@ -49,11 +51,15 @@ static Symbol planned(const Reader *r, int track) {
   return r->memory ? memory_symbol(&r->memory->plan, track, r->bar) : untold;
 }
 
-// The last bar of a track returns, and ends as it ended before, or is planned to be silent.
-static int ends_as_planned(const Reader *r, int track) {
+// The bar of a track returns, and ends as it ended before.
+static int returns(const Reader *r, int track) {
   Symbol symbol = planned(r, track);
-  int empty = !symbol.lag && symbol.like == 3;
-  return (symbol.lag && symbol.like >= LIKES - 1) || (empty && r->memory->plan.by_track);
+  return symbol.lag && symbol.like >= LIKES - 1;
+}
+
+static int is_silent(const Reader *r, int track) {  // as planned
+  Symbol symbol = planned(r, track);
+  return !symbol.lag && symbol.like == 3 && r->memory->plan.by_track;
 }
 
 static int middle_of(const Reader *r) {  // the last strong beat
@@ -91,28 +97,46 @@ static int third_taken(const Reader *r, const Closing *chord) {
   return minor ? 3 : major ? 4 : 0;
 }
 
-static int is_standing(const Reader *r, const Closing *chord, int track) {  // in the last chord
+static int is_standing(const Reader *r, const Closing *chord, int track, int tick) {  // in the last chord, at a tick
   for (int i = 0; i < r->actives; i++) {
     const Sounding *note = &r->active[i];
-    if (note->track == track && note->end > r->tick && fits(chord, track, note->pitch)) return 1;
+    if (note->track == track && note->end > tick && fits(chord, track, note->pitch)) return 1;
   }
   return 0;
 }
 
-// What may follow in the last bar, where no note is under way. `free` (count) are the tracks that close, `others` those
-// that end as planned.
-static void close_bar(const Reader *r, const Closing *chord, int close, const int *free, int count, uint32_t others,
-                      uint8_t *mask) {
-  int missing = -1, place = close - r->bar_start;
-  for (int i = 0; i < count && missing < 0; i++) missing = is_standing(r, chord, free[i]) ? -1 : free[i];
-  if (!others && place + 1 < MOST_BAR_TICKS) close_ids(mask, FIRST_POSITION + place + 1, FIRST_POSITION + MOST_BAR_TICKS);
+static int all_ring(const Reader *r, const Closing *chord, const int *free, int count, int tick) {
+  for (int i = 0; i < count; i++) {
+    if (!is_standing(r, chord, free[i], tick)) return 0;
+  }
+  return 1;
+}
+
+// What may follow in the last bar, where no note is under way. `own` are the tracks without fixed notes, `free` (count)
+// those of them that close, `others` those whose bar returns.
+static void close_bar(const Reader *r, const Closing *chord, int close, const int *free, int count, uint32_t own,
+                      uint32_t others, uint8_t *mask) {
+  int missing = -1, place = close - r->bar_start, goes_on = others && all_ring(r, chord, free, count, close);
+  if (r->tick > close) {  // the chord has closed; only what returns plays to its end
+    for (int track = 0; track < MOST_TRACKS; track++) {
+      if ((own & ~others) >> track & 1) mask[FIRST_TRACK + track] = 0;
+    }
+    if (r->track >= 0 && (others | ~own) >> r->track & 1) return;
+    close_kind(mask, PITCH);
+    close_kind(mask, VELOCITY);
+    return;
+  }
+  for (int i = 0; i < count; i++) {
+    if (missing < 0 && !is_standing(r, chord, free[i], r->tick)) missing = free[i];
+  }
+  if (!goes_on && place + 1 < MOST_BAR_TICKS) close_ids(mask, FIRST_POSITION + place + 1, FIRST_POSITION + MOST_BAR_TICKS);
   int strong = r->tick >= close || r->position == 0 || r->position == middle_of(r);
   if (missing >= 0 || !strong) mask[FIRST[END]] = 0;
   if (r->tick != close || r->position < 0 || missing < 0) return;
   for (int track = 0; track < MOST_TRACKS; track++) {  // the voices close one after the other
-    if (track != missing && !(others >> track & 1)) mask[FIRST_TRACK + track] = 0;
+    if (track != missing && !(track < missing && others >> track & 1)) mask[FIRST_TRACK + track] = 0;
   }
-  if (r->track >= 0 && others >> r->track & 1) return;
+  if (r->track >= 0 && r->track < missing && others >> r->track & 1) return;
   if (r->track != missing) {
     close_kind(mask, PITCH);
     close_kind(mask, VELOCITY);
@@ -123,23 +147,29 @@ static void close_bar(const Reader *r, const Closing *chord, int close, const in
   }
 }
 
+typedef struct {
+  Closing chord;
+  int free[MOST_TRACKS], count, close, under_way;
+  uint32_t own, others;
+} Ending;
+
 // numbers: bits of the tracks that close, the lowest voice, the tick of the last fixed note.
 // table: start, bass (-1: no chord) and bits of the classes of each chord asked for.
-void style_tonic_ending(const Rule *rule, const Reader *r, uint8_t *mask) {
-  int free[MOST_TRACKS], count = 0, total = r->plan.bars, key = r->plan.key_told - 1;
+static int ending_of(const Rule *rule, const Reader *r, Ending *ending) {  // 0 where it is none yet
+  int *free = ending->free, count = 0, total = r->plan.bars, key = r->plan.key_told - 1;
   uint32_t own = (uint32_t)rule->numbers[0], others = 0;
-  if (total < 0 || key < 0 || r->bar < 0 || r->bar >= total) return;
+  if (total < 0 || key < 0 || r->bar < 0 || r->bar >= total) return 0;
   for (int track = 0; track < MOST_TRACKS; track++) {
     if (!(own >> track & 1)) continue;
-    if (ends_as_planned(r, track)) others |= 1u << track;
-    else free[count++] = track;
+    if (returns(r, track)) others |= 1u << track;
+    else if (!is_silent(r, track)) free[count++] = track;
   }
-  if (!count) return;
+  if (!count) return 0;
   int left = total - 1 - r->bar, under_way = r->kind == PITCH || r->kind == SUSTAIN;
   int close = r->bar_start + left * r->bar_ticks + middle_of(r);  // at the latest
   close = close > rule->numbers[2] ? close : rule->numbers[2];
-  if (under_way ? close - r->tick - r->length > MOST_DURATION : left) return;  // it is still far
-  if (under_way && ends_as_planned(r, r->track)) return;
+  if (under_way ? close - r->tick - r->length > MOST_DURATION : left) return 0;  // it is still far
+  if (under_way && returns(r, r->track)) return 0;
   Closing chord = {key % OCTAVE, key >= OCTAVE, rule->numbers[1], 0, 0, 0};
   for (int i = 0; i < rule->count && rule->table[3 * i] <= close; i++) {
     chord.asked = rule->table[3 * i + 1] >= 0;
@@ -147,6 +177,40 @@ void style_tonic_ending(const Rule *rule, const Reader *r, uint8_t *mask) {
     chord.asked_classes = rule->table[3 * i + 2];
   }
   if (chord.asked) chord.minor = 0;
-  if (under_way) close_by(r, &chord, close, mask);
-  else close_bar(r, &chord, close, free, count, others, mask);
+  ending->chord = chord;
+  ending->count = count;
+  ending->close = close;
+  ending->under_way = under_way;
+  ending->own = own;
+  ending->others = others;
+  return 1;
+}
+
+void style_tonic_ending(const Rule *rule, const Reader *r, uint8_t *mask) {
+  Ending e;
+  if (!ending_of(rule, r, &e)) return;
+  if (e.under_way) close_by(r, &e.chord, e.close, mask);
+  else close_bar(r, &e.chord, e.close, e.free, e.count, e.own, e.others, mask);
+}
+
+int style_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
+  Ending e;
+  int lacking = -1;
+  if (!ending_of(rule, r, &e) || e.under_way || r->tick > e.close) return -1;
+  for (int i = 0; i < e.count && lacking < 0; i++) {
+    lacking = is_standing(r, &e.chord, e.free[i], e.close) ? -1 : e.free[i];
+  }
+  memset(passing, 0, TOKENS);
+  memset(passing + FIRST_POSITION, 1, MOST_BAR_TICKS);
+  passing[FIRST[BAR]] = 1;
+  if (r->tick < e.close) {
+    int target = FIRST_POSITION + e.close - r->bar_start;
+    close_ids(passing, FIRST_POSITION, target);
+    return lacking >= 0 ? target : -1;
+  }
+  if (r->position < 0) return -1;
+  if (lacking < 0) return e.others ? -1 : FIRST[END];
+  passing[FIRST[END]] = 1;
+  for (int track = lacking + 1; track < MOST_TRACKS; track++) passing[FIRST_TRACK + track] = 1;
+  return FIRST_TRACK + lacking;
 }
