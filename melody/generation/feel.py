@@ -107,10 +107,18 @@ class _Part:
 
     def moved(self, notes: Sequence[NewNote], moves: Floats) -> list[NewNote]:
         """Notes moved by so many grid ticks, each pitch in order; ends go with the notes that begin where they were."""
-        onset, last = list[int](), dict[tuple[int, int], int]()
-        for note, by in zip(notes, moves.tolist(), strict=True):
+        onset, last, behind, latest = (
+            list[int](),
+            dict[tuple[int, int], int](),
+            dict[tuple[int, int], int](),
+            list[int](),
+        )
+        for note in reversed(notes):  # each leaves room for those of its pitch behind it
+            behind[note.track, note.pitch] = behind.get((note.track, note.pitch), self.stop) - 1
+            latest.append(behind[note.track, note.pitch])
+        for note, by, most in zip(notes, moves.tolist(), reversed(latest), strict=True):
             least = max(self.start, last.get((note.track, note.pitch), self.start - 1) + 1)
-            onset.append(max(least, min(note.onset + round(by * SCALE), self.stop - 1)))
+            onset.append(max(least, min(note.onset + round(by * SCALE), most)))
             last[note.track, note.pitch] = onset[-1]
         follows: dict[tuple[int, int], int] = {}
         for note, at in zip(notes, onset, strict=True):

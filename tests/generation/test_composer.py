@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.fakes import UniformComposer, fake_bundle
 from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
@@ -49,6 +49,7 @@ def rows(track: Track) -> set[tuple[int, ...]]:
     meter=st.sampled_from([(3, 4), (4, 4), (6, 8), (7, 8), (2, 2)]),
     offset=st.integers(0, 30),
 )
+@example(seed=1, count=3, tpq=220, meter=(3, 4), offset=19)  # played late, and twice a pitch at the end
 def test_the_bars_asked_for_are_the_bars_written(composer, seed, count, tpq, meter, offset):
     primer = tune(tpq, meter, offset=offset)
     take = composer.compose(primer, bars=count, seed=seed)[0]
