@@ -7,6 +7,7 @@ second, which only such a primer costs.
 from functools import lru_cache
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from melody.bundle import Bundle, open_bundle
 from melody.engine import Engine, open_engine
@@ -49,14 +50,7 @@ def _around(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
         return ""
     tracks = sorted(set(view.tracks.values()))
     mine = tuple(name if names.count(name := names[track]) == 1 and name else str(track + 1) for track in tracks)
-    try:
-        asked = Settings(with_tracks=mine, bars=min(TRIAL_BARS, view.bars))
-        trial = prepare(bundle, engine, prepared.primer.score, asked)
-        (drawn,) = DECODERS["sampling"].decode(trial, engine, [Seed(0, 1)])
-    except MelodyError:
-        return ""
-    fit = fit_of(sum(drawn.nats), drawn.ids, bundle)
-    if fit is None or fit.times >= STRANGE_TRIAL:
+    if not _goes_well(prepared.primer, bundle, engine, with_tracks=mine):
         return ""
     return f"{' '.join(f'`with_tracks` {quote(name)}' for name in mine)} composes {listed(silent)} around it"
 
@@ -67,16 +61,21 @@ def _rhythm(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
     settings = prepared.settings
     if settings.with_tracks or settings.fill or settings.keep or settings.add:
         return ""
-    asked = Settings(keep="rhythm", bars=min(TRIAL_BARS, prepared.primer.view.bars))
-    try:
-        trial = prepare(bundle, engine, prepared.primer.score, asked)
-        (drawn,) = DECODERS["sampling"].decode(trial, engine, [Seed(0, 1)])
-    except MelodyError:
-        return ""
-    fit = fit_of(sum(drawn.nats), drawn.ids, bundle)
-    if fit is None or fit.times >= STRANGE_TRIAL:
+    if not _goes_well(prepared.primer, bundle, engine, keep="rhythm"):
         return ""
     return "`keep` rhythm holds its rhythm, `keep` bars repeats it with changes"
+
+
+def _goes_well(primer: Primer, bundle: Bundle, engine: Engine, **asked: Any) -> bool:
+    """Return True where a short trial of these settings is likely music to the model."""
+    try:
+        settings = Settings(bars=min(TRIAL_BARS, primer.view.bars), **asked)
+        trial = prepare(bundle, engine, primer.score, settings)
+        (drawn,) = DECODERS["sampling"].decode(trial, engine, [Seed(0, 1)])
+    except MelodyError:
+        return False
+    fit = fit_of(sum(drawn.nats), drawn.ids, bundle)
+    return fit is not None and fit.times < STRANGE_TRIAL
 
 
 def _other_model(primer: Primer, bundle: Bundle, unlike: Fit) -> str:
