@@ -75,8 +75,7 @@ def _started(desk: Desk) -> bool:
 def shows(right: Seen) -> Seen:
     """Return what it takes of a file: notes, controllers, tempo and meter.
 
-    Each program is told with its bank, 0 by default. Of a controller that is told once, at the start, nothing stays. A
-    tempo goes to the nearest quarter, where the last one counts.
+    Each program is told with its bank, 0 by default. A tempo goes to the nearest quarter, where the last one counts.
     """
     tempos = changes([((tick + 240) // 480 * 480, qpm) for tick, qpm in right.tempos])
     parts = tuple(replace(part, lyrics=(), controls=_controls(part.controls)) for part in right.parts)
@@ -84,6 +83,7 @@ def shows(right: Seen) -> Seen:
 
 
 def _controls(controls: tuple[Control, ...]) -> tuple[Control, ...]:
+    """Leave out what is told once, at the start: it stays in a source until Ardour writes it anew, which it may do late."""
     numbers = [number for _, number, _ in controls]
     stay = {(tick, number, value) for tick, number, value in controls if tick or numbers.count(number) > 1}
     banks = {next((c for c in controls if c[1] == number), (0, number, 0)) for number in (0, 32)}
@@ -112,4 +112,4 @@ def _part(path: Path) -> Part:
     program = next((m.program for _, m in events if m.type == "program_change"), None)
     name = re.sub(r"^\w+\.|-\d+$", "", path.stem)
     is_drum = any(m.channel == 9 for _, m in events if m.type == "note_on")
-    return Part(name, notes_of(events, scale), program, is_drum, (), controls_of(events, scale))
+    return Part(name, notes_of(events, scale), program, is_drum, (), _controls(controls_of(events, scale)))
