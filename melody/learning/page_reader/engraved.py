@@ -56,10 +56,10 @@ def tunes(split: str, draw: random.Random) -> Iterator[Score]:
 
 
 def _line(score: Score, draw: random.Random) -> Score | None:
+    del score.tracks[1:]  # whose end may lie behind that of the first
     count = len(bars(score)) - 1
     wanted = draw.randint(*BARS)
     first = draw.randrange(max(1, count - wanted)) if draw.random() < 0.7 else 0
-    del score.tracks[1:]
     line = clip(score, first, min(count, first + wanted))
     if not len(line.tracks) or len(line.tracks[0].notes) < 4 or len(meters(line)) > 3:
         return None
