@@ -82,7 +82,9 @@ class NativeEngine:
         tokens, after = np.require(ids, np.int32, ["C", "A"]), np.array(carry[0], np.float32, order="C")
         logits, nats = np.empty(self.shapes.vocabulary, np.float32), ctypes.c_double(0.0)
         places = tokens.ctypes.data, len(tokens), after.ctypes.data, logits.ctypes.data, ctypes.byref(nats)
-        self.check(self.core.loop_read(self.model, reader.pointer, *places))
+        failed = self.core.loop_read(self.model, reader.pointer, *places)
+        reader.check()
+        self.check(failed)
         return logits, (after,), nats.value
 
     def check(self, failed: int) -> None:

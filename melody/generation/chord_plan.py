@@ -19,9 +19,8 @@ from melody.generation.seeds import Seed
 from melody.music.chords import NO_CHORD, OCTAVE, Chord
 from melody.music.key import Key
 from melody.music.score import GRID, Ints, Notes, most_at_once
-from melody.tokens import Reader
 from melody.tokens.harmonist import Ground, Harmonist, Wanted, plan_of, relative, tones_in
-from melody.tokens.harmony import HarmonyPlan, Rate, harmony_of, phrase_ends, steps_of_bar
+from melody.tokens.harmony import HarmonyPlan, Moment, Rate, Told, harmony_of, phrase_ends, steps_of_bar
 from melody.tokens.plan import FormPlan
 from melody.tokens.vocabulary import METERS
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from melody.generation.primer.primer_view import PrimerView
 
 MOST_BEFORE, MOST_BEHIND = 24, 2  # bars before the new ones, and behind a gap, that the harmonist reads
-Table = NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class ChordPlan:
     first: int = 0  # step from which on chords are drawn
 
     @property
-    def known(self) -> Table | None:
+    def known(self) -> Told | None:
         """The channels that the model is told while it reads the primer."""
         return None if self.heard is None else self.heard.table()
 
@@ -61,19 +59,16 @@ class ChordPlan:
         codes, last = self.harmonist.draw(self.ground, asked, generator)
         return plan_of(self.edges, codes, last, self.ground)
 
-    def draw_later(self, seed: Seed | None, reader: Reader) -> HarmonyPlan:
-        """The harmony of a take from nothing, from the bar on in which its reader knows key and meter."""
-        assert reader.planned_key is not None
-        tonic, minor = reader.planned_key
-        plan = reader.plan
-        stop = plan.stop if plan.stop is not None else plan.bars or reader.bar + 1
-        meter, length = METERS[reader.meter], reader.bar_ticks
-        lines = reader.bar_start + length * np.arange(max(1, stop - reader.bar) + 1)
-        bars = [steps_of_bar(line, line + length, meter, self.rate) for line in lines[:-1].tolist()]
+    def draw_later(self, seed: Seed | None, form: FormPlan | None, moment: Moment) -> HarmonyPlan:
+        """The harmony of a take from nothing with this plan of its bars, from when its key and meter are known."""
+        length = moment.bar_ticks
+        lines = moment.bar_start + length * np.arange(max(1, moment.stop - moment.bar) + 1)
+        bars = [steps_of_bar(line, line + length, METERS[moment.meter], self.rate) for line in lines[:-1].tolist()]
+        minor, tonic = divmod(moment.key - 1, OCTAVE)
         ground = Ground.of(bars, Key(tonic, "minor" if minor else "major"), self.closes)
         edges = np.array([*(tick for steps in bars for tick in steps), lines[-1]])
-        later = replace(self, ground=ground, edges=edges, asked=Wanted.nothing(len(ground)), first_bar=reader.bar)
-        return later.draw(seed, plan.form)
+        later = replace(self, ground=ground, edges=edges, asked=Wanted.nothing(len(ground)), first_bar=moment.bar)
+        return later.draw(seed, form)
 
     def _copied(self, ground: Ground, form: FormPlan) -> Ints:
         """The step (S,) whose chord is each step's too, as the plan of bars has it; -1 for none."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from melody.engine import Carry, Engine, reorder
 from melody.engine.native import NativeEngine
 from melody.tokens import Reader
+from melody.tokens.harmony import DrawChords, Told
 from melody.tokens.native_reader import NativeReader
 from melody.tokens.plan import FormPlan
 
@@ -50,8 +51,8 @@ class TakePlan(NamedTuple):
     """Plans that were drawn for a take: of its bars, and of its chords as `Plan` has them."""
 
     form: FormPlan | None = None
-    harmony: NDArray[np.int16] | None = None
-    harmonist: Callable[[Reader], NDArray[np.int16]] | None = None
+    harmony: Told | None = None
+    harmonist: DrawChords | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,7 @@ class Opening:
         natives = [self.before.native.copy() for _ in plans] if self.before.native is not None else []
         readers: Sequence[Reader | NativeReader] = natives or [self.before.reader.copy() for _ in plans]
         for reader, plan in zip(readers, plans, strict=True):
-            if isinstance(reader, NativeReader):  # the core tells no plan of chords
-                reader.replan(plan.form)
-            else:
-                reader.replan(*plan)
+            reader.replan(*plan)
         carry = reorder(self.before.carry, np.zeros(len(plans), np.int64))
         for token in self.ids:
             for reader in readers:

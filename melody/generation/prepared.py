@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from symusic import TimeSignature
 
 from melody.bundle import Bundle
@@ -36,9 +35,9 @@ from melody.music.chords import Span
 from melody.music.key import Key, parse_key
 from melody.music.progressions import markers_as_chords
 from melody.music.score import TICKS_PER_QUARTER, Score, common_resolution, resample
-from melody.tokens import Plan, Reader
+from melody.tokens import Plan
 from melody.tokens.channels import HARMONISING
-from melody.tokens.harmony import HarmonyPlan
+from melody.tokens.harmony import HarmonyPlan, Moment, Told
 from melody.tokens.plan import FormPlan
 
 OF_PITCH = ("key", "strict_key", "chords")  # options that say nothing to drums
@@ -113,8 +112,8 @@ class Prepared:
             return TakePlan(form)
         if own.ground is None:
 
-            def draw_later(reader: Reader) -> NDArray[np.int16]:
-                self.harmonies[drawing] = own.draw_later(drawing, reader)
+            def draw_later(moment: Moment) -> Told:
+                self.harmonies[drawing] = own.draw_later(drawing, form, moment)
                 return self.harmonies[drawing].table()
 
             return TakePlan(form, harmonist=draw_later)
@@ -249,8 +248,8 @@ def _read(
     return opening.under([TakePlan(plan.form, plan.harmony, plan.harmonist)])[0], opening
 
 
-def _not_yet(reader: Reader) -> NDArray[np.int16]:
-    """Stand for chords that each take draws later, which the core must leave to the reader in Python."""
+def _not_yet(moment: Moment) -> Told:
+    """Stand for chords that each take draws later."""
     return np.zeros((1, len(HARMONISING)), np.int16)
 
 

@@ -21,7 +21,7 @@ _FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {  # its result and its argum
     "model_free": (None, (_POINTER,)),
     "reader_new": (_POINTER, (_POINTER,) * 3),
     "reader_copy": (_POINTER, (_POINTER,)),
-    "reader_replan": (_INT, (_POINTER,) * 2),
+    "reader_replan": (_INT, (_POINTER,) * 3),
     "reader_read_all": (_INT, (_POINTER, _POINTER, _INT, _POINTER)),
     "reader_context": (None, (_POINTER,) * 2),
     "reader_mask": (None, (_POINTER,) * 2),

@@ -10,9 +10,9 @@ told six channels beside each token: this chord and its bass, the next other one
 until the phrase ends. Composing draws them (`melody.tokens.harmonist`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,21 @@ SIZES: dict[str, int] = {  # of the channels in their order
     "phrase_end": 1 + FAR,  # until the last note of the phrase; 1: it sounds
 }
 Steps = NDArray[np.int16]  # (S, 2): `Chord.value` and 1 + pitch class of the bass; 0 and 0 for none
+Told = NDArray[np.int16]  # (ticks, 6): the channels at each tick
+
+
+class Moment(NamedTuple):
+    """Place of a reader that is to be told chords from here on, now that it knows key and meter."""
+
+    bar: int  # index
+    bar_start: int  # tick
+    bar_ticks: int  # its length
+    meter: int  # its place in `METERS`
+    key: int  # as the channel "key" has it
+    stop: int  # the bar before which the chords end
+
+
+DrawChords = Callable[[Moment], Told]
 
 
 @dataclass(frozen=True)
@@ -48,7 +63,7 @@ class HarmonyPlan:
     first: int = 0
     lines: tuple[int, ...] = ()  # ticks of its bar lines, up to the last; of a drawn plan
 
-    def table(self) -> NDArray[np.int16]:
+    def table(self) -> Told:
         """The channels (ticks, 6) of each tick up to the last edge; past it nothing is told."""
         ticks = np.arange(int(self.edges[-1]) + 1)
         step = np.searchsorted(self.edges, ticks, side="right") - 1

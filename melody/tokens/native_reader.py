@@ -7,6 +7,7 @@ reads: `reader_for` then gives None.
 import ctypes
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 from weakref import finalize
 
 import numpy as np
@@ -14,23 +15,36 @@ from numpy.typing import NDArray
 
 from melody.music.score import GRID, bar_length
 from melody.native.library import core
-from melody.tokens.channels import Layout, foreseeing, forming
+from melody.tokens.channels import HARMONISING, Layout, foreseeing, forming
+from melody.tokens.harmony import DrawChords, Moment, Told
 from melody.tokens.plan import LAGS, FormPlan
 from melody.tokens.reader import Plan, key_value
 from melody.tokens.vocabulary import METERS, event_vocabulary
 
 _SINGLE = ("bars_left", "key", "position", "meter", "track", "sounding", "bass", "time_left")  # as in core/reader.h
 _REPETITION = ("recalled", "agreed", "times", "ago")
-_KNOWN = ("read", "foreseen", "repetition", "form", "parts")  # groups of channels
+_KNOWN = ("read", "foreseen", "repetition", "form", "parts", "harmony")  # groups of channels
 _MOST_COLUMNS, _MOST_VOICES, _MOST_FORESEEN, _MOST_FORM = 256, 16, 64, 40
 _EVENT = np.dtype([("place", "i4"), ("duration", "i4"), *((name, "u1") for name in ("track", "hit", "loud", "sure"))])
 _NO_EVENT = 255  # in `loud`: the mark of an empty bar
+
+
+_Moment = ctypes.c_int32 * len(Moment._fields)
+
+
+class _Chords(ctypes.Structure):
+    pass
+
+
+_Draw = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Moment), ctypes.POINTER(_Chords))
+_Chords._fields_ = [("ticks", ctypes.c_int32), ("told", ctypes.c_void_p), ("draw", _Draw)]
 
 
 class _Plan(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("bars", "stop", "key_told", "whole", "had_pickup", "foreseen_ticks")),
         ("foreseen", ctypes.c_void_p),
+        ("chords", _Chords),
     ]
 
 
@@ -41,12 +55,41 @@ class _FormPlan(ctypes.Structure):
     ]
 
 
+class _PlannedChords:
+    """Chords as core/reader.h has them: tables that it refers to, and what draws one, asked from there."""
+
+    def __init__(self, told: Told | None, draw: DrawChords | None) -> None:
+        self.error: BaseException | None = None  # that of drawing
+        self._draw, self._tables = draw, list[Told]()
+        self.item = _Chords(draw=_Draw(self._drawn) if draw is not None else _Draw())
+        if told is not None:
+            self._tell(told, self.item)
+
+    def _tell(self, told: Told, item: _Chords) -> None:
+        table = np.require(told, np.int16, ["C", "A"])
+        if table.shape[1:] != (len(HARMONISING),):
+            raise ValueError(f"chords of shape {table.shape}")
+        self._tables.append(table)
+        item.ticks, item.told = len(table), table.ctypes.data
+
+    def _drawn(self, moment: Any, item: Any) -> int:
+        try:
+            assert self._draw is not None
+            self._tell(self._draw(Moment(*moment.contents)), item.contents)
+        except BaseException as error:
+            self.error = error
+            return 0
+        return 1
+
+
 class NativeReader:
     """All that has been read of a piece, kept in C. It is a `melody.tokens.contract.TokenReader`."""
 
-    def __init__(self, library: ctypes.CDLL, pointer: int, width: int, size: int, kept: object = None) -> None:
+    def __init__(
+        self, library: ctypes.CDLL, pointer: int, width: int, size: int, foreseen: object, chords: _PlannedChords
+    ) -> None:
         self.core, self.pointer, self._width, self._size = library, pointer, width, size
-        self._kept = kept  # what the C side refers to
+        self._foreseen, self._chords = foreseen, chords  # what the C side refers to
         self._close = finalize(self, library.reader_free, pointer)
 
     @property
@@ -56,7 +99,8 @@ class NativeReader:
 
     def copy(self) -> "NativeReader":
         """An independent reader at the same place."""
-        return NativeReader(self.core, _made(self.core.reader_copy(self.pointer)), self._width, self._size, self._kept)
+        pointer = _made(self.core.reader_copy(self.pointer))
+        return NativeReader(self.core, pointer, self._width, self._size, self._foreseen, self._chords)
 
     def read(self, token: int) -> None:
         """Take the next token."""
@@ -77,6 +121,7 @@ class NativeReader:
         ids = np.require(tokens, np.int32, ["C", "A"])
         read = self.core.reader_read_all(self.pointer, ids.ctypes.data, len(ids), contexts)
         if read < len(ids):
+            self.check()
             raise ValueError(f"token {int(ids[read])} makes no sense here")
 
     @property
@@ -92,10 +137,16 @@ class NativeReader:
         self.core.reader_mask(self.pointer, result.ctypes.data)
         return result
 
-    def replan(self, form: FormPlan | None) -> None:
-        """Let another plan hold from the next bar line on."""
+    def check(self) -> None:
+        """Raise the error with which the chords were drawn, if any."""
+        if self._chords.error is not None:
+            raise self._chords.error
+
+    def replan(self, form: FormPlan | None, harmony: Told | None = None, harmonist: DrawChords | None = None) -> None:
+        """Let other plans hold from the next bar line on."""
         plan, _arrays = form_plan(form)
-        if not self.core.reader_replan(self.pointer, ctypes.byref(plan)):
+        self._chords = _PlannedChords(harmony, harmonist)
+        if not self.core.reader_replan(self.pointer, ctypes.byref(plan), ctypes.byref(self._chords.item)):
             raise MemoryError
 
 
@@ -106,18 +157,17 @@ def reader_for(layout: Layout, plan: Plan) -> NativeReader | None:
         return None
     if plan.form is not None and not forming(layout):
         return None
-    if plan.harmony is not None or plan.harmonist is not None:
-        return None
     foreseen = None if plan.foreseen is None else np.require(plan.foreseen.values, np.int16, ["C", "A"])
     if foreseen is not None and foreseen.shape[1] != len(foreseeing(layout.voices)):
         return None
     numbers = [-1 if number is None else number for number in (plan.bars, plan.stop)]
     told = key_value(*plan.key) if plan.key is not None else 0
     table = (0, None) if foreseen is None or not len(foreseen) else (len(foreseen), foreseen.ctypes.data)
-    native = _Plan(*numbers, told, plan.whole, plan.had_pickup, *table)
+    chords = _PlannedChords(plan.harmony, plan.harmonist)
+    native = _Plan(*numbers, told, plan.whole, plan.had_pickup, *table, chords.item)
     form, _arrays = form_plan(plan.form)
     pointer = library.reader_new(columns.ctypes.data, ctypes.byref(native), ctypes.byref(form))
-    return NativeReader(library, _made(pointer), len(layout.names), len(event_vocabulary()), foreseen)
+    return NativeReader(library, _made(pointer), len(layout.names), len(event_vocabulary()), foreseen, chords)
 
 
 def _made(pointer: int | None) -> int:
@@ -155,7 +205,11 @@ def _columns(layout: Layout) -> NDArray[np.int32] | None:
 
     sizes = [spare, layout.voices, len(foreseen), layout.has("repetition"), len(form), layout.parts]
     voices = [f"voice_{voice}" for voice in range(layout.voices)]
-    parts = ((_SINGLE, 8), (voices, _MOST_VOICES), (foreseen, _MOST_FORESEEN), (_REPETITION, 4), (form, _MOST_FORM))
+    chords = [channel.name for channel in HARMONISING] if layout.has("harmony") else ["chord", "chord_bass"]  # as asked
+    parts = (
+        *((_SINGLE, 8), (voices, _MOST_VOICES), (foreseen, _MOST_FORESEEN), (_REPETITION, 4)),
+        *((form, _MOST_FORM), (chords, len(HARMONISING))),
+    )
     return np.array([*sizes, *(place for names, most in parts for place in places(names, most))], np.int32)
 
 

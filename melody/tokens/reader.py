@@ -4,7 +4,7 @@
 decodable, the context channels of training (a whole piece at once) and those of generation (token by token).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -29,6 +29,7 @@ from melody.tokens.channels import (
 )
 from melody.tokens.conditions import Conditions
 from melody.tokens.grammar import allowed
+from melody.tokens.harmony import DrawChords, Moment, Told
 from melody.tokens.plan import UNTOLD, FormPlan, Symbol
 from melody.tokens.repetition import Recall
 from melody.tokens.vocabulary import DRUMS, KEYS, MAX_DURATION, METERS, Vocabulary
@@ -53,8 +54,8 @@ class Plan:
     stop: int | None = None
     foreseen: Conditions | None = field(default=None, compare=False)
     form: FormPlan | None = None
-    harmony: NDArray[np.int16] | None = field(default=None, compare=False)
-    harmonist: "Callable[[Reader], NDArray[np.int16]] | None" = field(default=None, compare=False)
+    harmony: Told | None = field(default=None, compare=False)
+    harmonist: DrawChords | None = field(default=None, compare=False)
     whole: bool = False
     had_pickup: bool = False
 
@@ -225,12 +226,7 @@ class Reader:
             self.memory.read(token)
             self.row[self.columns.form] = self.memory.context
 
-    def replan(
-        self,
-        form: FormPlan | None,
-        harmony: NDArray[np.int16] | None = None,
-        harmonist: "Callable[[Reader], NDArray[np.int16]] | None" = None,
-    ) -> None:
+    def replan(self, form: FormPlan | None, harmony: Told | None = None, harmonist: DrawChords | None = None) -> None:
         """Let other plans hold from the next bar line on."""
         self.plan = replace(self.plan, form=form, harmony=harmony, harmonist=harmonist)
         if self.memory is not None:
@@ -282,7 +278,7 @@ class Reader:
         if self.bar < 0:  # in the header
             return
         if self.plan.harmonist is not None and self.key_told and (self.bar > 0 or self.bar_ticks >= WHOLE):
-            self.plan = replace(self.plan, harmony=self.plan.harmonist(self), harmonist=None)
+            self.plan = replace(self.plan, harmony=self.plan.harmonist(self._moment()), harmonist=None)
             self._tell_harmony()
         self.track = value
         self.last_pitch = -1
@@ -361,6 +357,11 @@ class Reader:
         table = self.plan.foreseen
         if table is not None:
             self.row[self.columns.foreseen] = table.at(self.tick)
+
+    def _moment(self) -> Moment:
+        plan = self.plan
+        stop = plan.stop if plan.stop is not None else plan.bars or self.bar + 1
+        return Moment(self.bar, self.bar_start, self.bar_ticks, self.meter, self.key_told, stop)
 
     def _tell_harmony(self) -> None:
         table, columns = self.plan.harmony, self.columns.harmony

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support import native_trials
 
-from melody.engine.native import NativeEngine
+from melody.generation.chord_plan import ChordPlan
 from melody.generation.decoders import sampling
 from melody.generation.decoders.native_loop import native_loop
 from melody.generation.rules.copying import NoLongCopy
@@ -90,12 +90,18 @@ def test_rules_that_go_back_are_left_to_python() -> None:
 
 
 @pytest.mark.parametrize("model", native_trials.MODELS)
-def test_a_model_with_channels_that_the_core_knows_not_is_left_to_python_as_a_whole(model: str) -> None:
+def test_the_loop_in_c_serves_every_rule_of_a_model_without_asking_python(model: str) -> None:
     ready, seeds = prepared(model), [Seed(1, 1), Seed(1, 2)]
-    engine, prefixes = native_trials.composer(model).engine, ready.start(seeds)
-    assert isinstance(engine, NativeEngine)  # which steps in any case
-    known = native_trials.known_to_the_core(model)
-    assert known or model == "chorale"  # the one with channels of a plan of chords
-    assert [prefix.native is not None for prefix in prefixes] == [known, known]
-    loop = native_loop(engine, prefixes, ready.rules, ready.settings.sampling, [seed.generator() for seed in seeds])
-    assert (loop is not None) == known
+    engine, draws = native_trials.composer(model).engine, ready.settings.sampling
+    loop = native_loop(engine, ready.start(seeds), ready.rules, draws, [seed.generator() for seed in seeds])
+    assert loop is not None
+    assert not loop.core_rules.asked
+
+
+def test_an_error_in_drawing_chords_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("no chords")
+
+    monkeypatch.setattr(ChordPlan, "draw_later", fails)
+    with pytest.raises(ZeroDivisionError, match="no chords"):
+        native_trials.composer("chorale").compose(bars=2, seed=1)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from melody.engine import Engine
 from melody.errors import MelodyError, UsageError
 from melody.generation import Composer
 from melody.generation.decoders import sampling
@@ -16,13 +15,14 @@ from melody.generation.decoders.native_loop import CoreRules, native_loop
 from melody.generation.prefix import Prefix
 from melody.generation.rules.contract import Rule, narrowed
 from melody.generation.rules.native_form import FORMS, form_of
-from melody.generation.sampling import Sampling
 from melody.generation.seeds import Seed
 from melody.generation.settings import settings_of
 from melody.native.library import core
 from melody.tokens import EventTokenizer, Plan, Reader
 from melody.tokens.channels import Layout, forming, layout_of, names_of
 from melody.tokens.conditions import Conditions
+from melody.tokens.harmony import SIZES as HARMONY
+from melody.tokens.harmony import DrawChords, Told
 from melody.tokens.native_reader import NativeReader, reader_for
 from melody.tokens.plan import LAGS, LIKES, FormPlan, Symbol
 from melody.tokens.vocabulary import KEYS, MAX_TRACKS
@@ -34,7 +34,8 @@ Random = np.random.Generator
 
 def layout(random: Random) -> Layout:
     """Some groups of channels, of so many voices, or a few of their channels alone."""
-    groups = ["read", "foreseen", "repetition", *(group for group in ("form", "parts") if random.random() < 0.5)]
+    planned = [group for group in ("form", "parts", "harmony") if random.random() < 0.5]
+    groups = ["read", "foreseen", "repetition", *planned]
     names = names_of(groups, int(random.choice([1, 2, 4, 8, 16])))
     kept = [name for name in names if random.random() < 0.7]
     return layout_of(names if random.random() < 0.7 or not kept else tuple(kept))
@@ -52,8 +53,22 @@ def plan(random: Random, of: Layout) -> Plan:
         stop=int(random.integers(1, 20)) if random.random() < 0.3 else None,
         foreseen=foreseen,
         form=form(random) if forming(of) and random.random() < 0.7 else None,
+        harmony=chords(random) if random.random() < 0.3 else None,
+        harmonist=harmonist(random) if random.random() < 0.3 else None,
         whole=bool(random.random() < 0.3),
     )
+
+
+def chords(random: Random) -> Told:
+    """Chords that change now and then, and stop somewhere."""
+    steps = random.integers(0, list(HARMONY.values()), (40, len(HARMONY))).astype(np.int16)
+    return np.repeat(steps, random.choice([1, 12, 24, 48]), axis=0)[: int(random.integers(1, 1500))]
+
+
+def harmonist(random: Random) -> DrawChords:
+    """Chords that depend on the moment at which they are asked for."""
+    own = int(random.integers(2**30))
+    return lambda moment: chords(np.random.default_rng([own, *(number + 1 for number in moment)]))
 
 
 def form(random: Random) -> FormPlan:
@@ -113,10 +128,10 @@ def reader_trial(random: Random, most: int = 600) -> int:
             return count
         if random.random() < 0.01:
             native = native.copy()  # the first one goes
-        if forming(of) and random.random() < 0.002:
-            other = form(random)
-            python.replan(other)
-            native.replan(other)
+        if random.random() < 0.004:
+            others = form(random) if forming(of) else None, chords(random), harmonist(random)
+            python.replan(*others)
+            native.replan(*others)
         python.read(token)
         native.read(token)
         assert_same(python, native)
@@ -144,11 +159,6 @@ def hostile_trial(random: Random, most: int = 2000) -> None:
 def composer(model: str) -> Composer:
     """A shipped model with the native engine."""
     return Composer(model, "native")
-
-
-def known_to_the_core(model: str) -> bool:
-    """Whether the reader in C tells the channels of a shipped model; if not, Python reads and draws."""
-    return reader_for(layout_of(composer(model).bundle.tokenizer.names), Plan()) is not None
 
 
 def options(random: Random) -> dict[str, Any]:
@@ -179,10 +189,7 @@ def options(random: Random) -> dict[str, Any]:
 
 
 def loop_trial(random: Random) -> int:
-    """Draw takes by the loop in C and by the loop in Python; return the number of tokens; 0 for options that clash.
-
-    For a model that the reader in C does not know, the loop in C must decline, and a take be the same alone.
-    """
+    """Draw takes by the loop in C and by the loop in Python; return the number of tokens; 0 for options that clash."""
     model = MODELS[random.integers(len(MODELS))]
     own = composer(model)
     try:
@@ -192,9 +199,7 @@ def loop_trial(random: Random) -> int:
     seeds = [Seed(int(random.integers(1000)), number) for number in range(1, 1 + int(random.integers(1, 6)))]
     start, draws = prepared.start(seeds), prepared.settings.sampling
     loop = native_loop(own.engine, start, prepared.rules, draws, [seed.generator() for seed in seeds])
-    assert (loop is not None) == known_to_the_core(model), (model, prepared.settings)
-    if loop is None:
-        return alone_trial(own.engine, start, prepared.rules, draws, seeds)
+    assert loop is not None
     if random.random() < 0.5:
         native = list(loop.drawn())
     else:
@@ -209,16 +214,6 @@ def loop_trial(random: Random) -> int:
     assert np.allclose([nats for *_, nats in native], [nats for *_, nats in python], atol=1e-3)
     check_masks(start[0], prepared.rules, [token for row, token, _ in native if row == 0])
     return len(native)
-
-
-def alone_trial(
-    engine: Engine, start: Sequence[Prefix], rules: Sequence[Rule], draws: Sampling, seeds: Sequence[Seed]
-) -> int:
-    """Hold takes drawn side by side by the loop in Python to the last of them, drawn alone; the number of tokens."""
-    together = sampling.sample(engine, start, rules, draws, [seed.generator() for seed in seeds])
-    (alone,) = sampling.sample(engine, start[-1:], rules, draws, [seeds[-1].generator()])
-    assert alone == together[-1]
-    return sum(len(one.ids) for one in together)
 
 
 def by_rows(continuations: Sequence[Continuation]) -> list[tuple[int, int, float]]:

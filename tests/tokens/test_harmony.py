@@ -12,7 +12,7 @@ from melody.music.score import GRID, Notes, Score, set_notes, transpose
 from melody.tokens import EventTokenizer, Plan
 from melody.tokens.channels import HARMONISING, names_of
 from melody.tokens.harmonist import NOT_YET, SHAPES, Ground, Harmonist, Wanted, absolute, plan_of, relative, tones_in
-from melody.tokens.harmony import FAR, SOUNDS, HarmonyPlan, harmony_of, phrase_ends, steps_of_bar
+from melody.tokens.harmony import FAR, SOUNDS, HarmonyPlan, Moment, harmony_of, phrase_ends, steps_of_bar
 from melody.tokens.transpose import shift_channels
 
 TONIC, DOMINANT, SUBDOMINANT = (0, 4, 7), (7, 11, 2), (5, 9, 0)
@@ -95,8 +95,8 @@ def test_a_reader_tells_them_and_draws_them_when_it_knows_the_key() -> None:
     assert np.array_equal(told[:, columns], table[ticks])
     asked: list[tuple[int, int]] = []
 
-    def draw(reader: object) -> np.ndarray:
-        asked.append((reader.bar, reader.key_told))  # type: ignore[attr-defined]
+    def draw(moment: Moment) -> np.ndarray:
+        asked.append((moment.bar, moment.key))
         return table
 
     later = tokenizer.context(ids, Plan(harmonist=draw))

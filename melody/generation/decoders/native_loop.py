@@ -83,7 +83,8 @@ class NativeLoop:
         top_p = 1.0 if sampling.top_p is None else sampling.top_p
         settings = _Sampling(sampling.temperature, top_p, sampling.min_p, sampling.top_k)
         numbers = [generator.bit_generator.ctypes for generator in generators]
-        readers = [prefix.native.pointer for prefix in prefixes if prefix.native is not None]
+        self._begun = [prefix.native for prefix in prefixes if prefix.native is not None]  # the loop uses their plans
+        readers = [reader.pointer for reader in self._begun]
         functions, states = [_address(one.next_double) for one in numbers], [one.state_address for one in numbers]
         pointers = [_pointers(places) for places in (readers, functions, states)]
         loop = engine.core.loop_new(
@@ -130,6 +131,8 @@ class NativeLoop:
         made = int(self.engine.core.loop_run(self._loop, steps, until_note, tokens.ctypes.data, nats.ctypes.data))
         if made == -FAILED_IN_PYTHON and self._error is not None:
             raise self._error
+        for reader in self._begun if made < 0 else ():
+            reader.check()
         self.engine.check(max(0, -made))
         return made
 

@@ -23,6 +23,8 @@ FORMS = (  # in the order of core/rules.h
     "state at start",
     "tonic ending",
     "no parallels",
+    "planned chords",
+    "planned phrases",
 )
 
 

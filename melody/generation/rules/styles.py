@@ -12,7 +12,7 @@ import numpy as np
 from melody.errors import UsageError
 from melody.generation.rules.contract import CountedRule, Mask, Rule, without
 from melody.generation.rules.native_form import KnownRule, NativeForm
-from melody.music.chords import Chord, Span
+from melody.music.chords import VALUES, Chord, Span
 from melody.music.score import GRID, Score, has_strong_middle, notes_of
 from melody.music.voice_leading import parallels, slices
 from melody.tokens import Reader, Vocabulary
@@ -265,7 +265,7 @@ def planned_chords(vocabulary: Vocabulary, voices: Voices) -> Rule:
 
     @cache
     def mask_of(value: int, bass: int, is_bass: bool) -> Mask:
-        chord = Chord((value - 1) % OCTAVE, (value - 1) // OCTAVE, bass - 1)
+        chord = _chord(value, bass)
         mask = np.ones(len(vocabulary), bool)
         classes = [chord.bass] if is_bass else list(chord.classes)
         mask[pitches.start : pitches.stop] = np.isin(np.arange(len(pitches)) % OCTAVE, classes)
@@ -282,14 +282,20 @@ def planned_chords(vocabulary: Vocabulary, voices: Voices) -> Rule:
             return None
         return mask_of(value, bass, reader.track == lowest and lowest > 0)
 
-    return rule
+    chords = [_chord(value, 1 + (value - 1) % OCTAVE) for value in range(1, VALUES)]  # over their roots
+    classes = [0, *(sum(1 << one for one in chord.classes) for chord in chords)]
+    numbers = sum(1 << track for track in free), lowest
+    return KnownRule(rule, NativeForm("planned chords", numbers, table=np.array(classes)[:, None]))
+
+
+def _chord(value: int, bass: int) -> Chord:
+    return Chord((value - 1) % OCTAVE, (value - 1) // OCTAVE, bass - 1)
 
 
 def planned_phrases(vocabulary: Vocabulary, voices: Voices) -> Rule:
     """A note of the highest voice that begins with a planned phrase's end lasts two quarters or more."""
     highest = min(voices.tracks, default=0)
-    if highest in voices.fixed:
-        return lambda reader: None
+    highest = -1 if highest in voices.fixed else highest
 
     def rule(reader: Reader) -> Mask | None:
         table, tick = reader.plan.harmony, reader.tick
@@ -299,7 +305,7 @@ def planned_phrases(vocabulary: Vocabulary, voices: Voices) -> Rule:
             return None
         return _between(vocabulary, LONG - reader.length, None)
 
-    return rule
+    return KnownRule(rule, NativeForm("planned phrases", (highest,)))
 
 
 STYLE_RULES: Mapping[str, Callable[[Vocabulary, Voices], Rule]] = {

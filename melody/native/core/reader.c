@@ -25,6 +25,26 @@ static void tell_foreseen(Reader *r) {
   for (int i = 0; i < r->layout.foreseen_count; i++) r->row[r->layout.foreseen[i]] = row[i];
 }
 
+static void tell_chords(Reader *r) {
+  static const int16_t none[CHORD_CHANNELS];
+  const Chords *chords = &r->plan.chords;
+  if (!chords->told) return;
+  const int16_t *row = r->tick < chords->ticks ? chords->told + (size_t)r->tick * CHORD_CHANNELS : none;
+  for (int i = 0; i < CHORD_CHANNELS; i++) r->row[r->layout.chords[i]] = row[i];
+}
+
+// Lets the chords be drawn that are to be, now that key and meter are known.
+static int draw_chords(Reader *r) {
+  Plan *plan = &r->plan;
+  if (!plan->chords.draw || !plan->key_told || (r->bar == 0 && r->bar_ticks < WHOLE)) return 1;
+  int stop = plan->stop >= 0 ? plan->stop : plan->bars > 0 ? plan->bars : r->bar + 1;
+  Moment moment = {r->bar, r->bar_start, r->bar_ticks, r->meter, plan->key_told, stop};
+  if (!plan->chords.draw(&moment, &plan->chords)) return 0;
+  plan->chords.draw = NULL;
+  tell_chords(r);
+  return 1;
+}
+
 static void tell_sounding(Reader *r) {
   int bits = 0, bass = PITCHES, voices = least(r->layout.voices, MOST_SOUNDING);
   for (int i = 0; i < r->actives; i++) {
@@ -65,6 +85,7 @@ static void move_to(Reader *r, int position) {
   tell_sounding(r);
   tell_what_is_left(r);
   tell_foreseen(r);
+  tell_chords(r);
 }
 
 static void read_bar(Reader *r) {
@@ -131,7 +152,7 @@ static int read_event(Reader *r, int kind, int value) {
       break;
     case TRACK:
       if (r->bar < 0) break;  // in the header
-      if (value >= r->tracks) return 0;
+      if (value >= r->tracks || !draw_chords(r)) return 0;
       r->track = value;
       r->last_pitch = -1;
       r->row[r->layout.track] = (int16_t)(1 + value);
@@ -203,6 +224,7 @@ EXPORT Reader *reader_new(const Layout *layout, const Plan *plan, const FormPlan
   r->row[layout->key] = (int16_t)plan->key_told;
   tell_what_is_left(r);
   tell_foreseen(r);
+  tell_chords(r);
   return r;
 }
 
@@ -227,8 +249,11 @@ EXPORT void reader_free(Reader *r) {
   free(r);
 }
 
-// Lets another plan hold from the next bar line on; returns 0 without memory.
-EXPORT int reader_replan(Reader *r, const FormPlan *form) { return !r->memory || memory_replan(r->memory, form); }
+// Lets other plans hold from the next bar line on; returns 0 without memory.
+EXPORT int reader_replan(Reader *r, const FormPlan *form, const Chords *chords) {
+  r->plan.chords = *chords;
+  return !r->memory || memory_replan(r->memory, form);
+}
 
 // Reads tokens (count); writes the channels after each to contexts (count, C), or none where that is NULL. Returns how
 // many were read.

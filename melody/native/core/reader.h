@@ -15,7 +15,9 @@ enum {
   MOST_SOUNDING = 8,
   MOST_NOTES = MOST_TRACKS * PITCHES,  // that sound at once: each pitch once in a track
   MOST_COLUMNS = 256,
-  MOST_FORESEEN = 64
+  MOST_FORESEEN = 64,
+  CHORD_CHANNELS = 6,  // this chord and its bass, the next ones, how long until then, and until the phrase ends
+  WHOLE = 3 * TICKS    // a first bar as long is no pickup
 };
 
 // Columns of a layout's channels in a reader's row; a channel that is not told has the spare column, `count`.
@@ -23,13 +25,29 @@ typedef struct {
   int32_t count, voices, foreseen_count, has_repetition, form_count, parts;  // form_count: 0 without memory
   int32_t bars_left, key, position, meter, track, sounding, bass, time_left;
   int32_t voice[MOST_VOICES], foreseen[MOST_FORESEEN], repetition[4], form[MOST_FORM_CHANNELS];
+  int32_t chords[CHORD_CHANNELS];
 } Layout;
+
+// Where a reader stands that is to be told chords from here on: `melody.tokens.harmony.Moment`.
+typedef struct {
+  int32_t bar, bar_start, bar_ticks, meter, key, stop;
+} Moment;
+
+// Chords that are planned, at each tick (ticks, CHORD_CHANNELS), and none beyond; NULL: there is no plan. Whoever gives
+// the table keeps it. `draw`, where it is not NULL, gives one as soon as key and meter are known; 0 where that failed.
+typedef struct Chords Chords;
+struct Chords {
+  int32_t ticks;
+  const int16_t *told;
+  int (*draw)(const Moment *moment, Chords *chords);
+};
 
 // What is known of a piece beforehand: numbers are -1 where they are not.
 typedef struct {
   int32_t bars, stop, key_told, whole, had_pickup;
   int32_t foreseen_ticks;
   const int16_t *foreseen;  // (ticks, foreseen_count); NULL
+  Chords chords;
 } Plan;
 
 typedef struct {

@@ -137,6 +137,12 @@ static int apply(const Rule *rules, int place, Ask ask, int row, const Reader *r
     case NO_PARALLELS:
       style_no_parallels(r, mask);
       break;
+    case PLANNED_CHORDS:
+      style_planned_chords(rule, r, mask);
+      break;
+    case PLANNED_PHRASES:
+      style_planned_phrases(rule, r, mask);
+      break;
     default:
       break;
   }

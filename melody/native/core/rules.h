@@ -15,6 +15,8 @@ typedef enum {
   STATE_AT_START,
   TONIC_ENDING,
   NO_PARALLELS,
+  PLANNED_CHORDS,
+  PLANNED_PHRASES,
   RULES
 } RuleKind;
 
@@ -34,6 +36,8 @@ void style_tonic_ending(const Rule *rule, const Reader *reader, uint8_t *mask);
 // The token that leads on to the last chord or from it to the end, -1: none; it gets the mass of those `passing` by.
 int style_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void style_no_parallels(const Reader *reader, uint8_t *mask);
+void style_planned_chords(const Rule *rule, const Reader *reader, uint8_t *mask);
+void style_planned_phrases(const Rule *rule, const Reader *reader, uint8_t *mask);
 
 static inline void close_ids(uint8_t *mask, int from, int to) {
   for (int i = from; i < to; i++) mask[i] = 0;

@@ -1,4 +1,5 @@
-// Rules of a style (`melody.generation.rules.styles`): no parallel fifths and octaves, and a last chord on the tonic.
+// Rules of a style (`melody.generation.rules.styles`): no parallel fifths and octaves, planned chords and phrases, and
+// a last chord on the tonic.
 #include <string.h>
 
 #include "rules.h"
@@ -24,6 +25,37 @@ void style_no_parallels(const Reader *r, uint8_t *mask) {
     for (int p = class_of(pitch - sign * interval); p < PITCHES; p += OCTAVE) mask[FIRST_PITCH + p] = 0;
   }
   mask[FIRST_PITCH + mine] = (uint8_t)kept;  // a voice that does not move is free
+}
+
+// ---- planned chords -------------------------------------------------------------------------------------------------
+
+enum { CHORD, CHORD_BASS, PHRASE_END = CHORD_CHANNELS - 1, SOUNDS = 1, LONG = 2 * TICKS };  // as melody.tokens.harmony
+
+// The chords told at this tick, behind those of the tick before; NULL where none are planned.
+static const int16_t *planned_here(const Reader *r) {
+  const Chords *chords = &r->plan.chords;
+  return chords->told && r->tick > 0 && r->tick < chords->ticks ? chords->told + (size_t)r->tick * CHORD_CHANNELS : NULL;
+}
+
+// numbers: bits of the tracks without fixed notes, the lowest voice; table: the classes of each chord, as bits.
+void style_planned_chords(const Rule *rule, const Reader *r, uint8_t *mask) {
+  const int16_t *now = planned_here(r), *before = now ? now - CHORD_CHANNELS : NULL;
+  if (!now || r->position < 0 || r->track < 0 || !((uint32_t)rule->numbers[0] >> r->track & 1)) return;
+  if (r->kind != TRACK && r->kind != VELOCITY && r->kind != DURATION) return;
+  int same = before[CHORD] == now[CHORD] && before[CHORD_BASS] == now[CHORD_BASS];
+  if (!now[CHORD] || same || now[CHORD] >= rule->count) return;
+  int bass = now[CHORD_BASS] ? 1 << (now[CHORD_BASS] - 1) : 0;
+  int classes = r->track == rule->numbers[1] && r->track > 0 ? bass : bass | rule->table[now[CHORD]];
+  for (int pitch = 0; pitch < PITCHES; pitch++) {
+    if (!(classes >> class_of(pitch) & 1)) mask[FIRST_PITCH + pitch] = 0;
+  }
+}
+
+// numbers: the highest voice.
+void style_planned_phrases(const Rule *rule, const Reader *r, uint8_t *mask) {
+  const int16_t *now = planned_here(r), *before = now ? now - CHORD_CHANNELS : NULL;
+  if (!now || r->track != rule->numbers[0] || (r->kind != PITCH && r->kind != SUSTAIN)) return;
+  if (now[PHRASE_END] == SOUNDS && before[PHRASE_END] != SOUNDS) close_lengths(mask, LONG - r->length, -1);
 }
 
 // ---- the last chord -------------------------------------------------------------------------------------------------
