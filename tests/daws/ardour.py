@@ -83,7 +83,7 @@ def shows(right: Seen) -> Seen:
 
 
 def _controls(controls: tuple[Control, ...]) -> tuple[Control, ...]:
-    """Leave out what is told once, at the start: it stays in a source until Ardour writes it anew, which it may do late."""
+    """Leave out what is told once, at the start: it stays in a source until Ardour writes it anew, perhaps late."""
     numbers = [number for _, number, _ in controls]
     stay = {(tick, number, value) for tick, number, value in controls if tick or numbers.count(number) > 1}
     banks = {next((c for c in controls if c[1] == number), (0, number, 0)) for number in (0, 32)}
