@@ -5,13 +5,14 @@ from the others; of some players nothing is told, as when a piece begins from no
 beside what it costs where hits are drawn from the mean and spread of all, which knows neither place nor player.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.played import PlayedPiece
+from melody.learning.small_models import Weights, drawn, fit
 from melody.music.feel import (
     BINS,
     HABITS,
@@ -32,8 +33,6 @@ from melody.music.score import GRID
 
 if TYPE_CHECKING:
     import torch
-
-Weights = dict[str, Any]  # of tensors
 
 PASSES, BATCH = 12, 512
 LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 3e-3, 0.01, 0.1
@@ -69,27 +68,24 @@ def learn_feel(train: Sequence[PlayedPiece], held_out: Sequence[PlayedPiece], se
     generator = np.random.default_rng(seed)
     pieces, others = [made_ready(piece) for piece in train], [made_ready(piece) for piece in held_out or train[:8]]
     learned = {name: shape for name, shape in SHAPES.items() if name not in ("accent", "dynamics")}
-    weights: Weights = {name: torch.nn.Parameter(torch.randn(shape) * _scale(name)) for name, shape in learned.items()}
     batches = max(1, sum(len(piece.bins) for piece in pieces) // BATCH)
-    optimizer = torch.optim.AdamW(weights.values(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=PASSES * batches)
-    valid = _told(others, np.random.default_rng(seed))
-    least, best = float("inf"), weights
-    for _ in range(PASSES):
+    weights, valid = drawn(learned, _scale), _told(others, np.random.default_rng(seed))
+
+    def losses(weights: Weights) -> Iterator["torch.Tensor"]:
         rows = _told(pieces, generator)
-        chosen = np.array_split(generator.permutation(len(rows[0])), batches)
-        for part in chosen:
+        for part in np.array_split(generator.permutation(len(rows[0])), batches):
             inputs, bins, doubles = (side[part] for side in rows)
-            loss = _nats(weights, inputs, bins, doubles, DROPOUT)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-        with torch.no_grad():
-            nats = float(_nats(weights, *valid, 0.0))
-        if nats < least:
-            least, best = nats, {name: weight.detach().clone() for name, weight in weights.items()}
-    found = {name: weight.detach().numpy() for name, weight in best.items()}
+            yield _nats(weights, inputs, bins, doubles, DROPOUT)
+
+    found = fit(
+        weights,
+        losses,
+        lambda weights: _nats(weights, *valid, 0.0),
+        passes=PASSES,
+        batches=batches,
+        learning_rate=LEARNING_RATE,
+        weight_decay=WEIGHT_DECAY,
+    )
     return Feel.of(found | _accents(train))
 
 

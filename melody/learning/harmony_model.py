@@ -5,14 +5,15 @@ it also draws what has no end, and reads primers whose phrase is under way. What
 back-off n-grams of the same chords cost: these it has to beat.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.store import Split
 from melody.evaluation.ngram import learn as learn_ngram
+from melody.learning.small_models import Weights, drawn, fit, states
 from melody.music.chords import OCTAVE
 from melody.music.key import key_of_signature
 from melody.music.score import Score
@@ -38,7 +39,6 @@ from melody.tokens.harmony import Rate, harmony_of, steps_of, tune_of
 if TYPE_CHECKING:
     import torch
 
-Weights = dict[str, Any]  # of tensors
 Ints = NDArray[np.int64]
 
 LEAST_STEPS, PASSES = 500, 12  # whichever is more
@@ -86,27 +86,22 @@ def learn_harmonist(pieces: Sequence[Harmonised], held_out: Sequence[Harmonised]
 
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
-    weights: Weights = {
-        name: torch.nn.Parameter(torch.randn(shape) * _scale(name)) for name, shape in SHAPES.items() if name != "tones"
-    }
     batches = -(-len(pieces) // BATCH)
-    passes = max(PASSES, -(-LEAST_STEPS // batches))
-    optimizer = torch.optim.AdamW(weights.values(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=passes * batches)
-    least, best = float("inf"), weights
-    for _ in range(passes):
+
+    def losses(weights: Weights) -> Iterator["torch.Tensor"]:
         for chosen in np.array_split(generator.permutation(len(pieces)), batches):
             rows, targets = _batch([pieces[i] for i in chosen.tolist()], generator, HIDDEN)
-            loss = _nats(weights, rows, targets, DROPOUT).sum() / max(1, int((targets[..., 0] >= 0).sum()))
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-        with torch.no_grad():
-            nats = float(_nats(weights, *_batch(held_out or pieces[:BATCH], generator, 0.0), 0.0).sum())
-        if nats < least:
-            least, best = nats, {name: weight.detach().clone() for name, weight in weights.items()}
-    found = {name: weight.detach().numpy() for name, weight in best.items()}
+            yield _nats(weights, rows, targets, DROPOUT).sum() / max(1, int((targets[..., 0] >= 0).sum()))
+
+    found = fit(
+        drawn({name: shape for name, shape in SHAPES.items() if name != "tones"}, _scale),
+        losses,
+        lambda weights: _nats(weights, *_batch(held_out or pieces[:BATCH], generator, 0.0), 0.0).sum(),
+        passes=max(PASSES, -(-LEAST_STEPS // batches)),
+        batches=batches,
+        learning_rate=LEARNING_RATE,
+        weight_decay=WEIGHT_DECAY,
+    )
     return Harmonist.of(found | {"tones": tones_of(pieces)})
 
 
@@ -173,10 +168,7 @@ def _run(weights: Weights, rows: "torch.Tensor", dropout: float) -> "torch.Tenso
     from torch.nn import functional
 
     x = torch.stack([weights[name][rows[..., place]] for place, name in enumerate(TABLES)]).sum(0)
-    zeros = x.new_zeros(1, len(x), WIDTH)
-    parts = [weights["weight_ih"], weights["weight_hh"], weights["bias"], torch.zeros(4 * WIDTH)]
-    h = torch.lstm(functional.dropout(x, dropout), (zeros, zeros), parts, True, 1, 0.0, True, False, True)[0]
-    return functional.dropout(h + x, dropout)
+    return functional.dropout(states(weights, functional.dropout(x, dropout)) + x, dropout)
 
 
 def _batch(

@@ -4,15 +4,16 @@ The same LSTM in torch, its length hidden from it for a third of the pieces, so 
 What it costs on valid stands beside what back-off n-grams of the same symbols cost: these it has to beat.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.store import Split
 from melody.evaluation.ngram import learn as learn_ngram
+from melody.learning.small_models import Weights, drawn, fit, states
 from melody.tokens.plan import EMPTY, LAGS, UNTOLD, FormPlan, Symbol, meter_of
 from melody.tokens.plan_finding import plan_of_piece
 from melody.tokens.planner import (
@@ -36,7 +37,6 @@ from melody.tokens.planner import (
 if TYPE_CHECKING:
     import torch
 
-Weights = dict[str, Any]  # of tensors
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
@@ -93,27 +93,27 @@ def learn_planner(pieces: Sequence[Planned], held_out: Sequence[Planned], seed: 
     generator = np.random.default_rng(seed)
     apart = bool(pieces[0].plan.tracks)
     shapes = SHAPES | (OF_TRACKS if apart else {})
-    weights: Weights = {name: torch.nn.Parameter(torch.randn(shape) * _scale(name)) for name, shape in shapes.items()}
     hidden = OPEN_SHARE if len(pieces) >= LEAST_PIECES else 1.0
-    passes = max(PASSES, -(-LEAST_STEPS * BATCH // len(pieces)))
     batches = -(-len(pieces) // BATCH)
-    optimizer = torch.optim.AdamW(weights.values(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=passes * batches)
-    least, best = float("inf"), weights
-    for _ in range(passes):
+
+    def losses(weights: Weights) -> Iterator["torch.Tensor"]:
         for chosen in np.array_split(generator.permutation(len(pieces)), batches):
             batch = _batch([pieces[i] for i in chosen.tolist()], generator, hidden)
-            loss = _nats(weights, batch, DROPOUT) / max(1, int((batch.states >= 0).sum()))
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-        with torch.no_grad():
-            batch = _batch(held_out or pieces[:BATCH], generator, 0.0 if hidden < 1 else 1.0)
-            nats = float(_nats(weights, batch, 0.0))
-        if nats < least:
-            least, best = nats, {name: weight.detach().clone() for name, weight in weights.items()}
-    found = {name: weight.detach().numpy() for name, weight in best.items()}
+            yield _nats(weights, batch, DROPOUT) / max(1, int((batch.states >= 0).sum()))
+
+    def cost(weights: Weights) -> "torch.Tensor":
+        batch = _batch(held_out or pieces[:BATCH], generator, 0.0 if hidden < 1 else 1.0)
+        return _nats(weights, batch, 0.0)
+
+    found = fit(
+        drawn(shapes, _scale),
+        losses,
+        cost,
+        passes=max(PASSES, -(-LEAST_STEPS * BATCH // len(pieces))),
+        batches=batches,
+        learning_rate=LEARNING_RATE,
+        weight_decay=WEIGHT_DECAY,
+    )
     if len(pieces) < LEAST_PIECES:
         for name in OF_LENGTH:
             found[name] = np.repeat(found[name][:1], len(found[name]), axis=0)
@@ -168,10 +168,7 @@ def _run(weights: Weights, batch: Batch, dropout: float) -> "torch.Tensor":
     if batch.tracks is not None and batch.before is not None and batch.behind is not None:
         x = x + weights["track"][torch.from_numpy(batch.tracks)][:, None]
         x = x + torch.from_numpy(batch.before) @ weights["before"] + torch.from_numpy(batch.behind) @ weights["behind"]
-    zeros = x.new_zeros(1, len(x), WIDTH)
-    parts = [weights["weight_ih"], weights["weight_hh"], weights["bias"], torch.zeros(4 * WIDTH)]
-    h = torch.lstm(functional.dropout(x, dropout), (zeros, zeros), parts, True, 1, 0.0, True, False, True)[0]
-    return functional.dropout(h, dropout) + x
+    return functional.dropout(states(weights, functional.dropout(x, dropout)), dropout) + x
 
 
 def _batch(pieces: Sequence[Planned], generator: np.random.Generator, hidden: float) -> Batch:

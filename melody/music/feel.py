@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from melody.music.drumkit import FOLD
 from melody.music.score import GRID
+from melody.music.tensors import tensors_of
 
 MOST = 4.0  # ticks of the grid: the farthest that a hit is moved
 WIDTH = 0.25
@@ -234,11 +235,7 @@ class Feel:
     @classmethod
     def of(cls, tensors: Mapping[str, NDArray[Any]]) -> "Feel":
         """A feel of these weights. Raises `ValueError` where one is missing or of another shape."""
-        for name, shape in SHAPES.items():
-            if name not in tensors or tensors[name].shape != shape:
-                there = list(tensors[name].shape) if name in tensors else "none"
-                raise ValueError(f"is no feel: its {name} should be of shape {list(shape)}, there is {there}")
-        return cls({name: np.asarray(tensors[name], np.float32) for name in SHAPES})
+        return cls(tensors_of("feel", tensors, SHAPES))
 
     def logits(self, x: Floats) -> tuple[Floats, Floats]:
         """Logits of the deviation (..., BINS) and of a second stroke (..., DOUBLES), of inputs (..., INPUTS)."""

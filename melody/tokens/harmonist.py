@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from melody.music.chords import OCTAVE, QUALITIES
 from melody.music.key import Key
 from melody.music.score import Notes
+from melody.music.tensors import tensors_of
 from melody.tokens.harmony import HarmonyPlan, Steps
 
 WIDTH = 96
@@ -154,11 +155,7 @@ class Harmonist:
     @classmethod
     def of(cls, tensors: Mapping[str, NDArray[Any]]) -> "Harmonist":
         """A harmonist of these weights. Raises `ValueError` where one is missing or of another shape."""
-        for name, shape in SHAPES.items():
-            if name not in tensors or tensors[name].shape != shape:
-                there = list(tensors[name].shape) if name in tensors else "none"
-                raise ValueError(f"is no harmonist: its {name} should be of shape {list(shape)}, there is {there}")
-        return cls({name: np.asarray(tensors[name], np.float32) for name in SHAPES})
+        return cls(tensors_of("harmonist", tensors, SHAPES))
 
     def draw(
         self, ground: Ground, asked: Wanted, generator: np.random.Generator | None, temperature: float = TEMPERATURE

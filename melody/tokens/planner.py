@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.music.tensors import tensors_of
 from melody.tokens.plan import EMPTY, FIRST, LAGS, LIKES, NEW, UNTOLD, FormPlan, Symbol
 
 WIDTH = 96
@@ -119,14 +120,10 @@ class Planner:
     def of(cls, tensors: Mapping[str, NDArray[Any]]) -> "Planner":
         """A planner of these weights. Raises `ValueError` where one is missing or of another shape."""
         casts = {CASTS: (len(tensors[CASTS]), MOST_TRACKS)} if CASTS in tensors else {}
-        shapes = SHAPES | (OF_TRACKS | casts if casts else {})
-        for name, shape in shapes.items():
-            if name not in tensors or tensors[name].shape != shape:
-                there = list(tensors[name].shape) if name in tensors else "none"
-                raise ValueError(f"is no planner: its {name} should be of shape {list(shape)}, there is {there}")
+        found = tensors_of("planner", tensors, SHAPES | (OF_TRACKS | casts if casts else {}))
         if casts and not 0 < len(tensors[CASTS]) <= MOST_CASTS:
             raise ValueError(f"is no planner: its casts should be 1 to {MOST_CASTS}, there are {len(tensors[CASTS])}")
-        return cls({name: np.asarray(tensors[name], np.float32) for name in shapes})
+        return cls(found)
 
     @property
     def pickup_share(self) -> float:
