@@ -135,10 +135,19 @@ def pitched_notes(score: Score) -> Notes:
 
 
 def tune_of(score: Score) -> Notes:
-    """The first pitched track with notes where it is a single line, else the highest notes of all."""
+    """The first pitched track with notes where it is a single line and no bass, or the highest line above a bass.
+
+    Else the highest notes of all tracks.
+    """
     parts = [notes_of(track) for track in score.tracks if not track.is_drum and len(track.notes)]
-    if parts and most_at_once(parts[0]) == 1:
-        return parts[0]
+    heights = [float(part.pitch.mean()) for part in parts]
+    lines = [number for number, part in enumerate(parts) if most_at_once(part) == 1]
+    if len(parts) > 1 and lines[:1] == [0] and heights[0] == min(heights):
+        lines = sorted(lines[1:], key=lambda number: -heights[number])
+    elif lines[:1] != [0]:
+        lines = []
+    if lines:
+        return parts[lines[0]]
     notes = pitched_notes(score)
     notes = notes.take(np.lexsort((-notes.pitch, notes.onset)))
     return notes.take(np.diff(notes.onset, prepend=-1) != 0)

@@ -25,6 +25,7 @@ FORMS = (  # in the order of core/rules.h
     "no parallels",
     "planned chords",
     "planned phrases",
+    "planned returns",
 )
 
 

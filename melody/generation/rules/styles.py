@@ -12,6 +12,7 @@ import numpy as np
 from melody.errors import UsageError
 from melody.generation.rules.contract import CountedRule, Mask, Rule, without
 from melody.generation.rules.native_form import KnownRule, NativeForm
+from melody.generation.rules.returns import KeepReturns
 from melody.music.chords import VALUES, Chord, Span
 from melody.music.score import GRID, Score, has_strong_middle, notes_of
 from melody.music.voice_leading import parallels, slices
@@ -308,9 +309,15 @@ def planned_phrases(vocabulary: Vocabulary, voices: Voices) -> Rule:
     return KnownRule(rule, NativeForm("planned phrases", (highest,)))
 
 
+def planned_returns(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """Bars of a track that are planned as others have the notes of those, see `melody.generation.rules.returns`."""
+    return KeepReturns(vocabulary, sorted(set(voices.tracks) - voices.fixed))
+
+
 STYLE_RULES: Mapping[str, Callable[[Vocabulary, Voices], Rule]] = {
     "no_parallels": no_parallels,
     "planned_chords": planned_chords,
     "planned_phrases": planned_phrases,
+    "planned_returns": planned_returns,
     "tonic_ending": tonic_ending,
 }

@@ -71,20 +71,25 @@ EXPORT Loop *loop_new(const Model *model, const Rule *rules, int rule_count, con
   return loop;
 }
 
-// Moves mass to the token that leads on, where a rule redirects it: returns that token and its own logit; -1: none.
-static int redirect(const Loop *loop, Row *row, const uint8_t *mask, float *own) {
+static int way_on(const Rule *rule, const Reader *reader, uint8_t *passing) {
+  if (rule->kind == TONIC_ENDING) return style_way_on(rule, reader, passing);
+  return rule->kind == PLANNED_RETURNS ? returns_way_on(rule, reader, passing) : -1;
+}
+
+// Moves mass to the tokens that lead on, where rules redirect it: returns how many, these and the logits they had.
+static int redirect(const Loop *loop, Row *row, const uint8_t *mask, int *targets, float *own) {
   uint8_t passing[TOKENS];
-  for (int i = 0; i < loop->rule_count; i++) {
-    if (loop->rules[i].kind != TONIC_ENDING) continue;
-    int target = style_way_on(&loop->rules[i], row->reader, passing);
+  int count = 0;
+  for (int i = 0; i < loop->rule_count && count < RULES; i++) {
+    int target = way_on(&loop->rules[i], row->reader, passing);
     if (target < 0 || !mask[target]) continue;
     for (int k = 0; k < TOKENS; k++) passing[k] &= row->lawful[k];
     passing[target] = 1;
-    *own = row->logits[target];
+    targets[count] = target;
+    own[count++] = row->logits[target];
     row->logits[target] = (float)mass_of(row->logits, passing);
-    return target;
   }
-  return -1;
+  return count;
 }
 
 static int draw(const Loop *loop, int place, int32_t *token, double *nats) {
@@ -92,10 +97,11 @@ static int draw(const Loop *loop, int place, int32_t *token, double *nats) {
   uint8_t mask[TOKENS];
   if (!narrow(loop->rules, loop->rule_count, loop->ask, place, row->reader, row->lawful, mask)) return FAILED_IN_PYTHON;
   if (!memchr(mask, 1, TOKENS)) return FAILED_TO_READ;
-  float own = 0;
-  int target = redirect(loop, row, mask, &own);
+  int targets[RULES];
+  float own[RULES];
+  int redirected = redirect(loop, row, mask, targets, own);
   *token = choose(row->logits, mask, &loop->sampling, row->next, row->state);
-  if (target >= 0) row->logits[target] = own;
+  while (redirected--) row->logits[targets[redirected]] = own[redirected];
   *nats = nats_of(loop->model->kernels, row->logits, row->lawful, *token);
   row->done = reader_ends_with(row->reader, *token);
   if (!reader_read(row->reader, *token)) return FAILED_TO_READ;

@@ -143,6 +143,9 @@ static int apply(const Rule *rules, int place, Ask ask, int row, const Reader *r
     case PLANNED_PHRASES:
       style_planned_phrases(rule, r, mask);
       break;
+    case PLANNED_RETURNS:
+      returns_narrow(rule, r, mask);
+      break;
     default:
       break;
   }

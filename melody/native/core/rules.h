@@ -17,6 +17,7 @@ typedef enum {
   NO_PARALLELS,
   PLANNED_CHORDS,
   PLANNED_PHRASES,
+  PLANNED_RETURNS,
   RULES
 } RuleKind;
 
@@ -38,6 +39,9 @@ int style_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void style_no_parallels(const Reader *reader, uint8_t *mask);
 void style_planned_chords(const Rule *rule, const Reader *reader, uint8_t *mask);
 void style_planned_phrases(const Rule *rule, const Reader *reader, uint8_t *mask);
+void returns_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
+// The token that leads on to the next note that returns, as above.
+int returns_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 
 static inline void close_ids(uint8_t *mask, int from, int to) {
   for (int i = from; i < to; i++) mask[i] = 0;

@@ -1,0 +1,154 @@
+"""Rule of planned returns: a bar of a track that is planned as another one has that one's notes where that one has them.
+
+A model that is told a plan and what stood in the planned bar still errs note by note, and over a bar of many notes the
+errors add up: loops fray. Rhythm sections of real bands do not. So what the plan calls the same is held to it:
+
+    =   the same: all of the bar                      ~   alike: its first half
+    +   nearly: its first three quarters, then the model varies it, as players do before the next bar line
+
+Onsets and pitches are held; lengths, loudness and all else are the model's. As the notes of an onset go by track and
+pitch, what has to come next follows from where the reader is, and nothing has to be remembered.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from melody.generation.rules.contract import Mask, without
+from melody.generation.rules.native_form import NativeForm
+from melody.tokens import Reader, Vocabulary
+from melody.tokens.plan import DRUM_HIT, Bar
+
+HELD, WHOLE = (0, 0, 2, 3, 4), 4  # quarters of a bar, by the class of likeness
+UNDER_WAY = ("Pitch", "Drum", "Sustain")
+
+
+class Due(NamedTuple):
+    """A note that has to come: tick in the bar, track, and pitch or 128 + drum."""
+
+    place: int
+    track: int
+    hit: int
+
+
+class KeepReturns:
+    """The rule that tracks whose bar returns play it. It yields where a note cannot be taken."""
+
+    def __init__(self, vocabulary: Vocabulary, tracks: Sequence[int]) -> None:
+        self.vocabulary = vocabulary
+        self.tracks = tuple(sorted(tracks))
+        self.native = NativeForm("planned returns", (sum(1 << track for track in self.tracks), len(self.tracks)))
+        self._no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
+        self._no_way_on = without(vocabulary, "Position", "Bar", "End")
+
+    def __call__(self, reader: Reader) -> Mask | None:
+        """Return the tokens (V,) that may follow."""
+        if reader.bar < 0 or reader.kind in UNDER_WAY or reader.memory is None:
+            return None
+        until = self._held(reader)
+        if not until:
+            return None
+        due = self._due(reader, until)
+        ids = self.vocabulary.ids
+        positions, tracks = ids["Position"].start, ids["Track"].start
+        mask = np.ones(len(self.vocabulary), bool)
+        here = [note for note in due if note.place == reader.position]
+        playing = {note.track for note in here}
+        place = max(reader.position, 0)
+        for track, end in until.items():
+            mask[tracks + track] = track in playing or place >= end
+        if reader.track in until and place < until[reader.track]:
+            mask &= self._only([note for note in here if note.track == reader.track])
+        if here and here[0].track < reader.track:
+            mask &= self._no_note
+        if due:
+            mask &= self._up_to(due[0], reader)
+        if len(until) == len(self.tracks):  # nobody is free to play elsewhere, but where what is held has ended
+            nobody = np.ones(ids["Position"].stop - positions, bool)
+            nobody[: min(until.values())] = False
+            nobody[[note.place for note in due]] = True
+            mask[positions : ids["Position"].stop] &= nobody
+        return mask
+
+    def redirect(self, reader: Reader) -> tuple[int, Mask] | None:
+        """Return the token that leads to the next note that is due, and those (V,) that would pass it by."""
+        if reader.bar < 0 or reader.kind in UNDER_WAY or reader.memory is None:
+            return None
+        due = self._due(reader, self._held(reader))
+        if not due:
+            return None
+        note, ids = due[0], self.vocabulary.ids
+        passing = ~self._no_way_on
+        if note.place == reader.position:
+            if reader.noted and reader.track >= note.track:
+                return None
+            passing[ids["Track"].start + note.track + 1 : ids["Track"].stop] = True
+            return ids["Track"][note.track], passing
+        passing[ids["Position"].start : ids["Position"].start + note.place + 1] = False
+        return ids["Position"][note.place], passing
+
+    def _held(self, reader: Reader) -> dict[int, int]:
+        """The tracks whose bar returns, and the tick in the bar up to which they are held to it."""
+        found = {}
+        for track in self.tracks:
+            symbol = reader.planned(track)
+            if symbol.lag and HELD[symbol.like] and self._source(reader, track):
+                found[track] = HELD[symbol.like] * reader.bar_ticks // WHOLE
+        return found
+
+    def _source(self, reader: Reader, track: int) -> Bar:
+        """The notes of the bar that a track is to play again; empty where it is not known."""
+        memory, lag = reader.memory, reader.planned(track).lag
+        if memory is None:
+            return ()
+        if lag < 0:
+            bar = reader.plan.form.ahead.get(reader.bar - lag, ()) if reader.plan.form else ()
+        else:
+            part = track if memory.voices else 0
+            own = memory.bars[part] if part < len(memory.bars) else ()
+            bar = own[-lag] if 0 < lag <= len(own) else ()
+        return tuple(note for note in bar if note[1] == track)
+
+    def _due(self, reader: Reader, until: dict[int, int]) -> list[Due]:
+        """The notes still to come that are held, in order; without those that will sound already."""
+        ends = {(track, pitch): end - reader.bar_start for end, track, pitch in reader.active}
+        opened = reader.noted or reader.kind in ("Track", "Velocity")
+        result = []
+        for track, end in until.items():
+            notes = self._source(reader, track)
+            for place, _, hit, _, _ in notes[bisect_right(notes, (reader.position,)) :]:
+                if place >= end:
+                    break
+                passed = opened and place == reader.position and _is_past(reader, track, hit % DRUM_HIT)
+                if not passed and ends.get((track, hit % DRUM_HIT), 0) <= place:
+                    result.append(Due(place, track, hit))
+        result.sort()
+        return result
+
+    def _only(self, here: Sequence[Due]) -> Mask:
+        """The track under way plays the next of these notes, or, where there is none, nothing more."""
+        if not here:
+            return self._no_note
+        ids = self.vocabulary.ids
+        mask = self._no_note.copy()
+        mask[ids["Velocity"].start : ids["Velocity"].stop] = True
+        hit = here[0].hit
+        mask[ids["Drum" if hit >= DRUM_HIT else "Pitch"].start + hit % DRUM_HIT] = True
+        return mask
+
+    def _up_to(self, note: Due, reader: Reader) -> Mask:
+        """The tokens that do not pass a note by."""
+        ids = self.vocabulary.ids
+        mask = np.ones(len(self.vocabulary), bool)
+        mask[[ids["Bar"][0], ids["End"][0]]] = False
+        mask[ids["Position"].start + note.place + 1 : ids["Position"].stop] = False
+        if note.place == reader.position:
+            mask[ids["Track"].start + note.track + 1 : ids["Track"].stop] = False
+        return mask
+
+
+def _is_past(reader: Reader, track: int, pitch: int) -> bool:
+    """Return True for a note of the position under way that would come before what was written last."""
+    return track < reader.track or (track == reader.track and pitch <= reader.last_pitch)

@@ -1,0 +1,138 @@
+// The rule of planned returns (`melody.generation.rules.returns`): a bar of a track that is planned as another one has
+// that one's notes where that one has them.
+#include <string.h>
+
+#include "rules.h"
+
+enum { ALL = 4 };  // quarters of a bar
+static const int HELD[1 + LIKES] = {0, 0, 2, 3, 4};  // by the class of likeness
+
+// The bar that a track is to play again, all its events or those of several tracks together, and up to which tick.
+typedef struct {
+  const Event *events;
+  int count, until;
+} Source;
+
+typedef struct {
+  int place, track, hit;
+} Due;
+
+static Source source_of(const Reader *r, int track) {
+  Source none = {NULL, 0, 0}, found = none;
+  const Memory *m = r->memory;
+  Symbol symbol = memory_symbol(&m->plan, track, r->bar);
+  if (!symbol.lag || !HELD[symbol.like]) return none;
+  if (symbol.lag < 0) {
+    for (int i = 0; i < m->plan.aheads; i++) {
+      if (m->plan.ahead_bars[i] != r->bar - symbol.lag || m->plan.ahead[i].loud == UINT8_MAX) continue;
+      if (!found.count++) found.events = &m->plan.ahead[i];
+    }
+  } else {
+    int part = m->voices ? track : 0;
+    const Bar *bar = part < m->parts ? past_bar(&m->part[part]->past, symbol.lag) : NULL;
+    if (bar) found = (Source){bar->events, bar->count, 0};
+  }
+  for (int i = 0; i < found.count; i++) {
+    if (found.events[i].track != track) continue;
+    found.until = HELD[symbol.like] * r->bar_ticks / ALL;
+    return found;
+  }
+  return none;
+}
+
+static int sounds_at(const Reader *r, int track, int pitch, int place) {
+  for (int i = 0; i < r->actives; i++) {
+    const Sounding *note = &r->active[i];
+    if (note->track == track && note->pitch == pitch && note->end - r->bar_start > place) return 1;
+  }
+  return 0;
+}
+
+// The note of a track that comes next, from event `from` on; 0 where none is due.
+static int next_of(const Reader *r, const Source *source, int track, int *from, Due *due) {
+  int opened = r->noted || r->kind == TRACK || r->kind == VELOCITY;
+  for (int i = *from; i < source->count && source->events[i].place < source->until; i++) {
+    const Event *event = &source->events[i];
+    int pitch = event->hit % DRUM_HIT;
+    if (event->track != track || event->place < r->position) continue;
+    if (opened && event->place == r->position && (track < r->track || (track == r->track && pitch <= r->last_pitch))) continue;
+    if (sounds_at(r, track, pitch, event->place)) continue;
+    *due = (Due){event->place, track, event->hit};
+    *from = i + 1;
+    return 1;
+  }
+  return 0;
+}
+
+static int is_idle(const Reader *r) { return r->bar < 0 || reader_under_way(r) || !r->memory; }
+
+static void keep_up_to(const Due *due, const Reader *r, uint8_t *mask) {
+  mask[FIRST[BAR]] = mask[FIRST[END]] = 0;
+  close_ids(mask, FIRST_POSITION + due->place + 1, FIRST_POSITION + MOST_BAR_TICKS);
+  if (due->place == r->position) close_ids(mask, FIRST_TRACK + due->track + 1, FIRST_TRACK + MOST_TRACKS);
+}
+
+static void close_notes(uint8_t *mask) {
+  close_kind(mask, PITCH);
+  close_kind(mask, DRUM);
+  close_kind(mask, VELOCITY);
+}
+
+// numbers: bits of the tracks that are held, how many they are.
+void returns_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
+  uint32_t tracks = (uint32_t)rule->numbers[0];
+  uint8_t places[MOST_BAR_TICKS] = {0};
+  int held = 0, least = MOST_BAR_TICKS, place = r->position > 0 ? r->position : 0;
+  Due first = {INT32_MAX, 0, 0};
+  if (is_idle(r)) return;
+  for (int track = 0; track < MOST_TRACKS; track++) {
+    Source source = tracks >> track & 1 ? source_of(r, track) : (Source){NULL, 0, 0};
+    if (!source.count) continue;
+    Due due, own = {-1, 0, 0};  // own: the next one at this position
+    int from = 0;
+    while (next_of(r, &source, track, &from, &due)) {
+      if (due.place < first.place) first = due;
+      if (own.place < 0 && due.place == r->position) own = due;
+      places[due.place] = 1;
+    }
+    held++;
+    least = source.until < least ? source.until : least;
+    if (own.place < 0 && place < source.until) mask[FIRST_TRACK + track] = 0;
+    if (track != r->track || place >= source.until) continue;
+    int token = own.place < 0 ? -1 : (own.hit >= DRUM_HIT ? FIRST_DRUM : FIRST_PITCH) + own.hit % DRUM_HIT;
+    uint8_t wanted = token < 0 ? 0 : mask[token];
+    uint8_t velocities[VELOCITIES];
+    memcpy(velocities, mask + FIRST_VELOCITY, VELOCITIES);
+    close_notes(mask);
+    if (token < 0) continue;
+    mask[token] = wanted;
+    memcpy(mask + FIRST_VELOCITY, velocities, VELOCITIES);
+  }
+  if (!held) return;
+  if (first.place == r->position && first.track < r->track) close_notes(mask);
+  if (first.place < INT32_MAX) keep_up_to(&first, r, mask);
+  if (held < rule->numbers[1]) return;
+  for (int i = least; i < MOST_BAR_TICKS; i++) places[i] = 1;  // somebody is free there
+  for (int i = 0; i < MOST_BAR_TICKS; i++) mask[FIRST_POSITION + i] &= places[i];
+}
+
+int returns_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
+  Due first = {INT32_MAX, 0, 0}, due;
+  if (is_idle(r)) return -1;
+  for (int track = 0; track < MOST_TRACKS; track++) {
+    int from = 0;
+    Source source = (uint32_t)rule->numbers[0] >> track & 1 ? source_of(r, track) : (Source){NULL, 0, 0};
+    if (source.count && next_of(r, &source, track, &from, &due) && due.place < first.place) first = due;
+  }
+  if (first.place == INT32_MAX) return -1;
+  memset(passing, 0, TOKENS);
+  memset(passing + FIRST_POSITION, 1, MOST_BAR_TICKS);
+  passing[FIRST[BAR]] = passing[FIRST[END]] = 1;
+  if (first.place == r->position) {
+    if (r->noted && r->track >= first.track) return -1;
+    for (int track = first.track + 1; track < MOST_TRACKS; track++) passing[FIRST_TRACK + track] = 1;
+    return FIRST_TRACK + first.track;
+  }
+  close_ids(passing, FIRST_POSITION, FIRST_POSITION + first.place + 1);
+  return FIRST_POSITION + first.place;
+}
