@@ -1,4 +1,4 @@
-"""Rule of planned returns: a bar of a track that is planned as another one has that one's notes where that one has them.
+"""Rule of planned returns: where a track's bar is planned as another one, it has the notes that the other one has.
 
 A model that is told a plan and what stood in the planned bar still errs note by note, and over a bar of many notes the
 errors add up: loops fray. Rhythm sections of real bands do not. So what the plan calls the same is held to it:
