@@ -43,6 +43,9 @@ TABLE = {
     },
     "jsb16": {"errors", "music", "storage", "tokens", "engine"},
     "live": {"errors", "music", "formats", "bundle", "generation"},
+    "web": {
+        *("errors", "storage", "bundle", "engine", "generation", "native", "render", "tokens"),
+    },
     "studio": {"errors", "version", "music", "storage", "formats", "bundle", "generation", "render"},
 }
 TABLE["learning"] = set(TABLE)  # joins all rooms but the shell

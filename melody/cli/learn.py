@@ -181,8 +181,11 @@ def _report(result: "FineTuned") -> None:
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run; with --web a model, by name or folder.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes, as licence=CC0.")] = None,
+    web: Annotated[
+        Path | None, typer.Option(help="Write a page that composes with the model to this folder: offline, by itself.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle. Default: outputs/bundles/NAME.")] = None,
     fp32: Annotated[bool, typer.Option("--fp32", help="Also write the step graph with 32-bit weights.")] = False,
     samples: Annotated[int, typer.Option(help="Number of pieces to compose for the card.")] = 100,
@@ -191,17 +194,32 @@ def export(
 ) -> None:
     """Turn a run into a model to compose with: one folder with weights, vocabulary, model card and hashes.
 
+    With --web: turn a model into a page, which opens from disk or from any web server and needs nothing else.
+
     Example: melody export outputs/runs/chorale
+
+    Example: melody export folk --web my_page
     """
+    report = Report(as_json)
+    if web is not None:
+        _export_page(str(run), web, force, report)
+        return
     from melody.learning import export_run
 
-    report = Report(as_json)
     folder = export_run(run, out, overrides or [], fp32=fp32, samples=samples, force=force)
     size = sum(path.stat().st_size for path in folder.iterdir())
     report.line(f"{folder}  {size / 1e6:.1f} MB")
     if not (folder / "step.onnx").is_file():
         report.line(f"{folder.name}: this kind of model has no step graph; it composes by the torch engine, slower")
     report.done(folder=str(folder), bytes=size)
+
+
+def _export_page(model: str, folder: Path, force: bool, report: Report) -> None:
+    from melody.web.export import export_page
+
+    page = export_page(model, folder, force)
+    report.line(f"{folder / 'index.html'}  {page.bytes / 1e6:.1f} MB with its model.js: open it in a browser")
+    report.done(folder=str(folder), model=page.model, bytes=page.bytes)
 
 
 def taste(

@@ -22,8 +22,12 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 SOURCES = FOLDER / "core"
-FLAGS = ("-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-shared")
+COMMON = ("-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden")
+FLAGS = (*COMMON, "-shared")
+WEB_FLAGS = (*COMMON, "-target", "wasm32-wasi", "-mexec-model=reactor", "-msimd128", "-Wl,--export-dynamic", "-s")
+WEB_SOURCES = FOLDER / "web"
 LIBRARY = FOLDER / ("melody_core.dll" if sys.platform == "win32" else "melody_core.so")
+WEB = FOLDER / "melody_core.wasm"  # in wheels that zig made
 TARGETS = {  # the platform of a wheel: how zig calls it
     "manylinux_2_17_x86_64": "x86_64-linux-gnu.2.17",
     "manylinux_2_17_aarch64": "aarch64-linux-gnu.2.17",
@@ -36,21 +40,38 @@ ZIG = [sys.executable, "-m", "ziglang", "cc"]
 
 def fingerprint() -> str:
     """Return the hash of the sources: a library made of others is not to be loaded."""
+    return _hash_of(SOURCES)
+
+
+def web_fingerprint() -> str:
+    """Return the hash of the sources of the core for browsers."""
+    return _hash_of(SOURCES, WEB_SOURCES)
+
+
+def _hash_of(*folders: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(SOURCES.glob("*.[ch]")):
+    for path in (path for folder in folders for path in sorted(folder.glob("*.[ch]"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
 
 
 def compile_core(compiler: Sequence[str], library: Path, flags: Sequence[str] = ()) -> None:
     """Compile the core with a compiler and some flags more. Raises `OSError` or `CalledProcessError`."""
-    sources = sorted(str(path) for path in SOURCES.glob("*.c"))
     portable = () if library.suffix == ".dll" else ("-fPIC",)
+    _compile([*compiler, *FLAGS, *portable, *flags], library, fingerprint(), SOURCES)
+
+
+def compile_web(library: Path = WEB) -> None:
+    """Compile the core to WebAssembly, by zig. Raises `OSError` or `CalledProcessError`."""
+    _compile([*ZIG, *WEB_FLAGS], library, web_fingerprint(), SOURCES, WEB_SOURCES)
+
+
+def _compile(command: Sequence[str], library: Path, named: str, *folders: Path) -> None:
+    sources = [str(path) for folder in folders for path in sorted(folder.glob("*.c"))]
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:  # whole, or not there
         made = Path(folder) / library.name
-        named = f'-DFINGERPRINT="{fingerprint()}"'
-        command = [*compiler, *FLAGS, named, *portable, *flags, "-o", str(made), *sources]
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+        full = [*command, f'-DFINGERPRINT="{named}"', "-o", str(made), *sources]
+        subprocess.run(full, check=True, capture_output=True, text=True, timeout=600)
         os.replace(made, library)
 
 
@@ -112,6 +133,9 @@ else:
             build_data |= {"pure_python": False, "tag": f"py3-none-{wanted or here}"}
             if version != "editable":
                 build_data["force_include"][str(library)] = f"melody/native/{name}"
+                if wanted:  # by zig, which makes the core for browsers, too
+                    compile_web(library.with_name(WEB.name))
+                    build_data["force_include"][str(library.with_name(WEB.name))] = f"melody/native/{WEB.name}"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ reads: `reader_for` then gives None.
 import ctypes
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import finalize
 
 import numpy as np
@@ -40,7 +40,9 @@ _Draw = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Moment), ctypes.POINTER(_
 _Chords._fields_ = [("ticks", ctypes.c_int32), ("told", ctypes.c_void_p), ("draw", _Draw)]
 
 
-class _Plan(ctypes.Structure):
+class CorePlan(ctypes.Structure):
+    """What is known of a piece, as core/reader.h has it."""
+
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("bars", "stop", "key_told", "whole", "had_pickup", "foreseen_ticks")),
         ("foreseen", ctypes.c_void_p),
@@ -82,14 +84,22 @@ class _PlannedChords:
         return 1
 
 
+class Outset(NamedTuple):
+    """What a reader is made of, beside its plans of bars and chords."""
+
+    plan: CorePlan
+    columns: NDArray[np.int32]  # the layout, as core/reader.h has it
+    foreseen: NDArray[np.int16] | None  # (ticks, channels), to which the plan points
+
+
 class NativeReader:
     """All that has been read of a piece, kept in C. It is a `melody.tokens.contract.TokenReader`."""
 
     def __init__(
-        self, library: ctypes.CDLL, pointer: int, width: int, size: int, foreseen: object, chords: _PlannedChords
+        self, library: ctypes.CDLL, pointer: int, width: int, size: int, outset: Outset, chords: _PlannedChords
     ) -> None:
         self.core, self.pointer, self._width, self._size = library, pointer, width, size
-        self._foreseen, self._chords = foreseen, chords  # what the C side refers to
+        self.outset, self._chords = outset, chords  # what the C side refers to
         self._close = finalize(self, library.reader_free, pointer)
 
     @property
@@ -100,7 +110,7 @@ class NativeReader:
     def copy(self) -> "NativeReader":
         """An independent reader at the same place."""
         pointer = _made(self.core.reader_copy(self.pointer))
-        return NativeReader(self.core, pointer, self._width, self._size, self._foreseen, self._chords)
+        return NativeReader(self.core, pointer, self._width, self._size, self.outset, self._chords)
 
     def read(self, token: int) -> None:
         """Take the next token."""
@@ -164,10 +174,11 @@ def reader_for(layout: Layout, plan: Plan) -> NativeReader | None:
     told = key_value(*plan.key) if plan.key is not None else 0
     table = (0, None) if foreseen is None or not len(foreseen) else (len(foreseen), foreseen.ctypes.data)
     chords = _PlannedChords(plan.harmony, plan.harmonist)
-    native = _Plan(*numbers, told, plan.whole, plan.had_pickup, *table, chords.item)
+    known = CorePlan(*numbers, told, plan.whole, plan.had_pickup, *table, chords.item)
+    outset = Outset(known, columns, foreseen)
     form, _arrays = form_plan(plan.form)
-    pointer = library.reader_new(columns.ctypes.data, ctypes.byref(native), ctypes.byref(form))
-    return NativeReader(library, _made(pointer), len(layout.names), len(event_vocabulary()), foreseen, chords)
+    pointer = library.reader_new(columns.ctypes.data, ctypes.byref(known), ctypes.byref(form))
+    return NativeReader(library, _made(pointer), len(layout.names), len(event_vocabulary()), outset, chords)
 
 
 def _made(pointer: int | None) -> int:

@@ -32,6 +32,11 @@ static int find(const Kernels **found) {
   found[0] = &neon_kernels;
   return 1;
 }
+#elif defined(__wasm_simd128__)
+static int find(const Kernels **found) {
+  found[0] = &wasm_kernels;
+  return 1;
+}
 #else
 static int find(const Kernels **found) {
   (void)found;

@@ -54,6 +54,7 @@ typedef struct {
 // The kernels that this processor can run, the fastest first, up to the plain ones; ends with NULL.
 const Kernels *const *kernels_here(void);
 
-extern const Kernels plain_kernels, avx2_kernels, avxvnni_kernels, avx512_kernels, neon_kernels;
+extern const Kernels plain_kernels, avx2_kernels, avxvnni_kernels, avx512_kernels, neon_kernels,
+    wasm_kernels;
 
 #endif

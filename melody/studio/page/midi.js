@@ -1,5 +1,7 @@
 // MIDI in and out of the browser: what is played on a keyboard becomes notes, what is shown goes to a port in time.
 
+import { noteEvents, smf, tempoEvent } from "./smf.js";
+
 const LOOK_AHEAD = 0.12; // seconds
 
 export const able = () => typeof navigator.requestMIDIAccess === "function";
@@ -98,27 +100,6 @@ function channel(score, index) {
 // A file of notes [second, seconds, pitch, velocity], for a session that begins with playing: 480 ticks a quarter.
 export function file(notes, qpm) {
   const ticks = (second) => Math.round((second * qpm * 480) / 60);
-  const events = notes.flatMap(([at, length, pitch, velocity]) => [
-    [ticks(at), 1, [0x90, pitch, velocity]],
-    [Math.max(ticks(at) + 1, ticks(at + length)), 0, [0x80, pitch, 0]],
-  ]);
-  events.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  const mspq = Math.round(60e6 / qpm);
-  const track = [0, 0xff, 0x51, 3, mspq >> 16, (mspq >> 8) & 255, mspq & 255];
-  let last = 0;
-  for (const [tick, , message] of events) {
-    track.push(...variable(tick - last), ...message);
-    last = tick;
-  }
-  track.push(0, 0xff, 0x2f, 0);
-  const size = [track.length >> 24, track.length >> 16, track.length >> 8, track.length].map((byte) => byte & 255);
-  return new Blob([new Uint8Array([...tag("MThd"), 0, 0, 0, 6, 0, 0, 0, 1, 1, 0xe0, ...tag("MTrk"), ...size, ...track])]);
-}
-
-const tag = (text) => [...text].map((letter) => letter.charCodeAt(0));
-
-function variable(value) {
-  const digits = [value & 127];
-  for (let left = value >> 7; left; left >>= 7) digits.unshift((left & 127) | 128);
-  return digits;
+  const events = notes.flatMap(([at, length, pitch, velocity]) => noteEvents(0, ticks(at), ticks(at + length), pitch, velocity));
+  return smf(480, [[[0, 0, tempoEvent(qpm)], ...events]]);
 }
