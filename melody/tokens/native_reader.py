@@ -41,7 +41,7 @@ _Chords._fields_ = [("ticks", ctypes.c_int32), ("told", ctypes.c_void_p), ("draw
 
 
 class CorePlan(ctypes.Structure):
-    """What is known of a piece, as core/reader.h has it."""
+    """Facts of a piece that are known beforehand, as core/reader.h has it."""
 
     _fields_ = [
         *((name, ctypes.c_int32) for name in ("bars", "stop", "key_told", "whole", "had_pickup", "foreseen_ticks")),
@@ -85,7 +85,7 @@ class _PlannedChords:
 
 
 class Outset(NamedTuple):
-    """What a reader is made of, beside its plans of bars and chords."""
+    """Parts that a reader is made of, beside its plans of bars and chords."""
 
     plan: CorePlan
     columns: NDArray[np.int32]  # the layout, as core/reader.h has it
