@@ -171,12 +171,40 @@ class DistilledConfig(ConfigSection):
     temperature: Positive = 1.0  # by which their logits are divided
 
 
+class LimitsConfig(ConfigSection):
+    """Limits beside the base, without which no weights are the best, and whose breach ends a run."""
+
+    nats_per_note: Positive | None = 0.02  # more on valid, at most
+    distinct: Share | None = 0.95  # of the base's distinct 8-note n-grams, at least; of drums, of its distinct bars
+    in_training: Positive | None = 0.01  # more of the n-grams stand in the training music, at most
+    critic: Positive | None = 0.03  # more area under the curve of a critic, at most
+
+
+class PolicyConfig(ConfigSection):
+    """Learning from rewards for what the model composes; see `melody.training.objectives.policy`."""
+
+    name: Literal["policy"] = "policy"
+    rewards: Annotated[dict[str, float], Field(min_length=1)]  # weights by the names in `melody.evaluation.rewards`
+    weight: Positive = 1.0  # of the policy gradient beside cross entropy
+    kl_target: Positive = 0.02  # nats a token from the base
+    kl_coefficient: Positive = 1.0  # at the start; it adapts
+    pieces: Count = 48  # drawn at a time
+    group: Annotated[int, Field(ge=2)] = 12  # of them begin alike
+    bars: tuple[Count, Count] = (8, 16)  # of a piece, least and most
+    primed: Share = 0.5  # groups that go on from training pieces
+    reach: Positive = 1.0  # bars, before what is earned, in which tokens have their share in it
+    judged: Count = 48  # continuations of training pieces at each evaluation
+    limits: LimitsConfig = LimitsConfig()
+
+
 def _objective_name(value: Any) -> Any:
     return value.get("name", "cross_entropy") if isinstance(value, dict) else getattr(value, "name", "cross_entropy")
 
 
 ObjectiveConfig = Annotated[
-    Annotated[CrossEntropyConfig, Tag("cross_entropy")] | Annotated[DistilledConfig, Tag("distilled")],
+    Annotated[CrossEntropyConfig, Tag("cross_entropy")]
+    | Annotated[DistilledConfig, Tag("distilled")]
+    | Annotated[PolicyConfig, Tag("policy")],
     Discriminator(_objective_name),
 ]
 

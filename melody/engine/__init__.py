@@ -75,6 +75,22 @@ def engine_for(bundle: "Bundle") -> tuple[str, str]:
     )
 
 
+def engine_of(graph: bytes, name: str) -> Engine:
+    """Return the engine of a step graph that is no file: the native one, or ONNX Runtime's where that cannot serve."""
+    from melody.native.library import opened
+
+    if opened()[0] is not None:
+        from melody.engine.native import NativeEngine
+
+        try:
+            return NativeEngine(graph, name=name)
+        except ValueError as error:
+            log.debug("%s: %s", name, error)
+    from melody.engine.onnx import OnnxEngine
+
+    return OnnxEngine(graph, name=name)
+
+
 def _native_engine(bundle: "Bundle") -> "NativeEngine | str":
     """The native engine, or why it does not serve."""
     from melody.engine.native import NativeEngine

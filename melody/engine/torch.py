@@ -24,7 +24,7 @@ class TorchEngine:
     kind = "torch"
 
     def __init__(self, model: Bundle | torch.nn.Module) -> None:
-        self._model = (_model_of(model) if isinstance(model, Bundle) else model).eval()
+        self._model = (model_of(model) if isinstance(model, Bundle) else model).eval()
         initial = flatten(self._model.start(1))  # type: ignore[operator]
         self._names = list(initial)
         self._initial = tuple(part.numpy() for part in initial.values())
@@ -56,7 +56,8 @@ def use_onednn(enabled: bool) -> Iterator[None]:
         torch.backends.mkldnn.enabled = before
 
 
-def _model_of(bundle: Bundle) -> torch.nn.Module:
+def model_of(bundle: Bundle) -> torch.nn.Module:
+    """Return a bundle's model. Raises `UnreadableFile` where its weights are of another."""
     options: dict[str, Any] = dict(bundle.settings["model"])
     views = views_of(bundle.tokenizer, options)
     name = options.pop("name")

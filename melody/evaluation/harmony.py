@@ -103,9 +103,14 @@ class Harmony:
     @property
     def cadences(self) -> int:
         """Number of authentic cadences."""
+        return len(self.cadence_ticks)
+
+    @property
+    def cadence_ticks(self) -> list[int]:
+        """The ticks at which authentic cadences reach their tonic."""
         tune = self.tracks[0] if self.tracks else self.together
-        ends = tune.onset[(tune.duration >= LONG) & (tune.onset >= max(self.start, GRID))] // GRID
-        return sum(_closes(self.beats[beat - 1], self.beats[beat]) for beat in ends.tolist())
+        ends = tune.onset[(tune.duration >= LONG) & (tune.onset >= max(self.start, GRID))]
+        return [tick for tick in ends.tolist() if _closes(*self.beats[tick // GRID - 1 : tick // GRID + 1])]
 
     @property
     def leading_notes(self) -> Iterator[bool]:

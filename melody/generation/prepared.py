@@ -78,7 +78,7 @@ class Prepared:
         """Return where each take begins. What is drawn for a take before its notes belongs here."""
         if self.opening is None:
             return [self.prefix for _ in seeds]
-        begun = self.opening.under([self._plans_of(seed) for seed in seeds])
+        begun = self.opening.under([self.plans_of(seed) for seed in seeds])
         return [self._watched(one) for one in begun]
 
     def plan_of(self, seed: Seed) -> FormPlan | None:
@@ -91,7 +91,7 @@ class Prepared:
     def chords_of(self, seed: Seed, drawn: Sequence[int]) -> str:
         """Return the chords that were planned for the new bars of a take, of which these tokens were drawn."""
         drawing = self._drawing(seed)
-        plan = self._plans_of(seed)
+        plan = self.plans_of(seed)
         if plan.harmonist is not None and drawing not in self.harmonies:  # another process may have composed it
             reader = self.prefix.reader.copy()
             reader.replan(*plan)
@@ -105,7 +105,7 @@ class Prepared:
         draws = self.settings.sampling.temperature > 0 and (self.settings.stochastic or not self.settings.beam_width)
         return seed if draws else None
 
-    def _plans_of(self, seed: Seed) -> TakePlan:
+    def plans_of(self, seed: Seed) -> TakePlan:
         """The plans of a take as its reader has them."""
         form, own, drawing = self.plan_of(seed), self.chord_plan, self._drawing(seed)
         if own is None:

@@ -1,17 +1,21 @@
 """Objectives as a configuration names them, made with what lies outside the training room, such as finished runs."""
 
+import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from melody.bundle import Bundle, open_bundle
 from melody.config import TrainConfig
-from melody.errors import MelodyError
+from melody.corpus import open_store
+from melody.errors import ConfigError, MelodyError
+from melody.evaluation.rewards import REWARDS
 from melody.learning.trained import net_of
 from melody.tokens.contract import Tokenizer
 
 if TYPE_CHECKING:
-    from melody.training.objectives import CrossEntropy, Distilled, Objective
+    from melody.training.objectives import CrossEntropy, Distilled, Objective, Policy
 
 
 def objective_of(config: TrainConfig, tokens: Tokenizer) -> "Objective":
@@ -45,4 +49,56 @@ def _distilled(config: TrainConfig, tokens: Tokenizer) -> "Distilled":
     return Distilled(nets, section.weight, section.temperature, hashes, config.optimizer.label_smoothing)
 
 
-MAKERS: dict[str, Callable[..., Any]] = {"cross_entropy": _cross_entropy, "distilled": _distilled}
+def _policy(config: TrainConfig, tokens: Tokenizer) -> "Policy":
+    """Raise `MelodyError` without a base, for a reward that is unknown, or several processes."""
+    from melody.engine.torch import model_of
+    from melody.learning.rewarded import Drawing
+    from melody.training.devices import reads_in_bf16
+    from melody.training.objectives import Limit, Policy
+
+    section: Any = config.objective
+    bundle, store = _base_of(config, tokens), open_store(config.corpus)
+    if unknown := sorted(section.rewards.keys() - REWARDS.keys()):
+        raise ConfigError(f"objective.rewards: {unknown[0]!r} is unknown; there are: {', '.join(REWARDS)}")
+    drawing = Drawing(bundle, store, config, section)
+    limits = section.limits
+    return Policy(
+        model_of(bundle),
+        drawing.draw,
+        drawing.judge,
+        window=config.data.window,
+        weight=section.weight,
+        kl_target=section.kl_target,
+        coefficient=section.kl_coefficient,
+        limits=[
+            *[Limit("distinct", least=limits.distinct)] * (limits.distinct is not None),
+            *[
+                Limit(name, most=most)
+                for name in ("nats_per_note", "in_training", "critic")
+                if (most := getattr(limits, name)) is not None
+            ],
+        ],
+        judged=drawing.judged,
+        smoothing=config.optimizer.label_smoothing,
+        half=reads_in_bf16(config),
+        settings=section.model_dump(mode="json", exclude={"limits", "judged"}),
+    )
+
+
+def _base_of(config: TrainConfig, tokens: Tokenizer) -> Bundle:
+    """The bundle that a rewarded model starts from, and draws with."""
+    if config.base is None:
+        raise ConfigError(f"{config.name}: rewards are learned from a base; write base: and a model's name or folder")
+    if config.devices > 1 or "TORCHELASTIC_RUN_ID" in os.environ:
+        raise ConfigError("objective policy: draws in one process; leave out `devices`")
+    bundle = open_bundle(config.base)
+    if tuple(channel.name for channel in tokens.channels) != tuple(bundle.channels):
+        raise ConfigError(f"{config.name}: is told other channels than {bundle.name}; leave out data.channels")
+    return bundle
+
+
+MAKERS: dict[str, Callable[..., Any]] = {
+    "cross_entropy": _cross_entropy,
+    "distilled": _distilled,
+    "policy": _policy,
+}

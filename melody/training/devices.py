@@ -57,6 +57,11 @@ def _precision(config: TrainConfig, accelerator: str) -> Literal["bf16-mixed", "
     return "32-true"
 
 
+def reads_in_bf16(config: TrainConfig) -> bool:
+    """Return true where the model of a configuration is read in bf16 on this machine."""
+    return _precision(config, "cuda" if torch.cuda.is_available() else "cpu") == "bf16-mixed"
+
+
 def bf16_works() -> bool:
     """Return true if this processor trains an LSTM in bf16: oneDNN refuses it without AVX-512."""
     lstm = torch.nn.LSTM(16, 16)

@@ -22,7 +22,7 @@ Sampler = Callable[[Mapping[str, NDArray[np.float32]], Callable[[], bool]], Samp
 class TrainResult:
     """Result of a session of a run."""
 
-    stopped: str  # "max_passes", "max_minutes", "patience", "SIGINT" or "SIGTERM"
+    stopped: str  # "max_passes", "max_minutes", "patience", "limits", "SIGINT" or "SIGTERM"
     exit_code: int  # 0, or 128 + the signal's number
     steps: int
     passes: int

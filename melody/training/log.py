@@ -8,7 +8,7 @@ import csv
 import io
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,17 @@ def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
 class RunLog:
     """The log of a run; one that is not `active` (a process beside the first) says nothing."""
 
-    def __init__(self, folder: Path, progress: Progress, *, tensorboard: bool, active: bool = True) -> None:
-        self.active = active
+    def __init__(
+        self,
+        folder: Path,
+        progress: Progress,
+        *,
+        tensorboard: bool,
+        active: bool = True,
+        columns: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    ) -> None:
+        """`columns` are further figures of steps and of evaluations."""
+        self.active, self.columns = active, columns
         self.console = Console(quiet=not active)
         self._tables: list[Table] = []
         self._board: Any = None
@@ -86,8 +95,8 @@ class RunLog:
         # a checkpoint that knows of no evaluation was written before the one at its own step
         evaluated = step - 1 if progress.evaluated_step is None else progress.evaluated_step
         self._tables = [
-            Table(folder / "steps.csv", STEP_COLUMNS, step),
-            Table(folder / "evaluations.csv", EVALUATION_COLUMNS, evaluated),
+            Table(folder / "steps.csv", [*STEP_COLUMNS, *columns[0]], step),
+            Table(folder / "evaluations.csv", [*EVALUATION_COLUMNS, *columns[1]], evaluated),
         ]
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
@@ -104,7 +113,8 @@ class RunLog:
             return
         self._tables[0].add(row)
         if row["step"] % TENSORBOARD_EVERY_STEPS == 0:
-            self._to_board("train", row, ("nats_per_token", "learning_rate", "gradient_norm", "tokens_per_second"))
+            shown = ("nats_per_token", "learning_rate", "gradient_norm", "tokens_per_second")
+            self._to_board("train", row, (*shown, *self.columns[0]))
         if self._bar is not None:
             self._bar.update(self._task, description=line, completed=100 * share)
         elif time.monotonic() - self._said > PLAIN_EVERY_SECONDS:
@@ -114,7 +124,7 @@ class RunLog:
         """An evaluation's row and line."""
         if self.active:
             self._tables[1].add(row)
-            self._to_board("valid", row, ("nats_per_note", "nats_per_token"))
+            self._to_board("valid", row, ("nats_per_note", "nats_per_token", *self.columns[1]))
             self.flush()
             self.say(line)
 

@@ -36,7 +36,7 @@ from melody.training.evaluate import HeldOutCost, evaluate
 from melody.training.job import Job, Sampler, TrainResult
 from melody.training.lanes import Lanes, PieceSource
 from melody.training.log import RunLog
-from melody.training.objectives import CrossEntropy, Objective
+from melody.training.objectives import CrossEntropy, Judging, Objective, Verdict
 from melody.training.resume import resume_last, save_last
 from melody.training.signals import Signals, caught_signals
 from melody.training.state import RunState
@@ -124,7 +124,11 @@ class Session:
             model.compile()
         self.network, self.optimizer = fabric.setup(model, self.state.optimizer)
         self.network.mark_forward_method("start")  # what it is conditioned on is learned too
-        self.log = RunLog(self.folder, self.state.progress, tensorboard=config.tensorboard, active=rank == 0)
+        self.judging = job.objective if isinstance(job.objective, Judging) else None
+        columns = self.judging.columns if self.judging else ((), ())
+        self.log = RunLog(
+            self.folder, self.state.progress, tensorboard=config.tensorboard, active=rank == 0, columns=columns
+        )
         self._saved = time.monotonic()
         self._seconds_before, self._sample_seconds = self.state.progress.seconds, 0.0
         self._tokens_per_second = 0.0
@@ -189,6 +193,8 @@ class Session:
             return name
         if config.evaluation.patience is not None and progress.waiting >= config.evaluation.patience:
             return "patience"
+        if progress.ended:
+            return "limits"
         if progress.pass_ >= config.max_passes:
             return "max_passes"
         return "max_minutes" if self._out_of_time() else ""
@@ -245,7 +251,8 @@ class Session:
         self._tokens_per_second += (rate - self._tokens_per_second) * (SMOOTHING if self._tokens_per_second else 1.0)
         share, left = report.share_and_seconds_left(progress, self.config, self.windows_in_pass)
         line = report.step_line(progress, result, self._tokens_per_second, left)
-        self.log.step(report.step_row(progress, result, seconds), line, share)
+        row = report.step_row(progress, result, seconds)
+        self.log.step(row if self.judging is None else {**row, **self.judging.figures()}, line, share)
 
     def _evaluate(self, due: bool) -> None:
         """Nats per note of the averaged weights; the best are saved. A signal cuts it short: then it stays due."""
@@ -261,28 +268,40 @@ class Session:
                 ranks=self.fabric.world_size,
                 stop=lambda: bool(self._signal()),
             )
+        verdict = None
+        if evaluation is not None:
+            evaluation = self._over_ranks(evaluation)
+            verdict = self._verdict(evaluation.nats_per_note)
         if progress.step:  # a base is measured before training, which its minutes do not count
             progress.seconds += time.monotonic() - started
-        if evaluation is None:
+        if evaluation is None or verdict is None:
             return
-        evaluation = self._over_ranks(evaluation)
         progress.evaluated_step = progress.step
         if not progress.step:
             progress.base_nats_per_note = evaluation.nats_per_note
-        best = progress.best_nats_per_note
-        better = best is None or evaluation.nats_per_note < best
+        best = progress.best_nats_per_note if progress.best_cost is None else progress.best_cost
+        better = best is None or verdict.cost < best
         progress.evaluations += due
         progress.waiting = 0 if better else progress.waiting + due
         if better:
             progress.best_nats_per_note, progress.best_pass = evaluation.nats_per_note, progress.pass_
+            progress.best_cost = verdict.cost
             self._save_best(evaluation)
         train_nats = sum(self._train_nats) / max(1, len(self._train_nats))
         self._train_nats.clear()
-        line = report.evaluation_line(progress, evaluation, better, train_nats)
-        self.log.evaluation(report.evaluation_row(progress, evaluation, better), line)
+        line = report.evaluation_line(progress, evaluation, better, train_nats) + report.verdict_line(verdict)
+        row = report.evaluation_row(progress, evaluation, better)
+        self.log.evaluation({**row, **verdict.figures}, line)
+        progress.ended = verdict.ends
         self._save()
         if due:
             self._show_sample()
+
+    def _verdict(self, nats_per_note: float) -> Verdict:
+        """The judgement of the averaged weights: by nats, if the objective has none of its own."""
+        if self.judging is None:
+            return Verdict({}, nats_per_note)
+        return self.judging.judge(self.state.averaged, nats_per_note)
 
     def _show_sample(self) -> None:
         """Let TensorBoard have a composition, every few evaluations, but for a small share of the time.

@@ -5,6 +5,7 @@ from typing import Any
 
 from melody.config import TrainConfig, at_temperature
 from melody.training.evaluate import HeldOutCost
+from melody.training.objectives import Verdict
 from melody.training.state import Progress
 from melody.training.step import StepResult
 
@@ -52,6 +53,12 @@ def evaluation_line(progress: Progress, evaluation: HeldOutCost, better: bool, t
         f"pass {progress.pass_}: valid {evaluation.nats_per_note:.4f} nats per note{at} ({note}), "
         f"{evaluation.nats_per_token:.4f} per token, train {train_nats_per_token:.4f}; {clock(progress.seconds)}"
     )
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """Continue the line of an evaluation with the figures of a judgement, and the limits that are broken."""
+    figures = "".join(f"; {name} {value:.3f}" for name, value in verdict.figures.items())
+    return figures + f"; over the limits: {verdict.broken}" * bool(verdict.broken)
 
 
 def share_and_seconds_left(progress: Progress, config: TrainConfig, windows_in_pass: int) -> tuple[float, float]:

@@ -27,12 +27,14 @@ class Progress:
     window: int = 0  # windows of this pass that are done
     evaluations: int = 0  # those that were due, done
     best_nats_per_note: float | None = None
+    best_cost: float | None = None  # by which it is the best: the nats, or what an objective judges by
     best_pass: int = 0
     waiting: int = 0  # evaluations since the best
     skipped: int = 0  # steps without a finite loss
     skipped_in_a_row: int = 0
     seconds: float = 0.0  # of training and evaluating, over all sessions
     evaluated_step: int | None = None  # of the latest evaluation
+    ended: bool = False  # by an objective that judges, see `melody.training.objectives.verdict`
     base_nats_per_note: float | None = None  # of the weights that the run started from, where they were a base's
 
 

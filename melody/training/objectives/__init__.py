@@ -6,7 +6,7 @@
 `loss` is a sum to minimise, `nats` the plain cross entropy of what followed, for the log, `count` the number of its
 tokens. The carry is the model's, with whatever else the objective must remember for each lane. What it learns or counts
 for all lanes together is its `state()`, which checkpoints keep. An objective sees tokens, and no note: a musical reward
-comes in as a callable.
+comes in as a callable. One that judges by more than nats has a say in which weights are the best, see `verdict`.
 
 To add an objective: one file and one line in `OBJECTIVES` here, one section in `melody.config`, and one line in
 `melody.learning.objectives`, which makes it from its section.
@@ -21,6 +21,8 @@ from melody.models.carry import Carry
 from melody.training.lanes import Window
 from melody.training.objectives.cross_entropy import CrossEntropy
 from melody.training.objectives.distilled import Distilled
+from melody.training.objectives.policy import Policy
+from melody.training.objectives.verdict import Judging, Limit, Verdict
 
 # (a sum to minimise, the nats of what followed, the number of its tokens, the carry after the window)
 Loss: TypeAlias = tuple[Tensor, Tensor, Tensor, Carry]
@@ -46,6 +48,16 @@ class Objective(Protocol):
         """Take over what `state` gave."""
 
 
-OBJECTIVES = {"cross_entropy": CrossEntropy, "distilled": Distilled}
+OBJECTIVES = {"cross_entropy": CrossEntropy, "distilled": Distilled, "policy": Policy}
 
-__all__ = ["OBJECTIVES", "CrossEntropy", "Distilled", "Loss", "Objective"]
+__all__ = [
+    "OBJECTIVES",
+    "CrossEntropy",
+    "Distilled",
+    "Judging",
+    "Limit",
+    "Loss",
+    "Objective",
+    "Policy",
+    "Verdict",
+]
