@@ -180,11 +180,9 @@ class LimitsConfig(ConfigSection):
     critic: Positive | None = 0.03  # more area under the curve of a critic, at most
 
 
-class PolicyConfig(ConfigSection):
-    """Learning from rewards for what the model composes; see `melody.training.objectives.policy`."""
+class DrawingConfig(ConfigSection):
+    """Options of drawing pieces while a model learns, and of learning from them."""
 
-    name: Literal["policy"] = "policy"
-    rewards: Annotated[dict[str, float], Field(min_length=1)]  # weights by the names in `melody.evaluation.rewards`
     weight: Positive = 1.0  # of the policy gradient beside cross entropy
     kl_target: Positive = 0.02  # nats a token from the base
     kl_coefficient: Positive = 1.0  # at the start; it adapts
@@ -197,6 +195,24 @@ class PolicyConfig(ConfigSection):
     limits: LimitsConfig = LimitsConfig()
 
 
+class PolicyConfig(DrawingConfig):
+    """Learning from rewards for what the model composes; see `melody.training.objectives.policy`."""
+
+    name: Literal["policy"] = "policy"
+    rewards: Annotated[dict[str, float], Field(min_length=1)]  # weights by the names in `melody.evaluation.rewards`
+
+
+class AdversarialConfig(DrawingConfig):
+    """Learning to fool a discriminator, besides; see `melody.training.objectives.adversarial`."""
+
+    name: Literal["adversarial"] = "adversarial"
+    rewards: dict[str, float] = {}  # as those of a policy; none are needed
+    adversary: Positive = 1.0  # weight of the probability that people wrote a window
+    width: Count = 64  # of the discriminator, in either direction
+    adversary_rate: Positive = 1.0e-3  # its learning rate
+    silent: Natural = 4  # draws that only teach it
+
+
 def _objective_name(value: Any) -> Any:
     return value.get("name", "cross_entropy") if isinstance(value, dict) else getattr(value, "name", "cross_entropy")
 
@@ -204,7 +220,8 @@ def _objective_name(value: Any) -> Any:
 ObjectiveConfig = Annotated[
     Annotated[CrossEntropyConfig, Tag("cross_entropy")]
     | Annotated[DistilledConfig, Tag("distilled")]
-    | Annotated[PolicyConfig, Tag("policy")],
+    | Annotated[PolicyConfig, Tag("policy")]
+    | Annotated[AdversarialConfig, Tag("adversarial")],
     Discriminator(_objective_name),
 ]
 

@@ -15,7 +15,7 @@ from melody.learning.trained import net_of
 from melody.tokens.contract import Tokenizer
 
 if TYPE_CHECKING:
-    from melody.training.objectives import CrossEntropy, Distilled, Objective, Policy
+    from melody.training.objectives import Adversarial, CrossEntropy, Distilled, Objective, Policy
 
 
 def objective_of(config: TrainConfig, tokens: Tokenizer) -> "Objective":
@@ -85,6 +85,27 @@ def _policy(config: TrainConfig, tokens: Tokenizer) -> "Policy":
     )
 
 
+def _adversarial(config: TrainConfig, tokens: Tokenizer) -> "Adversarial":
+    """Raise `MelodyError` as `_policy` does."""
+    import torch
+
+    from melody.models.discriminator import Discriminator
+    from melody.training.objectives import Adversarial
+
+    section: Any = config.objective
+    policy = _policy(config, tokens)
+    with torch.random.fork_rng(devices=[]):  # the model's own weights are drawn as without it
+        torch.manual_seed(config.data.seed)
+        discriminator = Discriminator(len(tokens.vocabulary), section.width)
+    return Adversarial(
+        policy,
+        discriminator,
+        weight=section.adversary,
+        learning_rate=section.adversary_rate,
+        silent=section.silent,
+    )
+
+
 def _base_of(config: TrainConfig, tokens: Tokenizer) -> Bundle:
     """The bundle that a rewarded model starts from, and draws with."""
     if config.base is None:
@@ -101,4 +122,5 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "cross_entropy": _cross_entropy,
     "distilled": _distilled,
     "policy": _policy,
+    "adversarial": _adversarial,
 }

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import Bundle
-from melody.config import PolicyConfig, TrainConfig
+from melody.config import AdversarialConfig, PolicyConfig, TrainConfig
 from melody.corpus import TokenStore
 from melody.engine import Engine, engine_of
 from melody.errors import MelodyError
@@ -33,7 +33,7 @@ from melody.generation.settings import Settings
 from melody.learning.export import step_graph_of
 from melody.music.originality import line, ngrams, piece_share
 from melody.music.score import GRID, clip
-from melody.tokens import Reader
+from melody.tokens.harmony import Moment, Told
 from melody.tokens.plan import bars_of, key_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Drawing:
     bundle: Bundle
     store: TokenStore
     config: TrainConfig
-    section: PolicyConfig
+    section: PolicyConfig | AdversarialConfig
 
     @cached_property
     def primers(self) -> list[Cut]:
@@ -210,7 +210,7 @@ def _as_drawn(prepared: Prepared, seed: Seed) -> TakePlan:
         return plan
     table = prepared.harmonies[seed].table()
 
-    def known(reader: Reader) -> NDArray[np.int16]:
+    def known(moment: Moment) -> Told:
         return table
 
     return plan._replace(harmonist=known)

@@ -145,6 +145,19 @@ def test_a_run_with_rewards_keeps_its_tables_and_goes_on_bit_for_bit(workshop: P
     assert later
 
 
+@pytest.mark.slow
+def test_a_run_with_an_adversary_goes_on_bit_for_bit(workshop: Path, tmp_path: Path):
+    section = {key: value for key, value in SECTION.items() if key not in ("name", "rewards")}
+    section |= {"name": "adversarial", "bars": [8, 9], "silent": 0, "primed": 0, "width": 8}
+    data = {"batch_size": 2, "window": 32, "channels": list(open_bundle(workshop / "tiny").channels)}
+    changes: dict[str, Any] = {"objective": section, "data": data}
+    train_run(configuration(workshop, **changes), tmp_path / "whole")
+    train_run(configuration(workshop, **changes, max_passes=1), tmp_path / "cut")
+    train_run(configuration(workshop, **changes), tmp_path / "cut")
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+    assert any(float(row["told_apart"]) for row in rows_of(tmp_path / "whole" / "steps.csv"))
+
+
 def test_what_does_not_fit_is_said_in_a_line(workshop: Path, tmp_path: Path):
     unknown = configuration(workshop, objective={"name": "policy", "rewards": {"beauty": 1.0}})
     with pytest.raises(ConfigError, match=r"objective\.rewards: 'beauty' is unknown; there are: voice_leading, "):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from melody.models.carry import Carry
 from melody.training.lanes import Window
+from melody.training.objectives.adversarial import Adversarial
 from melody.training.objectives.cross_entropy import CrossEntropy
 from melody.training.objectives.distilled import Distilled
 from melody.training.objectives.policy import Policy
@@ -48,10 +49,11 @@ class Objective(Protocol):
         """Take over what `state` gave."""
 
 
-OBJECTIVES = {"cross_entropy": CrossEntropy, "distilled": Distilled, "policy": Policy}
+OBJECTIVES = {"cross_entropy": CrossEntropy, "distilled": Distilled, "policy": Policy, "adversarial": Adversarial}
 
 __all__ = [
     "OBJECTIVES",
+    "Adversarial",
     "CrossEntropy",
     "Distilled",
     "Judging",

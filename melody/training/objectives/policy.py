@@ -67,7 +67,7 @@ Judge = Callable[[nn.Module], Mapping[str, float]]  # figures of pieces by fixed
 
 
 @dataclass
-class Reading:
+class DrawnReading:
     """Reading of drawn pieces: how far it has come."""
 
     pieces: DrawnPieces
@@ -117,7 +117,7 @@ class Policy:
         self.limits, self.judged, self.smoothing = tuple(limits), tuple(judged), smoothing
         self.half, self.settings = half, dict(settings or {})
         self.kept = PolicyState(coefficient)
-        self.reading: Reading | None = None
+        self.reading: DrawnReading | None = None
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -178,7 +178,7 @@ class Policy:
         self._note(float(kl.detach()), float(-(p * log_p).detach().sum()), int(mask.sum()), float(pieces.reward))
         return self.weight * policy + coefficient * kl / count
 
-    def _drawn_anew(self, network: Any) -> Reading:
+    def _drawn_anew(self, network: Any) -> DrawnReading:
         model = getattr(network, "module", network)  # Fabric's view, or the model itself
         was_training = model.training
         model.eval()
@@ -190,7 +190,7 @@ class Policy:
         self.kept.drawn += 1
         count = len(pieces.tokens)
         own, base = (carries.detach(self.start(one, count)) for one in (model, self.base.to(device)))
-        return Reading(pieces, pieces.advantage(), own, base)
+        return DrawnReading(pieces, pieces.advantage(), own, base)
 
     def _note(self, kl: float, entropy: float, tokens: int, reward: float) -> None:
         """Remember the figures of a step, and let the coefficient follow the KL."""
@@ -209,7 +209,7 @@ class Policy:
         return STEPS, self.judged
 
     def figures(self) -> Mapping[str, float]:
-        """Return those of the latest step."""
+        """Return the figures of the latest step."""
         return self.kept.latest
 
     def judge(self, model: nn.Module, nats_per_note: float) -> Verdict:
@@ -260,7 +260,7 @@ class Policy:
             tensors = {name: one.to(device) for name, one in tensors.items()}
             pieces = DrawnPieces(**part("pieces"))
             own, base = (carries.unflatten(part(name)) for name in ("own", "base"))
-            self.reading = Reading(pieces, pieces.advantage(), own, base, int(tensors["window"]))
+            self.reading = DrawnReading(pieces, pieces.advantage(), own, base, int(tensors["window"]))
 
 
 @contextmanager
