@@ -1,9 +1,9 @@
 """Pieces as one HTML file that plays them: piano rolls, sound with mute and solo for each track, figures, downloads.
 
-The page stands alone: script and style (`player.js`, `player.css`, `player.html`) are inlined, sound (`stems`), rolls
-(`svg`) and MIDI files lie in it, and its Content-Security-Policy lets nothing in that did not come with the file: it
-names script and style by their hashes and allows no request at all. What a stranger may have chosen (names of tracks
-and files, settings) is escaped wherever it goes. Equal pieces make equal bytes, as sound does.
+The page stands alone: scripts and style (`voices.js`, `player.js`, `player.css`, `player.html`) are inlined, sound
+(`stems`), rolls (`svg`) and MIDI files lie in it, and its Content-Security-Policy lets nothing in that did not come
+with the file: it names script and style by their hashes and allows no request at all. What a stranger may have chosen
+(names of tracks and files, settings) is escaped wherever it goes. Equal pieces make equal bytes, as sound does.
 """
 
 import base64
@@ -94,7 +94,7 @@ def page(
             silent.setdefault(reason, []).append(panel.name)
         cards.append(_card(number, panel, sound))
     parts = (escaped(title), escaped(subtitle), "\n".join(cards), _footer(panels))
-    text = document(*parts, look=style(), script=_asset("player.js"))
+    text = document(*parts, look=style(), script=voices() + _asset("player.js"))
     return text, [f"{_first_to_last(names)} without sound: {reason}" for reason, names in silent.items()]
 
 
@@ -139,7 +139,7 @@ def document(title: str, subtitle: str, main: str, footer: str, *, look: str, sc
         style=look,
         main=main,
         footer=footer,
-        script=f"<script>{script}</script>" if script else "",
+        script=f'<script type="module">{script}</script>' if script else "",
     )
 
 
@@ -152,6 +152,11 @@ def style() -> str:
     """The style of pages with piano rolls: in light, in dark and on paper."""
     hues = "".join(f".c{index} {{ --hue: {colour}; }}\n" for index, colour in enumerate(PALETTE))
     return hues + _asset("player.css")
+
+
+def voices() -> str:
+    """The script, a module, that pages have in common: time, and stems that sound together."""
+    return _asset("voices.js")
 
 
 def _hash(text: str) -> str:

@@ -62,19 +62,16 @@ def _add_files(app: FastAPI, page: bool) -> None:
     routes = {f"/{name}": path for name, path in files.items()}
     routes |= {"/docs": files["docs.html"]} | ({"/": files["index.html"]} if page else {"/": files["docs.html"]})
 
-    def serve(route: str, path: Path) -> None:
-        body, kind = path.read_bytes(), TYPES[path.suffix]
-
+    def serve(route: str, body: bytes, suffix: str) -> None:
         @app.get(route, include_in_schema=False)
         def file() -> Response:
-            return Response(body, media_type=kind, headers={"cache-control": "no-cache"})
+            return Response(body, media_type=TYPES[suffix], headers={"cache-control": "no-cache"})
 
     for route, path in routes.items():
-        serve(route, path)
+        serve(route, path.read_bytes(), path.suffix)
 
-    @app.get("/look.css", include_in_schema=False)
-    def look() -> Response:
-        return Response(player.style(), media_type="text/css", headers={"cache-control": "no-cache"})
+    for route, text in {"/look.css": player.style(), "/voices.js": player.voices()}.items():  # shared with other pages
+        serve(route, text.encode(), Path(route).suffix)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

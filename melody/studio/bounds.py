@@ -24,6 +24,7 @@ class Bounds:
     open_scores: int = 32  # of these, read and ready
     sound_bytes: int = 192 << 20  # of rendered tracks in memory
     track_seconds: float = 2400.0  # of all tracks of a score that sounds
+    excerpts: int = 3  # that are rendered at once; beyond them 429
     sounding: int = 8  # scores that wait to be rendered; beyond them 429
     sessions: int = 500
     states: int = 5000  # of a session

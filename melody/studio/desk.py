@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from melody.studio.bounds import Bounds
+from melody.studio.excerpts import Excerpts
 from melody.studio.sessions import Sessions
 from melody.studio.shelf import Shelf
 from melody.studio.sounds import StemCache
@@ -18,6 +19,7 @@ class Desk:
     shelf: Shelf
     tasks: Tasks
     sounds: StemCache
+    excerpts: Excerpts
     sessions: Sessions
 
     def close(self) -> None:
@@ -30,4 +32,4 @@ def desk_in(folder: Path, bounds: Bounds | None = None) -> Desk:
     """Return a desk whose sessions lie in a folder."""
     bounds = bounds or Bounds()
     sessions = Sessions(folder, bounds)
-    return Desk(bounds, Shelf(bounds, sessions.sheet), Tasks(bounds), StemCache(bounds), sessions)
+    return Desk(bounds, Shelf(bounds, sessions.sheet), Tasks(bounds), StemCache(bounds), Excerpts(bounds), sessions)

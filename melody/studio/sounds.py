@@ -21,7 +21,7 @@ from melody.errors import LimitExceeded
 from melody.formats.midi import Reading, dumps
 from melody.music.score import Score
 from melody.render.loudness import loudness_lufs
-from melody.render.sound import TARGET_LUFS, encode, unlevelled
+from melody.render.sound import TARGET_LUFS, Samples, encode, unlevelled
 from melody.render.stems import FULLEST, SAMPLE_RATE, Mono, folded, placed, single_tracks, track_seconds
 from melody.storage.display import shown
 from melody.studio.bounds import Bounds
@@ -153,11 +153,15 @@ def _track_of(mono: Mono, pan: float) -> SoundingTrack:
 
 
 def _level(stems: list[SoundingTrack]) -> float:
-    """Return the gain that brings the mix to its loudness, or as near as its peaks leave room for."""
     frames = max(len(stem.samples) for stem in stems)
     mix = np.zeros((frames, 2), np.float32)
     for stem in stems:
         mix[: len(stem.samples)] += placed(stem.samples, stem.pan)
+    return level_of(mix)
+
+
+def level_of(mix: Samples) -> float:
+    """Return the gain that brings a mix (frames, 2) to its loudness, or as near as its peaks leave room for."""
     missing_db = TARGET_LUFS - loudness_lufs(mix, SAMPLE_RATE)
     room_db = MOST_ABOVE_DB - 20 * np.log10(max(float(np.abs(mix).max(initial=0.0)), 1e-9))
     return float(10 ** (min(missing_db, room_db) / 20)) if np.isfinite(missing_db) else 1.0

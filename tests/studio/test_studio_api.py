@@ -195,6 +195,25 @@ def test_stems_and_an_edit_that_renders_only_what_it_touches(client: Client, ban
     assert changed == [False, True, False]
 
 
+def test_an_excerpt_begins_where_it_is_asked_for_and_rings_on(client: Client, band: bytes) -> None:
+    import soundfile
+
+    score = client.upload(band, "band.mid")
+    bar = score["tempos"][-1][2] / 4
+    whole, heard = {}, {}
+    for name, query in {"all": "", "kit": "&tracks=0", "none": "&tracks="}.items():
+        status, headers, data = client.ask("GET", f"/v1/scores/{score['id']}/excerpt?start={bar}&stop={3 * bar}{query}")
+        assert status == 200
+        samples, rate = soundfile.read(io.BytesIO(data))
+        assert float(headers["seconds"]) == pytest.approx(2 * bar, abs=1e-3)  # two bars, and a second more to ring
+        assert len(samples) / rate == pytest.approx(2 * bar + 1, abs=0.01)
+        whole[name], heard[name] = samples, abs(samples).max() * float(headers["gain"])
+    assert heard["none"] == 0 < min(heard["kit"], heard["all"])
+    assert abs(whole["kit"][: rate // 10]).max() > 0.05  # a bass drum on the first beat, not the bar before
+    for wrong in ("start=-1", "start=1000", "start=nan", "tracks=a"):
+        assert client.error("GET", f"/v1/scores/{score['id']}/excerpt?{wrong}")[:2] == (400, "usage")
+
+
 @pytest.mark.parametrize("suffix", [".mid", ".musicxml", ".dawproject", ".wav", ".zip", ".html"])
 def test_a_score_as_a_file(client: Client, suffix: str) -> None:
     score = client.upload(melody.write(primer(tune())), "tune.mid")

@@ -31,7 +31,10 @@ async function asked(method, path, body, more = {}) {
 }
 
 export const json = async (method, path, body) => (await asked(method, path, body)).json();
-export const bytes = async (path) => (await asked("GET", path)).arrayBuffer();
+export async function bytes(path) {
+  const answer = await asked("GET", path);
+  return [await answer.arrayBuffer(), answer.headers];
+}
 
 // Compose: each event as it comes. Aborting the signal cancels the composition.
 export async function* events(body, signal) {

@@ -35,5 +35,4 @@ export function trouble(text, stays = false) {
   if (text && !stays) fading = setTimeout(() => (place.hidden = true), 9000);
 }
 
-export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -1,5 +1,7 @@
 // A score as the server shows it, with its time: ticks, seconds, bars.
 
+import { along } from "./voices.js";
+
 const colours = new Map(); // a track keeps its colour in all states of a session, by its name
 
 export function colourOf(track) {
@@ -11,6 +13,7 @@ export function colourOf(track) {
 export class Score {
   constructor(view) {
     Object.assign(this, view);
+    if (this.tempos.length < 2) this.tempos = [...this.tempos, [this.tempos[0][0] + this.tpq, this.tempos[0][1], this.tempos[0][2] + 60 / this.tempos[0][1]]];
     for (const track of this.tracks) track.notes.sort((a, b) => a[0] - b[0] || a[2] - b[2]);
   }
 
@@ -27,21 +30,11 @@ export class Score {
   }
 
   secondAt(tick) {
-    let point = this.tempos[0];
-    for (const next of this.tempos) {
-      if (next[0] > tick) break;
-      point = next;
-    }
-    return point[2] + ((tick - point[0]) * 60) / (point[1] * this.tpq);
+    return along(this.tempos, tick, 0, 2);
   }
 
   tickAt(second) {
-    let point = this.tempos[0];
-    for (const next of this.tempos) {
-      if (next[2] > second) break;
-      point = next;
-    }
-    return point[0] + ((second - point[2]) * point[1] * this.tpq) / 60;
+    return along(this.tempos, second, 2, 0);
   }
 
   barAt(tick) {

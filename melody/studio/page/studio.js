@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { Compose } from "./compose.js";
-import { $, clock, el, say, trouble } from "./dom.js";
+import { $, el, say, trouble } from "./dom.js";
 import { Exports, link } from "./export.js";
 import { Hand } from "./hand.js";
 import { Heads } from "./heads.js";
@@ -11,6 +11,7 @@ import { Roll } from "./roll.js";
 import { Score, growing } from "./score.js";
 import { Sound } from "./sound.js";
 import { Takes } from "./takes.js";
+import { clock } from "./voices.js";
 
 const RETRY = 2000; // ms
 const SAVE = 700;

@@ -21,6 +21,7 @@ from melody.render.sound import encode, unlevelled
 from melody.render.stems import single_tracks, track_seconds
 from melody.studio.desk import Desk
 from melody.studio.edits import NewTrack, edited
+from melody.studio.excerpts import numbers_of
 from melody.studio.schema import EditBody
 from melody.studio.shelf import Sheet
 from melody.studio.view import view_of
@@ -83,6 +84,18 @@ def add(router: APIRouter, desk: Desk) -> None:
         """Return a mono FLAC."""
         cached = {"cache-control": "private, max-age=31536000, immutable"}
         return Response(desk.sounds.sound(sound), media_type=TYPES[".flac"], headers=cached)
+
+    @router.get("/scores/{score}/excerpt", tags=["sound"], summary="Its next seconds as sound", response_class=Response)
+    def excerpt(score: str, start: float = 0.0, stop: float | None = None, tracks: str | None = None) -> Response:
+        """Return some eight seconds from a second on as FLAC, at once: for playing while the stems are rendered.
+
+        `tracks` (from 0, as 0,2) are those that are heard. The headers tell the `seconds` after which the next excerpt
+        begins (what rings on is there too) and the `gain` for it.
+        """
+        chosen = None if tracks is None else numbers_of(tracks)
+        found = desk.excerpts.of(shelf.reading(score).score, start, stop, chosen)
+        told = {"seconds": f"{found.seconds:.6f}", "gain": f"{found.gain:.6f}"}
+        return Response(found.data, media_type=TYPES[".flac"], headers=told)
 
     @router.get(
         "/scores/{score}/file/{name}", tags=["scores"], summary="A score as a file", response_class=FileResponse
