@@ -46,7 +46,9 @@ TABLE = {
     "web": {
         *("errors", "storage", "bundle", "engine", "generation", "native", "render", "tokens"),
     },
-    "studio": {"errors", "version", "music", "storage", "formats", "bundle", "generation", "render"},
+    "studio": {
+        *("errors", "version", "music", "storage", "formats", "senses", "bundle", "generation", "render", "live"),
+    },
 }
 TABLE["learning"] = set(TABLE)  # joins all rooms but the shell
 SHELL = {"cli", "__init__", "__main__"}  # the outermost: may use everything, and nobody may use it

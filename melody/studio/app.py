@@ -15,7 +15,7 @@ from melody.render import player
 from melody.studio.desk import Desk
 from melody.studio.errors import refusal_of
 from melody.studio.guard import Door, Guard
-from melody.studio.routes import about, compose, scores, sessions
+from melody.studio.routes import about, compose, listening, scores, sessions
 from melody.version import __version__
 
 PAGE = Path(__file__).with_name("page")
@@ -43,7 +43,7 @@ def application(desk: Desk, door: Door, page: bool = True) -> ASGIApp:
         lifespan=lifespan,
     )
     router = APIRouter(prefix="/v1")
-    for subject in (compose, scores, sessions, about):
+    for subject in (compose, scores, sessions, listening, about):
         subject.add(router, desk)
     app.include_router(router)
     _add_files(app, page)

@@ -26,5 +26,6 @@ class Bounds:
     track_seconds: float = 2400.0  # of all tracks of a score that sounds
     excerpts: int = 3  # that are rendered at once; beyond them 429
     sounding: int = 8  # scores that wait to be rendered; beyond them 429
+    listening_seconds: float = 1800.0  # to a MIDI port
     sessions: int = 500
     states: int = 5000  # of a session

@@ -22,7 +22,7 @@ LONGEST = 60.0  # where a bar is very long, it is cut here
 
 
 @dataclass(frozen=True)
-class Excerpt:
+class SoundExcerpt:
     """The sound from a second on: a FLAC that rings on beyond its `seconds`, and the gain at which it is played."""
 
     data: bytes
@@ -36,7 +36,7 @@ class Excerpts:
     def __init__(self, bounds: Bounds) -> None:
         self._room = threading.BoundedSemaphore(bounds.excerpts)
 
-    def of(self, score: Score, start: float, stop: float | None = None, tracks: set[int] | None = None) -> Excerpt:
+    def of(self, score: Score, start: float, stop: float | None = None, tracks: set[int] | None = None) -> SoundExcerpt:
         """Return the excerpt from second `start` on, up to `stop` at the latest. Raises `MelodyError`."""
         if not self._room.acquire(blocking=False):
             raise Busy("other excerpts are rendered; try again in a moment")
@@ -54,7 +54,7 @@ def numbers_of(text: str) -> set[int]:
     return set(map(int, parts))
 
 
-def _rendered(score: Score, start: float, stop: float | None, tracks: set[int] | None) -> Excerpt:
+def _rendered(score: Score, start: float, stop: float | None, tracks: set[int] | None) -> SoundExcerpt:
     lines = [seconds_at(score, int(line)) for line in bars(score)]
     if not 0 <= start < lines[-1]:
         raise UsageError(f"`start` {start:g}: the score lasts {lines[-1]:.1f} s")
@@ -70,7 +70,7 @@ def _rendered(score: Score, start: float, stop: float | None, tracks: set[int] |
     return _excerpt(part, start - lines[lead], seconds)
 
 
-def _excerpt(part: Score, skipped: float, seconds: float) -> Excerpt:
+def _excerpt(part: Score, skipped: float, seconds: float) -> SoundExcerpt:
     """Render bars and leave out the seconds before those that are wanted."""
     frames = round((seconds + TAIL_SECONDS) * SAMPLE_RATE)
     samples: Samples = np.zeros((frames, 2), np.float32)
@@ -80,5 +80,5 @@ def _excerpt(part: Score, skipped: float, seconds: float) -> Excerpt:
         samples[: len(heard)] = heard
     peak = float(np.abs(samples).max(initial=0.0)) or FULLEST
     data = encode(samples * np.float32(FULLEST / peak), SAMPLE_RATE, "FLAC")
-    return Excerpt(data, seconds, level_of(samples) * peak / FULLEST)
+    return SoundExcerpt(data, seconds, level_of(samples) * peak / FULLEST)
 

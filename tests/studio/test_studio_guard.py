@@ -3,9 +3,11 @@
 import http.client
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.primers import primer, tune
 from support.studio_client import Client, running
 
 import melody.studio.app
@@ -54,6 +56,7 @@ def test_what_every_answer_tells_a_browser(client: Client) -> None:
         assert "frame-ancestors 'none'" in policy
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
+        assert headers["permissions-policy"] == "camera=(), geolocation=(), microphone=(self)"
         assert headers["cross-origin-resource-policy"] == "same-origin"
         assert "access-control-allow-origin" not in headers
 
@@ -85,6 +88,65 @@ def test_bodies_are_bounded_by_what_comes_not_by_what_is_said(tmp_path: Path) ->
             assert slow.recv(4096).startswith(b"HTTP/1.1 408")
         assert time.monotonic() - began < 20
         assert client.json("GET", "/v1/models")
+
+
+def head_of(client: Client, method: str, path: str, *more: str) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{client.port}", f"Authorization: Bearer {client.token}"]
+    return "\r\n".join([*lines, *more, "", ""]).encode()
+
+
+def test_requests_beyond_the_limit_are_told_to_come_again(tmp_path: Path) -> None:
+    """Two that send slowly take both places; a third hears 429, and is served when they have gone."""
+    with running(tmp_path, Bounds(requests=2)) as client:
+        slow = [socket.create_connection(("127.0.0.1", client.port), timeout=30) for _ in range(2)]
+        for one in slow:
+            one.sendall(head_of(client, "POST", "/v1/scores", "Content-Length: 50000") + b"MThd")
+        until(lambda: client.ask("GET", "/v1/models")[0] == 429)
+        status, headers, data = client.ask("GET", "/v1/models")
+        assert (status, headers["retry-after"]) == (429, "1")
+        assert b'"code": "busy"' in data
+        for one in slow:
+            one.close()
+        until(lambda: client.ask("GET", "/v1/models")[0] == 200)
+
+
+def test_all_bodies_together_are_bounded(tmp_path: Path) -> None:
+    with running(tmp_path, Bounds(bodies_bytes=1000)) as client:
+        status, code, line = client.error("POST", "/v1/scores", b"x" * 2000)
+        assert (status, code) == (429, "busy")
+        assert "memory" in line
+
+
+def test_an_answer_that_nobody_reads_is_given_up(tmp_path: Path) -> None:
+    with running(tmp_path, Bounds(answer_seconds=0.5, requests=1)) as client:
+        state = client.json("POST", "/v1/scores", melody.write(primer(tune())))["id"]
+        session = client.json("POST", "/v1/sessions", {"name": "long"})["session"]
+        for _ in range(12):  # its file is longer than what lies between two ends of a connection
+            client.json("POST", f"/v1/sessions/{session}/states", {"score": state, "did": "x" * 200})
+        path = client.serving.desk.sessions.folder / f"{session}.melody"
+        with path.open("ab") as file:
+            file.write(b'{"name": "long"}\n' * 1_000_000)
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            deaf.connect(("127.0.0.1", client.port))
+            deaf.sendall(head_of(client, "GET", f"/v1/sessions/{session}/file"))
+            until(lambda: client.ask("GET", "/v1/models")[0] == 429)  # its place is taken
+            until(lambda: client.ask("GET", "/v1/models")[0] == 200)  # and free again, though it never read
+
+
+def test_scores_wait_for_the_synthesizer_in_a_short_line(tmp_path: Path) -> None:
+    with running(tmp_path, Bounds(sounding=0, excerpts=1)) as client:
+        score = client.upload(melody.write(primer(tune())))["id"]
+        assert client.error("GET", f"/v1/scores/{score}/stems")[:2] == (429, "busy")
+        assert client.serving.desk.excerpts._room.acquire(blocking=False)
+        assert client.error("GET", f"/v1/scores/{score}/excerpt")[:2] == (429, "busy")
+
+
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_behind_a_proxy_it_has_the_name_that_browsers_see(tmp_path: Path) -> None:

@@ -1,23 +1,27 @@
 """The whole story in a browser without a network: drop, continue, hear, rewrite, undo, branch, drag out, reload."""
 
 import json
-import os
-import re
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.audit import faults
-from support.browser import PROGRAM, Browser, chromium, hosts_of
-from support.ears import SPY
-from support.primers import kit, part, piano, primer
+from support.audit import AXE
+from support.browser import PROGRAM, Browser
+from support.studio_page import (
+    HEARD,
+    SHOWN,
+    composed,
+    drag,
+    drop,
+    key,
+    mouse,
+    place,
+    seen,
+    states,
+    studio,
+)
 
 import melody
 from melody.music.score import note_count
@@ -27,132 +31,12 @@ pytestmark = [
     pytest.mark.timeout(1200),
     pytest.mark.skipif(PROGRAM is None, reason="no Chromium here: nothing can show that the page works"),
 ]
-HEARD = "Math.max(0, ...loudness()) > 0.01"
-SHOWN = "studio.shown && studio.shown.id"
-MAKER = re.compile(r"\bgoogle(apis)?\.com\b|\bgvt1\.com\b")  # hosts that Chromium itself asks for, in vain
-PICTURES = os.environ.get("MELODY_PICTURES")  # a folder for what the page looks like in each state
 
 
-@contextmanager
-def studio(folder: Path, port: int, *theme: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`melody studio` as a process; its address, and the process."""
-    command = [
-        sys.executable,
-        "-m",
-        "melody",
-        "studio",
-        *theme,
-        "--no-browser",
-        "--port",
-        str(port),
-        "--folder",
-        str(folder),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    try:
-        line = process.stdout.readline()
-        assert line.startswith("melody studio: http://127.0.0.1:"), line
-        yield line.split()[-1], process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def band(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("band") / "band.mid"
-    melody.write(primer(kit(), part("Bass", [40, 40, 43, 45] * 2, 33), piano()), path)
-    return path
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[tuple[Browser, str, list[str]]]:
-    """The page, freshly opened, and a folder of its own."""
-    port = free_port()
-    with (
-        studio(tmp_path / "sessions", port) as (url, process),
-        chromium(tmp_path, "--autoplay-policy=no-user-gesture-required", reach=f"127.0.0.1:{port}") as (
-            browser,
-            requests,
-        ),
-    ):
-        browser.before_scripts(SPY)
-        browser.size(1440, 900)
-        browser.go(url)
-        browser.wait("window.studio")
-        browser.process = process  # type: ignore[attr-defined]
-        yield browser, url, requests
-    hosts = {host for host in hosts_of(tmp_path / "net.json") if not MAKER.search(host)}
-    assert hosts == {f"127.0.0.1:{port}"}
-    assert not [request for request in requests if not MAKER.search(request)]
-    troubles = [event for event in browser.events if event["method"] == "Runtime.exceptionThrown"]
-    assert not troubles
-
-
-def seen(browser: Browser, name: str) -> None:
-    """Let a picture be taken, where they are wanted, and look for faults of contrast and labels, in light and dark."""
-    for scheme in ("dark", "light"):
-        browser.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        time.sleep(0.25)
-        assert not faults(browser), (name, scheme)
-        if PICTURES:
-            Path(PICTURES).mkdir(parents=True, exist_ok=True)
-            browser.picture(Path(PICTURES) / f"{name}-{scheme}.png")
-
-
-def drop(browser: Browser, path: Path) -> None:
-    data: dict[str, Any] = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        browser.send("Input.dispatchDragEvent", type=kind, x=500, y=400, data=data)
-
-
-def key(browser: Browser, name: str) -> None:
-    browser.press(name, name, ord(name[0].upper()) if len(name) == 1 else {"Escape": 27, "Enter": 13}[name])
-
-
-def mouse(browser: Browser, kind: str, x: float, y: float, **more: Any) -> None:
-    browser.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, **more)
-
-
-def drag(browser: Browser, start: tuple[float, float], end: tuple[float, float]) -> None:
-    mouse(browser, "mousePressed", *start, clickCount=1)
-    for share in (0.3, 0.6, 1.0):
-        mouse(browser, "mouseMoved", *(a + share * (b - a) for a, b in zip(start, end, strict=True)))
-    mouse(browser, "mouseReleased", *end, clickCount=1)
-
-
-def place(browser: Browser, bar: int, track: int) -> tuple[float, float]:
-    """The middle of a bar (from 0) in a track's lane, on the screen."""
-    x, y = browser.evaluate(
-        f"(() => {{ const r = studio.roll, b = r.scroller.getBoundingClientRect(), s = r.score;"
-        f" return [b.x + r.x((s.bars[{bar}] + s.bars[{bar} + 1]) / 2),"
-        f" b.y + r.laneTop({track}) + r.laneHeight() / 2]; }})()"
-    )
-    return x, y
-
-
-def composed(browser: Browser) -> None:
-    told = "studio.takes.takes.length === 4 && studio.takes.takes.every((take) => take.told)"
-    browser.wait(f"!studio.compose.busy && {told}", seconds=240)
-
-
-def states(browser: Browser) -> list[tuple[int, int | None]]:
-    return [(s["state"], s["parent"]) for s in browser.evaluate("studio.session.states")]
-
-
-def test_the_whole_story(page: tuple[Browser, str, list[str]], band: Path, tmp_path: Path) -> None:
+def test_the_whole_story(page: tuple[Browser, str, list[str]], band_file: Path, tmp_path: Path) -> None:
     browser, _, _ = page
     seen(browser, "start")
-    drop(browser, band)
+    drop(browser, band_file)
     browser.wait(f"{SHOWN} && studio.shown.tracks.length === 3")
     seen(browser, "opened")
 
@@ -237,10 +121,10 @@ def test_the_whole_story(page: tuple[Browser, str, list[str]], band: Path, tmp_p
 
 
 def test_notes_by_hand_and_a_crash_of_the_server(
-    page: tuple[Browser, str, list[str]], band: Path, tmp_path: Path
+    page: tuple[Browser, str, list[str]], band_file: Path, tmp_path: Path
 ) -> None:
     browser, url, _ = page
-    drop(browser, band)
+    drop(browser, band_file)
     browser.wait(f"{SHOWN} && studio.shown.tracks.length === 3")
     x, y = place(browser, 1, 1)
     for clicks in (1, 2):
@@ -310,9 +194,9 @@ def test_from_nothing_with_the_keyboard_and_on_a_phone(page: tuple[Browser, str,
     assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_playing_starts_at_once_where_the_stems_are_ready(page: tuple[Browser, str, list[str]], band: Path) -> None:
+def test_playing_starts_at_once_where_the_stems_are_ready(page: tuple[Browser, str, list[str]], band_file: Path) -> None:
     browser, _, _ = page
-    drop(browser, band)
+    drop(browser, band_file)
     browser.wait(SHOWN)
     browser.evaluate("Promise.all([studio.sound.ready(studio.shown), studio.sound.warm()])")
     took = browser.evaluate(
@@ -321,3 +205,19 @@ def test_playing_starts_at_once_where_the_stems_are_ready(page: tuple[Browser, s
     )
     print(json.dumps({"ms from the key to the sound": round(took)}))
     assert took < 3000  # under 200 on a machine that does nothing else
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not here (npm install axe-core): only our own check ran")
+def test_axe_finds_no_fault(page: tuple[Browser, str, list[str]], band_file: Path) -> None:
+    """In each of the story's states `seen` asks it too; here the rarer ones: the menu, the list of keys, a phone."""
+    browser, _, _ = page
+    drop(browser, band_file)
+    browser.wait(SHOWN)
+    browser.click("#out")
+    seen(browser, "export")
+    key(browser, "Escape")
+    browser.press("?", "Slash", 191)
+    seen(browser, "keys")
+    browser.evaluate("document.querySelector('#helping').close()")
+    browser.size(390, 844, mobile=True, scale=2)
+    seen(browser, "small")

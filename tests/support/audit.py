@@ -1,8 +1,12 @@
 """An audit of a page in a browser: text that is hard to read, and controls without a name.
 
 Contrast is that of WCAG 2.2 (1.4.3): 4.5 for text, 3 for large text, against the colours that lie behind it.
-Names are those that Chromium's accessibility tree gives to screen readers.
+Names are those that Chromium's accessibility tree gives to screen readers. Where axe-core is installed (`npm install
+axe-core`, or MELODY_AXE names its axe.min.js), its rules for WCAG 2.2 are asked too.
 """
+
+import os
+from pathlib import Path
 
 from support.browser import Browser
 
@@ -63,3 +67,19 @@ def faults(browser: Browser) -> list[str]:
         and not node.get("name", {}).get("value", "").strip()
     ]
     return [*browser.evaluate(CONTRAST), *nameless]
+
+
+ROOT = Path(__file__).parents[2]
+AXE = Path(os.environ.get("MELODY_AXE", ROOT / "node_modules" / "axe-core" / "axe.min.js"))
+ASK_AXE = """axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"] }).then(
+  ({ violations }) => violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target).join(" ")}`))"""
+
+
+def axe_faults(browser: Browser) -> list[str]:
+    """Return what axe-core finds, a rule with its places each; nothing where it is not installed."""
+    if not AXE.is_file():
+        return []
+    if not browser.evaluate("Boolean(globalThis.axe)"):
+        browser.evaluate(AXE.read_text(encoding="utf-8") + ";void 0")
+    found: list[str] = browser.evaluate(ASK_AXE)
+    return found

@@ -36,9 +36,9 @@ export async function bytes(path) {
   return [await answer.arrayBuffer(), answer.headers];
 }
 
-// Compose: each event as it comes. Aborting the signal cancels the composition.
-export async function* events(body, signal) {
-  const answer = await asked("POST", "v1/compose", body, { signal, headers: { Accept: "text/event-stream" } });
+// Each event as it comes. Aborting the signal ends what gives them, a composition or a MIDI port.
+export async function* events(method, path, body, signal) {
+  const answer = await asked(method, path, body, { signal, headers: { Accept: "text/event-stream" } });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {

@@ -23,6 +23,10 @@ export function pitchOf(text) {
   return NAMES[match[1].toUpperCase()] + (match[2] === "#" ? 1 : match[2] === "b" ? -1 : 0) + 12 * (Number(match[3]) + 1);
 }
 
+// A gap that is composed is filled; bars with notes are rewritten.
+const isGap = ({ score, selection }) =>
+  Boolean(selection) && ![...selection.tracks].some((t) => score.tracks[t]?.notes.some(([at]) => at >= score.bars[selection.from] && at < score.bars[selection.to]));
+
 // Each action: when it is there, if it can be done now (or what is missing), what it will do, and what it asks for.
 const ACTIONS = {
   continue: {
@@ -40,6 +44,7 @@ const ACTIONS = {
   },
   rewrite: {
     title: "Rewrite",
+    titled: (context) => (isGap(context) ? "Fill" : "Rewrite"),
     missing: ({ selection }) => (selection ? "" : "Drag over the bars and tracks that are to be composed anew."),
     controls: ["wild", "dense", "key", "chords", "range"],
     does: ({ score, selection }) => [
@@ -240,6 +245,7 @@ export class Compose {
     const action = ACTIONS[this.action];
     const missing = action.missing?.(context, this.values) ?? "";
     this.told.textContent = missing || action.does(context, this.values)[0];
+    for (const button of this.acts.children) button.textContent = ACTIONS[button.dataset.action].titled?.(context) ?? button.textContent;
     this.button.disabled = !this.busy && Boolean(missing);
     const styles = this.about.models.find((one) => one.name === this.values.model)?.styles ?? [];
     if (this.styles.options.length !== styles.length + 1)

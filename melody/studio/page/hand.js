@@ -1,5 +1,7 @@
 // Notes by hand in an open lane: draw, move, lengthen, delete, louder and softer. What a hand does is one edit a gesture.
 
+import { loudnessAt, stalkAt, velocityStrip } from "./stalks.js";
+
 const GRID = 4; // parts of a quarter
 
 export class Hand {
@@ -21,8 +23,9 @@ export class Hand {
 
   down(x, y, event) {
     this.flush();
-    const hit = this.roll.noteAt(x, y);
     const { chosen } = this.roll;
+    if (y >= velocityStrip(this.roll).top) return this.grasp(x, y, event);
+    const hit = this.roll.noteAt(x, y);
     if (hit) {
       if (event.shiftKey) chosen.has(hit.note) ? chosen.delete(hit.note) : chosen.add(hit.note);
       else if (!chosen.has(hit.note)) this.roll.chosen = new Set([hit.note]);
@@ -32,9 +35,21 @@ export class Hand {
     return { kind: "box", x, y };
   }
 
+  // A stalk of the velocity strip: the notes of its onset, or all chosen ones where it belongs to these.
+  grasp(x, y, event) {
+    const { roll } = this;
+    const notes = stalkAt(roll, x);
+    if (!notes.some((note) => roll.chosen.has(note))) roll.chosen = new Set(event.shiftKey ? [...roll.chosen, ...notes] : notes);
+    return { kind: notes.length ? "velocity" : "none", x, y, velocity: notes[0]?.[3] };
+  }
+
   moved(gesture, x, y, event) {
     const { roll } = this;
-    if (gesture.kind === "box") {
+    if (gesture.kind === "none") return;
+    if (gesture.kind === "velocity") {
+      const louder = loudnessAt(roll, y) - gesture.velocity;
+      roll.ghost = [...roll.chosen].map(([onset, duration, pitch, velocity]) => [onset, duration, pitch, Math.max(1, Math.min(127, velocity + louder))]);
+    } else if (gesture.kind === "box") {
       const [left, right] = [roll.tickAt(Math.min(gesture.x, x)), roll.tickAt(Math.max(gesture.x, x))];
       const [low, high] = [roll.pitchAt(Math.max(gesture.y, y)), roll.pitchAt(Math.min(gesture.y, y))];
       roll.chosen = new Set(roll.score.tracks[this.track].notes.filter(([onset, duration, pitch]) => onset + duration > left && onset < right && pitch >= low && pitch <= high));
@@ -58,11 +73,12 @@ export class Hand {
     if (!ghost) return;
     const before = [...roll.chosen];
     if (ghost.some((note, index) => note.some((value, part) => value !== before[index][part])))
-      this.put(before, ghost, gesture.kind === "lengthen" ? "length" : "moved");
+      this.put(before, ghost, { lengthen: "length", velocity: "velocity" }[gesture.kind] ?? "moved");
   }
 
   double(x, y) {
     const { roll } = this;
+    if (y >= velocityStrip(roll).top) return undefined;
     const hit = roll.noteAt(x, y);
     if (hit) return this.put([hit.note], [], "deleted");
     const step = roll.score.tpq / GRID;

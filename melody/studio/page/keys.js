@@ -16,6 +16,7 @@ export function keys(studio, { open, help }) {
     End: () => studio.seek(studio.shown.bars.at(-2)),
     l: () => press("#loop"),
     r: () => press("#record"),
+    h: () => press("#hum"),
     o: open,
     e: () => press("#out"),
     "?": help,

@@ -5,7 +5,7 @@ import { $, trouble } from "./dom.js";
 import { help } from "./help.js";
 import { keys } from "./keys.js";
 import { pointers } from "./pointers.js";
-import { recorder } from "./recorder.js";
+import { Recorder } from "./recorder.js";
 import { start } from "./start.js";
 import { Studio } from "./studio.js";
 
@@ -23,7 +23,7 @@ async function open() {
     await studio.run({ ...body, takes: 4 }, did);
   };
   pointers(studio);
-  recorder(studio);
+  studio.recorder = new Recorder(studio);
   keys(studio, { open: pick, help });
   $("#open").addEventListener("click", pick);
   $("#help").addEventListener("click", help);
@@ -31,7 +31,7 @@ async function open() {
   if (id) await studio.resume(id).catch((error) => studio.failed(error));
   if (studio.base) return studio;
   const sessions = await api.json("GET", "v1/sessions").catch(() => []);
-  start($("#start"), about, sessions.filter((one) => one.states), { open: pick, compose: (body, did) => studio.quietly(compose(body, did)), resume: (session) => studio.quietly(studio.resume(session)) });
+  start($("#start"), about, sessions.filter((one) => one.states), { open: pick, compose: (body, did) => studio.quietly(compose(body, did)), record: (kind) => studio.recorder.press(kind), resume: (session) => studio.quietly(studio.resume(session)) });
   return studio;
 }
 

@@ -1,5 +1,7 @@
 // MIDI in and out of the browser: what is played on a keyboard becomes notes, what is shown goes to a port in time.
 
+import * as api from "./api.js";
+import { trouble } from "./dom.js";
 import { noteEvents, smf, tempoEvent } from "./smf.js";
 
 const LOOK_AHEAD = 0.12; // seconds
@@ -16,10 +18,9 @@ export async function outputs() {
   return [...(await ports()).outputs.values()];
 }
 
-// Listen until the function that is returned is called; it gives the notes: [second, seconds, pitch, velocity].
+// Listen until the function that is returned is called; it gives the notes: [second, seconds, pitch, velocity]. Where
+// the browser has no keyboard, melody's own port is listened to.
 export async function record(now, heard) {
-  const inputs = [...(await ports()).inputs.values()];
-  if (!inputs.length) throw new Error("No MIDI keyboard is connected. Connect one and press record again.");
   const held = new Map();
   const notes = [];
   const end = (pitch) => {
@@ -36,12 +37,30 @@ export async function record(now, heard) {
       held.set(pitch, { at: now(), velocity });
     } else if (kind === 0x80 || kind === 0x90) end(pitch);
   };
-  for (const input of inputs) input.addEventListener("midimessage", listen);
+  const inputs = able() ? [...(await ports()).inputs.values()] : [];
+  const stop = inputs.length ? fromBrowser(inputs, listen) : await fromServer(listen);
   return () => {
-    for (const input of inputs) input.removeEventListener("midimessage", listen);
+    stop();
     for (const pitch of [...held.keys()]) end(pitch);
     return notes;
   };
+}
+
+function fromBrowser(inputs, listen) {
+  for (const input of inputs) input.addEventListener("midimessage", listen);
+  return () => inputs.forEach((input) => input.removeEventListener("midimessage", listen));
+}
+
+async function fromServer(listen) {
+  const abort = new AbortController();
+  const events = api.events("GET", "v1/midi", undefined, abort.signal);
+  const { port } = (await events.next()).value;
+  trouble(`Listening to the MIDI port ${port}. Send your keyboard there.`);
+  const heard = async () => {
+    for await (const event of events) if (event.event === "midi") listen(event);
+  };
+  heard().catch(() => {}); // stopped
+  return () => abort.abort();
 }
 
 // Sends what sounds to a port, a little ahead, as long as `place` gives {score, second, heard(track)}.

@@ -1,7 +1,8 @@
 // What is drawn on the roll: lanes with their notes, the ruler, the selection; and, over it, what moves while music plays.
 
 import { calm } from "./dom.js";
-import { colourOf } from "./score.js";
+import { born, colourOf } from "./score.js";
+import { paintStalks } from "./stalks.js";
 
 export const RULER = 44; // pixels
 export const KEYS = 46; // the keyboard beside an open lane
@@ -104,14 +105,14 @@ function paintNotes(roll, pen, index, first, last) {
   pen.fillStyle = roll.hue[colourOf(track)];
   const time = performance.now();
   for (const note of roll.within(track.notes, first, last)) {
-    const [onset, duration, pitch, velocity, born] = note;
+    const [onset, duration, pitch, velocity] = note;
     const left = roll.x(onset);
     const length = track.drums ? Math.min(duration, roll.score.tpq / 4) : duration;
     const wide = Math.max(2.4, (length / roll.score.tpq) * roll.zoom - 1);
     let alpha = muted ? 0.16 : 0.42 + 0.58 * (velocity / 127);
     let drop = 0;
-    if (born && time - born < APPEAR && !calm()) {
-      const share = (time - born) / APPEAR;
+    const share = (time - (born.get(note) ?? -APPEAR)) / APPEAR;
+    if (share < 1 && !calm()) {
       alpha *= share;
       drop = (1 - share) ** 2 * 10;
       roll.young = true;
@@ -129,7 +130,19 @@ function paintNotes(roll, pen, index, first, last) {
     }
   }
   pen.globalAlpha = 1;
+  paintGone(roll, pen, index, time, (pitch) => y(pitch) + lower, tall);
   if (roll.ghost && roll.open === index) paintGhost(roll, pen, y, lower, tall);
+  if (roll.open === index) paintStalks(roll, pen, roll.within(track.notes, first, last));
+}
+
+function paintGone(roll, pen, index, time, top, tall) {
+  const share = (time - roll.gone.time) / APPEAR;
+  if (share >= 1 || calm()) return;
+  pen.globalAlpha = 0.5 * (1 - share) ** 2;
+  for (const [onset, duration, pitch] of roll.gone.notes.get(index) ?? [])
+    pen.fillRect(roll.x(onset), top(pitch) - 12 * share, Math.max(2.4, (duration / roll.score.tpq) * roll.zoom - 1), tall);
+  pen.globalAlpha = 1;
+  roll.young = true;
 }
 
 function paintGhost(roll, pen, y, lower, tall) {
@@ -187,12 +200,13 @@ function paintRuler(roll, pen, first, last) {
   const barWide = ((bars[1] ?? 1) / roll.score.tpq) * roll.zoom;
   const every = barWide > 26 ? 1 : barWide > 13 ? 2 : barWide > 6 ? 4 : 8;
   const letters = new Map(sections ?? roll.score.take?.sections ?? []);
+  paintSections(roll, pen, [...letters], last);
   for (let bar = first; bar < last; bar += 1) {
     const x = roll.x(bars[bar]);
     if (letters.has(bar)) {
-      pen.fillStyle = roll.colours.primer;
+      pen.fillStyle = roll.colours.ink;
       pen.font = "700 11px system-ui, sans-serif";
-      pen.fillText(letters.get(bar), x + 22, 17);
+      pen.fillText(letters.get(bar), x + 24, 17);
     }
     if (bar % every) continue;
     pen.fillStyle = roll.colours.grey;
@@ -223,6 +237,22 @@ function paintRuler(roll, pen, first, last) {
   pen.fillRect(0, RULER - 1, roll.width, 1);
 }
 
+// The form: a section as long as its bars, of the same colour wherever its letter returns.
+function paintSections(roll, pen, sections, last) {
+  const { bars, barCount } = roll.score;
+  const names = [...new Set(sections.map(([, letter]) => letter))];
+  for (const [index, [bar, letter]] of sections.entries()) {
+    if (bar > last) break;
+    const left = roll.x(bars[bar]);
+    pen.fillStyle = roll.hue[names.indexOf(letter) % roll.hue.length];
+    pen.globalAlpha = 0.2;
+    pen.beginPath();
+    pen.roundRect(left + 1, 4, roll.x(bars[Math.min(barCount, sections[index + 1]?.[0] ?? barCount)]) - left - 3, 18, 5);
+    pen.fill();
+    pen.globalAlpha = 1;
+  }
+}
+
 function paintKeys(roll, pen) {
   const { rows, size, y } = roll.rowGeometry(roll.open);
   const track = roll.score.tracks[roll.open];
@@ -230,6 +260,8 @@ function paintKeys(roll, pen) {
   pen.fillRect(0, RULER, KEYS, roll.height);
   pen.font = `${Math.min(11, Math.max(8, size))}px system-ui, sans-serif`;
   const pitches = rows.pitches ?? Array.from({ length: rows.count }, (_, row) => rows.low + row);
+  pen.fillStyle = roll.colours.grey;
+  pen.fillText("loud", 6, RULER + roll.laneHeight() - 12);
   for (const pitch of pitches) {
     const top = y(pitch);
     if (!rows.pitches) {

@@ -2,6 +2,7 @@
 
 import { $ } from "./dom.js";
 import { RULER } from "./paint.js";
+import { velocityStrip } from "./stalks.js";
 
 const FAR = 5; // pixels from which on a press is a drag
 
@@ -97,7 +98,7 @@ export function pointers(studio) {
   function hover(x, y) {
     if (roll.open === null || y < RULER) return void (scroller.style.cursor = y < RULER ? "pointer" : "default");
     const hit = roll.noteAt(x, y);
-    scroller.style.cursor = hit ? (hit.edge ? "ew-resize" : "grab") : "crosshair";
+    scroller.style.cursor = y >= velocityStrip(roll).top ? "ns-resize" : hit ? (hit.edge ? "ew-resize" : "grab") : "crosshair";
   }
 
   scroller.addEventListener("dblclick", (event) => {

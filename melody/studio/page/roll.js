@@ -3,6 +3,7 @@
 
 import { calm } from "./dom.js";
 import { KEYS, RULER, paintLight, paintPaper } from "./paint.js";
+import { STALKS } from "./stalks.js";
 
 export const LEAST_LANE = 54;
 const PAD = 14;
@@ -17,6 +18,7 @@ export class Roll {
     this.lane = 0; // the track that the keyboard is on
     this.zoom = 40; // pixels a quarter
     this.dim = () => false; // tells if a track is not heard
+    this.gone = { notes: new Map(), time: 0 }; // what has just left, by track
     this.ghost = null; // a note that is being drawn or moved
     this.hues = [...hues.children];
     this.readColours();
@@ -95,14 +97,15 @@ export class Roll {
   rowGeometry(index) {
     const rows = this.rows(index);
     const inset = this.open === index ? 2 : 8;
-    const size = (this.laneHeight() - 2 * inset) / rows.count;
-    const bottom = this.laneTop(index) + this.laneHeight() - inset;
+    const tall = this.laneHeight() - (this.open === index ? STALKS : 0);
+    const size = (tall - 2 * inset) / rows.count;
+    const bottom = this.laneTop(index) + tall - inset;
     return { rows, size, y: (pitch) => bottom - (rows.of(pitch) + 1) * size };
   }
 
   pitchAt(y) {
     const { rows, size } = this.rowGeometry(this.open);
-    const row = Math.floor((this.laneTop(this.open) + this.laneHeight() - 2 - y) / size);
+    const row = Math.floor((this.laneTop(this.open) + this.laneHeight() - STALKS - 2 - y) / size);
     if (rows.pitches) return rows.pitches[Math.max(0, Math.min(rows.pitches.length - 1, row))];
     return Math.max(0, Math.min(127, rows.low + row));
   }
@@ -141,6 +144,10 @@ export class Roll {
     if (!keep) this.fit();
     else if (grew) this.resize();
     return this.draw();
+  }
+
+  leaving(notes) {
+    this.gone = { notes, time: performance.now() };
   }
 
   resize() {

@@ -10,6 +10,22 @@ export function colourOf(track) {
   return colours.get(key);
 }
 
+export const born = new WeakMap(); // notes that have just come, with the time at which they did
+
+// Mark what is new in a score beside another one; return what is no longer there, by track.
+export function changes(before, after) {
+  const gone = new Map();
+  if (before?.tpq !== after.tpq) return gone;
+  for (const [index, track] of after.tracks.entries()) {
+    const old = before.tracks.find((one) => one.name === track.name)?.notes ?? [];
+    const key = (note) => note.slice(0, 3).join();
+    const [was, is] = [new Set(old.map(key)), new Set(track.notes.map(key))];
+    for (const note of track.notes) if (!was.has(key(note))) born.set(note, performance.now());
+    gone.set(index, old.filter((note) => !is.has(key(note))));
+  }
+  return gone;
+}
+
 export class Score {
   constructor(view) {
     Object.assign(this, view);

@@ -1,7 +1,8 @@
 // The first page: a file, nothing, chords, a groove, or a session from before.
 
-import { $, el } from "./dom.js";
-import { able as midiAble } from "./midi.js";
+import { el } from "./dom.js";
+import { motif } from "./motif.js";
+import { able as voiceAble } from "./voice.js";
 
 const CHORDS = "Am F | C G";
 const ago = (seconds) => {
@@ -11,7 +12,7 @@ const ago = (seconds) => {
   return minutes < 2880 ? `${Math.round(minutes / 60)} hours ago` : `${Math.round(minutes / 1440)} days ago`;
 };
 
-export function start(place, about, sessions, { open, compose, resume }) {
+export function start(place, about, sessions, { open, compose, record, resume }) {
   const models = about.models.filter((model) => model.tracks.length);
   const select = (label, choices) => el("select", { "aria-label": label }, choices.map(([value, word]) => el("option", { value }, word)));
   const model = select("Model", models.map((one) => [one.name, one.name]));
@@ -22,18 +23,22 @@ export function start(place, about, sessions, { open, compose, resume }) {
   const drums = models.find((one) => one.tracks.every((track) => track.drums));
   const style = drums && select("Style", [["", "any style"], ...drums.styles.map((name) => [name, name])]);
   const way = (title, text, row, kind = "") => el("section", { class: `way ${kind}` }, el("h2", {}, title), el("p", {}, text), el("div", { class: "row" }, row.filter(Boolean)));
-  const record = $("#record");
-  const recordButton = el("button", { type: "button", class: "plain", onclick: () => record.click() }, "Record from a keyboard");
-  new MutationObserver(() => {
-    recordButton.textContent = record.getAttribute("aria-pressed") === "true" ? "Stop, and open it" : "Record from a keyboard";
-  }).observe(record, { attributeFilter: ["aria-pressed"] });
+  const records = [["keys", "Record keys"], ["voice", "Hum it"]].filter(([kind]) => kind === "keys" || voiceAble()).map(([kind, label]) => {
+    const button = el("button", { type: "button", class: "plain", onclick: () => record(kind) }, label);
+    document.addEventListener("recording", ({ detail }) => {
+      button.textContent = detail === kind ? "Stop" : label;
+      button.classList.toggle("on", detail === kind);
+    });
+    return button;
+  });
   const go = (label, act) => el("button", { type: "button", class: "strong", onclick: act }, label);
   place.replaceChildren(
     el("div", { class: "door" },
       el("p", {}, "Begin with an idea."),
       el("p", {}, "Hear what could follow, keep what you like, change a corner, go back. All of it stays on this machine."),
+      motif(),
       el("div", { class: "ways" },
-        way("Your music", "Drop a MIDI, MusicXML, ABC or kern file anywhere on this page.", [go("Open a file", open), midiAble() && recordButton], "file"),
+        way("Your music", "Drop a MIDI, MusicXML, ABC or kern file anywhere on this page.", [go("Open a file", open), ...records], "file"),
         way("From nothing", "Four pieces by a model, of which you keep one.", [model, go("Compose", () => compose({ model: model.value, settings: { bars: 8 } }, "from nothing"))]),
         way("Over chords", "A chord a bar, or several between bar lines.", [chords, over, go("Compose", () => compose({ model: over.value, settings: { bars: 8, chords: chords.value } }, `over ${chords.value}`))]),
         drums && way("A groove", "Drums alone, as a drummer played them.", [style, go("Compose", () => compose({ model: drums.name, settings: { bars: 8, ...(style.value ? { style: style.value } : {}) } }, `${style.value || "a"} groove`))]),

@@ -8,7 +8,7 @@ import { Hand } from "./hand.js";
 import { Heads } from "./heads.js";
 import { History } from "./history.js";
 import { Roll } from "./roll.js";
-import { Score, growing } from "./score.js";
+import { Score, changes, growing } from "./score.js";
 import { Sound } from "./sound.js";
 import { Takes } from "./takes.js";
 import { clock } from "./voices.js";
@@ -56,6 +56,7 @@ export class Studio {
 
   display(score, fit = false) {
     const lanes = this.shown?.tracks.length;
+    if (score && this.shown && score !== this.shown) this.roll.leaving(changes(this.shown, score));
     this.shown = score;
     document.body.classList.toggle("empty", !score);
     this.roll.marks = score !== this.base;
@@ -173,7 +174,7 @@ export class Studio {
     let come = 0;
     this.compose.working(0);
     try {
-      for await (const event of api.events(body, abort.signal)) {
+      for await (const event of api.events("POST", "v1/compose", body, abort.signal)) {
         come += 1;
         if (event.event === "start") expected = this.started(event, body, did, base);
         else if (event.event === "bar") this.bar(event);

@@ -1,7 +1,7 @@
 // Takes as they come: a card each, with what is new drawn small; each can be heard while the others are still composed.
 
 import { el } from "./dom.js";
-import { colourOf } from "./score.js";
+import { born, colourOf } from "./score.js";
 
 export class Takes {
   constructor(list, { show, keep, like, link, hues }) {
@@ -33,8 +33,9 @@ export class Takes {
   card(take) {
     const number = el("button", { type: "button", class: "number", "aria-label": take.number ? `Take ${take.number}` : "As it was", title: `Hear it (${take.number})`, onclick: () => this.show(take.number, true) }, String(take.number));
     const small = el("button", { type: "button", class: "small", tabIndex: -1, "aria-hidden": "true", onclick: () => this.show(take.number) }, el("canvas"));
-    take.tell = el("div", { class: "tell" }, el("span", {}, take.number ? "composing …" : "as it was"));
-    take.card = el("li", { class: take.number ? "card coming" : "card", "data-take": take.number }, number, small, take.tell);
+    take.fact = el("span", { class: "fact" }, take.number ? "composing …" : "as it was");
+    take.tell = el("div", { class: "tell" });
+    take.card = el("li", { class: take.number ? "card coming" : "card", "data-take": take.number }, number, take.fact, small, take.tell);
     take.canvas = small.firstChild;
     requestAnimationFrame(() => this.sketch(take));
     if (!take.number) this.before = take;
@@ -46,7 +47,9 @@ export class Takes {
     const take = this.takes[number - 1];
     for (const [track, onset, duration, pitch, velocity] of notes) {
       while (take.score.tracks.length <= track) take.score.tracks.push({ name: `new ${take.score.tracks.length + 1}`, instrument: "", notes: [], drums: false });
-      take.score.tracks[track].notes.push([onset, duration, pitch, velocity, performance.now()]);
+      const note = [onset, duration, pitch, velocity];
+      born.set(note, performance.now());
+      take.score.tracks[track].notes.push(note);
       take.score.tracks[track].notes.sort((a, b) => a[0] - b[0]);
     }
     this.sketch(take);
@@ -56,13 +59,13 @@ export class Takes {
     const take = this.takes[number - 1];
     Object.assign(take, { score, told });
     take.card.classList.remove("coming");
-    const facts = [`${told.notes} notes`, told.key, told.in_training > 0.2 ? `${Math.round(100 * told.in_training)} % known` : ""].filter(Boolean).join(", ");
-    const drag = this.link(score, told.name);
+    const known = told.in_training > 0.2 ? ` · ${Math.round(100 * told.in_training)} % known` : "";
+    take.fact.replaceChildren(el("b", {}, told.key || "drums"), ` · ${told.notes} notes${known}`);
+    take.fact.title = told.messages?.join("\n") ?? "";
     take.tell.replaceChildren(
-      el("span", { title: told.messages?.join("\n") ?? "" }, facts),
+      el("button", { type: "button", class: "keep", title: "Keep it and work on (k)", onclick: () => this.keep(number) }, "Keep"),
       ...(this.like ? [el("button", { type: "button", title: "Four more of its kind", onclick: () => this.like(take) }, "More")] : []),
-      drag,
-      el("button", { type: "button", title: "Keep it and work on (k)", onclick: () => this.keep(number) }, "Keep"),
+      this.link(score, told.name),
     );
     this.sketch(take);
   }
@@ -90,8 +93,9 @@ export class Takes {
     const pen = canvas.getContext("2d");
     pen.scale(scale, scale);
     const other = this.takes[0]?.score;
-    const [from, to] = (other?.fresh && other.tpq === score.tpq ? other.fresh : null) ?? this.region ?? [0, score.end];
+    let [from, to] = (other?.fresh && other.tpq === score.tpq ? other.fresh : null) ?? this.region ?? [0, score.end];
     this.region = [from, to];
+    if (from >= score.end) [from, to] = [0, score.end]; // as it was, before more bars
     const pitches = score.tracks.filter((track) => !track.drums).flatMap((track) => track.notes).filter((note) => note[0] >= from && note[0] < to).map((note) => note[2]);
     const low = Math.min(127, ...pitches) - 2;
     const high = Math.max(0, ...pitches) + 2;

@@ -1,6 +1,7 @@
 """Abilities of the server: its models, its limits, its formats, and the settings that compositions take."""
 
 from dataclasses import asdict
+from importlib.util import find_spec
 from typing import Any
 
 from fastapi import APIRouter
@@ -29,6 +30,7 @@ def add(router: APIRouter, desk: Desk) -> None:
             "models": models(),
             "from_nothing": FROM_NOTHING,
             "formats": list(TYPES),
+            "hears": find_spec("swift_f0") is not None,
             "settings": settings_schema(),
             "instruments": list(INSTRUMENTS),
         }
