@@ -21,7 +21,7 @@ from melody.web.model import page_model
 FILES = ("index.html", "model.js")
 PAGE = Path(__file__).with_name("page")
 SHARED = Path(__file__).parents[1] / "studio" / "page"
-SHARED_MODULES = ("dom.js", "paint.js", "roll.js", "score.js", "smf.js")
+SHARED_MODULES = ("dom.js", "paint.js", "roll.js", "score.js", "smf.js", "stalks.js")
 _IMPORT = re.compile(r'(\bfrom|^import) "\./([a-z]+\.js)"', re.MULTILINE)
 
 
@@ -52,15 +52,17 @@ def export_page(model: str, folder: Path, force: bool = False) -> ExportedPage:
 
 def index_page() -> str:
     """Return the page, with its style and modules inside."""
-    modules = {path.name: _module(path) for path in (*PAGE.glob("*.js"), *(SHARED / name for name in SHARED_MODULES))}
+    files = (*PAGE.glob("*.js"), *(SHARED / name for name in SHARED_MODULES))
+    modules = {path.name: _module(path.read_text(encoding="utf-8")) for path in files}
+    modules |= {"voices.js": _module(player.voices())}
     style = player.style() + (PAGE / "page.css").read_text(encoding="utf-8")
     page = (PAGE / "index.html").read_text(encoding="utf-8")
     return page.replace("{style}", style).replace("{modules}", json.dumps({"imports": modules}))
 
 
-def _module(path: Path) -> str:
+def _module(text: str) -> str:
     """A module as an address that holds it, whose imports are names of the import map."""
-    text = _IMPORT.sub(r'\1 "\2"', path.read_text(encoding="utf-8"))
+    text = _IMPORT.sub(r'\1 "\2"', text)
     return f"data:text/javascript;base64,{base64.b64encode(text.encode()).decode()}"
 
 

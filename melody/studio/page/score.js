@@ -29,7 +29,8 @@ export function changes(before, after) {
 export class Score {
   constructor(view) {
     Object.assign(this, view);
-    if (this.tempos.length < 2) this.tempos = [...this.tempos, [this.tempos[0][0] + this.tpq, this.tempos[0][1], this.tempos[0][2] + 60 / this.tempos[0][1]]];
+    const [tick, qpm, second] = this.tempos.at(-1);
+    this.times = [...this.tempos, [tick + this.tpq, qpm, second + 60 / qpm]]; // the last tempo goes on
     for (const track of this.tracks) track.notes.sort((a, b) => a[0] - b[0] || a[2] - b[2]);
   }
 
@@ -46,11 +47,11 @@ export class Score {
   }
 
   secondAt(tick) {
-    return along(this.tempos, tick, 0, 2);
+    return along(this.times, tick, 0, 2);
   }
 
   tickAt(second) {
-    return along(this.tempos, second, 2, 0);
+    return along(this.times, second, 2, 0);
   }
 
   barAt(tick) {

@@ -1,13 +1,14 @@
 // The page that composes by itself: a model and the native core lie beside it, nothing is fetched.
 
 import { Core } from "./core.js";
-import { $, clock, trouble } from "./dom.js";
+import { $, trouble } from "./dom.js";
 import { drawForm } from "./planner.js";
 import { RULER } from "./paint.js";
 import { Roll } from "./roll.js";
 import { meterEvent, noteEvents, smf, tempoEvent } from "./smf.js";
 import { Synth } from "./synth.js";
 import { scoreOf } from "./tokens.js";
+import { clock } from "./voices.js";
 
 const LANE = 224; // pixels of a track at most
 
