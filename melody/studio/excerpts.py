@@ -81,4 +81,3 @@ def _excerpt(part: Score, skipped: float, seconds: float) -> SoundExcerpt:
     peak = float(np.abs(samples).max(initial=0.0)) or FULLEST
     data = encode(samples * np.float32(FULLEST / peak), SAMPLE_RATE, "FLAC")
     return SoundExcerpt(data, seconds, level_of(samples) * peak / FULLEST)
-

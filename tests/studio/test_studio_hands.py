@@ -25,7 +25,8 @@ window.sent = [];
 const keyboard = new EventTarget();
 const synthesizer = { id: "1", name: "Synthesizer", send: (data, at) => sent.push([at ?? performance.now(), ...data]) };
 window.strike = (...data) => keyboard.dispatchEvent(Object.assign(new Event("midimessage"), { data }));
-navigator.requestMIDIAccess = async () => ({ inputs: new Map([["0", keyboard]]), outputs: new Map([["1", synthesizer]]) });
+const ports = { inputs: new Map([["0", keyboard]]), outputs: new Map([["1", synthesizer]]) };
+navigator.requestMIDIAccess = async () => ports;
 """
 
 
@@ -49,7 +50,9 @@ def test_a_hummed_tune_is_a_beginning_and_a_track(tmp_path: Path, band_file: Pat
             browser.wait(RECORDS)
             seen(browser, f"humming-{number}")
             time.sleep(seconds)
-            assert begins or browser.evaluate("studio.sound.now + studio.shown.seconds * !studio.sound.sounds") > 0  # it played meanwhile
+            assert (
+                begins or browser.evaluate("studio.sound.now + studio.shown.seconds * !studio.sound.sounds") > 0
+            )  # it played meanwhile
             browser.evaluate("studio.recorder.press('voice')")
             tracks = 1 if begins else 4
             browser.wait(f"{SHOWN} && studio.shown.tracks.length === {tracks}")
@@ -82,7 +85,7 @@ def test_a_midi_keyboard_in_and_a_midi_port_out(tmp_path: Path, band_file: Path)
         browser.click("#out")
         browser.evaluate("document.querySelector('#out-menu select').focus()")
         browser.wait("document.querySelector('#out-menu select').options.length === 2")
-        browser.evaluate("(() => { const s = document.querySelector('#out-menu select'); s.value = '1'; s.onchange(); })()")
+        browser.evaluate("Object.assign(document.querySelector('#out-menu select'), { value: '1' }).onchange()")
         key(browser, "Escape")
         browser.evaluate("studio.seek(0); studio.roll.scroller.focus()")
         browser.press(" ", "Space", 32)

@@ -38,7 +38,8 @@ class Keyboard:
 
     def __init__(self) -> None:
         self.coming = [mido.Message("control_change", control=64, value=9)]
-        self.coming += [mido.Message(kind, note=60 + step, velocity=90) for step in (0, 4) for kind in ("note_on", "note_off")]
+        kinds = ("note_on", "note_off")
+        self.coming += [mido.Message(kind, note=note, velocity=90) for note in (60, 64) for kind in kinds]
 
     def poll(self) -> object:
         return self.coming.pop(0) if self.coming else None

@@ -194,7 +194,9 @@ def test_from_nothing_with_the_keyboard_and_on_a_phone(page: tuple[Browser, str,
     assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_playing_starts_at_once_where_the_stems_are_ready(page: tuple[Browser, str, list[str]], band_file: Path) -> None:
+def test_playing_starts_at_once_where_the_stems_are_ready(
+    page: tuple[Browser, str, list[str]], band_file: Path
+) -> None:
     browser, _, _ = page
     drop(browser, band_file)
     browser.wait(SHOWN)

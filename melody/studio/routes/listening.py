@@ -41,7 +41,7 @@ def add(router: APIRouter, desk: Desk) -> None:
     async def midi(port: str | None = None) -> StreamingResponse:
         """Listen to a port by its name, or to a new one that other programs see as `melody`, until the client goes.
 
-        Events are `listening`, with the name of the port, and `midi`, with the three bytes of a note that begins or ends.
+        Events are `listening`, with the name of the port, and `midi`, with the bytes of a note that begins or ends.
         """
         if listening.locked():
             raise Busy("somebody listens to a MIDI port already; let them finish")
