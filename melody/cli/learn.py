@@ -258,6 +258,9 @@ def evaluate(
     continuations: Annotated[
         int, typer.Option(help="Held-out pieces to continue, beside what really followed; 0: none.")
     ] = 0,
+    token_critic: Annotated[
+        bool, typer.Option("--token-critic", help="Let a small LSTM judge the continuations too; minutes.")
+    ] = False,
     best_of: Annotated[int, typer.Option(help="Compose so many versions of each continuation and keep the best.")] = 1,
     by: Annotated[str, typer.Option(help="Judge these versions by likelihood, rules, both or taste.")] = "taste",
     html: Annotated[
@@ -279,6 +282,7 @@ def evaluate(
     from melody.bundle import open_bundle
     from melody.cli.benchmark import run_benchmark
     from melody.evaluation.evaluate import evaluate_model
+    from melody.learning.token_critic import judge_tokens
 
     report = Report(as_json)
     model, *others = models or ["chorale"]
@@ -289,6 +293,8 @@ def evaluate(
         return
     if others or data is not None:
         raise UsageError("several models, and --data, are for a benchmark: pass --benchmark jsb16 too")
+    if token_critic and not continuations:
+        raise UsageError("--token-critic judges continuations: say how many, as --continuations 60")
     if html is not None:
         _check_page(html, samples, force)
     result = evaluate_model(
@@ -302,6 +308,7 @@ def evaluate(
         engine=engine,
         continuations=continuations,
         options={"best_of": best_of, "by": by} if best_of > 1 else {},
+        judges={"tokens": judge_tokens} if token_critic else {},
     )
     likelihood = result.likelihood
     report.line(
@@ -356,7 +363,7 @@ def _show_form(report: Report, form: "Figures") -> None:
             report.table(rows, dict.fromkeys(list(rows[0])[1:], _three_digits))
     report.line("")
     for side, judged in form.critic.items():
-        auc = ", ".join(f"{name} {judged[name]:.2f}" for name in ("all", "form", "cells"))
+        auc = ", ".join(f"{name} {judged[name]:.2f}" for name in ("all", "form", "cells", "tokens") if name in judged)
         report.line(f"a critic tells {side} from what followed with an AUC of: {auc}")
     if form.plan:
         report.line(

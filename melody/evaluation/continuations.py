@@ -5,9 +5,10 @@ left out; the last one, which closes, is not counted. Two simple rivals stand be
 over, and the back-off n-grams of `melody.evaluation.ngram`, drawn under the same grammar and rules.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,9 @@ COUNT = 60
 LEAST_ONSETS = 8  # of a primer
 WHOLE_BARS = 32
 OF_CHORDS = ("nats of a chord change", "roots that fall a fifth", "chord as 4 bars ago")
+
+
+Judge = Callable[[Sequence[Sequence[Bar]], Sequence[Sequence[Bar]]], float]  # AUC of ours beside theirs
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,12 @@ def figures(
     count: int,
     from_nothing: int,
     options: Mapping[str, Any],
+    judges: Mapping[str, Judge] = MappingProxyType({}),
 ) -> Figures:
-    """So many cut pieces composed on, and pieces from nothing; nothing is left out. `options` hold for the model's."""
+    """So many cut pieces composed on, and pieces from nothing; nothing is left out. `options` hold for the model's.
+
+    `judges` are further critics of the model's, by name.
+    """
     bundle, by_ngrams = composer.bundle, Composer(composer.bundle)
     by_ngrams.engine = NgramEngine(counted, ORDERS)
     cut = cuts(store, bundle, count)
@@ -132,7 +140,10 @@ def figures(
         led = [one for one in cut if any(event[1] == 0 for bar in one.followed for event in bar)]  # there is a tune
         new = [continued_around(composer, one, seed) for seed, one in enumerate(led)]
         around = _rows(harmony, led, {"model": new, "followed": [list(one.followed) for one in led]})
-    return Figures(len(cut), rows, tracks, around, _whole(composer, store, from_nothing), _criticised(cut, sides), {})
+    critic = _criticised(cut, sides)
+    if critic:
+        critic["model"] |= {name: one(sides["model"], sides["followed"]) for name, one in judges.items()}
+    return Figures(len(cut), rows, tracks, around, _whole(composer, store, from_nothing), critic, {})
 
 
 def _has_harmony(bundle: Bundle) -> bool:

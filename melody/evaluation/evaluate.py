@@ -17,7 +17,7 @@ from melody.corpus import TokenStore, open_store
 from melody.engine import open_engine
 from melody.errors import UsageError
 from melody.evaluation.compare import overlap
-from melody.evaluation.continuations import Figures, figures
+from melody.evaluation.continuations import Figures, Judge, figures
 from melody.evaluation.feel import FeelFigures, feel_figures
 from melody.evaluation.likelihood import Likelihood, likelihood_of, with_form
 from melody.evaluation.measured import RATES, SHARES, Measured
@@ -102,12 +102,13 @@ def evaluate_model(
     counted: CountModel | None = None,
     continuations: int = 0,
     options: Mapping[str, Any] = MappingProxyType({}),
+    judges: Mapping[str, Judge] = MappingProxyType({}),
 ) -> Evaluation:
     """Evaluate a bundle on its own corpus's held-out pieces; `alone` composes once more without the style's rules.
 
     `counted` is the count model of its training pieces, where that is at hand. So many `continuations` of pieces of
-    valid and test, composed with `options` of `Composer.compose`, stand beside what really followed. Raises
-    `UsageError` for another split.
+    valid and test, composed with `options` of `Composer.compose`, stand beside what really followed; `judges` are
+    critics of them besides the forest. Raises `UsageError` for another split.
     """
     if split not in ("valid", "test"):
         raise UsageError(f"split must be valid or test, got {split}")
@@ -133,7 +134,7 @@ def evaluate_model(
     figure = count_figure(store, split, counted)
     form = None
     if continuations:
-        form = figures(Composer(bundle, engine), store, counted, continuations, samples, options)
+        form = figures(Composer(bundle, engine), store, counted, continuations, samples, options, judges)
         if bundle.planner is not None:
             form = replace(form, plan=_worth_of_plan(likelihood, pieces, bundle, bundle.planner, engine))
     feel = feel_figures(bundle.feel, store, split) if bundle.feel is not None else None

@@ -27,6 +27,7 @@ from melody.storage.display import escaped
 from melody.storage.files import write_bytes
 
 ROLLS = 4  # the first samples
+TELLING = 10  # statistics
 RULED = {  # what a rule of a style holds samples to
     "no_parallels": (RATES["parallels"], SHARES["clean"]),
     "tonic_ending": (SHARES["tonic_cadence"],),
@@ -54,6 +55,7 @@ def page(found: Evaluation, bundle: Bundle, model: str, name: str = "page.html")
         _acts(found, bundle, found.music),
         _table(found),
         *(_section(title, _legend(sides) + plots) for title, plots in plots_of(found, bundle, sides)),
+        _telling(found),
         _endings(found, sides),
         _rolls(found, found.music, model),
         _commands(found, bundle, model, name),
@@ -172,6 +174,30 @@ _COLUMNS = {"model": "samples", "corpus": "held-out"}
 
 def _three_digits(value: float) -> str:
     return "" if value != value else f"{value:.3g}"
+
+
+def _telling(found: Evaluation) -> str:
+    """Draw which statistics tell the model's continuations from what followed, where there are any."""
+    judged = found.form.critic.get("model") if found.form is not None else None
+    if not judged:
+        return ""
+    names, weights = zip(*judged["telling"][:TELLING], strict=True)
+    series = [Series("samples", np.array(weights))]
+    said = f"The {len(names)} statistics by which a critic knows continuations of {found.model}, by their weight."
+    parts = {
+        "all": "all statistics",
+        "form": "form alone",
+        "cells": "two bars alone",
+        "tokens": "a network, the tokens",
+    }
+    auc = ", ".join(f"{words} {judged[name]:.2f}" for name, words in parts.items() if name in judged)
+    says = (
+        f"{found.form.cuts if found.form else 0} held-out pieces were continued, and a critic learned to tell these "
+        f"bars from what really followed. How well it does on pieces that it has not seen (area under the curve; 0.5: "
+        f"not at all, 1: always): {auc}. What it goes by stands beside: there the model is furthest from music."
+    )
+    drawn = rows("What a critic goes by", said, names, series)
+    return _section("What gives it away", f'<div class="two">{drawn}<p>{escaped(says)}</p></div>')
 
 
 # ---- last chords, samples, commands ----------------------------------------------------------------------------------

@@ -17,12 +17,13 @@ from symusic import Note, TimeSignature, Track
 import melody
 from melody.cli import run
 from melody.evaluation import plots
+from melody.evaluation.continuations import Figures
 from melody.evaluation.endings import ON_A_STRONG_BEAT, endings_of
 from melody.evaluation.evaluate import CountFigure, Evaluation, Music, compare_samples
 from melody.evaluation.histograms import histograms_of
 from melody.evaluation.likelihood import Likelihood
 from melody.evaluation.measured import Measured
-from melody.evaluation.page import page
+from melody.evaluation.page import _telling, page
 from melody.evaluation.statistics import STATISTICS
 from melody.music.originality import build
 from melody.music.score import Score
@@ -91,6 +92,22 @@ def chorale_page() -> str:
 
 def names_of(style: str) -> list[str]:
     return [row["statistic"] for row in evaluation(style).statistics]
+
+
+def test_the_page_tells_what_a_critic_goes_by():
+    judged = {
+        "all": 0.91,
+        "form": 0.8,
+        "cells": 0.7,
+        "tokens": 0.66,
+        "telling": [("turns of <the> tune", 0.4), ("b", 0.1)],
+    }
+    found = replace(evaluation(), form=Figures(60, [], [], [], [], {"model": judged}, {}))
+    text = _telling(found)
+    assert "all statistics 0.91, form alone 0.80, two bars alone 0.70, a network, the tokens 0.66" in text
+    assert "turns of &lt;the&gt; tune" in text
+    assert "60 held-out pieces" in text
+    assert _telling(evaluation()) == ""
 
 
 def test_each_corpus_is_measured_by_what_has_sense_for_it() -> None:
