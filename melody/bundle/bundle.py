@@ -9,6 +9,7 @@
 ``weights.safetensors``  the weights in 16-bit floats, of a kind of model without a step graph and in older bundles
 ``harmonist.safetensors``  what draws its chords (`melody.tokens.harmonist`), where its model is told of such a plan
 ``planner.safetensors``  the planner of its bars (`melody.tokens.planner`), where its model is told of a plan
+``rewriter.safetensors``  what fills any cells of its voices at once (`melody.tokens.rewriter`), where one was learned
 ``taste.safetensors``  the taste by which takes may be ranked (`melody.tokens.taste`), where one was learned
 ``feel.safetensors``  how its players move off the grid (`melody.music.feel`), where its corpus was played
 ``originality.npz``   the n-grams of the training music (`melody.music.originality`), by which copies of it are found
@@ -22,12 +23,12 @@ is used.
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,15 +37,25 @@ from melody.errors import ConfigError, MelodyError, UnreadableFile, UsageError
 from melody.music.feel import Feel
 from melody.music.originality import Count, Index
 from melody.storage.files import read_bytes
-from melody.storage.untrusted import check_index, check_settings, check_weights, parse_json, weight_names
+from melody.storage.untrusted import (
+    EIGHT_BIT,
+    WEIGHT_TYPES,
+    check_index,
+    check_settings,
+    check_weights,
+    parse_json,
+    weight_names,
+)
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import USUAL, layout_of, names_in_older_bundle
 from melody.tokens.harmonist import Harmonist
 from melody.tokens.harmony import Rate
 from melody.tokens.planner import Planner
+from melody.tokens.rewriter import Rewriter
 from melody.tokens.taste import Taste
 
 FORMAT = 1
+T = TypeVar("T")
 SHIPPED = Path(__file__).parents[1] / "bundles"
 LOCAL = Path("outputs/bundles")  # where `melody export` puts them
 
@@ -55,6 +66,7 @@ MOST_BYTES = {
     ".safetensors": 2**31,
     "planner.safetensors": 2**23,
     "harmonist.safetensors": 2**23,
+    "rewriter.safetensors": 2**24,
     "taste.safetensors": 2**24,
     "feel.safetensors": 2**20,
 }
@@ -65,7 +77,7 @@ HARMONIST, PLANNER, TASTE, WEIGHTS = (
     "taste.safetensors",
     "weights.safetensors",
 )
-FEEL = "feel.safetensors"
+FEEL, REWRITER = "feel.safetensors", "rewriter.safetensors"
 REMEDY = "fetch or export the bundle again"
 
 
@@ -194,41 +206,22 @@ class Bundle:
     @cached_property
     def planner(self) -> Planner | None:
         """Planner that draws the plan of a piece; None if the model is told of none. Raises `UnreadableFile`."""
-        if PLANNER not in self.settings["files"]:
-            return None
-        from safetensors.numpy import load
-
-        data = self.read(PLANNER)
-        try:
-            return Planner.of(load(data))
-        except ValueError as error:
-            raise UnreadableFile(f"{self.folder / PLANNER}: {error}; {REMEDY}") from error
+        return self._loaded(PLANNER, Planner.of)
 
     @cached_property
     def feel(self) -> Feel | None:
         """Feel of its players; None for music that was written, not played. Raises `UnreadableFile`."""
-        if FEEL not in self.settings["files"]:
-            return None
-        from safetensors.numpy import load
-
-        data = self.read(FEEL)
-        try:
-            return Feel.of(load(data))
-        except ValueError as error:
-            raise UnreadableFile(f"{self.folder / FEEL}: {error}; {REMEDY}") from error
+        return self._loaded(FEEL, Feel.of)
 
     @cached_property
     def harmonist(self) -> Harmonist | None:
         """Harmonist that draws the chords of a piece; None if the model is told of none. Raises `UnreadableFile`."""
-        if HARMONIST not in self.settings["files"]:
-            return None
-        from safetensors.numpy import load
+        return self._loaded(HARMONIST, Harmonist.of)
 
-        data = self.read(HARMONIST)
-        try:
-            return Harmonist.of(load(data))
-        except ValueError as error:
-            raise UnreadableFile(f"{self.folder / HARMONIST}: {error}; {REMEDY}") from error
+    @cached_property
+    def rewriter(self) -> Rewriter | None:
+        """Rewriter that fills a gap in rounds; None where none was learned. Raises `UnreadableFile`."""
+        return self._loaded(REWRITER, Rewriter.of)
 
     @property
     def harmony_rate(self) -> Rate:
@@ -238,15 +231,20 @@ class Bundle:
     @cached_property
     def taste(self) -> Taste | None:
         """Taste that ranks takes; None where none was learned. Raises `UnreadableFile`."""
-        if TASTE not in self.settings["files"]:
+        names = self.settings.get("taste", {}).get("statistics", [])
+        return self._loaded(TASTE, lambda arrays: Taste.of(names, arrays))
+
+    def _loaded(self, name: str, make: Callable[[dict[str, NDArray[Any]]], T]) -> T | None:
+        """A small model from its file; None where the bundle has none. Raises `UnreadableFile`."""
+        if name not in self.settings["files"]:
             return None
         from safetensors.numpy import load
 
-        data = self.read(TASTE)
+        data = self.read(name)
         try:
-            return Taste.of(self.settings.get("taste", {}).get("statistics", []), load(data))
+            return make(load(data))
         except ValueError as error:
-            raise UnreadableFile(f"{self.folder / TASTE}: {error}; {REMEDY}") from error
+            raise UnreadableFile(f"{self.folder / name}: {error}; {REMEDY}") from error
 
     @property
     def weights_file(self) -> str:
@@ -308,8 +306,10 @@ class Bundle:
         """Refuse what is not as its suffix says. (The engine looks at step graphs itself.)"""
         if suffix == ".npz":
             check_index(data)
-        if name in (HARMONIST, PLANNER, TASTE, FEEL):
-            check_weights(data)  # their shapes are looked at as they are read
+        if name in (HARMONIST, PLANNER, TASTE, FEEL, REWRITER):
+            check_weights(
+                data, EIGHT_BIT if name == REWRITER else WEIGHT_TYPES
+            )  # their shapes are looked at as they are read
         elif suffix == ".safetensors":
             weights, model = check_weights(data), self.settings["model"]
             # of a recurrent layer eight square matrices, so that no model is built that its weights cannot fill

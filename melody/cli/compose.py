@@ -37,6 +37,8 @@ Around what is there:
 
   melody compose band.mid --fill 5-8 --track Piano         those bars of that track anew, all else as it is
 
+  melody compose song.mid --rewrite 5-8 --track Alto       the same from both sides at once, in 16 rounds
+
   melody compose riff.mid --keep rhythm                    its rhythm again, with new pitches
 
   melody compose --like take.mid --strength 0.3            that take with three bars in ten anew
@@ -83,6 +85,8 @@ def compose(
     with_tracks: o.With = None,
     add: o.Add = None,
     fill: o.Fill = None,
+    rewrite: o.Rewrite = None,
+    rounds: o.Rounds = None,
     like: o.Like = None,
     strength: o.Strength = None,
     tracks: o.Track = None,

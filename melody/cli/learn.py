@@ -23,7 +23,6 @@ def register(app: typer.Typer) -> None:
     app.command()(prepare)
     app.command()(train)
     app.command()(export)
-    app.command()(taste)
     app.command()(evaluate)
 
 
@@ -220,24 +219,6 @@ def _export_page(model: str, folder: Path, force: bool, report: Report) -> None:
     page = export_page(model, folder, force)
     report.line(f"{folder / 'index.html'}  {page.bytes / 1e6:.1f} MB with its model.js: open it in a browser")
     report.done(folder=str(folder), model=page.model, bytes=page.bytes)
-
-
-def taste(
-    model: Annotated[str, typer.Argument(help="Model, by name or folder; its corpus must be prepared.")],
-    pieces: Annotated[int, typer.Option(min=10, help="Number of training pieces to continue and compare.")] = 200,
-    seed: Annotated[int, typer.Option(help="Number that fixes what is composed.")] = 0,
-    as_json: JSON = False,
-) -> None:
-    """Teach a model to tell its takes from what people wrote, so that `compose --best-of 16 --by taste` can choose.
-
-    Example: melody taste folk
-    """
-    from melody.learning import learn_taste
-
-    report = Report(as_json)
-    found = learn_taste(model, pieces, seed)
-    report.line(f"{found.file}: tells takes from {found.pieces} training pieces with an AUC of {found.auc:.2f}")
-    report.done(file=str(found.file), pieces=found.pieces, auc=found.auc)
 
 
 def evaluate(

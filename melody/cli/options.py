@@ -91,6 +91,19 @@ Fill = Annotated[
         rich_help_panel=AROUND,
     ),
 ]
+Rewrite = Annotated[
+    str | None,
+    Option(
+        help="Compose these bars anew, all at once and --rounds times over, so that what comes later changes what "
+        "stands before. A model that only goes from left to right fills them, as --fill does.",
+        metavar="FIRST-LAST",
+        rich_help_panel=AROUND,
+    ),
+]
+Rounds = Annotated[
+    int | None,
+    Option(help="With --rewrite: how often to go over the bars. Default: 16.", rich_help_panel=AROUND),
+]
 Like = Annotated[
     Path | None,
     Option(
@@ -103,13 +116,19 @@ Like = Annotated[
 Strength = Annotated[
     float | None,
     Option(
-        help="With --like or --fill: share of the bars, track by track, to compose anew. Default with --like: 0.5.",
+        help="With --like, --fill or --rewrite: share of the bars, track by track, to compose anew. Default with "
+        "--like: 0.5.",
         rich_help_panel=AROUND,
     ),
 ]
 Track = Annotated[
     list[str] | None,
-    Option("--track", help="With --fill: this track only. Repeatable.", metavar="TRACK", rich_help_panel=AROUND),
+    Option(
+        "--track",
+        help="With --fill or --rewrite: this track only. Repeatable.",
+        metavar="TRACK",
+        rich_help_panel=AROUND,
+    ),
 ]
 Keep = Annotated[
     str | None,
@@ -352,6 +371,7 @@ def asked(given: Mapping[str, Any]) -> "Settings":
 
     parsers: dict[str, Callable[[Any], Any]] = {
         "fill": parse_bars,
+        "rewrite": parse_bars,
         "meter": parse_meter,
         "ranges": parse_ranges,
         "mapping": parse_mapping,
@@ -367,7 +387,7 @@ def parse_bars(text: str) -> tuple[int, int]:
     """Read 5-8 as (5, 8), 5 as (5, 5)."""
     match = re.fullmatch(r"\s*(\d{1,4})(?:\s*[-:–]\s*(\d{1,4}))?\s*", text)
     if not match:
-        raise UsageError(f"--fill {text}: write the first and the last bar, as 5-8")
+        raise UsageError(f"{text}: write the first and the last bar, as 5-8")
     return int(match[1]), int(match[2] or match[1])
 
 

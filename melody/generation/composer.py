@@ -110,6 +110,8 @@ class Composer:
         prepared = self._prepare(primer, settings_of(options, settings))
         if prepared.settings.strength is not None:
             raise UsageError("a variation is composed gap by gap, and cannot be followed: leave out `strength`")
+        if prepared.rewrites:
+            raise UsageError("bars are rewritten all at once, and cannot be followed: leave out `rewrite` or `rounds`")
         if prepared.settings.candidates > 1 or prepared.settings.beam_width:
             raise UsageError("a take is followed as it is drawn: leave out `beam_width`, and give `best_of` 1")
         drawn = Continuation([], [])

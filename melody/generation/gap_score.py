@@ -11,7 +11,7 @@ from symusic import TimeSignature
 
 from melody.bundle import Bundle
 from melody.engine import Engine, reorder
-from melody.generation.prefix import read_prefix
+from melody.generation.prefix import Prefix, read_prefix
 from melody.generation.prepared import Prepared
 from melody.generation.primer.primer_view import new_notes
 from melody.generation.sampling import log_probability
@@ -35,19 +35,30 @@ def nats_after(prepared: Prepared, drawn: Sequence[Sequence[int]], engine: Engin
     told = prepared.prefix.reader.plan
     start = len(prepared.ids)
     prefix = read_prefix(engine, bundle.tokenizer.reader(Plan(told.bars, told.key)), prepared.ids)
-    readers = [prefix.reader.copy() for _ in pieces]
-    carry = reorder(prefix.carry, np.zeros(len(pieces), np.int64))
-    logits = np.repeat(prefix.logits[None], len(pieces), axis=0)
     spans = [_span_after(ids, prepared.region.stop, bundle) for ids in pieces]
-    result = [0.0] * len(pieces)
-    for time in range(start, max(stop for _, stop in spans)):
-        tokens = [int(ids[min(time, len(ids) - 1)]) for ids in pieces]
-        for row, (token, (first, stop)) in enumerate(zip(tokens, spans, strict=True)):
-            if first <= time < stop:
+    rows = [ids[start:stop].tolist() for ids, (_, stop) in zip(pieces, spans, strict=True)]
+    nats = nats_of(prefix, engine, rows, [first - start for first, _ in spans])
+    return [sum(one) for one in nats]
+
+
+def nats_of(
+    prefix: Prefix, engine: Engine, rows: Sequence[Sequence[int]], first: Sequence[int] | None = None
+) -> list[list[float]]:
+    """Return the nats of tokens that follow a prefix, within the grammar; of each row from a place on, or all."""
+    first = first or [0] * len(rows)
+    readers = [prefix.reader.copy() for _ in rows]
+    carry = reorder(prefix.carry, np.zeros(len(rows), np.int64))
+    logits = np.repeat(prefix.logits[None], len(rows), axis=0)
+    result: list[list[float]] = [[] for _ in rows]
+    for time in range(max(map(len, rows))):
+        tokens = [int(ids[min(time, len(ids) - 1)]) for ids in rows]
+        for row, token in enumerate(tokens):
+            if time >= len(rows[row]):
+                continue
+            if time >= first[row]:
                 lawful = np.where(readers[row].allow(), logits[row], -np.inf)
-                result[row] -= log_probability(lawful, token)
-            if time < stop:
-                readers[row].read(token)
+                result[row].append(-log_probability(lawful, token))
+            readers[row].read(token)
         logits, carry = engine.step(np.array(tokens), np.stack([reader.context for reader in readers]), carry)
     return result
 

@@ -25,6 +25,8 @@ class Options(TypedDict, total=False):
     density: str | None
     style: str | None
     fill: tuple[int, int] | None
+    rewrite: tuple[int, int] | None  # `fill` in `rounds`
+    rounds: int | None
     strength: float | None
     tracks: str | Sequence[str]
     mapping: Mapping[str, str | Sequence[str]]

@@ -13,6 +13,7 @@ from symusic import TimeSignature
 from melody.bundle import Bundle
 from melody.engine import Engine
 from melody.errors import UsageError
+from melody.generation.canvas import why_not
 from melody.generation.chord_plan import ChordPlan, as_text, chord_plan_of
 from melody.generation.form import Form, form_of
 from melody.generation.held import given_lines, rooms_for, rules_for
@@ -66,6 +67,7 @@ class Prepared:
     form: Form | None = None  # None: the model plans no bars
     chord_plan: ChordPlan | None = None  # None: the model plans no chords, or some are asked for
     opening: Opening | None = None  # from where each take reads on by its own plans
+    note_by_note: str = ""  # why a gap cannot be rewritten in rounds
     plans: dict[Seed | None, FormPlan] = field(default_factory=dict, compare=False)  # those that were drawn
     harmonies: dict[Seed | None, HarmonyPlan] = field(default_factory=dict, compare=False)  # likewise
 
@@ -127,6 +129,11 @@ class Prepared:
         return prefix.read_by(watcher.around(prefix.reader)) if isinstance(watcher, CopyReader) else prefix
 
     @property
+    def rewrites(self) -> bool:
+        """True where a gap is rewritten in rounds."""
+        return self.settings.decoder == "rewriting" and not self.note_by_note
+
+    @property
     def messages(self) -> tuple[str, ...]:
         """Lines that the musician should read."""
         unasked = self.settings.strict_key and not self.settings.key
@@ -136,7 +143,9 @@ class Prepared:
         strange = (self.strange,) if self.strange else ()
         own = (self.region.own.said,) if self.region.own else ()
         seen = self.primer.view.messages if self.primer else ()
-        return (*seen, *own, *scale, *marked, *self._clashes, *idle, *strange, *self.at_seam)
+        filled = self.settings.rounds and self.note_by_note
+        slow = (f"filled, not rewritten: {self.note_by_note}",) if filled else ()
+        return (*seen, *own, *scale, *marked, *self._clashes, *idle, *strange, *slow, *self.at_seam)
 
     @property
     def _clashes(self) -> tuple[str, ...]:
@@ -170,8 +179,11 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
     if asked is None and view is None and any(span.chord for span in chords):
         asked = key_of_chords(chords, int(region.lines[-1]))
     key = asked or (view.last_key if view else None)
-    form = form_of(settings, region, view, bundle)
-    chord_plan = None if chords or drums or not told else chord_plan_of(region, view, key, bundle)
+    rooms = rooms_for(settings, primer, region, key, bundle)
+    note_by_note = why_not(settings, region, rooms, bundle) if settings.decoder == "rewriting" else ""
+    plans = settings.decoder != "rewriting" or bool(note_by_note)
+    form = form_of(settings, region, view, bundle) if plans else None
+    chord_plan = None if chords or drums or not (told and plans) else chord_plan_of(region, view, key, bundle)
     plan = Plan(
         bars=region.stop if region.closes else bars_of(region, view),
         key=key_token(key) if key else None,
@@ -184,7 +196,6 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
     )
     ids = ids_before(region, view, bundle)
     prefix, opening = _read(engine, bundle, plan, ids, form is not None or chord_plan is not None)
-    rooms = rooms_for(settings, primer, region, key, bundle)
     if settings.max_copy_bars is not None:
         lines = given_lines(settings, region)
         prefix = prefix.read_by(watching(prefix.reader, bundle.originality, settings.max_copy_bars, lines))
@@ -215,6 +226,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         form=form,
         chord_plan=chord_plan,
         opening=opening,
+        note_by_note=note_by_note,
     )
 
 

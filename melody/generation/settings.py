@@ -18,6 +18,7 @@ from melody.tokens.vocabulary import METERS
 
 AS_PRIMER = "as-primer"  # a form
 FILL_CANDIDATES = 4  # what follows a gap, or the beginning that a loop returns to, chooses among them
+ROUNDS = 16  # of rewriting
 LIMITS = {  # least and most
     "bars": (1, 1000),
     "section": (1, 64),
@@ -30,6 +31,7 @@ LIMITS = {  # least and most
     "tempo_qpm": (4, 1000),
     "humanize": (0, 2),
     "strength": (0.01, 1),
+    "rounds": (1, 256),
 }
 
 
@@ -51,6 +53,7 @@ class Settings:
     density: str | None = None  # low, medium or high
     style: str | None = None  # one of the bundle's
     fill: tuple[int, int] | None = None  # first and last bar (from 1) of the primer to be composed anew
+    rounds: int | None = None  # in which they are rewritten, all at once; default: note after note
     strength: float | None = None  # share of these bars that chance composes anew; default: all
     tracks: tuple[str, ...] = ()  # those in which they are; default: all that the model knows
     mapping: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the model's tracks of the musician's
@@ -124,6 +127,8 @@ class Settings:
             raise UsageError(f"`fill` {self.fill[0]}-{self.fill[1]}: bars count from 1, the first comes first")
         if self.strength is not None and not self.fill:
             raise UsageError("`strength` says how much is composed anew: say of which bars with `fill`, or give `like`")
+        if self.rounds is not None and not self.fill:
+            raise UsageError("`rounds` says how often bars are gone over: say which with `rewrite`")
         if self.fill and self.bars is not None:
             raise UsageError("`fill` says which bars are composed; leave out `bars`")
         if (self.fill or self.with_tracks or self.add) and (self.meter or self.tempo_qpm):
@@ -150,6 +155,8 @@ class Settings:
         """Return the name of its decoder, see `melody.generation.decoders`."""
         if self.beam_width:
             return "stochastic_beam" if self.stochastic else "beam"
+        if self.rounds:
+            return "rewriting"
         return "sampling"
 
     @property
@@ -172,6 +179,8 @@ class Settings:
             del values["humanize"]
         if self.strength is None:
             del values["strength"]
+        if self.rounds is None:
+            del values["rounds"]
         if not self.loop:
             del values["loop"]
         if self.swing is None:
@@ -186,13 +195,17 @@ def settings_of(options: Mapping[str, Any], base: Settings | None = None) -> Set
         options["temperature"] = 0.0
     if "with" in options:  # a keyword of Python's, as in compose(theme, **{"with": "Soprano"})
         options["with_tracks"] = options.pop("with")
+    if (rewrite := options.pop("rewrite", None)) is not None:
+        if options.get("fill") is not None:
+            raise UsageError("`fill` and `rewrite` both say which bars are composed anew; give one")
+        options |= {"fill": rewrite, "rounds": options.get("rounds") or ROUNDS}
     if options.get("add"):
         options["add"], style = parse_parts(_names(options["add"]))
         if style and options.setdefault("style", style) != style:
             raise UsageError(f"`add` asks for {style}, `style` for {options['style']}; one piece has one style")
     decoding, own = Sampling.__dataclass_fields__, Settings.__dataclass_fields__.keys() - {"sampling"}
     if unknown := options.keys() - decoding - own:
-        names = sorted([*decoding, *own, "greedy"])
+        names = sorted([*decoding, *own, "greedy", "rewrite"])
         raise UsageError(f"unknown option {sorted(unknown)[0]!r}; there are {', '.join(names)}")
     sampling = replace(base.sampling, **{name: options.pop(name) for name in list(options) if name in decoding})
     return replace(base, sampling=sampling, **{name: _as_stored(name, value) for name, value in options.items()})

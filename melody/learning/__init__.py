@@ -5,6 +5,7 @@ Here corpus, training, engine and composing meet; nothing imports torch before s
 
 from melody.learning.export import export_run
 from melody.learning.finetune import FineTuned, fine_tune
+from melody.learning.rewriter_model import learn_rewriter
 from melody.learning.runs import Run, find_runs
 from melody.learning.taste_model import learn_taste
 from melody.learning.tokenizers import tokenizer_of
@@ -17,6 +18,7 @@ __all__ = [
     "export_run",
     "find_runs",
     "fine_tune",
+    "learn_rewriter",
     "learn_taste",
     "tokenizer_of",
     "train_from_config",

@@ -5,8 +5,6 @@ model composes, of several lengths, are told apart by a random forest. A second 
 pieces are never seen, so that the critic of `melody evaluate` may judge the result. Needs scikit-learn.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +18,7 @@ from melody.corpus import open_store
 from melody.errors import MelodyError
 from melody.evaluation.continuations import NEW, Cut, continued, cuts
 from melody.generation import Composer
-from melody.storage.files import write_bytes
+from melody.learning.added import add_to_bundle
 from melody.tokens.bar_statistics import Row
 from melody.tokens.plan import Bar, bars_of
 from melody.tokens.taste import MISSING, Taste, described
@@ -59,7 +57,9 @@ def learn_taste(model: str | Path, pieces: int = PIECES, seed: int = 0) -> Learn
         here = fold == held_out
         scores[here] = _grown(names, values[~here], human[~here], seed).votes(values[here])
     auc = _auc(scores, human)
-    return Learned(auc, len(cut), _store(bundle.folder, _grown(names, values, human, seed), auc, len(cut)))
+    taste = _grown(names, values, human, seed)
+    told = {"taste": {"statistics": list(taste.names), "auc": auc, "pieces": len(cut)}}
+    return Learned(auc, len(cut), add_to_bundle(bundle.folder, TASTE, taste.arrays(), told))
 
 
 def _examples(
@@ -115,16 +115,3 @@ def _auc(scores: NDArray[np.float64], human: NDArray[np.bool_]) -> float:
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(human, scores))
-
-
-def _store(folder: Path, taste: Taste, auc: float, pieces: int) -> Path:
-    """Write a taste into a bundle."""
-    from safetensors.numpy import save
-
-    data, path = save(taste.arrays()), folder / "bundle.json"
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    settings["taste"] = {"statistics": list(taste.names), "auc": auc, "pieces": pieces}
-    settings["files"][TASTE] = hashlib.sha256(data).hexdigest()
-    write_bytes(folder / TASTE, data, force=True)
-    write_bytes(path, json.dumps(settings, indent=1).encode(), force=True)
-    return folder / TASTE

@@ -24,6 +24,7 @@ MOST_TEXT = 2**20  # bytes of a JSON header
 MOST_DIRECTORY = 4096  # bytes of an archive's directory: a handful of arrays
 MOST_INFLATION = 16  # times the archive's size; hashes, most of an index, do not compress
 WEIGHT_TYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+EIGHT_BIT = WEIGHT_TYPES | {"I8": np.dtype("i1")}  # with scales beside them
 BLOCK = 2**18  # weights looked at in one go
 
 # dtype kind and bytes an item of the arrays of an n-gram index; names are text of any length
@@ -48,8 +49,8 @@ def parse_json(data: bytes) -> Any:
         raise ValueError(f"is not JSON: {error}") from error
 
 
-def check_weights(data: bytes) -> int:
-    """Return the number of weights in a safetensors file, all of them finite numbers of 16 or 32 bits."""
+def check_weights(data: bytes, types: Mapping[str, np.dtype[Any]] = WEIGHT_TYPES) -> int:
+    """Return the number of weights in a safetensors file, all of them finite numbers, of 16 or 32 bits if not said."""
     size = struct.unpack("<Q", data[:8])[0] if len(data) >= 8 else 0
     if not 2 <= size <= min(MOST_TEXT, len(data) - 8):
         raise ValueError("is not a safetensors file")
@@ -58,8 +59,8 @@ def check_weights(data: bytes) -> int:
         raise ValueError("is not a safetensors file")
     header.pop("__metadata__", None)
     end = weights = 0
-    for name, entry in sorted(header.items(), key=_place):
-        dtype, shape, (first, last) = _described(name, entry)
+    for name, entry in sorted(header.items(), key=lambda item: _described(item[0], item[1], types)[2][0]):
+        dtype, shape, (first, last) = _described(name, entry, types)
         count = math.prod(shape)
         if first != end or last - first != count * dtype.itemsize or last > len(data) - 8 - size:
             raise ValueError(f"tensor {name[:60]!r} of shape {shape} does not fit the bytes that it is said to have")
@@ -125,12 +126,9 @@ def check_settings(settings: Any, format_: int, tokenizer: Mapping[str, Any]) ->
         raise ValueError(f"its tokenizer is {_shortened(settings['tokenizer'])}, not melody's own")
 
 
-def _place(item: tuple[str, Any]) -> int:
-    name, entry = item
-    return int(_described(name, entry)[2][0])
-
-
-def _described(name: str, entry: Any) -> tuple[np.dtype[Any], list[int], tuple[int, int]]:
+def _described(
+    name: str, entry: Any, types: Mapping[str, np.dtype[Any]]
+) -> tuple[np.dtype[Any], list[int], tuple[int, int]]:
     """The type, shape and place of a tensor as the header has them."""
     dtype: Any
     shape: Any
@@ -138,11 +136,11 @@ def _described(name: str, entry: Any) -> tuple[np.dtype[Any], list[int], tuple[i
         dtype, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
     except (TypeError, KeyError, ValueError):
         raise ValueError(f"tensor {name[:60]!r} lacks its type, shape or place") from None
-    if not isinstance(dtype, str) or dtype not in WEIGHT_TYPES:
-        raise ValueError(f"tensor {name[:60]!r} is of type {str(dtype)[:20]}; weights are {' or '.join(WEIGHT_TYPES)}")
+    if not isinstance(dtype, str) or dtype not in types:
+        raise ValueError(f"tensor {name[:60]!r} is of type {str(dtype)[:20]}; weights are {' or '.join(types)}")
     if not isinstance(shape, list) or len(shape) > 8 or not all(_is_size(n) for n in [*shape, first, last]):
         raise ValueError(f"tensor {name[:60]!r} has an impossible shape or place")
-    return WEIGHT_TYPES[dtype], shape, (first, last)
+    return types[dtype], shape, (first, last)
 
 
 def _is_size(value: Any) -> bool:

@@ -14,9 +14,11 @@ from melody.bundle import Bundle, TrackInfo
 from melody.engine.graphs.residual_lstm import build_step_graph, step_weights
 from melody.music.originality import build
 from melody.tokens import EventTokenizer
+from melody.tokens.cells import VALUES
 from melody.tokens.channels import Channel, names_of
 from melody.tokens.harmonist import SHAPES as OF_HARMONIST
 from melody.tokens.planner import CASTS, MOST_TRACKS, OF_TRACKS, SHAPES
+from melody.tokens.rewriter import Rewriter
 
 WIDTH, LAYERS = 16, 1
 VOICES = [("High", 0, False, 60, 84, 72.0, 1), ("Low", 0, False, 36, 59, 48.0, 1)]
@@ -114,6 +116,27 @@ def write_harmonising_bundle(folder: Path) -> Path:
     files = tiny_files(tiny_weights(0, tokenizer.channels)) | {"harmonist.safetensors": save(harmonist)}
     tracks = [asdict(track) for track in style_tracks("chorale")]
     return write_bundle(folder, files, {"channels": list(tokenizer.names), "tracks": tracks, "name": "chorale"})
+
+
+def tiny_rewriter(voices: int = 4, width: int = 12, heads: int = 2, reach: int = 8) -> dict[str, np.ndarray]:
+    """The weights of a rewriter of one layer, drawn at random."""
+    generator = np.random.default_rng(7)
+    shapes = {"cells": (voices * (VALUES + 2), width), "ground.0": (48, width), "ground.1": (49, width)}
+    shapes |= {"ground.2": (3, width), "stem.weight": (width, 5 * width), "stem.bias": (width,)}
+    for part, rows, columns in (("mix", 3, 1), ("out", 1, 1), ("up", 4, 1), ("down", 1, 4)):
+        shapes[f"layers.0.{part}.weight"] = (rows * width, columns * width)
+        shapes[f"layers.0.{part}.bias"] = (rows * width,)
+    shapes |= {"layers.0.before.weight": (width,), "layers.0.between.weight": (width,), "norm.weight": (width,)}
+    shapes |= {"layers.0.bias": (heads, 2 * reach + 1)}
+    shapes |= {"head.weight": (voices * VALUES, width), "head.bias": (voices * VALUES,)}
+    return {name: generator.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def write_rewriting_bundle(folder: Path) -> Path:
+    """Write a bundle of four voices with a rewriter of random weights."""
+    tracks = [asdict(track) for track in style_tracks("chorale")]
+    files = tiny_files() | {"rewriter.safetensors": save(Rewriter.of(tiny_rewriter()).arrays())}
+    return write_bundle(folder, files, {"tracks": tracks, "style_rules": ["no_parallels", "tonic_ending"]})
 
 
 def style_tracks(style: str) -> list[TrackInfo]:

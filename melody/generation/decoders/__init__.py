@@ -4,12 +4,14 @@ from collections.abc import Mapping
 
 from melody.generation.decoders.beam import BeamSearch
 from melody.generation.decoders.contract import Continuation, Decoder
+from melody.generation.decoders.rewriting import Rewriting
 from melody.generation.decoders.sampling import Sampled
 from melody.generation.decoders.stochastic_beam import StochasticBeamSearch
 
 DECODERS: Mapping[str, Decoder] = {
     "sampling": Sampled(),
     "beam": BeamSearch(),
+    "rewriting": Rewriting(),
     "stochastic_beam": StochasticBeamSearch(),
 }
 

@@ -1,0 +1,212 @@
+"""Trains the rewriter of a corpus of single voices (`melody.tokens.rewriter`): some twenty minutes on one core.
+
+Each sample is a window of a piece, transposed as its ranges allow, of which some cells are hidden:
+
+    two in five   any cells, each with the same chance, which is drawn too (absorbing diffusion, orderless NADE)
+    two in five   bars of some voices, in which a drawn share is known already, as in the middle of rewriting
+    one in five   all that comes after a place, as a model from left to right has it
+
+The loss is the mean over hidden cells of each sample, so that samples with few of them count as much. Where the piece
+ends is hidden from half of the windows that show it, as a primer's end is no end.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.bundle import open_bundle
+from melody.bundle.bundle import REWRITER
+from melody.corpus import open_store
+from melody.corpus.store import TokenStore
+from melody.errors import MelodyError
+from melody.learning.added import add_to_bundle
+from melody.learning.tokenizers import tokenizer_of
+from melody.tokens.cells import HIDDEN, OUTSIDE, VALUES, Cells, Grid, Ground, cut, grid_of, sizes, transposed
+from melody.tokens.rewriter import Rewriter
+
+if TYPE_CHECKING:
+    from melody.models.masked_transformer import MaskedTransformer
+
+WINDOW = 128  # cells
+BATCH = 32
+WIDTH, LAYERS, HEADS = 192, 4, 6
+STEPS = 3000
+LEARNING_RATE, WARMUP, WEIGHT_DECAY, DROPOUT, DECAY = 2.5e-3, 100, 0.05, 0.15, 0.998
+ANY, BARS, AFTER = 0.4, 0.4, 0.2  # shares of samples
+NEAR = 4  # cells after the place that are learned from
+SHOWN_END = 0.5
+HELD_OUT = 8  # batches
+BAR = 16  # cells, of the stretches that are hidden
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SungPiece:
+    """A piece, and by how many semitones it may be transposed: least and greatest."""
+
+    grid: Grid
+    shifts: tuple[int, int]
+
+
+class HiddenCells(NamedTuple):
+    """Windows: what the model sees, what stands there, and which cells it learns."""
+
+    seen: NDArray[np.int64]  # (B, T, voices)
+    ground: NDArray[np.int64]  # (B, T, GROUND)
+    target: NDArray[np.int64]  # (B, T, voices)
+    learned: Bools  # (B, T, voices)
+
+
+def pieces_of(store: TokenStore, split: str) -> list[SungPiece]:
+    """The grids of a split's pieces."""
+    tokenizer, found = tokenizer_of(store), store.split(split)
+    result = []
+    for index in range(len(found)):
+        grid = grid_of(tokenizer.decode(found.piece(index)[0]), int(found.styles[index]))
+        least, greatest = found.shifts[index].tolist()
+        result.append(SungPiece(grid, (least, greatest)))
+    return result
+
+
+class LearnedRewriter(NamedTuple):
+    """Result of teaching: nats of a hidden cell of held-out pieces, the step of the weights kept, and their file."""
+
+    nats: float
+    step: int
+    file: Path
+
+
+def learn_rewriter(model: str | Path, steps: int = STEPS, seed: int = 0) -> LearnedRewriter:
+    """Teach a bundle of single voices to rewrite, and write the result into it. Raises `MelodyError` for others."""
+    bundle = open_bundle(model)
+    store = open_store(bundle.settings.get("corpus", ""))
+    if any(track.polyphony != 1 for track in bundle.tracks):
+        raise MelodyError(f"{bundle.name}: single voices alone can be rewritten at once; it writes chords")
+    best: tuple[float, int, Rewriter] | None = None
+    for step, nats, network in trained(
+        pieces_of(store, "train"), pieces_of(store, "valid"), len(store.styles), steps, seed
+    ):
+        if best is None or nats < best[0]:
+            best = nats, step, rewriter_of(network)
+    assert best is not None
+    nats, step, rewriter = best
+    told = {"rewriter": {"valid_nats_per_hidden_cell": nats, "steps": step, "seed": seed}}
+    return LearnedRewriter(nats, step, add_to_bundle(bundle.folder, REWRITER, rewriter.arrays(), told))
+
+
+def trained(
+    train: Sequence[SungPiece], held_out: Sequence[SungPiece], styles: int = 0, steps: int = STEPS, seed: int = 0
+) -> Iterator[tuple[int, float, "MaskedTransformer"]]:
+    """Train, and yield (step, nats of a hidden cell of held-out pieces, the mean of the weights so far) ten times."""
+    import torch
+    from torch.nn import functional
+
+    from melody.models.masked_transformer import MaskedTransformer
+
+    torch.manual_seed(seed)
+    generator = np.random.default_rng(seed)
+    voices = train[0].grid.cells.shape[1]
+    model = MaskedTransformer(voices, VALUES, tuple(sizes(styles).values()), WIDTH, LAYERS, HEADS, dropout=DROPOUT)
+    average: Any = torch.optim.swa_utils
+    mean = average.AveragedModel(model, multi_avg_fn=average.get_ema_multi_avg_fn(DECAY))
+    optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, (0.9, 0.98), weight_decay=WEIGHT_DECAY)
+
+    def rate(step: int) -> float:
+        return min((step + 1) / WARMUP, 0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * step / steps))))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    valid = [sample_of(held_out, np.random.default_rng((seed, number)), BATCH) for number in range(HELD_OUT)]
+    for step in range(1, steps + 1):
+        model.train()
+        seen, ground, target, learned = map(torch.from_numpy, sample_of(train, generator, BATCH))
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(seen, ground)[learned]
+        nats = functional.cross_entropy(logits.float(), target[learned], reduction="none")
+        share = (1 / learned.sum(dim=(1, 2)).clamp(min=1))[:, None, None].expand_as(learned)[learned]
+        loss = (nats * share).sum() / len(seen)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        mean.update_parameters(model)
+        if step % max(1, steps // 10) == 0 or step == steps:
+            best: Any = mean.module
+            yield step, _nats(best, valid), best
+
+
+def rewriter_of(model: "MaskedTransformer") -> Rewriter:
+    """The rewriter with the weights of a model."""
+    return Rewriter.of({name: weight.detach().float().numpy() for name, weight in model.state_dict().items()})
+
+
+def _nats(model: "MaskedTransformer", samples: Sequence[HiddenCells]) -> float:
+    """The nats of a hidden cell."""
+    import torch
+    from torch.nn import functional
+
+    total, count = 0.0, 0
+    model.eval()
+    with torch.no_grad():
+        for sample in samples:
+            seen, ground, target, learned = map(torch.from_numpy, sample)
+            logits = model(seen, ground)[learned]
+            total += float(functional.cross_entropy(logits, target[learned], reduction="sum"))
+            count += int(learned.sum())
+    return total / max(1, count)
+
+
+# ---- what is hidden -------------------------------------------------------------------------------------------------
+
+
+def sample_of(pieces: Sequence[SungPiece], generator: np.random.Generator, count: int) -> HiddenCells:
+    """Draw windows of pieces, the longer ones more often, and what is hidden of each."""
+    length = np.array([len(piece.grid.cells) for piece in pieces], float)
+    rows = [
+        _window(pieces[index], generator)
+        for index in generator.choice(len(pieces), count, p=length / length.sum()).tolist()
+    ]
+    return HiddenCells(*map(np.stack, zip(*rows, strict=True)))
+
+
+def _window(piece: SungPiece, generator: np.random.Generator) -> tuple[Cells, Ground, Cells, Bools]:
+    """One row of a `HiddenCells`."""
+    least, greatest = piece.shifts
+    cells = transposed(piece.grid.cells, int(generator.integers(least, greatest + 1)))
+    side = WINDOW // 4  # beyond its ends
+    start = int(generator.integers(-side, max(len(cells) - WINDOW + side, -side) + 1))
+    target, ground = cut(cells, piece.grid.ground, start, WINDOW)
+    inside = target != OUTSIDE
+    hidden, learned = _hide(inside, generator)
+    if generator.random() > SHOWN_END:
+        steps = np.arange(WINDOW) + start
+        hidden = hidden | (steps >= len(cells))[:, None]
+    seen = np.where(hidden, HIDDEN, target)
+    return seen, ground, np.where(inside, target, 0), learned & inside
+
+
+def _hide(inside: Bools, generator: np.random.Generator) -> tuple[Bools, Bools]:
+    """Draw which cells (T, voices) of a window are hidden, and which of these are learned."""
+    count, voices = inside.shape
+    kind = generator.random()
+    if kind < ANY:
+        hidden = generator.random(inside.shape) < generator.random()
+        return hidden, hidden
+    if kind < ANY + BARS:
+        bars = int(generator.integers(1, count // BAR + 1))
+        start = int(generator.integers(count - bars * BAR + 1))
+        hidden = np.zeros(inside.shape, bool)
+        chosen = generator.permutation(voices)[: int(generator.integers(1, voices + 1))]
+        hidden[start : start + bars * BAR, chosen] = True
+        known = max(0.0, float(generator.uniform(-0.3, 1)))
+        hidden &= generator.random(inside.shape) >= known
+        return hidden, hidden
+    place = int(generator.integers(count))
+    hidden = np.arange(count)[:, None] >= np.full(voices, place)
+    hidden[place, generator.permutation(voices)[: int(generator.integers(voices))]] = False
+    return hidden, hidden & (np.arange(count) < place + NEAR)[:, None]

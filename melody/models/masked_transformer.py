@@ -1,0 +1,100 @@
+"""The masked Transformer: any hidden cells of a grid of voices from all others, past and future, at once.
+
+    cells (T, voices)   x = sum of the voices' cells + place in the bar + length of the bar + style
+                        x = x + convolution over five sixteenths
+                        x = x + attention(x);  x = x + feed-forward(x)     for each layer
+                        p(cell of a voice) = softmax(head of that voice)
+
+- absorbing diffusion (Austin et al. 2021, arXiv:2107.03006; of music Plasser, Peter & Widmer 2023, arXiv:2305.09489)
+  and an orderless NADE (Coconet, Huang et al. 2017, arXiv:1903.07227) are one and the same training: hide some cells,
+  and learn them from those that are left
+- all voices of a sixteenth are one state: a quarter of the states that a cell each would need, and what voices do
+  together is what feed-forward layers see
+- a learned bias for each head and distance in place of positions (T5, arXiv:1910.10683), so that music may stand
+  anywhere; root mean square norm before each part (arXiv:1910.07467), squared ReLU (arXiv:2109.08668)
+
+It keeps another contract than the models of `MODELS`, which go from left to right: `model(cells, ground) -> logits`.
+`melody.learning.rewriter_model` trains it, `melody.tokens.rewriter` runs it without torch.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+STEM = 5  # sixteenths that the convolution sees
+
+
+class MaskedTransformer(nn.Module):
+    """`model(cells (B, T, voices), ground (B, T, G)) -> logits (B, T, voices, values)`."""
+
+    def __init__(
+        self,
+        voices: int,
+        values: int,
+        ground_sizes: Sequence[int],
+        width: int = 192,
+        layers: int = 4,
+        heads: int = 6,
+        reach: int = 128,
+        dropout: float = 0.1,
+    ) -> None:
+        """`values` a cell may have; two more stand for what is hidden and for what lies outside the piece."""
+        super().__init__()
+        self.voices, self.values, self.dropout = voices, values, dropout
+        self.cells = nn.Parameter(torch.randn(voices * (values + 2), width) * (0.5 / voices**0.5))
+        self.ground = nn.ParameterList(torch.randn(size, width) * 0.25 for size in ground_sizes)
+        self.stem = nn.Linear(STEM * width, width)
+        self.layers = nn.ModuleList(_Layer(width, heads, reach, dropout) for _ in range(layers))
+        self.norm = nn.RMSNorm(width)
+        self.head = nn.Linear(width, voices * values)
+        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, cells: Tensor, ground: Tensor) -> Tensor:
+        """Logits (B, T, voices, values) of every cell, whether it is hidden or not."""
+        offsets = torch.arange(self.voices, device=cells.device) * (self.values + 2)
+        x = functional.embedding(cells + offsets, self.cells).sum(dim=2)  # (B, T, D)
+        for column, table in enumerate(self.ground):
+            x = x + table[ground[..., column]]
+        x = functional.dropout(x, self.dropout, self.training)
+        x = x + functional.relu(self.stem(_neighbours(x)))
+        for layer in self.layers:
+            x = layer(x)
+        logits: Tensor = self.head(self.norm(x))
+        return logits.reshape(*cells.shape, self.values)
+
+
+class _Layer(nn.Module):
+    """Attention over all sixteenths, and a feed-forward network."""
+
+    def __init__(self, width: int, heads: int, reach: int, dropout: float) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"heads must divide the width {width}, got {heads}")
+        self.heads, self.reach, self.dropout = heads, reach, dropout
+        self.before, self.between = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.mix, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.bias = nn.Parameter(torch.zeros(heads, 2 * reach + 1))
+        for linear in (self.out, self.down):
+            nn.init.normal_(linear.weight, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        count = x.shape[1]
+        q, k, v = self.mix(self.before(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, T, D/H)
+        steps = torch.arange(count, device=x.device)
+        distance = (steps[None] - steps[:, None]).clamp(-self.reach, self.reach) + self.reach
+        scores = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5 + self.bias[:, distance].to(q.dtype)
+        attended = (torch.softmax(scores, dim=-1).to(v.dtype) @ v).transpose(1, 2).flatten(2)
+        x = x + functional.dropout(self.out(attended), self.dropout, self.training)
+        inner = functional.relu(self.up(self.between(x))) ** 2
+        return x + functional.dropout(self.down(inner), self.dropout, self.training)
+
+
+def _neighbours(x: Tensor) -> Tensor:
+    """Each state beside those around it (B, T, STEM x D); zeros beyond the ends."""
+    count, side = x.shape[1], STEM // 2
+    padded = functional.pad(x, (0, 0, side, side))
+    return torch.cat([padded[:, step : step + count] for step in range(STEM)], dim=-1)

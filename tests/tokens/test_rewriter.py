@@ -1,0 +1,70 @@
+"""The rewriter in numpy: it computes what torch trains, in 8 bits nearly so, and refuses what is none."""
+
+import numpy as np
+import pytest
+import torch
+from support.tiny_bundle import tiny_rewriter
+
+from melody.learning.rewriter_model import rewriter_of
+from melody.models.masked_transformer import MaskedTransformer
+from melody.tokens.cells import HIDDEN, OUTSIDE, VALUES, sizes
+from melody.tokens.rewriter import Rewriter
+
+
+def model() -> MaskedTransformer:
+    torch.manual_seed(0)
+    made = MaskedTransformer(3, VALUES, tuple(sizes(2).values()), width=24, layers=2, heads=3, reach=8)
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return made.eval()
+
+
+def music(length: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(1)
+    cells = generator.integers(0, VALUES, (length, 3))
+    cells[5:9, 1], cells[0] = HIDDEN, OUTSIDE
+    ground = np.stack([np.arange(length) % 16, np.full(length, 16), np.full(length, 1)], axis=1)
+    return cells, ground
+
+
+def test_numpy_computes_what_torch_does() -> None:
+    made, (cells, ground) = model(), music()
+    with torch.no_grad():
+        expected = made(torch.from_numpy(cells[None]), torch.from_numpy(ground[None]))[0].numpy()
+    np.testing.assert_allclose(rewriter_of(made).logits(cells, ground), expected, atol=2e-5)
+
+
+def test_eight_bits_are_nearly_the_same() -> None:
+    rewriter, (cells, ground) = rewriter_of(model()), music()
+    arrays = rewriter.arrays()
+    assert arrays["stem.weight"].dtype == np.int8
+    close, exact = Rewriter.of(arrays).logits(cells, ground), rewriter.logits(cells, ground)
+    assert np.abs(close - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def test_a_hidden_cell_hears_both_sides_and_a_hidden_one_says_nothing() -> None:
+    made, (cells, ground) = model(), music()
+    known = rewriter_of(made)
+    before = known.logits(cells, ground)
+    for place in (4, 9):  # on either side of the gap
+        other = cells.copy()
+        other[place, 0] = (other[place, 0] + 1) % VALUES
+        assert not np.allclose(known.logits(other, ground)[6], before[6])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda w: w.pop("norm.weight"), "is no rewriter"),
+        (lambda w: w.pop("layers.0.up.bias"), "its layers.0.up.bias should be of shape"),
+        (lambda w: w.update({"more": np.zeros(2)}), "it holds 'more' too"),
+        (lambda w: w.update({"layers.0.bias": np.zeros((5, 17))}), "do not share its width"),
+        (lambda w: w.update({"head.bias": np.zeros(3)}), "its head.bias should be of shape"),
+        (lambda w: w.update({"stem.weight.scale": np.ones((3, 1, 1))}), "the scales of 'stem.weight'"),
+    ],
+)
+def test_what_is_no_rewriter_is_refused(change, said: str) -> None:
+    weights = tiny_rewriter()
+    change(weights)
+    with pytest.raises(ValueError, match=said):
+        Rewriter.of(weights)
