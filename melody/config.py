@@ -166,7 +166,7 @@ class DistilledConfig(ConfigSection):
     """Learning from finished runs besides the music; see `melody.training.objectives.distilled`."""
 
     name: Literal["distilled"] = "distilled"
-    teachers: Annotated[tuple[str, ...], Field(min_length=1)]  # folders of runs with the same tokens
+    teachers: Annotated[tuple[str, ...], Field(min_length=1)]  # runs (folders) or models with the same tokens
     weight: Share = 0.5  # of what they think, in the loss
     temperature: Positive = 1.0  # by which their logits are divided
 

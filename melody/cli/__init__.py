@@ -13,7 +13,7 @@ from io import TextIOWrapper
 
 import typer
 
-from melody.cli import compose, files, learn, live, models, originality, runs, studio, teach
+from melody.cli import compose, files, learn, live, models, originality, pocket, runs, studio, teach
 from melody.cli.output import in_flags, say
 from melody.cli.takes import Interrupted
 from melody.errors import MelodyError, UsageError
@@ -41,7 +41,7 @@ EXTRAS = {  # of pyproject.toml, for the packages that commands import
     "studio": ("fastapi", "uvicorn", "starlette"),
 }
 
-for module in (compose, models, files, originality, live, studio, learn, teach, runs):
+for module in (compose, models, files, originality, live, studio, learn, teach, pocket, runs):
     module.register(app)
 
 

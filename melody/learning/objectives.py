@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Callable
-from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from melody.bundle import Bundle, open_bundle
@@ -11,7 +9,7 @@ from melody.config import TrainConfig
 from melody.corpus import open_store
 from melody.errors import ConfigError, MelodyError
 from melody.evaluation.rewards import REWARDS
-from melody.learning.trained import net_of
+from melody.learning.trained import teacher_of
 from melody.tokens.contract import Tokenizer
 
 if TYPE_CHECKING:
@@ -31,14 +29,14 @@ def _cross_entropy(config: TrainConfig, tokens: Tokenizer) -> "CrossEntropy":
 
 
 def _distilled(config: TrainConfig, tokens: Tokenizer) -> "Distilled":
-    """Raise `MelodyError` for a teacher that is no run, or has learned other tokens."""
+    """Raise `MelodyError` for a teacher that is neither a run nor a model, or has learned other tokens."""
     from melody.training.objectives import Distilled
 
     section: Any = config.objective
     nets, hashes = [], []
     for folder in section.teachers:
-        net, tokenizer = net_of(Path(folder))
-        hashes.append(sha256((Path(folder) / "best.safetensors").read_bytes()).hexdigest())
+        net, tokenizer, known_by = teacher_of(folder)
+        hashes.append(known_by)
         if tokenizer.name != tokens.name:
             raise MelodyError(
                 f"{folder}: has learned {tokenizer.name}, the corpus is told as {tokens.name}; it cannot teach it"

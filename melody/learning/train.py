@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from melody.bundle import open_bundle
 from melody.config import TrainConfig, at_temperature, load_config
-from melody.corpus import AugmentedSource, open_store, shift_tables
+from melody.corpus import AugmentedSource, TokenStore, open_store, shift_tables
 from melody.corpus.draw_form import Plans
 from melody.errors import MelodyError
 from melody.learning.objectives import objective_of
 from melody.learning.sample import RunSampler
-from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
+from melody.learning.tokenizers import TokenizerKind, check_style, store_kind, tokenizer_of
 from melody.tokens.channels import Channel, layout_of, names_of
+from melody.tokens.contract import Tokenizer
 from melody.tokens.views import views_of
 
 if TYPE_CHECKING:
@@ -32,24 +33,21 @@ def train_from_config(path: Path, overrides: Sequence[str] = (), run: Path | Non
     return train_run(load_config(path, overrides), run).exit_code
 
 
-def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
-    """Train as a configuration says, in `run` (default ``outputs/runs/NAME``).
+class Sources(NamedTuple):
+    """The pieces that a configuration names, as training reads them."""
 
-    Raises `MelodyError` without torch, or where no piece of the corpus is held out.
-    """
-    train = _trainer()
+    store: TokenStore
+    kind: TokenizerKind
+    tokenizer: Tokenizer
+    learnt: AugmentedSource
+    held_out: AugmentedSource
+
+
+def sources_of(config: TrainConfig) -> Sources:
+    """Return the pieces of a configuration, see `told_as_base`. Raises `MelodyError` where none is held out."""
     store = open_store(config.corpus)
-    if config.base:  # a model that is trained further is told what it was told before, and more where that is asked
-        known = open_bundle(config.base).channels
-        voices = max(config.data.voices, layout_of(known).voices)
-        asked = names_of(config.data.channels, config.data.voices)
-        channels = known if set(asked) <= set(known) else names_of([*known, *asked], voices)
-        data = config.data.model_copy(update={"channels": channels, "voices": voices})
-        config = config.model_copy(update={"data": data})
     names = names_of(config.data.channels, config.data.voices)
     tokenizer, kind = tokenizer_of(store, names), store_kind(store)
-    base = base_of(config.base, store.vocabulary_hash, tokenizer.channels) if config.base else None
-    check_style(config.default_style, store)
     train_split, valid_split = store.split("train"), store.split("valid")
     if not len(valid_split):
         raise MelodyError(f"{store.folder}: no piece is held out to validate with; training wants three or more pieces")
@@ -63,6 +61,33 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
     )
     told = kind.tell_held_out(tokenizer, teller, valid_split, config.data)
     held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False, teller=told)
+    return Sources(store, kind, tokenizer, learnt, held_out)
+
+
+def told_as_base(config: TrainConfig) -> TrainConfig:
+    """Return the configuration whose model is told what its base was told, and more where that is asked."""
+    if not config.base:
+        return config
+    known = open_bundle(config.base).channels
+    voices = max(config.data.voices, layout_of(known).voices)
+    asked = names_of(config.data.channels, config.data.voices)
+    channels = known if set(asked) <= set(known) else names_of([*known, *asked], voices)
+    data = config.data.model_copy(update={"channels": channels, "voices": voices})
+    return config.model_copy(update={"data": data})
+
+
+def train_run(config: TrainConfig, run: Path | None = None, base: "Base | None" = None) -> "TrainResult":
+    """Train as a configuration says, in `run` (default ``outputs/runs/NAME``).
+
+    It starts from the weights of `base`, or, without it, from those of the model that the configuration names, if any.
+    Raises `MelodyError` without torch, or where no piece of the corpus is held out.
+    """
+    train = _trainer()
+    config = told_as_base(config)
+    store, kind, tokenizer, learnt, held_out = sources_of(config)
+    if config.base and base is None:
+        base = base_of(config.base, store.vocabulary_hash, tokenizer.channels)
+    check_style(config.default_style, store)
     result = train(
         config,
         learnt,
@@ -76,6 +101,7 @@ def train_run(config: TrainConfig, run: Path | None = None) -> "TrainResult":
         sampler=RunSampler(config, store, tokenizer.channels) if kind.composes else None,
     )
     if kind.units and result.is_first and result.best_nats_per_note is not None:
+        valid_split = store.split("valid")
         units = sum(kind.units(tokenizer, valid_split.piece(index)[0]) for index in range(len(valid_split)))
         found = result.best_nats_per_note * int(valid_split.notes.sum()) / units
         at = at_temperature(config.evaluation.temperature)

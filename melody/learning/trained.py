@@ -4,6 +4,7 @@ A run may have learned other tokens than a bundle's events; its sizes tell which
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,6 +90,19 @@ def net_of(folder: Path) -> "tuple[nn.Module, Tokenizer]":
     except RuntimeError as error:
         raise UnreadableFile(f"{folder}: its weights do not fit its configuration; train it again") from error
     return net, tokenizer
+
+
+def teacher_of(name: str) -> "tuple[nn.Module, Tokenizer, str]":
+    """Return a model in torch, its tokens and the hash of its weights: the best of a run, by its folder, or a bundle.
+
+    Raises `MelodyError` for what is neither.
+    """
+    if _is_run(Path(name)):
+        return *net_of(Path(name)), sha256((Path(name) / "best.safetensors").read_bytes()).hexdigest()
+    bundle = open_bundle(name)
+    from melody.engine.torch import model_of
+
+    return model_of(bundle), bundle.tokenizer, bundle.settings["files"][bundle.weights_file]
 
 
 def _tokenizer(folder: Path, config: dict[str, Any], run: dict[str, Any]) -> Tokenizer:
