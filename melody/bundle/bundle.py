@@ -33,6 +33,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.bundle.adapter import Adapter, adapter_file, open_adapter
 from melody.errors import ConfigError, MelodyError, UnreadableFile, UsageError
 from melody.music.feel import Feel
 from melody.music.originality import Count, Index
@@ -104,11 +105,21 @@ class Bundle:
 
     folder: Path
     settings: Mapping[str, Any]  # bundle.json
+    adapter: Adapter | None = None
 
     @property
     def name(self) -> str:
         """The name by which `melody compose --model` knows it."""
-        return str(self.settings["name"])
+        own = str(self.settings["name"])
+        return own if self.adapter is None else f"{own}+{self.adapter.name}"
+
+    @property
+    def step_graph(self) -> str:
+        """The hash that tells which model it is, with its adapter; empty without a step graph."""
+        own = str(self.settings["files"].get("step.onnx", ""))
+        if self.adapter is None:
+            return own
+        return hashlib.sha256(f"{own} {self.adapter.sha256}".encode()).hexdigest()
 
     @property
     def tracks(self) -> list[TrackInfo]:
@@ -161,8 +172,15 @@ class Bundle:
         ]
         told = {name: known[name] for name in ("tempo_qpm", "meter") if name in known}
         result = replace(self, settings={**self.settings, "tracks": tracks, **told})
-        result.__dict__.update({name: self.__dict__[name] for name in self.__dict__.keys() - {"folder", "settings"}})
+        read = self.__dict__.keys() - {"folder", "settings", "adapter"}
+        result.__dict__.update({name: self.__dict__[name] for name in read})
         return result
+
+    def with_adapter(self, path: Path) -> "Bundle":
+        """Return the model with the adapter in a file. Raises `UnreadableFile` for one of another model."""
+        size = len(self.tokenizer.vocabulary)
+        own = str(self.settings["files"].get("step.onnx", ""))
+        return replace(self, adapter=open_adapter(path, self.settings["model"], size, own, self.name))
 
     @cached_property
     def channels(self) -> tuple[str, ...]:
@@ -319,14 +337,26 @@ class Bundle:
 
 
 def open_bundle(name: str | Path) -> Bundle:
-    """A bundle by the name of a shipped or local model, or by its folder."""
-    for folder in (Path(name), SHIPPED / name, LOCAL / name):
-        if os.path.lexists(folder / "bundle.json"):
-            return _open(folder)
+    """A bundle by the name of a shipped or local model, or by its folder; with an adapter behind a ``+``."""
+    bundle = _found(name)
+    if bundle is None and "+" in str(name):
+        own, _, adapter = str(name).partition("+")
+        bundle = _found(own)
+        if bundle is not None:
+            return bundle.with_adapter(adapter_file(adapter))
+    if bundle is not None:
+        return bundle
     names = [path.parent.name for path in _shipped_and_local()]
     close = get_close_matches(str(name), names, 1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names) or 'none'}"
     raise MelodyError(f"no model {str(name)!r}: neither a folder with a bundle.json nor a known name; {hint}")
+
+
+def _found(name: str | Path) -> Bundle | None:
+    for folder in (Path(name), SHIPPED / name, LOCAL / name):
+        if os.path.lexists(folder / "bundle.json"):
+            return _open(folder)
+    return None
 
 
 def all_bundles() -> tuple[list[Bundle], list[UnreadableFile]]:

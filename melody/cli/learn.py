@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from melody.cli.output import Report
+from melody.cli.pocket import adapt_model, write_page
 from melody.cli.takes import Interrupted
 from melody.errors import UsageError
 from melody.storage.files import refuse_overwrite
@@ -137,18 +138,28 @@ def train(
     minutes: Annotated[
         float | None, typer.Option(help="Train so long, all sessions together. Default with --from: 20.")
     ] = None,
+    adapt: Annotated[
+        str | None,
+        typer.Option(help="With --from: learn the state alone, a small file, in a minute."),
+    ] = None,
     devices: Annotated[int | None, typer.Option(help="Number of GPUs, or of processes where there are none.")] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of the run. Default: outputs/runs/NAME.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --adapt: replace the file that is there.")] = False,
 ) -> int:
     """Train a model, or train a finished one further on your own music; a stopped run goes on where it was.
 
     Example: melody train my_songs/ --from folk --minutes 20
+
+    Example: melody train my_songs/ --from folk --adapt state
 
     Example: melody train configs/chorale.yaml data.batch_size=16
     """
     from melody.learning import fine_tune, train_from_config
 
     changes = list(overrides or [])
+    if adapt is not None:
+        adapt_model(config, base, adapt, minutes, changes, force)
+        return 0
     changes += [f"devices={devices}"] * (devices is not None)
     if base is None:
         return train_from_config(config, changes + [f"max_minutes={minutes}"] * (minutes is not None), run)
@@ -201,7 +212,7 @@ def export(
     """
     report = Report(as_json)
     if web is not None:
-        _export_page(str(run), web, force, report)
+        write_page(str(run), web, force, report)
         return
     from melody.learning import export_run
 
@@ -211,14 +222,6 @@ def export(
     if not (folder / "step.onnx").is_file():
         report.line(f"{folder.name}: this kind of model has no step graph; it composes by the torch engine, slower")
     report.done(folder=str(folder), bytes=size)
-
-
-def _export_page(model: str, folder: Path, force: bool, report: Report) -> None:
-    from melody.web.export import export_page
-
-    page = export_page(model, folder, force)
-    report.line(f"{folder / 'index.html'}  {page.bytes / 1e6:.1f} MB with its model.js: open it in a browser")
-    report.done(folder=str(folder), model=page.model, bytes=page.bytes)
 
 
 def evaluate(

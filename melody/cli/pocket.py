@@ -1,10 +1,12 @@
-"""``melody prune``: a smaller model from a finished one."""
+"""``melody prune``, ``train --adapt`` and ``export --web``: models that are small, one's own, anywhere."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from melody.cli.output import Report
+from melody.errors import UsageError
 
 JSON = Annotated[bool, typer.Option("--json", help="Print a report for programs.")]
 
@@ -58,3 +60,37 @@ def prune(
         cut_nats=pruned.cut_nats,
         **scores,
     )
+
+
+def adapt_model(
+    music: Path, base: str | None, what: str, minutes: float | None, changes: list[str], force: bool
+) -> None:
+    """Learn an adapter, and print what came of it."""
+    from melody.learning.adapt import adapt
+
+    if base is None or what != "state":
+        raise UsageError("--adapt state wants --from MODEL, whose state it learns; there is nothing else to adapt yet")
+    names = [change.removeprefix("name=") for change in changes]
+    if len(names) > 1 or any("=" in name for name in names):
+        raise UsageError("--adapt state learns with settings of its own; give a name alone, as name=mine")
+    made = adapt(music, base, minutes=1.0 if minutes is None else minutes, name=next(iter(names), None), force=force)
+    print(f"learned from {made.pieces['train']} pieces, {made.steps} steps in {made.seconds:.0f} s")
+    if made.file is None:
+        print(f"no gain on {made.pieces['valid']} held-out pieces: {made.model} remains the better model")
+        return
+    (valid, better), (test, after) = made.valid_nats, made.test_nats
+    print(
+        f"valid ({made.pieces['valid']} held-out pieces, by which the best was chosen): {valid:.4f} nats per note "
+        f"before, {better:.4f} after\n"
+        f"test ({made.pieces['test']} held-out pieces that chose nothing): {test:.4f} before, {after:.4f} after\n"
+        f"{made.file} ({made.file.stat().st_size / 1000:.0f} kB): melody compose --model {made.model}"
+    )
+
+
+def write_page(model: str, folder: Path, force: bool, report: Report) -> None:
+    """Write the page that composes by itself."""
+    from melody.web.export import export_page
+
+    page = export_page(model, folder, force)
+    report.line(f"{folder / 'index.html'}  {page.bytes / 1e6:.1f} MB with its model.js: open it in a browser")
+    report.done(folder=str(folder), model=page.model, bytes=page.bytes)

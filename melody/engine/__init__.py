@@ -93,21 +93,28 @@ def engine_of(graph: bytes, name: str) -> Engine:
 
 def _native_engine(bundle: "Bundle") -> "NativeEngine | str":
     """The native engine, or why it does not serve."""
+    from melody.engine.adapted import step_graph_of
     from melody.engine.native import NativeEngine
     from melody.native.library import opened
 
     if opened()[0] is None:
         return f"is not here: {opened()[1]}"
     try:
-        return NativeEngine(bundle.read("step.onnx"), name=str(bundle.folder / "step.onnx"))
+        return NativeEngine(step_graph_of(bundle), name=str(bundle.folder / "step.onnx"), start=_start_of(bundle))
     except ValueError as error:
         return f"does not serve it: its step graph {error}"
 
 
 def _onnx_engine(bundle: "Bundle", threads: int) -> "OnnxEngine":
+    from melody.engine.adapted import step_graph_of
     from melody.engine.onnx import OnnxEngine
 
-    return OnnxEngine(bundle.read("step.onnx"), threads=threads, name=str(bundle.folder / "step.onnx"))
+    name = str(bundle.folder / "step.onnx")
+    return OnnxEngine(step_graph_of(bundle), threads=threads, name=name, start=_start_of(bundle))
+
+
+def _start_of(bundle: "Bundle") -> NDArray[np.float32] | None:
+    return bundle.adapter.start if bundle.adapter is not None else None
 
 
 def _torch_engine(bundle: "Bundle") -> "TorchEngine":

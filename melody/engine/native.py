@@ -32,8 +32,11 @@ class NativeEngine:
 
     kind = "native"
 
-    def __init__(self, graph: bytes, name: str = "step graph", kernels: int = 0) -> None:
-        """`kernels` chooses among those that the processor can run, from 0, the fastest.
+    def __init__(
+        self, graph: bytes, name: str = "step graph", kernels: int = 0, start: NDArray[np.float32] | None = None
+    ) -> None:
+        """`kernels` chooses among those that the processor can run, from 0, the fastest; `start` (2 L, D) is the
+        carry at the beginning of a piece, in place of zeros.
 
         Raises `ValueError` for a graph that the core does not serve.
         """
@@ -47,6 +50,7 @@ class NativeEngine:
         self._close = finalize(self, library.model_free, self.model)
         width = next(iter(self.shapes.carry.values()))[0]
         self._carried = len(self.shapes.carry) * width
+        self._start = np.zeros(self._carried, np.float32) if start is None else start.reshape(-1)
 
     @property
     def kernels(self) -> str:
@@ -54,8 +58,8 @@ class NativeEngine:
         return str(self.core.model_kernels(self.model).decode())
 
     def start(self, batch: int) -> Carry:
-        """Zeros: the carry before the first token of a piece."""
-        return (np.zeros((batch, self._carried), np.float32),)
+        """The carry before the first token of a piece: zeros, unless an adapter begins otherwise."""
+        return (np.tile(self._start, (batch, 1)),)
 
     def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry) -> tuple[Logits, Carry]:
         """See `melody.engine.Engine`."""

@@ -112,12 +112,7 @@ class CoreWeights:
 
 def read_weights(data: bytes) -> CoreWeights:
     """The weights of a step graph. Raises `ValueError` with the reason where the core does not serve it."""
-    shapes = check_step_graph(data)
-    layers = sum(name.startswith("h_") for name in shapes.carry)
-    graph = message(one(message(memoryview(data), MODEL, "model"), 7), GRAPH, "graph")
-    constants = dict(read_tensor(part) for part in graph.get(5, []))
-    nodes = [message(part, NODE, "node") for part in graph.get(1, [])]
-    found = _match(nodes, constants, layers)
+    shapes, layers, found = constants_of(data)
     width = next(iter(shapes.carry.values()))[0]
     same = all(shape == (width,) for shape in shapes.carry.values())
     within = width <= MOST_WIDTH and 0 < layers <= MOST_LAYERS and shapes.channels <= MOST_CHANNELS
@@ -141,6 +136,19 @@ def read_weights(data: bytes) -> CoreWeights:
         head=_linear(found, "head", shapes.vocabulary, width),
         intervals=_intervals(found, first, shapes, width) if "columns" in found else None,
     )
+
+
+def constants_of(data: bytes | bytearray) -> tuple[StepShapes, int, dict[str, Array]]:
+    """The shapes, layers and constants of a step graph, by their names here; the arrays are views of the data.
+
+    Raises `ValueError` with the reason where the core does not serve it.
+    """
+    shapes = check_step_graph(data)
+    layers = sum(name.startswith("h_") for name in shapes.carry)
+    graph = message(one(message(memoryview(data), MODEL, "model"), 7), GRAPH, "graph")
+    constants = dict(read_tensor(part) for part in graph.get(5, []))
+    nodes = [message(part, NODE, "node") for part in graph.get(1, [])]
+    return shapes, layers, _match(nodes, constants, layers)
 
 
 def _table(table: Array, offsets: Array) -> NDArray[np.int32]:

@@ -25,7 +25,11 @@ class OnnxEngine:
 
     kind = "onnx"
 
-    def __init__(self, graph: Path | bytes, threads: int = 1, name: str = "step graph") -> None:
+    def __init__(
+        self, graph: Path | bytes, threads: int = 1, name: str = "step graph", start: Floats | None = None
+    ) -> None:
+        """`start` (2 L, D) is the carry at the beginning of a piece, in place of zeros."""
+        self._start = start
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 4  # what it has to say comes as an exception too
@@ -42,8 +46,10 @@ class OnnxEngine:
         self._lock = Lock()  # a step at a time
 
     def start(self, batch: int) -> Carry:
-        """Zeros: the carry before the first token of a piece."""
-        return _zeros(self.shapes, batch)
+        """The carry before the first token of a piece: zeros, unless an adapter begins otherwise."""
+        if self._start is None:
+            return _zeros(self.shapes, batch)
+        return tuple(np.tile(part, (batch, 1)) for part in self._start)
 
     def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry) -> tuple[Logits, Carry]:
         """See `melody.engine.Engine`."""

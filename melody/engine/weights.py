@@ -19,6 +19,11 @@ def weights_of(bundle: Bundle) -> dict[str, NDArray[np.float32]]:
 
     from melody.engine.graphs import STEP_GRAPHS
 
+    if bundle.adapter is not None:
+        raise MelodyError(
+            f"{bundle.name}: an adapter is stepped by the engines native and onnx alone; "
+            f"to train further start from {bundle.settings['name']}"
+        )
     data = bundle.read(bundle.weights_file)
     if bundle.weights_file == WEIGHTS:
         return {name: np.asarray(weight, np.float32) for name, weight in load(data).items()}

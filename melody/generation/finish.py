@@ -78,7 +78,7 @@ def _provenance(prepared: Prepared, bundle: Bundle, engine_name: str) -> dict[st
     """Return all that a take depends on beside its settings; who knows the primer's file adds name and hash."""
     return {
         "model": bundle.name,
-        "step_graph": bundle.settings["files"].get("step.onnx", ""),
+        "step_graph": bundle.step_graph,
         "engine": engine_name,
         "primer": None if prepared.primer is None else {"name": "", "sha256": ""},
     }

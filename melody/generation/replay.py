@@ -136,10 +136,10 @@ def composer_of(file: Path, settings: Mapping[str, Any], model: str | None = Non
         raise
     except MelodyError as error:
         raise MelodyError(f"{file}: composed by {name}, which is not here; give its folder as `model`") from error
-    graph = bundle.settings["files"].get("step.onnx", "")
+    graph = bundle.step_graph
     if graph != settings["step_graph"]:
         raise MelodyError(
             f"{file}: composed by another {settings['model']} (step graph {settings['step_graph'][:12]}) than "
             f"{bundle.folder} ({graph[:12]}); give its folder as `model`"
         )
-    return Composer(bundle.folder, engine=settings["engine"])
+    return Composer(bundle, engine=settings["engine"])

@@ -134,7 +134,7 @@ def config_of(
 # ---- the pieces -----------------------------------------------------------------------------------------------------
 
 
-def prepare_store(music: Path, base: Bundle, out: Path) -> TokenStore:
+def prepare_store(music: Path, base: Bundle, out: Path, least: int = LEAST_PIECES) -> TokenStore:
     """Read music into a store whose pieces have the tracks of a base. Raises `MelodyError` where they are too few."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         report = prepare(music, Path(folder) / "store")
@@ -144,8 +144,8 @@ def prepare_store(music: Path, base: Bundle, out: Path) -> TokenStore:
     fitted = {name: (on_tracks_of(score, base.tracks, hits), shifts) for name, score, shifts in read}
     scores = {name: (score, shifts) for name, (score, shifts) in fitted.items() if score is not None}
     misfits = {f"other tracks than those of {base.name}": len(read) - len(scores)}
-    if len(scores) < LEAST_PIECES:
-        raise MelodyError(_too_few(music, base, len(scores), report.reasons | misfits))
+    if len(scores) < least:
+        raise MelodyError(_too_few(music, base, len(scores), least, report.reasons | misfits))
     labels = clusters([interval_grams(score, NGRAM) for score, _ in scores.values()])
     splits: dict[str, list[StoredPiece]] = {"train": [], "valid": [], "test": []}
     for (name, (score, shifts)), split in zip(scores.items(), draw_split(labels, 0, HELD_OUT), strict=True):
@@ -193,9 +193,9 @@ def _stored(name: str, score: Score, shifts: tuple[int, int]) -> StoredPiece:
     return StoredPiece(name, ids.astype(np.uint16), READER.context(ids), note_count(score), shifts)
 
 
-def _too_few(music: Path, base: Bundle, count: int, reasons: Mapping[str, int]) -> str:
+def _too_few(music: Path, base: Bundle, count: int, least: int, reasons: Mapping[str, int]) -> str:
     lost = ", ".join(f"{number} {reason}" for reason, number in reasons.items() if number)
     tracks = ", ".join(track.name for track in base.tracks)
-    return f"{music}: {count} pieces to learn from; {LEAST_PIECES} or more are wanted" + (
+    return f"{music}: {count} pieces to learn from; {least} or more are wanted" + (
         f" (left out: {lost}; {base.name} writes {tracks})" if lost else ""
     )

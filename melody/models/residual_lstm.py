@@ -83,6 +83,11 @@ class ResidualLSTM(nn.Module):
 
     def forward(self, tokens: Tensor, carry: dict[str, Tensor], context: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits (B, T, V), at each token for the one that follows it, and the carry after the last."""
+        x, new = self.states(tokens, carry, context)
+        return self.head(x, context), new
+
+    def states(self, tokens: Tensor, carry: dict[str, Tensor], context: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return what the head sees (B, T, D), and the carry after the last token."""
         x = self._locked(self._embed(tokens.T, context.transpose(0, 1)), self.input_dropout)  # (T, B, D)
         new: dict[str, Tensor] = {}
         for layer, lstm in enumerate(self.lstms):
@@ -93,8 +98,12 @@ class ResidualLSTM(nn.Module):
             recalled, memory = self.attention(x, carry)
             x = x + self._locked(recalled, self.dropout, time=1)
             new |= memory
+        return x, new
+
+    def head(self, x: Tensor, context: Tensor) -> Tensor:
+        """Return the logits (B, T, V) of states (B, T, D)."""
         logits = functional.linear(x, self.embedding.weight, self.head_bias)
-        return logits if self.intervals is None else self.intervals(logits, x, context), new
+        return logits if self.intervals is None else self.intervals(logits, x, context)
 
     def _embed(self, tokens: Tensor, context: Tensor) -> Tensor:
         """The sum (T, B, D) of the embeddings of tokens (T, B) and channels (T, B, C)."""

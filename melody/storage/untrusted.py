@@ -71,6 +71,13 @@ def check_weights(data: bytes, types: Mapping[str, np.dtype[Any]] = WEIGHT_TYPES
     return weights
 
 
+def weight_metadata(data: bytes) -> Mapping[str, str]:
+    """Return the texts in the header of a safetensors file that `check_weights` has passed."""
+    found = parse_json(data[8 : 8 + struct.unpack("<Q", data[:8])[0]]).get("__metadata__", {})
+    whole = isinstance(found, dict) and all(isinstance(text, str) for text in found.values())
+    return found if whole else {}
+
+
 def weight_names(data: bytes) -> list[str]:
     """The names of the tensors in a safetensors file that has been checked."""
     header = parse_json(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import Bundle
-from melody.engine.native import NativeEngine
+from melody.engine import open_engine
+from melody.engine.adapted import step_graph_of
 from melody.engine.native_weights import TABLE_UNIT, CoreWeights, read_weights
 from melody.errors import UsageError
 from melody.generation.prepared import Prepared, prepare
@@ -48,10 +49,10 @@ class Packed:
 def page_model(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
     """Return the facts of a model for the page, and its arrays. Raises `UsageError` for one that it cannot serve."""
     try:
-        graph = bundle.read("step.onnx") if bundle.has_step_graph else None
+        graph = step_graph_of(bundle) if bundle.has_step_graph else None
         if graph is None:
             raise ValueError("this kind of model has no step graph")
-        weights, engine = read_weights(graph), NativeEngine(graph, bundle.name)
+        weights, engine = read_weights(graph), open_engine(bundle, "native")
     except ValueError as error:
         raise UsageError(f"{bundle.name}: the page steps models by the native core, and here {error}") from error
     prepared = prepare(bundle, engine, None, Settings())
@@ -65,6 +66,7 @@ def page_model(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
         **_about(prepared.bundle),
         **_weights(weights, packed),
         **_reading(prepared, native, packed),
+        "carry": packed.add("carry", engine.start(1)[0]),
         "rules": [_rule(rule, place, packed) for place, rule in enumerate(prepared.rules)],
         "bars_rule": _place_of("exact bars", prepared.rules),
         "planner": _planner(prepared, packed),

@@ -11,7 +11,8 @@ from support.small_graphs import CHANNELS, GRAPHS, SIZE, Made  # noqa: E402
 from support.small_graphs import graph_of as step_graph_of  # noqa: E402
 
 from melody.engine import Engine, reorder  # noqa: E402
-from melody.engine.graphs.parts import operators, quantize_blocks  # noqa: E402
+from melody.engine.blocks import quantize_blocks  # noqa: E402
+from melody.engine.graphs.parts import operators  # noqa: E402
 from melody.engine.onnx import OnnxEngine  # noqa: E402
 from melody.engine.torch import TorchEngine  # noqa: E402
 from melody.errors import UnreadableFile  # noqa: E402

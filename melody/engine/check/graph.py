@@ -98,7 +98,7 @@ class _Known:
         self.elements += math.prod(shape)
 
 
-def check_step_graph(data: bytes) -> StepShapes:
+def check_step_graph(data: bytes | bytearray) -> StepShapes:
     """Return the shapes of a step graph. Raises `ValueError` with the reason where it is none."""
     model = message(memoryview(data), MODEL, "model")
     for part in model.get(8, []):

@@ -27,7 +27,6 @@ export class Core {
     this.columns = this.put(this.array("columns"));
     this.rules = this.putRules(given.rules);
     this.lent = [];
-    this.carried = 2 * width * layers;
   }
 
   // ---- arrays and structures in the core's memory ----
@@ -114,7 +113,7 @@ export class Core {
     const { calls, given } = this;
     const reader = this.readerFor(bars, form);
     try {
-      const carry = this.put(new Float32Array(this.carried));
+      const carry = this.put(this.array(given.carry));
       const logits = this.put(new Float32Array(given.sizes.vocabulary));
       const line = given.ids.lastIndexOf(given.bar);
       this.read(reader, given.ids.slice(0, line), carry, logits);
