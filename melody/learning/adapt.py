@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,6 @@ from melody.learning.configuration import plain_name
 from melody.learning.finetune import config_of, prepare_store
 from melody.learning.train import Sources, check_torch, sources_of, told_as_base
 from melody.storage.files import refuse_overwrite, write_bytes
-
-if TYPE_CHECKING:
-    pass
 
 RANK = 16
 LEAST_PIECES = 5
@@ -105,10 +102,13 @@ class _Learning:
 
         from melody.engine.torch import network_of
         from melody.models.adapted import AdaptedLSTM
+        from melody.models.residual_lstm import ResidualLSTM
 
         torch.manual_seed(config.data.seed)
         self.config, self.sources = config, sources
-        self.net: AdaptedLSTM = AdaptedLSTM(network_of(bundle), rank)
+        network = network_of(bundle)
+        assert isinstance(network, ResidualLSTM)
+        self.net = AdaptedLSTM(network, rank)
         groups = [{"params": [self.net.weights()[name]], "lr": rate} for name, rate in LEARNING_RATES.items()]
         self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98))
         self.best: Weights | None = None
@@ -137,6 +137,7 @@ class _Learning:
         return Lanes(self.sources.learnt, data.batch_size, data.window, data.seed).windows(pass_)
 
     def _step(self, window: Any) -> None:
+        import torch
         from torch.nn.utils import clip_grad_norm_
 
         from melody.models import carry as carries
@@ -146,7 +147,7 @@ class _Learning:
         logits, self._carry = self.net(window.tokens, begun, window.context)
         nats, count = cross_entropy(logits, window.targets, window.mask)
         self.optimizer.zero_grad()
-        (nats / count.clamp(min=1)).backward()
+        torch.autograd.backward(nats / count.clamp(min=1))
         clip_grad_norm_(self.net.weights().values(), 1.0)
         self.optimizer.step()
         self.steps += 1

@@ -20,7 +20,7 @@ The last three are controls.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from melody.learning.export import export_run, refuse_bundle
 from melody.learning.train import RUNS, base_of, check_torch, sources_of, told_as_base, train_run
 from melody.tokens.views import views_of
 
-By = Literal["movement", "magnitude", "random", "lottery", "xavier"]
+WAYS = ("movement", "magnitude", "random", "lottery", "xavier")
 STEP = 8  # units: the width stays a multiple of it
 WINDOWS = 16  # of the corpus, over which movement is summed
 PASSES = 2
@@ -56,7 +56,7 @@ class Pruned:
 def prune(
     model: str,
     share: float,
-    by: By = "movement",
+    by: str = "movement",
     *,
     passes: int = PASSES,
     name: str | None = None,
@@ -68,8 +68,8 @@ def prune(
     Raises `UsageError` for a share or kind of model that makes no sense, `MelodyError` where the corpus is missing.
     """
     check_torch()
-    if by not in get_args(By):
-        raise UsageError(f"`by` {by!r}: choose {', '.join(get_args(By))}")
+    if by not in WAYS:
+        raise UsageError(f"`by` {by!r}: choose {', '.join(WAYS)}")
     bundle = open_bundle(model)
     width = width_for(bundle, share)
     name = name or f"{bundle.name}-{width}" + ("" if by == "movement" else f"-{by}")
@@ -141,7 +141,7 @@ def _by_unit(weights: Weights) -> Iterator[NDArray[np.float64]]:
             yield squares.reshape(4, width, -1).sum(axis=(0, 2))
 
 
-def _scores(bundle: Bundle, config: TrainConfig, weights: Weights, by: By) -> NDArray[np.float64]:
+def _scores(bundle: Bundle, config: TrainConfig, weights: Weights, by: str) -> NDArray[np.float64]:
     if by == "random":
         return np.random.default_rng(config.data.seed).random(_width_of(bundle))
     return magnitudes(weights) if by == "magnitude" else _movements(bundle, config, weights)
@@ -168,7 +168,7 @@ def _movements(bundle: Bundle, config: TrainConfig, weights: Weights) -> NDArray
         started = window.begin(carry, initial, lambda size, condition: net.start(size, condition))
         loss, _, count, carry = objective.loss(net, window, started)
         net.zero_grad()
-        (loss / count.clamp(min=1)).backward()
+        torch.autograd.backward(loss / count.clamp(min=1))
         carry = carries.detach(carry)
         moved = {name: (p.detach() * p.grad).numpy() for name, p in net.named_parameters() if p.grad is not None}
         scores += _sums(moved, len(scores)) ** 2

@@ -24,7 +24,7 @@ class AdaptedLSTM(nn.Module):
         """Leave the model as it is: what is learned is small, and dropout would only blur it."""
         return self
 
-    def start(self, batch_size: int, condition: Carry | None = None) -> dict[str, Tensor]:
+    def start(self, batch_size: int, condition: Carry | None = None) -> Carry:
         """Return the carry before the first token of a piece, as learned."""
         known = self.model.start(batch_size, condition)
         rows = dict(zip(self.names, self.begun, strict=True))

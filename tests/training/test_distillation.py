@@ -140,7 +140,7 @@ def test_teachers_are_runs_of_the_same_tokens(trained: Path, tmp_path: Path):
     with pytest.raises(MelodyError, match="has learned voices, the corpus is told as events"):
         objective_of(config, EventTokenizer())
     nowhere = configuration(objective={"name": "distilled", "teachers": [str(tmp_path / "nowhere")]})
-    with pytest.raises(MelodyError, match="nowhere: there is no such run"):
+    with pytest.raises(MelodyError, match="nowhere': neither a folder"):
         objective_of(nowhere, EventTokenizer())
     with pytest.raises(ConfigError, match="teachers"):
         configuration(objective={"name": "distilled", "teachers": []})

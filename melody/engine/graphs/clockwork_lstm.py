@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine.graphs.parts import Floats, GraphBuilder, GraphWeights, Intervals, embed, gated, score_intervals
+from melody.engine.blocks import Floats
+from melody.engine.graphs.parts import GraphBuilder, GraphWeights, Intervals, embed, gated, score_intervals
 from melody.tokens.clock import ClockView
 
 PARTS = 4

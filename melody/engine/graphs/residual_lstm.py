@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine.graphs.parts import Floats, GraphBuilder, GraphWeights, Intervals, cell, embed, score_intervals
+from melody.engine.blocks import Floats
+from melody.engine.graphs.parts import GraphBuilder, GraphWeights, Intervals, cell, embed, score_intervals
 from melody.tokens.intervals import IntervalView
 
 
