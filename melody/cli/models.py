@@ -17,6 +17,7 @@ def models(as_json: o.Json = False) -> None:
     Example: melody models
     """
     from melody.bundle import all_bundles
+    from melody.bundle.adapter import ADAPTERS, SUFFIX
     from melody.engine import engine_for
 
     report = Report(as_json)
@@ -40,6 +41,9 @@ def models(as_json: o.Json = False) -> None:
     for reason in dict.fromkeys(reason for _, reason in engines if reason):
         names = [bundle.name for bundle, (_, own) in zip(found, engines, strict=True) if own == reason]
         report.line(f"{', '.join(names)}: {reason}")
+    adapters = [{"adapter": path.stem, "kB": path.stat().st_size / 1e3} for path in sorted(ADAPTERS.glob(f"*{SUFFIX}"))]
+    for row in adapters:
+        report.line(f"adapter {row['adapter']} ({row['kB']:.0f} kB): melody compose --model MODEL+{row['adapter']}")
     for error in damaged:
         report.line(f"left out: {error}")
-    report.done(models=rows, left_out=[str(error) for error in damaged])
+    report.done(models=rows, adapters=adapters, left_out=[str(error) for error in damaged])
