@@ -100,13 +100,13 @@ class _Learning:
     def __init__(self, bundle: Bundle, config: TrainConfig, sources: Sources, rank: int) -> None:
         import torch
 
-        from melody.engine.torch import network_of
+        from melody.engine.torch import model_of
         from melody.models.adapted import AdaptedLSTM
         from melody.models.residual_lstm import ResidualLSTM
 
         torch.manual_seed(config.data.seed)
         self.config, self.sources = config, sources
-        network = network_of(bundle)
+        network = model_of(bundle)
         assert isinstance(network, ResidualLSTM)
         self.net = AdaptedLSTM(network, rank)
         groups = [{"params": [self.net.weights()[name]], "lr": rate} for name, rate in LEARNING_RATES.items()]

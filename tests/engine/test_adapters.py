@@ -55,13 +55,13 @@ def test_the_head_and_the_beginning_are_those_of_the_adapter(kind: str, model: P
     if kind == "native" and core() is None:
         pytest.skip("the native core is not installed")
     torch = pytest.importorskip("torch")
-    from melody.engine.torch import network_of
+    from melody.engine.torch import model_of
     from melody.models.adapted import AdaptedLSTM
 
     bundle = open_bundle(adapted)
     assert bundle.adapter is not None
     engine, context = open_engine(bundle, kind), np.zeros((2, len(bundle.channels)), np.int64)
-    reference = AdaptedLSTM(network_of(open_bundle(model)), RANK)
+    reference = AdaptedLSTM(model_of(open_bundle(model)), RANK)
     for name, weight in reference.weights().items():
         weight.data = torch.from_numpy(bundle.adapter.weights[name])
     carry, expected = engine.start(2), reference.start(2)
