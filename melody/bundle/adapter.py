@@ -45,7 +45,7 @@ class Adapter:
         return self.weights["start"]
 
     def change(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What is added to the head (V, D) and to its bias (V,)."""
+        """Return what is added to the head (V, D) and to its bias (V,)."""
         return (self.weights["down"] @ self.weights["up"]).T, self.weights["bias"]
 
 
