@@ -128,9 +128,9 @@ def single_tracks(score: Score) -> Iterator[Score]:
 
 def folded(samples: Samples) -> tuple[Mono, float]:
     """Stereo (frames, 2) as mono of the same power, and the pan by the powers of its channels."""
-    left, right = (float(power) for power in (samples.astype(np.float64) ** 2).mean(0))
-    mono: Mono = samples.mean(1)
-    power = float((mono.astype(np.float64) ** 2).mean())
+    left, right = (float(power) for power in np.einsum("ij,ij->j", samples, samples, dtype=np.float64) / len(samples))
+    mono: Mono = (samples[:, 0] + samples[:, 1]) * np.float32(0.5)
+    power = float(np.einsum("i,i->", mono, mono, dtype=np.float64) / len(samples))
     if not power:
         return mono, 0.0
     # beyond 2 the channels are each other's opposites: an effect, which mono cannot have

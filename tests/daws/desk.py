@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 PATIENCE_SECONDS = 150  # for anything a program is waited for: Ardour takes 15 for a piece, more on a busy machine
 T = TypeVar("T")
 
@@ -89,11 +91,12 @@ class Desk:
 
 
 @contextmanager
-def screen() -> Iterator[str]:
-    """A virtual X display while the block runs."""
+def screen(frame: Path | None = None) -> Iterator[str]:
+    """A virtual X display while the block runs; its picture lies in the folder `frame` (see `picture`)."""
     reading, writing = os.pipe()
     # -noreset: else it starts anew when a program has gone, and the next one finds no display
     command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x1024x24", "-nolisten", "tcp", "-noreset"]
+    command += ["-fbdir", str(frame)] if frame else []
     process = subprocess.Popen(
         command, pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -103,6 +106,22 @@ def screen() -> Iterator[str]:
             yield f":{int(pipe.readline())}"
     finally:
         end(process)
+
+
+def picture(frame: Path, path: Path) -> None:
+    """Write what a display shows as PNG, without what is black below and beside it.
+
+    Xvfb keeps it as XWD: a header of numbers, a colour map, rows of BGRX.
+    """
+    from matplotlib.image import imsave
+
+    data = (frame / "Xvfb_screen0").read_bytes()
+    header = np.frombuffer(data, ">u4", 25)
+    size, width, height, row, colours = (int(header[place]) for place in (0, 4, 5, 12, 19))
+    pixels = np.frombuffer(data, np.uint8, row * height, size + 12 * colours).reshape(height, row // 4, 4)
+    shown = pixels[:, :width, 2::-1]
+    rows, columns = (shown.any((other, 2)).nonzero()[0] for other in (1, 0))
+    imsave(path, shown[: rows[-1] + 1, : columns[-1] + 1])
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

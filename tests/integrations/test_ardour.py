@@ -1,14 +1,16 @@
 """The script for Ardour, in Ardour itself: it starts, imports a file, sends its regions, and takes come as tracks."""
 
+import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from daws.ardour import NEEDS, SETTINGS, _started
-from daws.desk import Desk, screen, wait_for
+from daws.desk import Desk, picture, screen, wait_for
 from support.primers import kit, part, primer
 from support.studio_client import running
 
@@ -34,16 +36,19 @@ end end
 """
 
 
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    with screen() as name:
+PICTURES = os.environ.get("MELODY_PICTURES")  # a folder for what Ardour shows then
+
+
+@pytest.fixture
+def display(tmp_path: Path) -> Iterator[str]:
+    with screen(tmp_path) as name:
         yield name
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not all(map(shutil.which, (*NEEDS, "curl"))), reason="Ardour, Xvfb, xdotool or curl not installed")
-def test_takes_come_as_tracks_behind_the_regions(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    desk = Desk(tmp_path, request.getfixturevalue("display"))
+def test_takes_come_as_tracks_behind_the_regions(tmp_path: Path, display: str) -> None:
+    desk = Desk(tmp_path, display)
     settings = tmp_path / "config" / "ardour7"
     (settings / "scripts").mkdir(parents=True)
     (settings / ".a7").touch()
@@ -57,6 +62,9 @@ def test_takes_come_as_tracks_behind_the_regions(tmp_path: Path, request: pytest
         with desk.started("ardour", "-a", "-d", "-n", "-N", session, "-T", "Studio", **given):
             assert _started(desk), "Ardour did not start"
             done = wait_for(lambda: (session / "composed.ardour").exists() or None)
+            if PICTURES:
+                time.sleep(8)  # until it is drawn
+                picture(tmp_path, Path(PICTURES) / "ardour.png")
         output = (tmp_path / "output").read_text(errors="replace")
         assert done, output
         sent = [sheet for sheet in client.serving.desk.shelf._sheets.values() if sheet.name == "ardour.mid"]

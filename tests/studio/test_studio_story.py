@@ -201,12 +201,17 @@ def test_playing_starts_at_once_where_the_stems_are_ready(
     drop(browser, band_file)
     browser.wait(SHOWN)
     browser.evaluate("Promise.all([studio.sound.ready(studio.shown), studio.sound.warm()])")
-    took = browser.evaluate(
-        "(async () => { const start = performance.now(); studio.togglePlay();"
-        f" while (!({HEARD})) await new Promise((r) => setTimeout(r, 4)); return performance.now() - start; }})()"
-    )
-    print(json.dumps({"ms from the key to the sound": round(took)}))
-    assert took < 3000  # under 200 on a machine that does nothing else
+    times = []
+    for _ in range(5):
+        browser.evaluate("studio.sound.rest(0)")
+        browser.wait("Math.max(0, ...loudness()) < 1e-4")
+        press = "(async () => { const start = performance.now(); studio.togglePlay();"
+        heard = (
+            f"while (!({HEARD})) await new Promise((r) => setTimeout(r, 2)); return performance.now() - start; }})()"
+        )
+        times.append(round(browser.evaluate(f"{press} {heard}")))
+    print(json.dumps({"ms from the key to the sound": times}))
+    assert min(times) < 1000  # a machine on which others work is no failure; docs/reliability.md has the figure
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not here (npm install axe-core): only our own check ran")
@@ -223,3 +228,23 @@ def test_axe_finds_no_fault(page: tuple[Browser, str, list[str]], band_file: Pat
     browser.evaluate("document.querySelector('#helping').close()")
     browser.size(390, 844, mobile=True, scale=2)
     seen(browser, "small")
+
+
+@pytest.mark.parametrize(
+    ("way", "model", "asked"), [(2, "pop", {"chords": "Am F | C G"}), (3, "drums", {"style": "groove"})]
+)
+def test_a_beginning_over_chords_and_with_a_groove(
+    page: tuple[Browser, str, list[str]], way: int, model: str, asked: dict[str, str]
+) -> None:
+    browser, _, _ = page
+    card = f"document.querySelectorAll('.way')[{way}]"
+    if "style" in asked:
+        browser.evaluate(f"{card}.querySelector('select').value = 'groove'")
+    browser.evaluate(f"{card}.querySelector('button').click()")
+    composed(browser)
+    for told in browser.evaluate("studio.takes.takes.map((take) => take.told.settings)"):
+        assert told["model"] == model
+        assert asked.items() <= told.items()
+    browser.evaluate("studio.keep(1)")
+    browser.wait("studio.session && studio.session.at === 1")
+    seen(browser, f"begun-{model}")

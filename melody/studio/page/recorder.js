@@ -107,6 +107,10 @@ export class Recorder {
       const onset = Math.max(0, Math.round(shown.tickAt(at) / step) * step);
       return [onset, Math.max(step / 2, shown.tickAt(at + length) - shown.tickAt(at)), pitch, velocity];
     });
-    return this.studio.edit({ track: shown.tracks.length, remove: [], add: heard, newTracks: [{ name, program }] }, name.toLowerCase());
+    for (const note of heard) {
+      const next = Math.min(...heard.filter((other) => other[2] === note[2] && other[0] > note[0]).map(([at]) => at));
+      note[1] = Math.min(note[1], next - note[0]); // a pitch ends where it comes again
+    }
+    return this.studio.edit({ track: shown.tracks.length, remove: [], add: heard, newTracks: [{ name, program }] }, `${heard.length} notes`);
   }
 }

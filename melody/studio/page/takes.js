@@ -1,6 +1,6 @@
 // Takes as they come: a card each, with what is new drawn small; each can be heard while the others are still composed.
 
-import { el } from "./dom.js";
+import { calm, el } from "./dom.js";
 import { born, colourOf } from "./score.js";
 
 export class Takes {
@@ -75,6 +75,7 @@ export class Takes {
     for (const card of this.list.children) {
       const on = Number(card.dataset.take) === number;
       card.classList.toggle("shown", on);
+      if (on) this.list.scrollTo({ left: card.offsetLeft - this.list.offsetLeft - 40, behavior: calm() ? "auto" : "smooth" });
       card.querySelector(".number").setAttribute("aria-pressed", String(on));
     }
   }
