@@ -203,7 +203,8 @@ def _add_harmonist(folder: Path, store: TokenStore, config: TrainConfig) -> dict
     base = open_bundle(config.base).harmonist if config.base else None
     if not valid or not (train or base):
         return {}
-    known = [learn_harmonist(train, valid)] if train else []
+    style = 1 + store.styles.index(config.default_style) if config.default_style else 0
+    known = [learn_harmonist(train, valid, style)] if train else []
     known += [base] if base else []
     costs = [nats_per_step(one, valid) for one in known]
     best = min(range(len(known)), key=lambda place: sum(costs[place].values()))

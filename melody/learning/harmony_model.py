@@ -57,6 +57,7 @@ class Harmonised(NamedTuple):
     last: NDArray[np.bool_]  # (S,)
     ground: Ground
     tones: NDArray[np.float32]  # (S, 12), over the tonic
+    style: int = 0  # 1 + its place among the corpus's; 0: none
 
 
 def harmonised(split: Split, rate: Rate) -> list[Harmonised]:
@@ -65,7 +66,7 @@ def harmonised(split: Split, rate: Rate) -> list[Harmonised]:
     for index in range(len(split)):
         score = tokenizer.decode(split.piece(index)[0])
         if score.key_signatures and any(not track.is_drum and len(track.notes) for track in score.tracks):
-            result.append(_harmonised(score, rate))
+            result.append(_harmonised(score, rate)._replace(style=int(split.styles[index])))
     return result
 
 
@@ -80,12 +81,34 @@ def _harmonised(score: Score, rate: Rate) -> Harmonised:
     return Harmonised(relative(plan.steps, key.tonic), last, ground, np.roll(tones, -key.tonic, axis=1))
 
 
-def learn_harmonist(pieces: Sequence[Harmonised], held_out: Sequence[Harmonised], seed: int = 0) -> Harmonist:
-    """A harmonist trained on these: of the weights after each pass those to which the held-out ones cost least."""
+def learn_harmonist(
+    pieces: Sequence[Harmonised], held_out: Sequence[Harmonised], style: int = 0, seed: int = 0
+) -> Harmonist:
+    """A harmonist trained on these: of the weights after each pass those to which the held-out ones cost least.
+
+    Then it goes on with the pieces of a `style` alone, if there are such: whoever composes in it should not be taken
+    for the mean of all.
+    """
     import torch
 
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
+    weights = drawn({name: shape for name, shape in SHAPES.items() if name != "tones"}, _scale)
+    found = _fitted(weights, pieces, held_out, generator, LEAST_STEPS, LEARNING_RATE)
+    if own := [piece for piece in pieces if style and piece.style == style]:
+        weights = {name: torch.nn.Parameter(torch.from_numpy(weight.copy())) for name, weight in found.items()}
+        found = _fitted(weights, own, held_out, generator, LEAST_STEPS // 3, LEARNING_RATE / 4)
+    return Harmonist.of(found | {"tones": tones_of(pieces)})
+
+
+def _fitted(
+    weights: Weights,
+    pieces: Sequence[Harmonised],
+    held_out: Sequence[Harmonised],
+    generator: np.random.Generator,
+    least_steps: int,
+    learning_rate: float,
+) -> dict[str, NDArray[np.float32]]:
     batches = -(-len(pieces) // BATCH)
 
     def losses(weights: Weights) -> Iterator["torch.Tensor"]:
@@ -93,16 +116,15 @@ def learn_harmonist(pieces: Sequence[Harmonised], held_out: Sequence[Harmonised]
             rows, targets = _batch([pieces[i] for i in chosen.tolist()], generator, HIDDEN)
             yield _nats(weights, rows, targets, DROPOUT).sum() / max(1, int((targets[..., 0] >= 0).sum()))
 
-    found = fit(
-        drawn({name: shape for name, shape in SHAPES.items() if name != "tones"}, _scale),
+    return fit(
+        weights,
         losses,
         lambda weights: _nats(weights, *_batch(held_out or pieces[:BATCH], generator, 0.0), 0.0).sum(),
-        passes=max(PASSES, -(-LEAST_STEPS // batches)),
+        passes=max(PASSES, -(-least_steps // batches)),
         batches=batches,
-        learning_rate=LEARNING_RATE,
+        learning_rate=learning_rate,
         weight_decay=WEIGHT_DECAY,
     )
-    return Harmonist.of(found | {"tones": tones_of(pieces)})
 
 
 def tones_of(pieces: Sequence[Harmonised]) -> NDArray[np.float32]:

@@ -6,10 +6,12 @@ from support.fakes import UniformComposer, fake_bundle
 from symusic import Tempo, TimeSignature, Track
 
 from melody.generation.rules.styles import STYLE_RULES, Voices, no_parallels
+from melody.music.chords import parse_chord
 from melody.music.key import parse_key
 from melody.music.score import GRID, Notes, Score, bars, set_notes
 from melody.music.voice_leading import ends_on_tonic
 from melody.tokens import EventTokenizer, Plan, Reader
+from melody.tokens.harmony import HarmonyPlan
 
 TOKENIZER = EventTokenizer()
 PITCH = TOKENIZER.vocabulary.ids["Pitch"].start
@@ -87,6 +89,31 @@ def test_without_an_ending_the_last_chord_is_free(tmp_path):
     bundle.settings["style_rules"] = ["tonic_ending"]
     takes = UniformComposer(bundle).compose(bars=3, takes=12, seed=5, key="C major", ending=False)
     assert not any(ends_on_tonic(take.score, parse_key("C major")) for take in takes)
+
+
+def after_chords(before: str, now: str, *voices: tuple[int, int], rule: str = "leading_notes") -> set[int] | None:
+    """The pitches that a rule leaves the last voice at the second of two planned chords; None for no opinion."""
+    score = Score(GRID)
+    score.time_signatures, score.tempos = [TimeSignature(0, 4, 4)], [Tempo(0, qpm=120)]
+    for pitches in voices:
+        track = Track("", 0, False)
+        set_notes(track, Notes(np.arange(2) * GRID, np.full(2, GRID), np.array(pitches), np.full(2, 82)))
+        score.tracks.append(track)
+    ids = TOKENIZER.encode(score).tolist()
+    note = [i for i, token in enumerate(ids) if TOKENIZER.vocabulary.kind_of[token] == "Track"][-1]
+    steps = [[chord.value, 1 + chord.bass] for chord in map(parse_chord, (before, now))]
+    plan = HarmonyPlan(np.array([0, GRID, 4 * GRID]), np.array(steps, np.int16))
+    reader = Reader(TOKENIZER.vocabulary, Plan(harmony=plan.table())).read_all(ids[: note + 1])
+    mask = STYLE_RULES[rule](TOKENIZER.vocabulary, Voices(range(len(voices))))(reader)
+    return None if mask is None else {pitch for pitch in range(128) if mask[PITCH + pitch]}
+
+
+def test_a_leading_note_goes_up_where_its_dominant_resolves():
+    assert after_chords("G7", "C", (74, 72), (59, 60)) == {60}
+    assert after_chords("G", "Cm", (71, 72), (50, 48)) is None  # the lower voice has none
+    assert after_chords("Bdim", "C", (74, 72), (71, 72)) == {72}
+    assert after_chords("G7", "Am", (74, 72), (59, 60)) is None  # a deceptive cadence leaves it free
+    assert after_chords("Gm", "C", (74, 72), (58, 60)) is None
 
 
 @pytest.mark.parametrize("name", STYLE_RULES)

@@ -26,6 +26,7 @@ FORMS = (  # in the order of core/rules.h
     "planned chords",
     "planned phrases",
     "planned returns",
+    "leading notes",
 )
 
 

@@ -13,7 +13,7 @@ from melody.errors import UsageError
 from melody.generation.rules.contract import CountedRule, Mask, Rule, without
 from melody.generation.rules.native_form import KnownRule, NativeForm
 from melody.generation.rules.returns import KeepReturns
-from melody.music.chords import VALUES, Chord, Span
+from melody.music.chords import DIM, DIM_SEVENTH, HALF_DIM, MAJOR, SEVENTH, VALUES, Chord, Span
 from melody.music.score import GRID, Score, has_strong_middle, notes_of
 from melody.music.voice_leading import parallels, slices
 from melody.tokens import Reader, Vocabulary
@@ -22,6 +22,7 @@ from melody.tokens.plan import EMPTY
 from melody.tokens.vocabulary import MAX_DURATION, METERS
 
 FIFTH, OCTAVE = 7, 12
+BEFORE_PITCH = ("Position", "Track", "Velocity", "Duration")  # kinds of tokens that a pitch may follow
 
 
 @dataclass(frozen=True)
@@ -276,7 +277,7 @@ def planned_chords(vocabulary: Vocabulary, voices: Voices) -> Rule:
         table, tick = reader.plan.harmony, reader.tick
         if table is None or not 0 < tick < len(table) or reader.position < 0 or reader.track not in free:
             return None
-        if reader.kind not in ("Track", "Velocity", "Duration"):
+        if reader.kind not in BEFORE_PITCH:
             return None
         value, bass = table[tick, :2].tolist()
         if not value or (table[tick - 1, :2] == table[tick, :2]).all():
@@ -291,6 +292,45 @@ def planned_chords(vocabulary: Vocabulary, voices: Voices) -> Rule:
 
 def _chord(value: int, bass: int) -> Chord:
     return Chord((value - 1) % OCTAVE, (value - 1) // OCTAVE, bass - 1)
+
+
+def leading_notes(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """A leading note goes up to the root where a planned dominant resolves: to the chord a fifth lower.
+
+    For single lines. The leading note of a diminished chord is its root, that of others the major third.
+    """
+    free = sorted(set(voices.tracks) - voices.fixed)
+    pitches = vocabulary.ids["Pitch"]
+
+    def rule(reader: Reader) -> Mask | None:
+        table, tick = reader.plan.harmony, reader.tick
+        if table is None or not 0 < tick < len(table) or reader.position < 0 or reader.track not in free:
+            return None
+        if reader.kind not in BEFORE_PITCH:
+            return None
+        mine = dict(reader.before).get(reader.track, -1)
+        before, now = int(table[tick - 1, 0]), int(table[tick, 0])
+        if mine < 0 or mine % OCTAVE != leading[before] or (mine + 1) % OCTAVE != root[now]:
+            return None
+        mask = without(vocabulary, "Pitch")
+        mask[pitches.start + mine + 1] = True
+        return mask
+
+    leading, root = _leading_classes(), [-1, *((value - 1) % OCTAVE for value in range(1, VALUES))]
+    form = NativeForm("leading notes", (sum(1 << track for track in free),), table=np.stack([leading, root], axis=1))
+    return KnownRule(rule, form)
+
+
+def _leading_classes() -> list[int]:
+    """The class of the leading note in each chord, by its value; -1 where it has none."""
+    result = [-1] * VALUES
+    for value in range(1, VALUES):
+        quality, root = divmod(value - 1, OCTAVE)
+        if quality in (MAJOR, SEVENTH):
+            result[value] = (root + 4) % OCTAVE
+        elif quality in (DIM, HALF_DIM, DIM_SEVENTH):
+            result[value] = root
+    return result
 
 
 def planned_phrases(vocabulary: Vocabulary, voices: Voices) -> Rule:
@@ -315,6 +355,7 @@ def planned_returns(vocabulary: Vocabulary, voices: Voices) -> Rule:
 
 
 STYLE_RULES: Mapping[str, Callable[[Vocabulary, Voices], Rule]] = {
+    "leading_notes": leading_notes,
     "no_parallels": no_parallels,
     "planned_chords": planned_chords,
     "planned_phrases": planned_phrases,

@@ -146,6 +146,9 @@ static int apply(const Rule *rules, int place, Ask ask, int row, const Reader *r
     case PLANNED_RETURNS:
       returns_narrow(rule, r, mask);
       break;
+    case LEADING_NOTES:
+      style_leading_notes(rule, r, mask);
+      break;
     default:
       break;
   }

@@ -18,6 +18,7 @@ typedef enum {
   PLANNED_CHORDS,
   PLANNED_PHRASES,
   PLANNED_RETURNS,
+  LEADING_NOTES,
   RULES
 } RuleKind;
 
@@ -42,6 +43,7 @@ void style_planned_phrases(const Rule *rule, const Reader *reader, uint8_t *mask
 void returns_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
 // The token that leads on to the next note that returns, as above.
 int returns_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
+void style_leading_notes(const Rule *rule, const Reader *reader, uint8_t *mask);
 
 static inline void close_ids(uint8_t *mask, int from, int to) {
   for (int i = from; i < to; i++) mask[i] = 0;

@@ -37,11 +37,15 @@ static const int16_t *planned_here(const Reader *r) {
   return chords->told && r->tick > 0 && r->tick < chords->ticks ? chords->told + (size_t)r->tick * CHORD_CHANNELS : NULL;
 }
 
+static int before_pitch(const Reader *r) {
+  return r->kind == POSITION || r->kind == TRACK || r->kind == VELOCITY || r->kind == DURATION;
+}
+
 // numbers: bits of the tracks without fixed notes, the lowest voice; table: the classes of each chord, as bits.
 void style_planned_chords(const Rule *rule, const Reader *r, uint8_t *mask) {
   const int16_t *now = planned_here(r), *before = now ? now - CHORD_CHANNELS : NULL;
   if (!now || r->position < 0 || r->track < 0 || !((uint32_t)rule->numbers[0] >> r->track & 1)) return;
-  if (r->kind != TRACK && r->kind != VELOCITY && r->kind != DURATION) return;
+  if (!before_pitch(r)) return;
   int same = before[CHORD] == now[CHORD] && before[CHORD_BASS] == now[CHORD_BASS];
   if (!now[CHORD] || same || now[CHORD] >= rule->count) return;
   int bass = now[CHORD_BASS] ? 1 << (now[CHORD_BASS] - 1) : 0;
@@ -56,6 +60,21 @@ void style_planned_phrases(const Rule *rule, const Reader *r, uint8_t *mask) {
   const int16_t *now = planned_here(r), *before = now ? now - CHORD_CHANNELS : NULL;
   if (!now || r->track != rule->numbers[0] || (r->kind != PITCH && r->kind != SUSTAIN)) return;
   if (now[PHRASE_END] == SOUNDS && before[PHRASE_END] != SOUNDS) close_lengths(mask, LONG - r->length, -1);
+}
+
+// numbers: bits of the tracks without fixed notes; table: of each chord the classes of its leading note and root, or -1.
+void style_leading_notes(const Rule *rule, const Reader *r, uint8_t *mask) {
+  const int16_t *now = planned_here(r), *before = now ? now - CHORD_CHANNELS : NULL;
+  if (!now || r->position < 0 || r->track < 0 || !((uint32_t)rule->numbers[0] >> r->track & 1)) return;
+  if (!before_pitch(r)) return;
+  if (now[CHORD] >= rule->count || before[CHORD] >= rule->count) return;
+  int mine = -1;
+  for (int i = 0; i < r->befores; i++) mine = r->before[i].track == r->track ? r->before[i].pitch : mine;
+  if (mine < 0 || mine + 1 >= PITCHES || class_of(mine) != rule->table[2 * before[CHORD]]) return;
+  if (class_of(mine + 1) != rule->table[2 * now[CHORD] + 1]) return;
+  int kept = mask[FIRST_PITCH + mine + 1];
+  close_kind(mask, PITCH);
+  mask[FIRST_PITCH + mine + 1] = (uint8_t)kept;
 }
 
 // ---- the last chord -------------------------------------------------------------------------------------------------
