@@ -253,6 +253,7 @@ class TrainConfig(ConfigSection):
     track_names: tuple[str, ...] = ()  # of the tracks it writes, in order
     track_roles: tuple[str, ...] = ()  # their roles in a band, by which a primer's tracks find their places
     default_style: str | None = None  # one of the corpus's: what the model composes in where none is asked for
+    harmony_temperature: Positive = 0.7  # of a plan of chords: what is unlikely each time spoils a progression
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95  # of the probability that takes are drawn from by default
     style_rules: tuple[str, ...] = ()  # to which compositions are held, as melody.generation.rules.styles names them
     model: ModelConfig = ResidualLSTMConfig()

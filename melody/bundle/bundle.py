@@ -49,7 +49,7 @@ from melody.storage.untrusted import (
 )
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import USUAL, layout_of, names_in_older_bundle
-from melody.tokens.harmonist import Harmonist
+from melody.tokens.harmonist import TEMPERATURE, Harmonist
 from melody.tokens.harmony import Rate
 from melody.tokens.planner import Planner
 from melody.tokens.rewriter import Rewriter
@@ -245,6 +245,11 @@ class Bundle:
     def harmony_rate(self) -> Rate:
         """The steps of the plan of chords."""
         return "halves" if self.settings.get("harmony") == "halves" else "beats"
+
+    @property
+    def harmony_temperature(self) -> float:
+        """The temperature at which a plan of chords is drawn."""
+        return float(self.settings.get("harmony_temperature", TEMPERATURE))
 
     @cached_property
     def taste(self) -> Taste | None:

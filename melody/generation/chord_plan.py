@@ -37,6 +37,7 @@ class ChordPlan:
     harmonist: Harmonist
     rate: Rate
     closes: bool
+    temperature: float
     ground: Ground | None = None  # None: key and meter are the model's choice, and not known yet
     edges: Ints | None = None  # (S + 1,) of the steps of that ground
     asked: Wanted | None = None
@@ -56,7 +57,7 @@ class ChordPlan:
         assert self.edges is not None
         asked = replace(self.asked, copied=self._copied(self.ground, form)) if form is not None else self.asked
         generator = None if seed is None else seed.generator_of_chords()
-        codes, last = self.harmonist.draw(self.ground, asked, generator)
+        codes, last = self.harmonist.draw(self.ground, asked, generator, self.temperature)
         return plan_of(self.edges, codes, last, self.ground)
 
     def draw_later(self, seed: Seed | None, form: FormPlan | None, moment: Moment) -> HarmonyPlan:
@@ -98,7 +99,7 @@ def chord_plan_of(region: Region, view: "PrimerView | None", key: Key | None, bu
     harmonist = bundle.harmonist
     if harmonist is None or not {"harmony", "chord"} & set(bundle.channels):
         return None
-    plan = ChordPlan(harmonist, bundle.harmony_rate, region.closes)
+    plan = ChordPlan(harmonist, bundle.harmony_rate, region.closes, bundle.harmony_temperature)
     if key is None or not (region.meters or view):
         return plan
     lines, meters = _lines_of(region, view)

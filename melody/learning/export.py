@@ -134,6 +134,7 @@ def _fill(
         settings["feel"] = feel
     if chords:
         settings |= {"harmony": config.data.harmony, "harmonist": chords}
+        settings["harmony_temperature"] = config.harmony_temperature
     if config.base:
         settings["base"] = _base(open_bundle(config.base), store, info)
     _write_settings(folder, settings)

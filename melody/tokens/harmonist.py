@@ -36,7 +36,7 @@ LENGTHS = 32  # steps of a phrase, at most
 UNKNOWN = LENGTHS  # steps until the phrase ends
 PARTICLES = 32
 FIT = 1.0  # how much given notes weigh against the harmonist's own mind
-TEMPERATURE = 0.7  # of chords: what is unlikely each time spoils a progression
+TEMPERATURE = 0.7  # of chords, unless a bundle says otherwise: what is unlikely each time spoils a progression
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

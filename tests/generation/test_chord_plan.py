@@ -58,6 +58,16 @@ def test_from_nothing_they_are_drawn_when_the_key_is_known(composer: Composer) -
     assert len(asked.settings["harmony"].split(" | ")) == 6
 
 
+def test_a_bundle_says_how_boldly_chords_are_drawn(tmp_path: Path, primer: Score) -> None:
+    bundle = open_bundle(write_harmonising_bundle(tmp_path / "bold"))
+    drawn = {}
+    for temperature in (0.01, 3.0):
+        bundle.settings["harmony_temperature"] = temperature
+        takes = Composer(bundle).compose(primer, takes=3, seed=7, bars=4)
+        drawn[temperature] = len({chord for take in takes for chord in take.settings["harmony"].split()})
+    assert drawn[0.01] < drawn[3.0]
+
+
 def test_chords_that_are_asked_for_take_their_place(composer: Composer, primer: Score) -> None:
     take = composer.compose(primer, bars=4, seed=3, chords="Am F C G")[0]
     assert "harmony" not in take.settings

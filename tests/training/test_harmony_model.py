@@ -35,6 +35,15 @@ def test_it_learns_cadences_and_phrases(monkeypatch: pytest.MonkeyPatch) -> None
     assert nats_per_step(harmonist, pieces[:2])["chord"] < ngram_nats_per_step(pieces, pieces[:2])
 
 
+def test_it_ends_with_the_style_that_it_composes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harmony_model, "LEAST_STEPS", 60)
+    own, plagal = piece(), piece()._replace(style=2)
+    plagal.codes[plagal.codes[:, 0] == 8] = (6, 1, 6)  # IV in place of V7
+    pieces = [own._replace(style=1), *[plagal] * 3] * 8
+    fond, of_all = learn_harmonist(pieces, [own], style=1), learn_harmonist(pieces, [own])
+    assert nats_per_step(fond, [own])["chord"] < 0.8 * nats_per_step(of_all, [own])["chord"]
+
+
 def test_numpy_runs_what_torch_trains() -> None:
     generator = np.random.default_rng(0)
     tensors = {name: generator.normal(0, 0.3, shape).astype(np.float32) for name, shape in SHAPES.items()}
