@@ -97,10 +97,11 @@ def same_takes(native: Composer, onnx: Composer, bars: int, takes: int) -> int:
 
 def kernels(model: str, count: int = 400) -> list[str]:
     """Microseconds of a step by each kernel, with the way from Python and back."""
-    graph, library, lines = open_bundle(model).read("step.onnx"), core(), []
+    bundle, library, lines = open_bundle(model), core(), []
+    graph = bundle.read("step.onnx")
     assert library is not None
     for place in range(library.kernels_count()):
-        engine = NativeEngine(graph, kernels=place)
+        engine = NativeEngine(graph, kernels=place, layer_bits=bundle.layer_bits)
         token, context, carry = np.array([5]), np.zeros((1, engine.shapes.channels), np.int16), engine.start(1)
         times = []
         for _ in range(count if place < library.kernels_count() - 1 else count // 10):

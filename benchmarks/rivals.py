@@ -5,7 +5,7 @@ A subject is one model in both forms, with the same weights: the step graph in t
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from race import Contestant
 from melody.engine import Engine
 from melody.engine.graphs.residual_lstm import build_step_graph, step_weights
 from melody.engine.native import NativeEngine
+from melody.engine.native_weights import read_weights
 from melody.engine.onnx import OnnxEngine
 from melody.engine.torch import use_onednn
 from melody.engine.weights import weights_of
@@ -26,6 +27,8 @@ from melody.models import build
 from melody.models.residual_lstm import ResidualLSTM
 from melody.models.transformer import Transformer
 from melody.native.library import core
+from melody.tokens.channels import Layout, layout_of
+from melody.tokens.reader import Plan
 from melody.tokens.views import views_of
 
 
@@ -37,6 +40,8 @@ class Subject:
     engine: Engine
     model: ResidualLSTM
     graph: bytes
+    layer_bits: Sequence[int] = ()  # 8 where nothing is said
+    text: tuple[Layout, Sequence[int]] | None = None  # channels and tokens of a piece
 
     @property
     def channel_sizes(self) -> list[int]:
@@ -47,7 +52,11 @@ class Subject:
         """Bytes that every step reads: all constants but the embedding table, of which it reads a few rows."""
         graph = onnx.load_from_string(self.graph).graph
         looked_up = {node.input[0] for node in graph.node if node.op_type == "Gather"}
-        return sum(onnx.numpy_helper.to_array(t).nbytes for t in graph.initializer if t.name not in looked_up)
+        whole = sum(onnx.numpy_helper.to_array(t).nbytes for t in graph.initializer if t.name not in looked_up)
+        if not isinstance(self.engine, NativeEngine):
+            return whole
+        layers = zip(read_weights(self.graph).layers, self.layer_bits, strict=False)
+        return whole - sum(layer.values.nbytes // 2 for layer, bits in layers if bits == 4)
 
 
 def shipped(composer: Composer) -> Subject:
@@ -60,7 +69,11 @@ def shipped(composer: Composer) -> Subject:
     model = _module(len(state["embedding.weight"]), sizes, options)
     model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in state.items()})
     name = f"{options['layers']}x{options['hidden_size']} ({composer.bundle.name})"
-    return Subject(name, composer.engine, model, composer.bundle.file("step.onnx").read_bytes())
+    bundle = composer.bundle
+    take = composer.compose(bars=16, seed=1)[0]
+    text = layout_of(bundle.tokenizer.names), bundle.tokenizer.encode(take.score).tolist()
+    graph = bundle.file("step.onnx").read_bytes()
+    return Subject(name, composer.engine, model, graph, bundle.layer_bits, text)
 
 
 def untrained(like: Subject, width: int, layers: int = 3) -> Subject:
@@ -82,7 +95,13 @@ def contestants(
     subject: Subject, contexts: Sequence[int], step_tokens: int, rival_tokens: int
 ) -> dict[str, Contestant]:
     """The engine's step, its limit, and its rivals."""
-    found: dict[str, Contestant] = {"step": _engine_steps(subject, step_tokens)}
+    found: dict[str, Contestant] = {"step": _engine_steps(subject.engine, subject, step_tokens)}
+    if isinstance(subject.engine, NativeEngine):
+        found["step, ONNX Runtime"] = _engine_steps(OnnxEngine(subject.graph), subject, step_tokens)
+        if 4 in subject.layer_bits:
+            found["step, 8 bits"] = _engine_steps(NativeEngine(subject.graph), subject, step_tokens)
+        if subject.text is not None:
+            found["step in C"] = _steps_in_c(subject.engine, *subject.text)
     found |= {f"read {index}": reader for index, reader in enumerate(_reads(subject.weights_bytes))}
     for onednn in (False, True):
         found[f"nn.LSTM {onednn}"] = _lstm_steps(subject, rival_tokens, onednn)
@@ -100,16 +119,28 @@ def _inputs(subject: Subject, count: int) -> tuple[NDArray[np.int64], NDArray[np
     return tokens, rng.integers(0, subject.channel_sizes, (count, 1, len(subject.channel_sizes)))
 
 
-def _engine_steps(subject: Subject, count: int) -> Contestant:
+def _steps_in_c(engine: NativeEngine, layout: Layout, ids: Sequence[int]) -> Contestant:
+    """Reading a piece in C, the channels of each token and all logits behind it included."""
+
+    def turn() -> float:
+        reader = engine.reader(layout, Plan())
+        assert reader is not None
+        start = process_time()
+        engine.read(reader, ids, engine.start(1))
+        return (process_time() - start) / len(ids)
+
+    return turn
+
+
+def _engine_steps(engine: Engine, subject: Subject, count: int) -> Contestant:
     tokens, contexts = _inputs(subject, count)
-    engine = subject.engine
 
     def turn() -> float:
         carry = engine.start(1)
-        start = perf_counter()
+        start = process_time()
         for ids, context in zip(tokens, contexts, strict=True):
             _, carry = engine.step(ids, context, carry)
-        return (perf_counter() - start) / count
+        return (process_time() - start) / count
 
     return turn
 
@@ -123,9 +154,9 @@ def _reads(size: int) -> list[Contestant]:
         def turn() -> float:
             seconds = []
             for _ in range(20):
-                start = perf_counter()
+                start = process_time()
                 read()
-                seconds.append(perf_counter() - start)
+                seconds.append(process_time() - start)
             return float(np.median(seconds))
 
         return turn
@@ -142,10 +173,10 @@ def _lstm_steps(subject: Subject, count: int, onednn: bool) -> Contestant:
     @use_onednn(onednn)
     def turn() -> float:
         carry = model.start(1)
-        start = perf_counter()
+        start = process_time()
         for ids, context in zip(tokens, contexts, strict=True):
             _, carry = model(ids[None], carry, context[None])
-        return (perf_counter() - start) / count
+        return (process_time() - start) / count
 
     return turn
 
@@ -168,9 +199,9 @@ def _decoder_steps(decoder: CachedDecoder, context: int, count: int, onednn: boo
     @use_onednn(onednn)
     def turn() -> float:
         decoder.length = context - count
-        start = perf_counter()
+        start = process_time()
         for token in tokens:
             decoder.step(token)
-        return (perf_counter() - start) / count
+        return (process_time() - start) / count
 
     return turn

@@ -142,6 +142,14 @@ class Bundle:
         return float(self.settings.get("top_p", TOP_P))
 
     @property
+    def layer_bits(self) -> tuple[int, ...]:
+        """Bits, 4 or 8, in which the native engine keeps the weights of each layer; 8 where nothing is said.
+
+        `melody.learning.layer_bits` decides, without an adapter.
+        """
+        return tuple(self.settings.get("layer_bits", ())) if self.adapter is None else ()
+
+    @property
     def density_limits(self) -> tuple[float, float]:
         """Up to how many onsets a quarter a bar is of low and of medium density. Raises `UsageError` without them."""
         limits = self.settings.get("density_limits")

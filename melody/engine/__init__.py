@@ -100,7 +100,8 @@ def _native_engine(bundle: "Bundle") -> "NativeEngine | str":
     if opened()[0] is None:
         return f"is not here: {opened()[1]}"
     try:
-        return NativeEngine(step_graph_of(bundle), name=str(bundle.folder / "step.onnx"), start=_start_of(bundle))
+        name, bits = str(bundle.folder / "step.onnx"), bundle.layer_bits
+        return NativeEngine(step_graph_of(bundle), name, layer_bits=bits, start=_start_of(bundle))
     except ValueError as error:
         return f"does not serve it: its step graph {error}"
 

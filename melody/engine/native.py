@@ -33,12 +33,18 @@ class NativeEngine:
     kind = "native"
 
     def __init__(
-        self, graph: bytes, name: str = "step graph", kernels: int = 0, start: NDArray[np.float32] | None = None
+        self,
+        graph: bytes,
+        name: str = "step graph",
+        kernels: int = 0,
+        layer_bits: Sequence[int] = (),
+        start: NDArray[np.float32] | None = None,
     ) -> None:
         """`kernels` chooses among those that the processor can run, from 0, the fastest; `start` (2 L, D) is the
         carry at the beginning of a piece, in place of zeros.
 
-        Raises `ValueError` for a graph that the core does not serve.
+        Weights are kept in 8 bits, as they are; those of a layer of which `layer_bits` says so are rounded to 4. Raises
+        `ValueError` for a graph that the core does not serve.
         """
         library = core()
         if library is None:
@@ -46,11 +52,12 @@ class NativeEngine:
         self.name, self.core = name, library
         weights = read_weights(graph)
         self.shapes = weights.shapes
-        self.model = _model(library, weights, kernels)
+        self.model = _model(library, weights, kernels, layer_bits)
         self._close = finalize(self, library.model_free, self.model)
         width = next(iter(self.shapes.carry.values()))[0]
         self._carried = len(self.shapes.carry) * width
         self._start = np.zeros(self._carried, np.float32) if start is None else start.reshape(-1)
+        self.layers = len(weights.layers)
 
     @property
     def kernels(self) -> str:
@@ -97,7 +104,7 @@ class NativeEngine:
             raise MelodyError(f"{self.name}: {_REASONS.get(failed, 'fails')}")
 
 
-def _model(library: ctypes.CDLL, weights: CoreWeights, kernels: int) -> int:
+def _model(library: ctypes.CDLL, weights: CoreWeights, kernels: int, layer_bits: Sequence[int]) -> int:
     """A model of the core with these weights, which it copies."""
     width, shapes = weights.table.shape[1], weights.shapes
     sizes = width, len(weights.layers), shapes.channels, shapes.vocabulary
@@ -108,7 +115,9 @@ def _model(library: ctypes.CDLL, weights: CoreWeights, kernels: int) -> int:
     model: int | None = library.model_new(kernels, *sizes, table.ctypes.data, first.ctypes.data)
     if model is None:
         raise MemoryError
-    made = [_add(library, model, place, linear) for place, linear in enumerate([*weights.layers, weights.head])]
+    bits = [*layer_bits, *[8] * len(weights.layers)]
+    made = [_add(library, model, place, layer, bits[place]) for place, layer in enumerate(weights.layers)]
+    made.append(_add(library, model, len(made), weights.head))
     if (head := weights.intervals) is not None:
         made.append(_add(library, model, len(made), head.linear))
         arrays = [np.require(array, requirements=["C", "A"]) for array in (head.columns, head.first, head.places)]
@@ -120,7 +129,7 @@ def _model(library: ctypes.CDLL, weights: CoreWeights, kernels: int) -> int:
     return model
 
 
-def _add(library: ctypes.CDLL, model: int, place: int, linear: Linear) -> bool:
+def _add(library: ctypes.CDLL, model: int, place: int, linear: Linear, bits: int = 8) -> bool:
     outputs, blocks, _ = linear.values.shape
     arrays = [np.require(array, requirements=["C", "A"]) for array in (linear.values, linear.scales, linear.bias)]
-    return bool(library.model_matrix(model, place, outputs, blocks, *(array.ctypes.data for array in arrays)))
+    return bool(library.model_matrix(model, place, outputs, blocks, bits, *(array.ctypes.data for array in arrays)))

@@ -39,13 +39,13 @@ class NewNote(NamedTuple):
     bar: int  # from 1
 
 
-def placed_notes(prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> list[NewNote]:
-    """The new notes in the musician's tracks, at 480 ticks a quarter."""
+def placed_notes(prepared: Prepared, ids: Sequence[int], model: Score, bundle: Bundle) -> list[NewNote]:
+    """The new notes in the musician's tracks, at 480 ticks a quarter; `model` is what the ids spell."""
     first = first_new_grid_tick(prepared)
     offset = junction(prepared) - first * SCALE
     lines = _bar_lines(prepared, ids, bundle) * SCALE + offset
     by_track: dict[int, list[Notes]] = {}
-    for place, notes in new_notes(ids, bundle, first).items():
+    for place, notes in new_notes(model, first).items():
         if place not in prepared.region.tracks:
             continue  # fixed notes stand there already
         velocity = loudness(prepared, place, notes.velocity)
@@ -87,8 +87,8 @@ def _mean_loudness(prepared: Prepared) -> int:
     return round(sum(known) / len(known)) if known else 0
 
 
-def put_together(prepared: Prepared, ids: Sequence[int], notes: Sequence[NewNote], bundle: Bundle, label: str) -> Score:
-    """The whole score with the new part, which begins with a marker that says `label`."""
+def put_together(prepared: Prepared, model: Score, notes: Sequence[NewNote], bundle: Bundle, label: str) -> Score:
+    """The whole score with the new part, which begins with a marker that says `label`; `model` wrote its maps."""
     score = prepared.given.copy() if prepared.given is not None else _blank(bundle)
     for name in prepared.region.added:
         info = next(info for info in bundle.tracks if info.name == name)
@@ -97,7 +97,7 @@ def put_together(prepared: Prepared, ids: Sequence[int], notes: Sequence[NewNote
         _clear(score, prepared)
     _add_notes(score, notes, prepared, _single_lines(prepared))
     if not prepared.region.given:  # between notes that stay, the maps stay
-        _add_maps(score, prepared, ids, bundle)
+        _add_maps(score, prepared, model, bundle)
     score.markers.append(TextMeta(prepared.seam.start, label))
     return score
 
@@ -190,10 +190,9 @@ def _clear(score: Score, prepared: Prepared) -> None:
         set_notes(score.tracks[index], notes.take(~inside))
 
 
-def _add_maps(score: Score, prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> None:
+def _add_maps(score: Score, prepared: Prepared, model: Score, bundle: Bundle) -> None:
     """Meters, tempo and key of the new part: what the model wrote, and what was asked for."""
-    settings, model = prepared.settings, bundle.tokenizer.decode(np.array(ids, np.int32))
-    start = prepared.seam.start
+    settings, start = prepared.settings, prepared.seam.start
     _add_meters(score, prepared, model)
     if prepared.primer is None:
         score.tempos = [Tempo(0, qpm=settings.tempo_qpm or bundle.tempo_qpm)]

@@ -1,6 +1,6 @@
 """Checks of types at the door: what came, what fits, in one line that a musician understands."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from numbers import Integral, Real
 from types import UnionType
@@ -16,7 +16,7 @@ def check_types(settings: Any) -> None:
     """Raise `UsageError` where a field of a dataclass does not have its type."""
     kind: Any = type(settings)
     for name, hint in _hints(kind).items():
-        if not _fits(value := getattr(settings, name), hint):
+        if not _test(hint)(value := getattr(settings, name)):
             raise UsageError(f"`{name}`: give {_wanted(hint)}, got {value!r}")
 
 
@@ -35,24 +35,34 @@ def check_primer(primer: object) -> None:
 
 def check_number(name: str, value: object, least: int, most: int) -> None:
     """Raise `UsageError` for what is no whole number, or none from `least` to `most`."""
-    if not _fits(value, int):
+    if not _test(int)(value):
         raise UsageError(f"`{name}`: give a whole number, got {value!r}")
     if not least <= int(value) <= most:  # type: ignore[call-overload]
         raise UsageError(f"`{name}` must lie in [{least}, {most}], got {value}")
 
 
-def _fits(value: Any, hint: Any) -> bool:
+@cache
+def _test(hint: Any) -> Callable[[Any], bool]:
+    """Return what says of a value that it is of a type."""
     origin, inner = get_origin(hint), get_args(hint)
+    tests = [_test(one) for one in inner if one is not ...]
     if origin is UnionType:
-        return any(_fits(value, one) for one in inner)
+        return lambda value: any(test(value) for test in tests)
+    if origin is tuple and ... in inner:
+        return lambda value: isinstance(value, tuple) and all(map(tests[0], value))
     if origin is tuple:
-        kinds = inner[:1] * len(value) if inner[1:] == (...,) and isinstance(value, tuple) else inner
-        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+        return lambda value: (
+            isinstance(value, tuple)
+            and len(value) == len(tests)
+            and all(test(one) for test, one in zip(tests, value, strict=True))
+        )
     if origin is Mapping:
-        return isinstance(value, Mapping) and all(_fits(k, inner[0]) and _fits(v, inner[1]) for k, v in value.items())
+        key, item = tests
+        return lambda value: isinstance(value, Mapping) and all(key(k) and item(v) for k, v in value.items())
     if hint in (int, float):
-        return isinstance(value, Integral if hint is int else Real) and not isinstance(value, bool)
-    return isinstance(value, hint)
+        kind = Integral if hint is int else Real
+        return lambda value: isinstance(value, kind) and not isinstance(value, bool)
+    return lambda value: isinstance(value, hint)
 
 
 def _wanted(hint: Any) -> str:

@@ -29,9 +29,10 @@ def finish(
     """Return the take that was drawn for a seed; `after` are the nats of what stands behind a gap."""
     settings, ids, plan = prepared.settings, prepared.ids + drawn.ids, prepared.plan_of(seed)
     chords = prepared.chords_of(seed, drawn.ids)
-    notes = placed_notes(prepared, ids, bundle)
+    model = bundle.tokenizer.decode(np.array(ids, np.int32))
+    notes = placed_notes(prepared, ids, model, bundle)
     label = f"melody: {bundle.name}, seed {seed.seed}, take {seed.take}"
-    score = put_together(prepared, ids, notes, bundle, label)
+    score = put_together(prepared, model, notes, bundle, label)
     start, resumes, count = prepared.seam.start, prepared.seam.resumes, len(notes)
     fresh = only_new_notes(score, prepared, notes)
     breaches = None
@@ -41,7 +42,7 @@ def finish(
     written = None
     if notes and (settings.humanize or settings.swing):  # last: whatever judges notes sees them on the grid
         notes, written = felt(prepared, bundle, seed, notes, score), score
-        score = put_together(prepared, ids, notes, bundle, label)
+        score = put_together(prepared, model, notes, bundle, label)
     if settings.only_new:
         written = None if written is None else _new_bars(written, prepared)
         score, start, resumes = _new_bars(score, prepared), 0, None

@@ -68,7 +68,8 @@ def _filled(prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> NDArray[n
     assert prepared.primer is not None
     lines, region = prepared.region.lines, prepared.region
     start, stop = lines[region.first], lines[region.stop]
-    new = new_notes([*prepared.ids, *ids], bundle, int(start))
+    model = bundle.tokenizer.decode(np.array([*prepared.ids, *ids], np.int32))
+    new = new_notes(model, int(start))
     piece = prepared.primer.view.score.copy()
     for place in region.tracks:
         old = notes_of(piece.tracks[place])

@@ -252,6 +252,7 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
     from melody.bundle.model_card import model_card
     from melody.evaluation.continuations import COUNT
     from melody.evaluation.evaluate import evaluate_model, learn_counts
+    from melody.learning.layer_bits import decide
 
     engine = "onnx" if "step.onnx" in settings["files"] else "torch"
     asked = (("valid", 0), ("test", samples))
@@ -272,6 +273,7 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
         settings["continuations"] = form.to_dict()
     if (feel := found["test"].feel) is not None:
         settings["feel"] |= feel.in_short
+    settings |= decide(open_bundle(folder), store)
     _write_settings(folder, settings)
     (folder / "README.md").write_text(model_card(settings, store.info), encoding="utf-8")
 

@@ -9,14 +9,16 @@ Habits are a player's mean deviations: in all, of a drum, at a place, of a drum 
 hits back them, and come from a primer: its player goes on as before. From nothing there are none. They do not change
 while the player plays, so that chance does not feed on itself. Deviations are ticks of the grid (24 a quarter), early
 ones below 0. Weights stand in a bundle as ``feel.safetensors``; `melody.learning.feel_model` trains them. Here all runs
-in numpy: a hit costs some 50 us.
+in numpy: a hit costs some 15 us.
 The task is that of Gillick et al., Learning to Groove with Inverse Sequence Transformations, ICML 2019.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -162,8 +164,11 @@ class Player:
         return sum(self.now) / len(self.now) if self.now else 0.0
 
 
+_GAP = tuple(math.log2(1 + ticks / 6) for ticks in range(4 * FAR + 1))
+
+
 def _gap(ticks: int) -> float:
-    return math.log2(1 + min(max(ticks, 0), 4 * FAR) / 6)
+    return _GAP[min(max(ticks, 0), 4 * FAR)]
 
 
 def neighbours(hits: Sequence[Hit]) -> Iterator[tuple[Hit, int, int]]:
@@ -240,24 +245,37 @@ class Feel:
     def logits(self, x: Floats) -> tuple[Floats, Floats]:
         """Logits of the deviation (..., BINS) and of a second stroke (..., DOUBLES), of inputs (..., INPUTS)."""
         w = self.weights
-        for layer in (1, 2):
-            x = np.maximum(x @ w[f"weight_{layer}"].T + w[f"bias_{layer}"], 0)
+        x = np.maximum(x @ w["weight_1"].T + w["bias_1"], 0)
+        x = np.maximum(x @ w["weight_2"].T + w["bias_2"], 0)
         return x @ w["timing"].T + w["timing_bias"], x @ w["double"].T + w["double_bias"]
 
     def played(self, player: Player, hits: Sequence[Hit], generator: np.random.Generator) -> list[Stroke]:
         """Return strokes of hits in order of onset, as the player goes on to play them."""
-        result = []
-        for hit, together, following in neighbours(hits):
-            timing, double = self.logits(player.sees(hit, together, following))
-            deviation = (_chosen(timing, generator) + generator.random()) * WIDTH - MOST
-            result.append(Stroke(deviation, _chosen(double, generator)))
+        result, draw = [], generator.random
+        w, (both, bias) = self.weights, self._heads
+        for hit, together, following in neighbours(hits):  # as `logits`, in fewer calls
+            h = np.maximum(w["weight_1"].dot(player.sees(hit, together, following)) + w["bias_1"], 0)
+            h = np.maximum(w["weight_2"].dot(h) + w["bias_2"], 0)
+            logits = (both.dot(h) + bias).astype(np.float64)
+            logits[:BINS] -= logits[:BINS].max()
+            logits[BINS:] -= logits[BINS:].max()
+            masses = np.exp(logits).tolist()
+            deviation = (_chosen(masses[:BINS], draw()) + draw()) * WIDTH - MOST
+            result.append(Stroke(deviation, _chosen(masses[BINS:], draw())))
             player.plays(hit, deviation)
         return result
 
+    @cached_property
+    def _heads(self) -> tuple[Floats, Floats]:
+        """Weights (BINS + DOUBLES, HIDDEN) and bias of what is drawn."""
+        w = self.weights
+        return np.concatenate([w["timing"], w["double"]]), np.concatenate([w["timing_bias"], w["double_bias"]])
 
-def _chosen(logits: Floats, generator: np.random.Generator) -> int:
-    mass = np.cumsum(np.exp(logits.astype(np.float64) - float(logits.max())))
-    return min(int(mass.searchsorted(generator.random() * mass[-1], side="right")), len(mass) - 1)
+
+def _chosen(masses: list[float], drawn: float) -> int:
+    """The place that a number in [0, 1) falls on."""
+    sums = list(accumulate(masses))
+    return min(bisect_right(sums, drawn * sums[-1]), len(sums) - 1)
 
 
 def inputs_of(player: Player, hits: Sequence[Hit], deviations: Sequence[float]) -> Floats:

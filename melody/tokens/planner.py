@@ -18,6 +18,7 @@ track's are either that or empty.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,7 @@ OF_TRACKS: dict[str, tuple[int, ...]] = {  # of a planner that draws a plan for 
 MOST_REST = 4  # bars, of a track that is to go on
 CASTS = "casts"  # (P, MOST_TRACKS): 1 for each track that sounds, of training pieces
 TABLES = ("symbol", "phrase", "left", "so_far", "in_all", "beats", "unit")  # whose rows make x
+_FIRST = np.cumsum([0, *(SHAPES[name][0] for name in TABLES[:-1])])  # row of each, one below the other
 _LAGS = np.array(LAGS)
 _LAG_PLACE = {lag: place for place, lag in enumerate(LAGS)}
 _RESTED = [EMPTY] * MOST_REST
@@ -124,6 +126,11 @@ class Planner:
         if casts and not 0 < len(tensors[CASTS]) <= MOST_CASTS:
             raise ValueError(f"is no planner: its casts should be 1 to {MOST_CASTS}, there are {len(tensors[CASTS])}")
         return cls(found)
+
+    @cached_property
+    def _table(self) -> Floats:
+        """All `TABLES`, one below the other."""
+        return np.concatenate([self.weights[name] for name in TABLES])
 
     @property
     def pickup_share(self) -> float:
@@ -234,7 +241,7 @@ class Planner:
                     continue
                 own = lines[track]
                 rows = outline.rows(own[bar - 1] if bar else UNTOLD, bar)
-                x = np.sum([self.weights[name][row] for name, row in zip(TABLES, rows, strict=True)], axis=0)
+                x = self._table[np.add(rows, _FIRST)].sum(axis=0)
                 if self.is_of_tracks:
                     x = x + self._beside(lines, bar, track, states)
                 yield bar, track, states[track].next(x)
@@ -276,9 +283,10 @@ class _State:
     def next(self, x: Floats) -> Floats:
         """Return the distribution of a bar's symbol, after what is known of it."""
         gates = self.weights["weight_ih"] @ x + self.weights["weight_hh"] @ self.h + self.weights["bias"]
-        i, f, g, o = gates.reshape(4, WIDTH)
-        self.c = _sigmoid(f) * self.c + _sigmoid(i) * np.tanh(g)
-        self.h = _sigmoid(o) * np.tanh(self.c)
+        gates = gates.reshape(4, WIDTH)
+        i, f, _, o = _sigmoid(gates)  # all at once: calls cost more than numbers
+        self.c = f * self.c + i * np.tanh(gates[2])
+        self.h = o * np.tanh(self.c)
         result: Floats = self.h + x
         return result
 

@@ -64,7 +64,7 @@ def page_model(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
     packed = Packed()
     facts = {
         **_about(prepared.bundle),
-        **_weights(weights, packed),
+        **_weights(weights, [*bundle.layer_bits], packed),
         **_reading(prepared, native, packed),
         "carry": packed.add("carry", engine.start(1)[0]),
         "rules": [_rule(rule, place, packed) for place, rule in enumerate(prepared.rules)],
@@ -92,7 +92,7 @@ def _about(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _weights(weights: CoreWeights, packed: Packed) -> dict[str, Any]:
+def _weights(weights: CoreWeights, layer_bits: Sequence[int], packed: Packed) -> dict[str, Any]:
     """Add the step's weights; tables in 16 bits, as the step graph has them; the page makes whole numbers of them."""
     packed.add("table", (weights.table / TABLE_UNIT).astype(np.float16))
     packed.add("first", weights.first)
@@ -107,10 +107,14 @@ def _weights(weights: CoreWeights, packed: Packed) -> dict[str, Any]:
         packed.add("interval_first", head.first)
         packed.add("interval_places", head.places)
     shapes = weights.shapes
+    bits = [*layer_bits[: len(weights.layers)], *[8] * len(linears)]
     sizes = {"width": weights.table.shape[1], "layers": len(weights.layers)}
     return {
         "sizes": sizes | {"channels": shapes.channels, "vocabulary": shapes.vocabulary},
-        "matrices": [{"outputs": one.values.shape[0], "blocks": one.values.shape[1]} for one in linears],
+        "matrices": [
+            {"outputs": one.values.shape[0], "blocks": one.values.shape[1], "bits": own}
+            for one, own in zip(linears, bits, strict=False)
+        ],
         "intervals": head
         and {
             "references": len(head.columns),

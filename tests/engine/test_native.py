@@ -1,6 +1,7 @@
 """The native engine: the same bits by all kernels, alone and among others; close to ONNX Runtime; strangers refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from melody import engine as engines
 from melody.bundle import Bundle, open_bundle
 from melody.engine import engine_for, open_engine
+from melody.engine import native as native_engine
 from melody.engine.native import NativeEngine
-from melody.engine.native_weights import read_weights
+from melody.engine.native_weights import Linear, read_weights
 from melody.engine.onnx import OnnxEngine
 from melody.errors import MelodyError, UsageError
 from melody.native import library as native
@@ -37,19 +39,44 @@ def walk(engine: NativeEngine, rows: list[int], steps: int = 30) -> np.ndarray:
 
 
 @needs_core
+@pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("model", MODELS)
-def test_all_kernels_give_the_same_bits_alone_and_among_others(model: str) -> None:
+def test_all_kernels_give_the_same_bits_alone_and_among_others(model: str, bits: int) -> None:
     library = native.core()
     assert library is not None
     rows, results = [3, 0, 11, 36, 7, 8, 20], []
     for kernels in range(library.kernels_count()):
-        engine = NativeEngine(graph_of(model), f"{model}/step.onnx", kernels)
+        engine = NativeEngine(graph_of(model), f"{model}/step.onnx", kernels, [bits] * 2)  # the third in 8
         results.append((engine.kernels, walk(engine, rows)))
         alone = walk(engine, [11])
         assert np.array_equal(alone[:, 0], results[-1][1][:, 2]), engine.kernels
     for name, result in results[1:]:
         assert np.array_equal(result, results[0][1]), f"{name} and {results[0][0]}"
     assert len({name for name, _ in results}) == len(results)
+
+
+def rounded(layer: Linear) -> Linear:
+    """A layer in 15 steps a block, the largest cut by as much as makes the squared error least; in 8 bits."""
+    values = layer.values.astype(np.int64) - 128  # (N, blocks, 64)
+    largest = np.maximum(np.abs(values).max(-1, keepdims=True), 1)
+    tops = [largest * sixteenths for sixteenths in range(10, 17)]
+    factors = [np.float32(112) / top.astype(np.float32) for top in tops]
+    steps = [np.minimum((np.abs(values).astype(np.float32) * f + np.float32(0.5)).astype(int), 7) for f in factors]
+    errors = [((112 * np.abs(values) - own * top) ** 2).sum(-1) for own, top in zip(steps, tops, strict=True)]
+    best = np.argmin(errors, axis=0)[None, ..., None]
+    own, top = (np.take_along_axis(np.array(each), best, 0)[0] for each in (steps, tops))
+    scales = layer.scales * (top[..., 0].astype(np.float32) / np.float32(112))
+    return replace(layer, values=(128 + np.sign(values) * own).astype(np.uint8), scales=scales)
+
+
+@needs_core
+def test_layers_in_four_bits_are_those_rounded_and_kept_in_eight(monkeypatch: pytest.MonkeyPatch) -> None:
+    four = walk(NativeEngine(graph_of("folk"), "folk/step.onnx", layer_bits=[4, 4, 4]), [0, 1, 2, 3, 4])
+    weights = read_weights(graph_of("folk"))
+    within = replace(weights, layers=[rounded(layer) for layer in weights.layers])
+    monkeypatch.setattr(native_engine, "read_weights", lambda _: within)
+    eight = walk(NativeEngine(graph_of("folk"), "folk/step.onnx"), [0, 1, 2, 3, 4])
+    assert np.array_equal(four, eight)
 
 
 @needs_core

@@ -17,6 +17,7 @@ from melody.generation.rules.contract import Rule, narrowed
 from melody.generation.rules.native_form import FORMS, form_of
 from melody.generation.seeds import Seed
 from melody.generation.settings import settings_of
+from melody.music.score import Score
 from melody.native.library import core
 from melody.tokens import EventTokenizer, Plan, Reader
 from melody.tokens.channels import Layout, forming, layout_of, names_of
@@ -188,12 +189,33 @@ def options(random: Random) -> dict[str, Any]:
     return found
 
 
+@cache
+def primer(model: str) -> Score:
+    """A take of six bars."""
+    return composer(model).compose(bars=6, seed=11)[0].score
+
+
+def around(random: Random, model: str) -> tuple[Score, dict[str, Any]]:
+    """A primer, and options that compose a gap of it, in all tracks or one, or around one of its tracks, or go on."""
+    score = primer(model).copy()
+    names = [info.name for info, track in zip(composer(model).bundle.tracks, score.tracks, strict=True) if track.notes]
+    name = names[random.integers(len(names))]
+    kind = random.integers(4)
+    if kind == 0:
+        return score, {"bars": int(random.integers(1, 5))}
+    if kind == 1:
+        return score, {"with_tracks": (name,)}
+    gap = sorted(random.integers(1, 7, 2).tolist())
+    return score, {"fill": tuple(gap)} | ({"tracks": (name,)} if kind == 2 else {})
+
+
 def loop_trial(random: Random) -> int:
     """Draw takes by the loop in C and by the loop in Python; return the number of tokens; 0 for options that clash."""
     model = MODELS[random.integers(len(MODELS))]
     own = composer(model)
+    score, asked = around(random, model) if random.random() < 0.5 else (None, options(random))
     try:
-        prepared = own._prepare(None, settings_of(options(random), None))
+        prepared = own._prepare(score, settings_of(asked, None))
     except UsageError:
         return 0
     seeds = [Seed(int(random.integers(1000)), number) for number in range(1, 1 + int(random.integers(1, 6)))]

@@ -269,8 +269,7 @@ def empty_start(bundle: Bundle) -> list[int]:
     return bundle.tokenizer.header(tracks)
 
 
-def new_notes(ids: Sequence[int], bundle: Bundle, first_tick: int) -> dict[int, Notes]:
-    """The notes from `first_tick` (of the grid) on, by the model's track."""
-    score = bundle.tokenizer.decode(np.array(ids, np.int32))
-    parts = {place: notes_of(track) for place, track in enumerate(score.tracks)}
+def new_notes(model: Score, first_tick: int) -> dict[int, Notes]:
+    """The notes of a score on the grid from `first_tick` on, by track."""
+    parts = {place: notes_of(track) for place, track in enumerate(model.tracks)}
     return {place: notes.take(notes.onset >= first_tick) for place, notes in parts.items()}

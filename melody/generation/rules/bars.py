@@ -9,7 +9,7 @@ from melody.generation.rules.native_form import KnownRule, NativeForm
 from melody.music.score import Ints
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.plan import BAR_TICKS
-from melody.tokens.vocabulary import MAX_DURATION, METERS
+from melody.tokens.vocabulary import MAX_DURATION, MAX_TRACKS, METERS
 
 
 def exact_bars(
@@ -75,7 +75,7 @@ def no_long_silence_of(vocabulary: Vocabulary, tracks: Collection[int], first_ti
             return no_way_on if last or end <= reader.bar_before else None
         return no_bar if end <= reader.bar_before else None
 
-    return rule
+    return KnownRule(rule, NativeForm("no long silence of", (sum(1 << track for track in tracks), first_tick)))
 
 
 def each_sounds(
@@ -111,7 +111,8 @@ def each_sounds(
             mask[positions.start + min(to_come) + 1 : positions.stop] = False
         return mask
 
-    return rule
+    table = np.array([*(entries.get(track, -1) for track in range(MAX_TRACKS)), *lines])
+    return KnownRule(rule, NativeForm("each sounds", (first, stop, most_empty), table=table[:, None]))
 
 
 def keep_meters(vocabulary: Vocabulary, meters: Sequence[tuple[int, int]], first_bar: int) -> Rule:

@@ -8,15 +8,18 @@ by onset, track and pitch, what comes next follows from where the reader is, and
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.generation.rules.contract import NEVER, Mask, without
+from melody.generation.rules.native_form import NativeForm
 from melody.music.quantize import VELOCITY_STEP
 from melody.music.score import Notes, most_at_once
 from melody.tokens import Reader, Vocabulary
-from melody.tokens.vocabulary import DRUMS, MAX_DURATION
+from melody.tokens.vocabulary import DRUMS, MAX_DURATION, MAX_TRACKS
 
 
 class FixedNote(NamedTuple):
@@ -52,6 +55,17 @@ class FixedNotes:
         track, number = (reader.track, _written(reader)) if reader.noted else (-1, 0)
         place = bisect_left(self._keys, (reader.tick, track, number))
         return self.notes[place] if place < len(self.notes) else None
+
+    @cached_property
+    def table(self) -> NDArray[np.int32]:
+        """The notes (N, 7) as core/fixed.h has them."""
+        rows = [note._replace(pitch=-1 if note.pitch is None else note.pitch) for note in self.notes]
+        return np.array(rows, np.int32).reshape(-1, len(FixedNote._fields))
+
+    @property
+    def bits(self) -> int:
+        """The tracks as bits."""
+        return sum(1 << track for track in self.tracks)
 
     def next_tick(self, reader: Reader) -> int:
         """Its onset, or never."""
@@ -98,6 +112,10 @@ class KeepFixed:
         self._no_fixed_track[[ids["Track"][track] for track in fixed.tracks]] = False
         self._no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
         self._going_on = ~without(vocabulary, "Position", "Bar", "End")
+        own = np.zeros((MAX_TRACKS, 128), bool)
+        for track, mask in pitches.items():
+            own[track] = mask
+        self.native = NativeForm("keep fixed", (fixed.bits,), own, fixed.table)
 
     def __call__(self, reader: Reader) -> Mask | None:
         """Return the tokens (V,) that may follow."""

@@ -27,6 +27,9 @@ FORMS = (  # in the order of core/rules.h
     "planned phrases",
     "planned returns",
     "leading notes",
+    "keep fixed",
+    "no long silence of",
+    "each sounds",
 )
 
 

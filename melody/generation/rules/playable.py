@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.generation.rules.contract import NEVER, Mask, Rule, without
 from melody.generation.rules.native_form import KnownRule, NativeForm
@@ -105,6 +106,14 @@ class Fixed(Protocol):
 
     tracks: frozenset[int]
 
+    @property
+    def table(self) -> NDArray[np.int32]:
+        """The notes as the native core has them."""
+
+    @property
+    def bits(self) -> int:
+        """The tracks as bits."""
+
     def next_tick(self, reader: Reader) -> int:
         """The onset of the next one, or `NEVER`."""
 
@@ -151,17 +160,21 @@ def playable(vocabulary: Vocabulary, rooms: Mapping[int, Room], fixed: Fixed | N
         if not _pitch_is_left(reader, pitches):
             mask[velocities.start : velocities.stop] = False
 
-    return rule if fixed else _known(rule, rooms)
+    return _known(rule, free_rooms, fixed)
 
 
-def _known(rule: Rule, rooms: Mapping[int, Room]) -> Rule:
+def _known(rule: Rule, rooms: Mapping[int, Room], fixed: Fixed | None) -> Rule:
     """The rule with its form in the native core, which knows rooms that are free."""
-    table, pitches = np.zeros((MAX_TRACKS, 2), np.int32), np.zeros((MAX_TRACKS, 128), bool)
+    width = 2 if fixed is None else fixed.table.shape[1]
+    table, pitches = np.zeros((MAX_TRACKS, width), np.int32), np.zeros((MAX_TRACKS, 128), bool)
     for track, room in rooms.items():
         if not isinstance(room, Free) or room.polyphony < 1:
             return rule
-        table[track], pitches[track] = (room.polyphony, room.pitches.sum()), room.pitches
-    return KnownRule(rule, NativeForm("playable", mask=pitches, table=table))
+        table[track, :2], pitches[track] = (room.polyphony, room.pitches.sum()), room.pitches
+    if fixed is None:
+        return KnownRule(rule, NativeForm("playable", mask=pitches, table=table))
+    both = np.concatenate([table, fixed.table])
+    return KnownRule(rule, NativeForm("playable", (fixed.bits,), pitches, both))
 
 
 def _pitch_is_left(reader: Reader, pitches: Mask) -> bool:

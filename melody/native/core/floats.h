@@ -91,7 +91,7 @@ TARGET static int quantize(Quantized *restrict to, const float *restrict x, int 
       sum += (int8_t)value;
     }
     to->scales[b] = scale;
-    to->offsets[b] = -128 * sum;
+    to->offsets[b] = -8 * sum;
   }
   return worst >= 0x7f800000u;  // infinite, or no number
 }

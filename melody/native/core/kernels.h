@@ -5,10 +5,11 @@
 // not every processor has; the build says -ffp-contract=off).
 //
 //     a row of K values is kept as 8-bit numbers q with a scale a for each block of 64
-//     a matrix (N, K) is kept as 8-bit numbers w with a scale s for each row and block
+//     a matrix (N, K) is kept as numbers w of 8 or 4 bits with a scale s for each row and block
 //     out[n] = bias[n];  for each block: out[n] += float(sum of w q) * (a * s)
 #ifndef MELODY_KERNELS_H
 #define MELODY_KERNELS_H
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -19,10 +20,11 @@ enum {
   MOST_SIDE = 4  // rows that are multiplied side by side
 };
 
-// Weights lie as [tile of 16 outputs][block][16 groups of 4 inputs][16 outputs][4 inputs], a byte each.
+// Weights of 8 bits lie as [tile of 16 outputs][block][16 groups of 4 inputs][16 outputs][4 inputs], a byte each. Of 4
+// bits, around 8, two groups share a byte: the even one has its lower half, the odd one behind it the upper.
 typedef struct {
-  int outputs, tiles, blocks;
-  uint8_t *weights;  // around 128, or signed where the kernels want them so
+  int outputs, tiles, blocks, bits;
+  uint8_t *weights;  // around 128, or, of 8 bits, signed where the kernels want them so
   float *scales;     // [tile][block][16 outputs]
   float *bias;       // [tile][16 outputs]
 } Matrix;
@@ -30,8 +32,13 @@ typedef struct {
 typedef struct {
   int8_t values[MOST_BLOCKS * BLOCK];
   float scales[MOST_BLOCKS];
-  int32_t offsets[MOST_BLOCKS];  // -128 times the sum of a block: weights around 128 become signed by it
+  int32_t offsets[MOST_BLOCKS];  // -8 times the sum of a block: weights around 8 become signed by it
 } Quantized;
+
+// Where a tile's weights of a block begin.
+static inline const uint8_t *weights_of(const Matrix *matrix, int tile, int block, int bits) {
+  return matrix->weights + ((size_t)tile * matrix->blocks + block) * (BLOCK * TILE / 8) * bits;
+}
 
 typedef struct {
   const char *name;

@@ -1,7 +1,15 @@
-// The product of AVX2 and of AVX-VNNI: 8 outputs a register. `add_products` is what differs between them.
+// The product of AVX2 and of AVX-VNNI: 8 outputs a register. How products are added is what differs between them.
 
-// `side` rows by `wide` tiles; both are constants where this is inlined.
-__attribute__((always_inline)) TARGET static inline void multiply_some(const Matrix *matrix,
+// The sum of products with a group of 4 inputs of 8 outputs, from input k of the block on.
+__attribute__((always_inline)) TARGET static inline __m256i add_group(__m256i sum, const uint8_t *block, int k, int bits,
+                                                                      __m256i q) {
+  if (bits == 8) return add_products(sum, _mm256_load_si256((const __m256i *)(block + k * TILE)), q);
+  __m256i two = _mm256_load_si256((const __m256i *)(block + k / 8 * 4 * TILE));
+  return add_nibbles(sum, _mm256_and_si256(k & 4 ? _mm256_srli_epi16(two, 4) : two, _mm256_set1_epi8(15)), q);
+}
+
+// `side` rows by `wide` tiles of `bits`; these are constants where this is inlined.
+__attribute__((always_inline)) TARGET static inline void multiply_some(const Matrix *matrix, int bits,
                                                                        const Quantized *const *rows, int side,
                                                                        const int *tiles, int wide, float *const *out) {
   int blocks = matrix->blocks;
@@ -14,21 +22,20 @@ __attribute__((always_inline)) TARGET static inline void multiply_some(const Mat
   for (int b = 0; b < blocks; b++) {
     const uint8_t *w[8];
     for (int t = 0; t < 2 * wide; t++) {
-      w[t] = matrix->weights + ((size_t)tiles[t / 2] * blocks + b) * BLOCK * TILE + t % 2 * 32;
+      w[t] = weights_of(matrix, tiles[t / 2], b, bits) + t % 2 * 32;
     }
     __m256i products[MOST_SIDE][8];
     for (int r = 0; r < side; r++) {
-      for (int t = 0; t < 2 * wide; t++) products[r][t] = first_sum(rows[r]->offsets[b]);
+      __m256i first = bits == 8 ? first_sum(rows[r]->offsets[b] * 16) : _mm256_set1_epi32(rows[r]->offsets[b]);
+      for (int t = 0; t < 2 * wide; t++) products[r][t] = first;
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 16
     for (int k = 0; k < BLOCK; k += 4) {
       for (int r = 0; r < side; r++) {
         int32_t four;
         memcpy(&four, rows[r]->values + b * BLOCK + k, 4);
         __m256i q = _mm256_set1_epi32(four);
-        for (int t = 0; t < 2 * wide; t++) {
-          products[r][t] = add_products(products[r][t], _mm256_load_si256((const __m256i *)(w[t] + k * TILE)), q);
-        }
+        for (int t = 0; t < 2 * wide; t++) products[r][t] = add_group(products[r][t], w[t], k, bits, q);
       }
     }
     for (int t = 0; t < 2 * wide; t++) {
@@ -44,17 +51,24 @@ __attribute__((always_inline)) TARGET static inline void multiply_some(const Mat
   }
 }
 
-TARGET static void multiply(const Matrix *matrix, const Quantized *const *rows, int side, const int *tiles, int count,
-                            float *const *out) {
+__attribute__((always_inline)) TARGET static inline void multiply_all(const Matrix *matrix, int bits,
+                                                                      const Quantized *const *rows, int side,
+                                                                      const int *tiles, int count, float *const *out) {
   for (int i = 0; i < count;) {  // registers are for four tiles of a row, or a tile of four rows
     if (side == 1 && i + 4 <= count) {
-      multiply_some(matrix, rows, 1, tiles + i, 4, out);
+      multiply_some(matrix, bits, rows, 1, tiles + i, 4, out);
       i += 4;
     } else if (side == 4) {
-      multiply_some(matrix, rows, 4, tiles + i++, 1, out);
+      multiply_some(matrix, bits, rows, 4, tiles + i++, 1, out);
     } else {
-      for (int r = 0; r < side; r++) multiply_some(matrix, rows + r, 1, tiles + i, 1, out + r);
+      for (int r = 0; r < side; r++) multiply_some(matrix, bits, rows + r, 1, tiles + i, 1, out + r);
       i++;
     }
   }
+}
+
+TARGET static void multiply(const Matrix *matrix, const Quantized *const *rows, int side, const int *tiles, int count,
+                            float *const *out) {
+  if (matrix->bits == 8) multiply_all(matrix, 8, rows, side, tiles, count, out);
+  else multiply_all(matrix, 4, rows, side, tiles, count, out);
 }

@@ -11,6 +11,10 @@ TARGET static inline __m256i add_products(__m256i sum, __m256i weights, __m256i 
   return _mm256_dpbusd_avx_epi32(sum, weights, q);
 }
 
+TARGET static inline __m256i add_nibbles(__m256i sum, __m256i weights, __m256i q) {
+  return _mm256_dpbusd_avx_epi32(sum, weights, q);
+}
+
 #include "kernels_256.h"
 
 const Kernels avxvnni_kernels = {"AVX-VNNI", 0, quantize, multiply, cell, exchange, embed, exponentials};

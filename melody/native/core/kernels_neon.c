@@ -11,23 +11,30 @@ static inline int32x4_t add_products(int32x4_t sum, int8x16_t weights, int8x16_t
   return vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
 }
 
+// The 4 outputs t of a group of 4 inputs, from input k of the block on; of 4 bits around 8.
+static inline int8x16_t group(const uint8_t *block, int k, int bits, int t) {
+  if (bits == 8) return vreinterpretq_s8_u8(vld1q_u8(block + k * TILE + t * 16));
+  uint8x16_t two = vld1q_u8(block + k / 8 * 4 * TILE + t * 16);
+  return vreinterpretq_s8_u8(k & 4 ? vshrq_n_u8(two, 4) : vandq_u8(two, vdupq_n_u8(15)));
+}
+
 static void multiply(const Matrix *matrix, const Quantized *const *rows, int side, const int *tiles, int count,
                      float *const *out) {
-  int blocks = matrix->blocks;
+  int blocks = matrix->blocks, bits = matrix->bits;
   for (int i = 0; i < count; i++) {
     for (int row = 0; row < side; row++) {
       size_t tile = (size_t)tiles[i];
-      const int8_t *w = (const int8_t *)matrix->weights + tile * blocks * BLOCK * TILE;
       const float *scales = matrix->scales + tile * blocks * TILE;
       float32x4_t sums[4];
       for (int t = 0; t < 4; t++) sums[t] = vld1q_f32(matrix->bias + tile * TILE + t * 4);
       for (int b = 0; b < blocks; b++, scales += TILE) {
-        int32x4_t products[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
-        for (int k = 0; k < BLOCK; k += 4, w += 4 * TILE) {
+        const uint8_t *w = weights_of(matrix, tiles[i], b, bits);
+        int32x4_t first = vdupq_n_s32(bits == 8 ? 0 : rows[row]->offsets[b]), products[4] = {first, first, first, first};
+        for (int k = 0; k < BLOCK; k += 4) {
           int32_t four;
           memcpy(&four, rows[row]->values + b * BLOCK + k, 4);
           int8x16_t q = vreinterpretq_s8_s32(vdupq_n_s32(four));
-          for (int t = 0; t < 4; t++) products[t] = add_products(products[t], vld1q_s8(w + t * 16), q);
+          for (int t = 0; t < 4; t++) products[t] = add_products(products[t], group(w, k, bits, t), q);
         }
         for (int t = 0; t < 4; t++) {
           float32x4_t scale = vmulq_n_f32(vld1q_f32(scales + t * 4), rows[row]->scales[b]);

@@ -71,17 +71,12 @@ EXPORT Loop *loop_new(const Model *model, const Rule *rules, int rule_count, con
   return loop;
 }
 
-static int way_on(const Rule *rule, const Reader *reader, uint8_t *passing) {
-  if (rule->kind == TONIC_ENDING) return style_way_on(rule, reader, passing);
-  return rule->kind == PLANNED_RETURNS ? returns_way_on(rule, reader, passing) : -1;
-}
-
 // Moves mass to the tokens that lead on, where rules redirect it: returns how many, these and the logits they had.
 static int redirect(const Loop *loop, Row *row, const uint8_t *mask, int *targets, float *own) {
   uint8_t passing[TOKENS];
   int count = 0;
   for (int i = 0; i < loop->rule_count && count < RULES; i++) {
-    int target = way_on(&loop->rules[i], row->reader, passing);
+    int target = rule_way_on(&loop->rules[i], row->reader, passing);
     if (target < 0 || !mask[target]) continue;
     for (int k = 0; k < TOKENS; k++) passing[k] &= row->lawful[k];
     passing[target] = 1;

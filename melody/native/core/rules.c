@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "export.h"
+#include "fixed.h"
 
 // ---- bars -----------------------------------------------------------------------------------------------------------
 
@@ -24,6 +25,41 @@ static void exact_bars(const Rule *rule, const Reader *r, uint8_t *mask) {
 
 static void no_long_silence(const Reader *r, uint8_t *mask) {
   if (r->bar >= 0 && !reader_sounds(r) && r->sound_end <= r->bar_before) mask[FIRST[BAR]] = 0;
+}
+
+// numbers: bits of the tracks, the tick from which on they do play.
+static void no_long_silence_of(const Rule *rule, const Reader *r, uint8_t *mask) {
+  int end = 0, stop = r->plan.stop > 0 ? r->plan.stop : r->plan.bars;
+  if (r->bar < 0) return;
+  for (int track = 0; track < MOST_TRACKS; track++) {
+    if ((uint32_t)rule->numbers[0] >> track & 1 && r->latest_end[track] > end) end = r->latest_end[track];
+  }
+  int late = end <= r->bar_before, silent = end <= rule->numbers[1], last = r->bar + 1 == stop;
+  if (late || (silent && last)) mask[FIRST[BAR]] = 0;
+  if (silent && (late || last)) mask[FIRST[END]] = 0;
+}
+
+// numbers: the first bar, the one before which it ends, how many may be empty; table (rows, 1): the tick in the bar at
+// which each track comes in (-1: it is free to rest), then the tick of each bar line.
+static void each_sounds(const Rule *rule, const Reader *r, uint8_t *mask) {
+  const int32_t *entries = rule->table, *lines = rule->table + MOST_TRACKS;
+  int first = rule->numbers[0], back = r->bar - rule->numbers[2], due = 0, now = -1, next = INT32_MAX;
+  if (r->bar < first || r->bar >= rule->numbers[1] || reader_under_way(r)) return;
+  int here = r->tick - r->bar_start, past = r->noted ? r->track : -1;
+  for (int track = 0; track < MOST_TRACKS; track++) {
+    int end = r->latest_end[track];
+    if (entries[track] < 0 || !(end <= lines[first] || (back >= first && end <= lines[back]))) continue;
+    due = 1;
+    if (now < 0 && track > past && entries[track] <= here) now = track;
+    if ((entries[track] > here || r->position < 0) && entries[track] < next) next = entries[track];
+  }
+  if (!due) return;
+  mask[FIRST[BAR]] = mask[FIRST[END]] = 0;
+  if (now >= 0 && r->position >= 0) {
+    close_kind(mask, POSITION);
+    close_ids(mask, FIRST_TRACK + now + 1, FIRST_TRACK + MOST_TRACKS);
+  }
+  if (next < INT32_MAX) close_ids(mask, FIRST_POSITION + next + 1, FIRST_POSITION + MOST_BAR_TICKS);
 }
 
 // numbers: the first bar; table: the meter of each bar.
@@ -80,23 +116,36 @@ static void keep_pitches(uint8_t *mask, const uint8_t *pitches) {
   for (int i = 0; i < PITCHES; i++) mask[i] &= pitches[i];
 }
 
-// table (tracks, 2): polyphony (0: no new notes) and number of pitches of each track; mask (tracks, 128): its pitches.
+enum { FIXED_WIDTH = sizeof(FixedNote) / sizeof(int32_t) };
+
+// Notes that are fixed: the rows of a rule's table from one on; its first number has the bits of their tracks.
+static Fixed fixed_of(const Rule *rule, int from) {
+  return (Fixed){(const FixedNote *)(rule->table + from * FIXED_WIDTH), rule->count - from, (uint32_t)rule->numbers[0]};
+}
+
+// numbers: bits of the tracks with fixed notes, if any; table (tracks, 2, or as fixed notes have): polyphony (0: no new
+// notes) and number of pitches of each track, then fixed notes; mask (tracks, 128): its pitches.
 static void playable(const Rule *rule, const Reader *r, uint8_t *mask) {
   static const uint8_t nothing[PITCHES];
   if (r->bar < 0 || reader_under_way(r)) return;
-  int earliest = INT32_MAX;
+  Fixed fixed = rule->count > MOST_TRACKS ? fixed_of(rule, MOST_TRACKS) : (Fixed){NULL, 0, 0};
+  const FixedNote *next = fixed_next(&fixed, r);
+  int earliest = next ? next->onset : INT32_MAX;
   const uint8_t *pitches = nothing;
   for (int track = 0; track < MOST_TRACKS; track++) {
+    if (fixed.tracks >> track & 1) continue;
     const uint8_t *own = rule->mask + track * PITCHES;
-    int polyphony = rule->table[2 * track];
-    int tick = polyphony ? free_tick(r, track, polyphony, own, rule->table[2 * track + 1]) : INT32_MAX;
+    const int32_t *row = rule->table + track * rule->width;
+    int tick = row[0] ? free_tick(r, track, row[0], own, row[1]) : INT32_MAX;
     if (tick > r->tick) mask[FIRST_TRACK + track] = 0;
     else if (track == r->track) pitches = own;
     earliest = tick < earliest ? tick : earliest;
   }
-  keep_pitches(mask + FIRST_PITCH, pitches);
-  keep_pitches(mask + FIRST_DRUM, pitches);
-  if (!pitch_is_left(r, pitches)) close_kind(mask, VELOCITY);
+  if (r->track < 0 || !(fixed.tracks >> r->track & 1)) {
+    keep_pitches(mask + FIRST_PITCH, pitches);
+    keep_pitches(mask + FIRST_DRUM, pitches);
+    if (!pitch_is_left(r, pitches)) close_kind(mask, VELOCITY);
+  }
   // a position must hold a note, so there is none before a track is free
   int gone = earliest - r->bar_start;
   close_ids(mask, FIRST_POSITION, FIRST_POSITION + (gone < MOST_BAR_TICKS ? gone : MOST_BAR_TICKS));
@@ -149,10 +198,36 @@ static int apply(const Rule *rules, int place, Ask ask, int row, const Reader *r
     case LEADING_NOTES:
       style_leading_notes(rule, r, mask);
       break;
+    case KEEP_FIXED: {
+      Fixed fixed = fixed_of(rule, 0);
+      fixed_narrow(&fixed, rule->mask, r, mask);
+      break;
+    }
+    case NO_LONG_SILENCE_OF:
+      no_long_silence_of(rule, r, mask);
+      break;
+    case EACH_SOUNDS:
+      each_sounds(rule, r, mask);
+      break;
     default:
       break;
   }
   return 1;
+}
+
+int rule_way_on(const Rule *rule, const Reader *reader, uint8_t *passing) {
+  Fixed fixed;
+  switch (rule->kind) {
+    case TONIC_ENDING:
+      return style_way_on(rule, reader, passing);
+    case PLANNED_RETURNS:
+      return returns_way_on(rule, reader, passing);
+    case KEEP_FIXED:
+      fixed = fixed_of(rule, 0);
+      return fixed_way_on(&fixed, reader, passing);
+    default:
+      return -1;
+  }
 }
 
 int narrow(const Rule *rules, int count, Ask ask, int row, const Reader *r, const uint8_t *lawful, uint8_t *mask) {

@@ -19,6 +19,9 @@ typedef enum {
   PLANNED_PHRASES,
   PLANNED_RETURNS,
   LEADING_NOTES,
+  KEEP_FIXED,
+  NO_LONG_SILENCE_OF,
+  EACH_SOUNDS,
   RULES
 } RuleKind;
 
@@ -34,8 +37,11 @@ typedef int (*Ask)(int row, int rule, uint8_t *mask);
 // Narrows `lawful` (TOKENS) by all rules into `mask`; returns 0 where Python failed.
 int narrow(const Rule *rules, int count, Ask ask, int row, const Reader *reader, const uint8_t *lawful, uint8_t *mask);
 
+// The token that leads on where the model would go on by many, -1: none; it gets the mass of those `passing` by.
+int rule_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
+
 void style_tonic_ending(const Rule *rule, const Reader *reader, uint8_t *mask);
-// The token that leads on to the last chord or from it to the end, -1: none; it gets the mass of those `passing` by.
+// The token that leads on to the last chord or from it to the end, as above.
 int style_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void style_no_parallels(const Reader *reader, uint8_t *mask);
 void style_planned_chords(const Rule *rule, const Reader *reader, uint8_t *mask);

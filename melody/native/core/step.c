@@ -167,12 +167,46 @@ static void let_go(void *place) {
   free(given);
 }
 
+static void pack_bytes(const uint8_t *from, uint8_t *to, uint8_t flip) {
+  for (int k = 0; k < BLOCK; k++) to[k / 4 * 4 * TILE + k % 4] = from[k] ^ flip;
+}
+
+// How many steps a value has, 7 at most, of which one is `top` / (7 * 16); by float operations that are exact to the
+// last bit everywhere.
+static int steps_of(int value, int top) {
+  int steps = (int)((float)abs(value) * (112.0f / (float)top) + 0.5f);
+  return steps < 7 ? steps : 7;
+}
+
+// Rounds the values of a block, around 128, to 15 steps around 8; returns a step as a share of the values' scale. The
+// largest values may be cut, to 10 of 16 parts: by as much as makes the sum of squared errors least.
+static float pack_nibbles(const uint8_t *from, uint8_t *to) {
+  int largest = 1, best = 0;
+  uint32_t least = UINT32_MAX;
+  for (int k = 0; k < BLOCK; k++) largest = abs(from[k] - 128) > largest ? abs(from[k] - 128) : largest;
+  for (int top = 10 * largest; top <= 16 * largest; top += largest) {  // sixteen times the value of 7 steps
+    uint32_t sum = 0;
+    for (int k = 0; k < BLOCK; k++) {
+      int error = 112 * abs(from[k] - 128) - steps_of(from[k] - 128, top) * top;
+      sum += (uint32_t)(error * error);
+    }
+    if (sum >= least) continue;
+    least = sum;
+    best = top;
+  }
+  for (int k = 0; k < BLOCK; k++) {
+    int steps = steps_of(from[k] - 128, best);
+    to[k / 8 * 4 * TILE + k % 4] |= (uint8_t)((from[k] < 128 ? 8 - steps : 8 + steps) << (k & 4));
+  }
+  return (float)best / 112.0f;
+}
+
 // values (outputs, blocks, 64) around 128, scales (outputs, blocks), bias (outputs)
-static int pack(Matrix *matrix, int outputs, int blocks, const uint8_t *values, const float *scales, const float *bias,
-                uint8_t flip) {
+static int pack(Matrix *matrix, int outputs, int blocks, int bits, const uint8_t *values, const float *scales,
+                const float *bias, uint8_t flip) {
   int tiles = (outputs + TILE - 1) / TILE;
-  *matrix = (Matrix){outputs, tiles, blocks, NULL, NULL, NULL};
-  matrix->weights = aligned((size_t)tiles * blocks * BLOCK * TILE);
+  *matrix = (Matrix){outputs, tiles, blocks, bits, NULL, NULL, NULL};
+  matrix->weights = aligned((size_t)tiles * blocks * (BLOCK * TILE / 8) * bits);
   matrix->scales = aligned((size_t)tiles * blocks * TILE * sizeof(float));
   matrix->bias = aligned((size_t)tiles * TILE * sizeof(float));
   if (!matrix->weights || !matrix->scales || !matrix->bias) return 0;
@@ -181,9 +215,11 @@ static int pack(Matrix *matrix, int outputs, int blocks, const uint8_t *values, 
     matrix->bias[n] = bias[n];
     for (int b = 0; b < blocks; b++) {
       const uint8_t *from = values + ((size_t)n * blocks + b) * BLOCK;
-      uint8_t *to = matrix->weights + (tile * blocks + b) * BLOCK * TILE + place * 4;
-      matrix->scales[(tile * blocks + b) * TILE + place] = scales[(size_t)n * blocks + b];
-      for (int k = 0; k < BLOCK; k++) to[k / 4 * 4 * TILE + k % 4] = from[k] ^ flip;
+      uint8_t *to = (uint8_t *)weights_of(matrix, (int)tile, b, bits) + place * 4;
+      float step = 1.0f;
+      if (bits == 8) pack_bytes(from, to, flip);
+      else step = pack_nibbles(from, to);
+      matrix->scales[(tile * blocks + b) * TILE + place] = scales[(size_t)n * blocks + b] * step;
     }
   }
   return 1;
@@ -224,11 +260,11 @@ EXPORT Model *model_new(int kernels, int width, int layers, int channels, int vo
   return model;
 }
 
-// A matrix of the model: a layer by its number, then the head, then the scores of intervals.
-EXPORT int model_matrix(Model *model, int which, int outputs, int blocks, const uint8_t *values, const float *scales,
-                        const float *bias) {
+// A matrix of the model, in 8 or 4 bits: a layer by its number, then the head, then the scores of intervals.
+EXPORT int model_matrix(Model *model, int which, int outputs, int blocks, int bits, const uint8_t *values,
+                        const float *scales, const float *bias) {
   Matrix *matrix = which < model->layers ? &model->layer[which] : which == model->layers ? &model->head : &model->scores;
-  return pack(matrix, outputs, blocks, values, scales, bias, model->kernels->has_signed_weights ? 128 : 0);
+  return pack(matrix, outputs, blocks, bits, values, scales, bias, model->kernels->has_signed_weights ? 128 : 0);
 }
 
 // columns and first (references); places (values, pitches)

@@ -58,9 +58,9 @@ export class Core {
     return new Type(this.calls.memory.buffer, place, count).slice();
   }
 
-  addMatrix(place, { outputs, blocks }) {
+  addMatrix(place, { outputs, blocks, bits }) {
     const parts = ["values", "scales", "bias"].map((name) => this.put(this.array(`${name}_${place}`)));
-    if (!this.calls.model_matrix(this.model, place, outputs, blocks, ...parts)) throw new Error("there is not enough memory");
+    if (!this.calls.model_matrix(this.model, place, outputs, blocks, bits, ...parts)) throw new Error("there is not enough memory");
   }
 
   addIntervals({ references, pitches, first_pitch, values }) {
