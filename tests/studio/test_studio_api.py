@@ -195,6 +195,21 @@ def test_stems_and_an_edit_that_renders_only_what_it_touches(client: Client, ban
     assert changed == [False, True, False]
 
 
+@pytest.mark.parametrize("name", ["tune.abc", "tune.krn", "tune.musicxml", "tune.mid"])
+def test_files_of_each_kind_become_scores(client: Client, tmp_path: Path, name: str) -> None:
+    written = {
+        "tune.abc": b"X:1\nT:A tune\nM:4/4\nL:1/4\nK:G\nGABc|d4|\n",
+        "tune.krn": b"**kern\n*M4/4\n=1\n4g\n4a\n4b\n4cc\n=2\n1dd\n==\n*-\n",
+    }
+    if name not in written:
+        score = melody.read(written["tune.abc"])
+        melody.write(score, tmp_path / name)
+        written[name] = (tmp_path / name).read_bytes()
+    view = client.upload(written[name], name)
+    assert [note[2] for note in view["tracks"][0]["notes"]] == [67, 69, 71, 72, 74]
+    assert len(view["bars"]) == 3
+
+
 def test_an_excerpt_begins_where_it_is_asked_for_and_rings_on(client: Client, band: bytes) -> None:
     import soundfile
 

@@ -27,6 +27,13 @@ export function pitchOf(text) {
 const isGap = ({ score, selection }) =>
   Boolean(selection) && ![...selection.tracks].some((t) => score.tracks[t]?.notes.some(([at]) => at >= score.bars[selection.from] && at < score.bars[selection.to]));
 
+// Tracks beside the chosen ones, where these go on as long: they are composed anew. Where they end sooner, they go on.
+function beside({ score, selection }) {
+  const end = (track) => score.tracks[track].notes.reduce((last, [at]) => Math.max(last, score.barAt(at)), -1);
+  const others = score.tracks.map((_, track) => track).filter((track) => !selection.tracks.has(track) && end(track) >= 0);
+  return Math.max(...others.map(end)) >= Math.max(...[...selection.tracks].map(end)) ? others : [];
+}
+
 // Each action: when it is there, if it can be done now (or what is missing), what it will do, and what it asks for.
 const ACTIONS = {
   continue: {
@@ -76,8 +83,16 @@ const ACTIONS = {
     missing: ({ score, selection }) =>
       selection && selection.tracks.size < Math.max(2, score.tracks.length + 1) ? "" : "Choose the track that stays: the other voices are composed around it.",
     controls: ["wild", "dense", "key", "chords"],
-    does: ({ score, selection }) => [`${listed([...selection.tracks].map((t) => score.tracks[t].name))} stays; the model's other voices are composed around it.`],
-    asks: ({ selection }) => ({ settings: { with_tracks: [...selection.tracks].map((t) => String(t + 1)) } }),
+    does: ({ score, selection }) => {
+      const others = beside({ score, selection });
+      const around = others.length ? `${listed(others.map((t) => score.tracks[t].name))} composed anew around` : "the model's other voices composed around";
+      return [`${listed([...selection.tracks].map((t) => score.tracks[t].name))} stays; ${around} it.`];
+    },
+    asks: ({ score, selection }) => {
+      const others = beside({ score, selection });
+      if (others.length) return { settings: { fill: [1, score.barCount], tracks: others.map((t) => String(t + 1)) } };
+      return { settings: { with_tracks: [...selection.tracks].map((t) => String(t + 1)) } };
+    },
     did: ({ score, selection }) => `around ${[...selection.tracks].map((t) => score.tracks[t].name).join(", ")}`,
   },
   add: {
