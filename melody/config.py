@@ -92,6 +92,27 @@ class ClockworkLSTMConfig(ConfigSection):
         return self.model_dump(exclude={"name", "intervals"})
 
 
+class EncoderDecoderConfig(ConfigSection):
+    """Options of `melody.models.EncoderDecoder`; it needs the channels read and foreseen."""
+
+    name: Literal["encoder_decoder"] = "encoder_decoder"
+    hidden_size: Count = 256
+    layers: Count = 3
+    encoder_size: Count = 64  # of each direction
+    encoder_layers: Count = 2
+    steps: Count = 384  # eighths of a piece that are encoded
+    dropout: Rate = 0.2  # after each layer of the decoder
+    input_dropout: Rate = 0.0
+    weight_dropout: Rate = 0.0  # of its recurrent connections
+    channel_dropout: Rate = 0.0  # of whole context channels
+    # Semitones: intervals up to so wide have scores of their own in the head.
+    intervals: Annotated[int, Field(ge=1, le=127)] | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments of the model, but for its views of the tokens."""
+        return self.model_dump(exclude={"name", "intervals"})
+
+
 class TransformerConfig(ConfigSection):
     """The options of `melody.models.Transformer`."""
 
@@ -122,6 +143,7 @@ def _model_name(value: Any) -> Any:
 ModelConfig = Annotated[
     Annotated[ResidualLSTMConfig, Tag("residual_lstm")]
     | Annotated[ClockworkLSTMConfig, Tag("clockwork_lstm")]
+    | Annotated[EncoderDecoderConfig, Tag("encoder_decoder")]
     | Annotated[TransformerConfig, Tag("transformer")],
     Discriminator(_model_name),
 ]

@@ -20,8 +20,11 @@ from melody.corpus.store import Split, read_channels
 from melody.tokens.aligned_memory import NAMES, OF_MEMORY, part_sizes
 from melody.tokens.channels import layout_of
 from melody.tokens.contract import Teller, Tokenizer, Told, columns_in
+from melody.tokens.given import GivenView, given_rows, given_view
 from melody.tokens.whole_pieces import recalls, remembered
 
+Arrays = dict[str, NDArray[np.int64]]  # a condition, by name
+Fetched = tuple[NDArray[np.int32], NDArray[np.int16]] | tuple[NDArray[np.int32], NDArray[np.int16], Arrays]
 REPETITION = ("recalled", "agreed", "times", "ago")  # in the order of `recalls`
 
 
@@ -37,6 +40,30 @@ class Tables(NamedTuple):
     repetition: tuple[NDArray[np.intp], NDArray[np.intp]]  # the columns of those of `REPETITION`, and which these are
     form: tuple[NDArray[np.intp], NDArray[np.intp]]  # the same of the channels of `melody.tokens.aligned_memory`
     parts: int  # tracks whose own plans are told
+
+
+class GivenGrid(NamedTuple):
+    """Grid of what a model with an encoder is told of a piece as a whole; see `melody.tokens.given`."""
+
+    view: GivenView
+    columns: list[int]  # of the context channels of these names
+    voices: int
+    steps: int
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, steps: int) -> "GivenGrid":
+        """The grid of so many steps under a tokenizer."""
+        view = given_view(tokenizer.vocabulary, tokenizer.channels)
+        names = [channel.name for channel in tokenizer.channels]
+        return cls(view, [names.index(name) for name in view.names], layout_of(tuple(names)).voices, steps)
+
+    def told(self, told: Told | None, tables: Tables, row: int) -> Arrays:
+        """The condition of a piece in a transposition (a row of the tables): zeros where nothing is told."""
+        if told is None or told.table is None:
+            return {"told": np.zeros((self.steps, len(self.columns)), np.int64)}
+        values = given_rows(told.table, self.voices, self.view.names, self.steps)
+        moved = [tables.channels[c][row][column] for c, column in zip(self.columns, values.T, strict=True)]
+        return {"told": np.stack(moved, axis=1).astype(np.int64)}
 
 
 def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
@@ -99,6 +126,7 @@ class AugmentedSource:
     teller: Teller | None = None  # None: nothing is told but what follows from reading
     levels: Sequence[tuple[range, int]] = ()  # tokens in order (velocities, tempos), and by how many a piece may move
     forms: FormTeller | None = None  # None: no plan is told
+    given: GivenGrid | None = None  # None: the model has no encoder
 
     def __len__(self) -> int:
         return len(self.split)
@@ -118,8 +146,8 @@ class AugmentedSource:
         """Notes of each piece, shape (P,)."""
         return self.split.notes
 
-    def fetch(self, piece: int, generator: np.random.Generator) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
-        """Ids (T,) and context (T, C) of a piece, as chance has it this time; arrays of the caller's own."""
+    def fetch(self, piece: int, generator: np.random.Generator) -> Fetched:
+        """Ids (T,) and context (T, C) of a piece, as chance has it this time, and its condition; the caller's own."""
         least, greatest = self.split.shifts[piece].tolist()
         shift = int(generator.integers(least, greatest + 1)) if self.transpose else 0
         hidden = np.zeros(len(self.tables.channels), bool)
@@ -131,7 +159,8 @@ class AugmentedSource:
         form = FormTold(None)
         if self.forms is not None and len(self.tables.form[0]):
             form = self.forms(piece, generator, told.ids if told is not None else None)
-        return self.shifted(piece, shift, hidden, told, steps, form)
+        found = self.shifted(piece, shift, hidden, told, steps, form)
+        return found if self.given is None else (*found, self.given.told(told, self.tables, shift - self.tables.lowest))
 
     def shifted(
         self,
@@ -151,7 +180,7 @@ class AugmentedSource:
             stored, read = self.split.piece(piece)
             which, columns = self.tables.stored
             told = Told(stored, columns, read[:, which])
-        ids, columns, values = told
+        ids, columns, values, _ = told
         row = semitones - self.tables.lowest
         context = np.zeros((len(ids), len(self.tables.channels)), np.int16)
         for column, value in zip(columns.tolist(), values.T, strict=True):

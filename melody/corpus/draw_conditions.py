@@ -62,10 +62,11 @@ class ConditionTeller:
         if self._silence and generator.random() < self._silence:
             ids = without_some_tracks(stored, generator)
             read = self._reader.context(ids.astype(np.int32))
-        drawn = self._draw(ids, generator, int(self._split.styles[piece]))
+        table = self._draw.table(ids, generator, int(self._split.styles[piece])).values
+        drawn = table[TOKENIZER.ticks(ids)]
         values = [read[:, self._stored], drawn[:, self._told], self._harmony.drawn(piece, ids, generator)]
         columns = np.concatenate([self._columns, self._harmony.columns])
-        return Told(ids, columns, np.concatenate(values, axis=1))
+        return Told(ids, columns, np.concatenate(values, axis=1), table)
 
 
 class HarmonyTeller:
@@ -128,6 +129,10 @@ class ConditionDraw:
 
     def __call__(self, ids: NDArray[np.integer], generator: np.random.Generator, style: int = 0) -> NDArray[np.int16]:
         """The foreseen channels (T, F) beside the ids (T,) of a piece of a style (0: none)."""
+        return self.table(ids, generator, style).values[TOKENIZER.ticks(ids)]
+
+    def table(self, ids: NDArray[np.integer], generator: np.random.Generator, style: int = 0) -> Conditions:
+        """The same, tick by tick of the piece."""
         score = TOKENIZER.decode(ids)
         lines = bars(score)
         table = Conditions(int(lines[-1]) + 1, self.voices)
@@ -138,7 +143,7 @@ class ConditionDraw:
         if generator.random() < DENSITY:
             self._ask_for_density(table, score, lines, generator)
         self._give_notes(table, score, lines, generator)
-        return table.values[TOKENIZER.ticks(ids)]
+        return table
 
     def _ask_for_chords(self, table: Conditions, score: Score, lines: Ints, generator: np.random.Generator) -> None:
         edges = _edges(score, lines, int(generator.integers(3)))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.engine import Engine
+from melody.engine.told import start_for
 from melody.tokens.contract import TokenReader
 
 
@@ -21,7 +22,7 @@ def nats_read_by(
     """
     result = [tuple(np.zeros((2, len(temperatures), len(ids) - 1))) for ids in pieces]
     scale = 1 / np.array(temperatures)[:, None]
-    carry = engine.start(len(pieces))
+    carry = start_for(engine, readers)
     for time in range(max(len(ids) for ids in pieces) - 1):
         going = [row for row, ids in enumerate(pieces) if time + 1 < len(ids)]
         for row in going:

@@ -27,11 +27,23 @@ class TorchEngine:
         self._model = (model_of(model) if isinstance(model, Bundle) else model).eval()
         initial = flatten(self._model.start(1))  # type: ignore[operator]
         self._names = list(initial)
-        self._initial = tuple(part.numpy() for part in initial.values())
+        self._initial = tuple(part.detach().numpy() for part in initial.values())
 
     def start(self, batch: int) -> Carry:
         """The carry before the first token of a piece."""
         return tuple(np.repeat(part, batch, axis=0) for part in self._initial)
+
+    @property
+    def steps(self) -> int:
+        """Steps of a piece that its encoder reads; 0 for a model without one."""
+        return getattr(self._model, "steps", 0)
+
+    @torch.inference_mode()
+    def start_told(self, told: NDArray[np.integer]) -> Carry:
+        """The carry before pieces of which this is given (B, steps, F), for a model with an encoder."""
+        condition = {"told": torch.from_numpy(np.asarray(told, np.int64))}
+        carry = flatten(self._model.start(len(told), condition))  # type: ignore[operator]
+        return tuple(carry[name].numpy() for name in self._names)
 
     @torch.inference_mode()
     def step(self, ids: NDArray[np.integer], context: NDArray[np.integer], carry: Carry) -> tuple[Logits, Carry]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from melody.engine import Carry, Engine, reorder
 from melody.engine.native import NativeEngine
+from melody.engine.told import start_for
 from melody.tokens import Reader
 from melody.tokens.harmony import DrawChords, Told
 from melody.tokens.native_reader import NativeReader
@@ -105,7 +106,7 @@ def read_opening(engine: Engine, reader: Reader, ids: Sequence[int]) -> Opening:
 
 def read_prefix(engine: Engine, reader: Reader, ids: Sequence[int]) -> Prefix:
     """Let a fresh reader and the engine read `ids` (at least BOS)."""
-    carry = engine.start(1)
+    carry = start_for(engine, [reader])
     if isinstance(engine, NativeEngine) and (native := engine.reader(reader.columns.layout, reader.plan)) is not None:
         logits, after, nats = engine.read(native, ids, carry)
         return Prefix(lambda: reader.read_all(ids), after, logits, nats, native)

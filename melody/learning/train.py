@@ -9,6 +9,7 @@ import numpy as np
 from melody.bundle import open_bundle
 from melody.config import TrainConfig, at_temperature, load_config
 from melody.corpus import AugmentedSource, TokenStore, open_store, shift_tables
+from melody.corpus.augment import GivenGrid
 from melody.corpus.draw_form import Plans
 from melody.errors import MelodyError
 from melody.learning.objectives import objective_of
@@ -56,11 +57,15 @@ def sources_of(config: TrainConfig) -> Sources:
     teller = kind.tell(tokenizer, train_split, config.data)
     tables = shift_tables(tokenizer, train_split)
     forms = Plans(train_split, apart=tables.parts > 0).drawn
+    encoded = getattr(config.model, "steps", None)
+    given = GivenGrid.of(tokenizer, encoded) if encoded else None
     learnt = AugmentedSource(
-        train_split, tables, config.data.transpose, config.data.plan_dropout, teller, levels, forms
+        train_split, tables, config.data.transpose, config.data.plan_dropout, teller, levels, forms, given
     )
     told = kind.tell_held_out(tokenizer, teller, valid_split, config.data)
-    held_out = AugmentedSource(valid_split, shift_tables(tokenizer, valid_split), transpose=False, teller=told)
+    held_out = AugmentedSource(
+        valid_split, shift_tables(tokenizer, valid_split), transpose=False, teller=told, given=given
+    )
     return Sources(store, kind, tokenizer, learnt, held_out)
 
 

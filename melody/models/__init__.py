@@ -23,12 +23,14 @@ from torch import nn
 
 from melody.errors import ConfigError
 from melody.models.clockwork_lstm import ClockworkLSTM
+from melody.models.encoder_decoder import EncoderDecoder
 from melody.models.residual_lstm import ResidualLSTM
 from melody.models.transformer import Transformer
 
 MODELS: dict[str, type[nn.Module]] = {
     "residual_lstm": ResidualLSTM,
     "clockwork_lstm": ClockworkLSTM,
+    "encoder_decoder": EncoderDecoder,
     "transformer": Transformer,
 }
 
@@ -43,4 +45,4 @@ def build(name: str, vocabulary_size: int, channel_sizes: Sequence[int], **optio
         raise ConfigError(f"model {name}: {error}") from error
 
 
-__all__ = ["MODELS", "ClockworkLSTM", "ResidualLSTM", "Transformer", "build"]
+__all__ = ["MODELS", "ClockworkLSTM", "EncoderDecoder", "ResidualLSTM", "Transformer", "build"]

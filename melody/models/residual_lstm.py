@@ -81,14 +81,22 @@ class ResidualLSTM(nn.Module):
         carry = {name: torch.zeros(batch_size, self.hidden_size, device=device) for name in names}
         return carry if self.attention is None else carry | self.attention.start(batch_size)
 
-    def forward(self, tokens: Tensor, carry: dict[str, Tensor], context: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Logits (B, T, V), at each token for the one that follows it, and the carry after the last."""
-        x, new = self.states(tokens, carry, context)
+    def forward(
+        self, tokens: Tensor, carry: dict[str, Tensor], context: Tensor, beside: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits (B, T, V), at each token for the one that follows it, and the carry after the last.
+
+        What another network has to say (B, T, D) may stand `beside` the embeddings.
+        """
+        x, new = self.states(tokens, carry, context, beside)
         return self.head(x, context), new
 
-    def states(self, tokens: Tensor, carry: dict[str, Tensor], context: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def states(
+        self, tokens: Tensor, carry: dict[str, Tensor], context: Tensor, beside: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return what the head sees (B, T, D), and the carry after the last token."""
-        x = self._locked(self._embed(tokens.T, context.transpose(0, 1)), self.input_dropout)  # (T, B, D)
+        x = self._embed(tokens.T, context.transpose(0, 1))  # (T, B, D)
+        x = self._locked(x if beside is None else x + beside.transpose(0, 1), self.input_dropout)
         new: dict[str, Tensor] = {}
         for layer, lstm in enumerate(self.lstms):
             y, new[f"h_{layer}"], new[f"c_{layer}"] = self._run(lstm, x, carry[f"h_{layer}"], carry[f"c_{layer}"])

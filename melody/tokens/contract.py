@@ -89,6 +89,7 @@ class Told(NamedTuple):
     ids: NDArray[np.integer]  # (T,)
     columns: NDArray[np.intp]  # (F,): of the context channels
     values: NDArray[np.int16]  # (T, F)
+    table: NDArray[np.int16] | None = None  # (ticks, all that is foreseen): the same, tick by tick
 
 
 class Teller(Protocol):

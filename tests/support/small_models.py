@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from melody.models import MODELS, build
 from melody.tokens import Channel
 from melody.tokens.clock import ClockView
+from melody.tokens.given import GivenView
 from melody.tokens.intervals import interval_view
 
 VOCABULARY, CHANNELS = 13, (5, 3)
@@ -18,9 +19,20 @@ CLOCK = ClockView(  # by the second channel: each value of it is a beat, two of 
     phrases=np.arange(5, dtype=np.float32) // 2,
 )
 CLOCKWORK = {**SMALL, "beat": 4, "bar": 3, "phrase": 2, "clock": CLOCK}
+GIVEN = GivenView(  # two numbers a step; the first channel is the place in the bar, the second the meter
+    names=("given_0", "chord"),
+    sizes=(7, 3),
+    columns=np.array([0, 1]),
+    bars=np.eye(VOCABULARY, dtype=np.float32)[1],
+    lengths=np.array([0, 2, 3], np.float32),
+    tick=0.5,
+)
+ENCODING = {**SMALL, "encoder_size": 4, "steps": 9, "given": GIVEN}
 INTERVALS = interval_view([range(2, 6), range(8, 12)], 0, [Channel("voice", 5, moves="pitch")], ["voice"], widest=2)
 VARIANTS = {
-    **{name: (name, SMALL) for name in MODELS if name != "clockwork_lstm"},
+    **{name: (name, SMALL) for name in MODELS if name not in ("clockwork_lstm", "encoder_decoder")},
+    "encoder_decoder": ("encoder_decoder", ENCODING),
+    "encoder-decoder with intervals": ("encoder_decoder", {**ENCODING, "intervals": INTERVALS}),
     "clockwork_lstm": ("clockwork_lstm", CLOCKWORK),
     "clockwork with intervals": ("clockwork_lstm", {**CLOCKWORK, "intervals": INTERVALS}),
     "attention": ("residual_lstm", {**SMALL, "attention": {"heads": 2, "memory": 7}}),

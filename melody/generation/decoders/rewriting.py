@@ -180,7 +180,7 @@ def filled(prepared: Prepared, new: Mapping[int, Notes]) -> Score:
 def read_on(prepared: Prepared, engine: Engine, pieces: Sequence[Score]) -> list[Continuation]:
     """The tokens of the gap in each of these, and what each costs the model that goes from note to note."""
     told, rows = prepared.prefix.reader.plan, [_spelled(prepared, piece) for piece in pieces]
-    reader = prepared.bundle.tokenizer.reader(Plan(told.bars, told.key, stop=told.stop))
+    reader = prepared.bundle.tokenizer.reader(Plan(told.bars, told.key, stop=told.stop, foreseen=told.foreseen))
     prefix = read_prefix(engine, reader, prepared.ids)
     return [Continuation(ids, nats) for ids, nats in zip(rows, nats_of(prefix, engine, rows), strict=True)]
 

@@ -1,0 +1,74 @@
+"""The grid of what is given of a whole piece, in eighths, as a model's encoder reads it; and where each token stands.
+
+The same conditions as the ``foreseen`` channels tell place by place (`melody.tokens.conditions`): chords, and notes of
+tracks that are fixed. A row holds those of its first tick.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.errors import ConfigError
+from melody.music.score import GRID
+from melody.tokens.channels import Channel, foreseeing
+from melody.tokens.conditions import Conditions
+from melody.tokens.vocabulary import METERS, Vocabulary
+
+STEP = GRID // 2  # ticks
+
+
+@dataclass(frozen=True)
+class GivenView:
+    """Knowledge of what is told, as plain numbers."""
+
+    names: tuple[str, ...]  # of the channels whose values are told
+    sizes: tuple[int, ...]  # of each
+    columns: NDArray[np.int64]  # (2,): the context channels position and meter
+    bars: NDArray[np.float32]  # (V,): 1 for the token that begins a bar
+    lengths: NDArray[np.float32]  # steps of a bar, by the meter's channel
+    tick: float = 1 / STEP  # steps
+
+
+def given_names(channels: Sequence[Channel]) -> tuple[str, ...]:
+    """The names of the channels that tell what is given."""
+    return tuple(
+        channel.name
+        for channel in channels
+        if channel.name.startswith(("given_", "chord")) and channel.group == "foreseen"
+    )
+
+
+def given_view(vocabulary: Vocabulary, channels: Sequence[Channel]) -> GivenView:
+    """The view of these tokens and channels. Raises `ConfigError` where a channel or bars are missing."""
+    column = {channel.name: place for place, channel in enumerate(channels)}
+    told = given_names(channels)
+    if "Bar" not in vocabulary.ids or not {"position", "meter"} <= column.keys() or not told:
+        raise ConfigError("model encoder_decoder: it needs bars, and the channels read and foreseen in data.channels")
+    bars = np.zeros(len(vocabulary), np.float32)
+    bars[vocabulary.ids["Bar"]] = 1
+    lengths = [0.0, *(4 * GRID * numerator / denominator / STEP for numerator, denominator in METERS)]
+    return GivenView(
+        told,
+        tuple(channel.size for channel in channels if channel.name in told),
+        np.array([column["position"], column["meter"]]),
+        bars,
+        np.array(lengths, np.float32),
+    )
+
+
+def given_rows(table: NDArray[np.int16], voices: int, names: Sequence[str], steps: int) -> NDArray[np.int64]:
+    """The grid (steps, F) of these channels out of a table (ticks, all foreseen), zeros behind its end."""
+    place = {channel.name: column for column, channel in enumerate(foreseeing(voices))}
+    rows = table[::STEP][:steps, [place[name] for name in names]]
+    result = np.zeros((steps, len(names)), np.int64)
+    result[: len(rows)] = rows
+    return result
+
+
+def told_of(conditions: Conditions | None, names: Sequence[str], steps: int) -> NDArray[np.int64]:
+    """The grid (steps, F) of what composing is told; zeros where that is nothing."""
+    if conditions is None:
+        return np.zeros((steps, len(names)), np.int64)
+    return given_rows(conditions.values, conditions.voices, names, steps)
