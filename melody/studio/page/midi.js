@@ -37,7 +37,7 @@ export async function record(now, heard) {
       held.set(pitch, { at: now(), velocity });
     } else if (kind === 0x80 || kind === 0x90) end(pitch);
   };
-  const inputs = able() ? [...(await ports()).inputs.values()] : [];
+  const inputs = able() ? await ports().then((access) => [...access.inputs.values()], () => []) : []; // none, or forbidden
   const stop = inputs.length ? fromBrowser(inputs, listen) : await fromServer(listen);
   return () => {
     stop();

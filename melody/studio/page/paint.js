@@ -199,15 +199,9 @@ function paintRuler(roll, pen, first, last) {
   pen.textBaseline = "alphabetic";
   const barWide = ((bars[1] ?? 1) / roll.score.tpq) * roll.zoom;
   const every = barWide > 26 ? 1 : barWide > 13 ? 2 : barWide > 6 ? 4 : 8;
-  const letters = new Map(sections ?? roll.score.take?.sections ?? []);
-  paintSections(roll, pen, [...letters], last);
+  paintSections(roll, pen, sections ?? roll.score.take?.sections ?? [], last);
   for (let bar = first; bar < last; bar += 1) {
     const x = roll.x(bars[bar]);
-    if (letters.has(bar)) {
-      pen.fillStyle = roll.colours.ink;
-      pen.font = "700 11px system-ui, sans-serif";
-      pen.fillText(letters.get(bar), x + 24, 17);
-    }
     if (bar % every) continue;
     pen.fillStyle = roll.colours.grey;
     pen.font = "500 11px system-ui, sans-serif";
@@ -237,19 +231,25 @@ function paintRuler(roll, pen, first, last) {
   pen.fillRect(0, RULER - 1, roll.width, 1);
 }
 
-// The form: a section as long as its bars, of the same colour wherever its letter returns.
+// The form: a section as long as its bars, of the same colour wherever its letter returns; the letter stays in sight.
 function paintSections(roll, pen, sections, last) {
   const { bars, barCount } = roll.score;
   const names = [...new Set(sections.map(([, letter]) => letter))];
   for (const [index, [bar, letter]] of sections.entries()) {
     if (bar > last) break;
     const left = roll.x(bars[bar]);
+    const right = roll.x(bars[Math.min(barCount, sections[index + 1]?.[0] ?? barCount)]) - 3;
     pen.fillStyle = roll.hue[names.indexOf(letter) % roll.hue.length];
     pen.globalAlpha = 0.2;
     pen.beginPath();
-    pen.roundRect(left + 1, 4, roll.x(bars[Math.min(barCount, sections[index + 1]?.[0] ?? barCount)]) - left - 3, 18, 5);
+    pen.roundRect(left + 1, 4, right - left, 18, 5);
     pen.fill();
     pen.globalAlpha = 1;
+    const line = roll.x(bars[roll.score.barAt(roll.tickAt(roll.gutter)) + 1]); // the first bar line in sight
+    const edge = line < roll.gutter + 22 ? line + 24 : roll.gutter + 8;
+    pen.fillStyle = roll.colours.ink;
+    pen.font = "700 11px system-ui, sans-serif";
+    if (Math.max(left + 24, edge) < right - 8) pen.fillText(letter, left + 24 > roll.gutter ? left + 24 : edge, 17);
   }
 }
 

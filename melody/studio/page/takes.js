@@ -75,9 +75,16 @@ export class Takes {
     for (const card of this.list.children) {
       const on = Number(card.dataset.take) === number;
       card.classList.toggle("shown", on);
-      if (on) this.list.scrollTo({ left: card.offsetLeft - this.list.offsetLeft - 40, behavior: calm() ? "auto" : "smooth" });
+      if (on) this.reveal(card);
       card.querySelector(".number").setAttribute("aria-pressed", String(on));
     }
+  }
+
+  reveal(card) {
+    const left = card.offsetLeft - this.list.offsetLeft;
+    const { scrollLeft, clientWidth } = this.list;
+    if (left < scrollLeft || left + card.offsetWidth > scrollLeft + clientWidth)
+      this.list.scrollTo({ left: left - 40, behavior: calm() ? "auto" : "smooth" });
   }
 
   redraw() {

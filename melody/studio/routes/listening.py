@@ -59,7 +59,13 @@ def _opened(port: str | None) -> Any:
         from melody.live.ports import open_inlet
     except ImportError as error:
         raise MelodyError(f"MIDI ports need {error.name}: pip install 'melody[live]'") from None
-    return open_inlet(port)
+    try:
+        return open_inlet(port)
+    except MelodyError as error:
+        if port is not None:
+            raise
+        reason = str(error).partition("; on Linux")[0]
+        raise MelodyError(f"{reason}; connect the keyboard and use a browser with Web MIDI, as Chromium") from None
 
 
 async def _notes(inlet: Any, seconds: float, release: Callable[[], None]) -> AsyncIterator[str]:
