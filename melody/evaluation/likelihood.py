@@ -17,6 +17,8 @@ from melody.engine import Engine
 from melody.engine.nats import nats_read_by
 from melody.music.score import Score
 from melody.tokens import Plan
+from melody.tokens.channels import layout_of
+from melody.tokens.native_reader import reader_for
 from melody.tokens.plan_finding import plan_of_piece
 
 BATCH = 16
@@ -72,7 +74,8 @@ def token_nats(
     """
     tokenizer = bundle.tokenizer
     find = tokenizer.plan_of if plan is True else plan if callable(plan) else lambda _: plan or Plan()
-    readers = [tokenizer.reader(find(ids)) for ids in pieces]
+    layout, plans = layout_of(tokenizer.names), [find(ids) for ids in pieces]
+    readers = [reader_for(layout, one) or tokenizer.reader(one) for one in plans]  # in C, where it is there
     return [(within[0], without[0]) for within, without in nats_read_by(pieces, readers, engine)]
 
 

@@ -11,6 +11,9 @@ import sys
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from melody.bundle import Bundle, open_bundle
 from melody.corpus import TokenStore, open_store
 from melody.engine.native import NativeEngine
@@ -20,7 +23,7 @@ from melody.native.library import core
 from melody.storage.files import write_bytes
 
 MOST_LOSS = 0.002  # nats a note
-MOST_PIECES = 60  # of valid
+MOST_TOKENS = 40_000  # of valid
 
 
 def decide(bundle: Bundle, store: TokenStore) -> dict[str, Any]:
@@ -28,12 +31,13 @@ def decide(bundle: Bundle, store: TokenStore) -> dict[str, Any]:
 
     Nothing without the native core, and of models that it does not serve.
     """
-    split = store.split("valid")
-    count = min(MOST_PIECES, len(split))
-    if core() is None or not bundle.has_step_graph or not count:
+    split, pieces = store.split("valid"), list[NDArray[np.uint16]]()
+    for index in range(len(split)):
+        if sum(map(len, pieces)) < MOST_TOKENS:
+            pieces.append(split.piece(index)[0])
+    if core() is None or not bundle.has_step_graph or not pieces:
         return {}
-    graph, pieces = bundle.read("step.onnx"), [split.piece(index)[0] for index in range(count)]
-    notes = int(split.notes[:count].sum())
+    graph, notes = bundle.read("step.onnx"), int(split.notes[: len(pieces)].sum())
     try:
         engine = NativeEngine(graph)
     except ValueError:
