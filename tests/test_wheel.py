@@ -56,5 +56,10 @@ def test_nothing_but_the_package(names: set[str]):
     assert "melody/py.typed" in names
 
 
+def test_the_page_that_composes_by_itself_has_its_modules_and_the_core_its_sources(names: set[str]):
+    assert {f"melody/web/page/{name}" for name in ("index.html", "page.css", "main.js", "core.js")} <= names
+    assert {"melody/native/web/numbers.c", "melody/native/core/kernels_wasm.c"} <= names
+
+
 def test_the_page_that_plays_has_its_script_and_style(names: set[str]):
     assert {f"melody/render/player.{kind}" for kind in ("js", "css", "html")} <= names

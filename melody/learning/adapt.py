@@ -30,7 +30,7 @@ from melody.storage.files import refuse_overwrite, write_bytes
 
 RANK = 16
 LEAST_PIECES = 5
-LEARNING_RATES = {"start": 1e-2, "down": 2e-3, "up": 2e-3, "bias": 5e-3}
+LEARNING_RATES = {"start": 3e-2, "down": 1e-2, "up": 1e-2, "bias": 3e-2}
 STEPS_BETWEEN_EVALUATIONS = 10
 PATIENCE = 8  # evaluations
 Weights = Mapping[str, NDArray[np.float32]]
