@@ -21,7 +21,8 @@ from melody.tokens.aligned_memory import NAMES, OF_MEMORY, part_sizes
 from melody.tokens.channels import layout_of
 from melody.tokens.contract import Teller, Tokenizer, Told, columns_in
 from melody.tokens.given import GivenView, given_rows, given_view
-from melody.tokens.whole_pieces import recalls, remembered
+from melody.tokens.lines import NAMES as LINES
+from melody.tokens.whole_pieces import lines_of, recalls, remembered
 
 Arrays = dict[str, NDArray[np.int64]]  # a condition, by name
 Fetched = tuple[NDArray[np.int32], NDArray[np.int16]] | tuple[NDArray[np.int32], NDArray[np.int16], Arrays]
@@ -39,6 +40,7 @@ class Tables(NamedTuple):
     reread: tuple[Tokenizer, NDArray[np.intp]] | None  # what a store lacks is read anew, for these columns
     repetition: tuple[NDArray[np.intp], NDArray[np.intp]]  # the columns of those of `REPETITION`, and which these are
     form: tuple[NDArray[np.intp], NDArray[np.intp]]  # the same of the channels of `melody.tokens.aligned_memory`
+    lines: tuple[NDArray[np.intp], NDArray[np.intp]]  # the same of those of `melody.tokens.lines`
     parts: int  # tracks whose own plans are told
 
 
@@ -87,6 +89,7 @@ def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
         reread,
         _places(tokenizer, ("repetition",), REPETITION),
         _places(tokenizer, ("form", "parts"), formed_names(parts)),
+        _places(tokenizer, ("lines",), LINES),
         parts,
     )
 
@@ -201,6 +204,9 @@ class AugmentedSource:
             if form.forgotten:
                 values[:, self._memories] = 0
             context[:, formed] = values[:, which]
+        lined, which = self.tables.lines
+        if len(lined):
+            context[:, lined] = lines_of(moved)[:, which]
         return moved, context
 
 

@@ -9,6 +9,7 @@ Channels are selected by name, and a bundle records the names of those that its 
 - ``form`` say what the plan of the piece names, and what stood at this place then (`melody.tokens.aligned_memory`)
 - ``parts`` beside them: each track has a plan and a memory of its own, and the model is told what each is planned as
 - ``harmony`` say which chords are planned, the next one too, and where phrases end (`melody.tokens.harmony`)
+- ``lines`` say where the track under way comes from: its last move and its range of late (`melody.tokens.lines`)
 - ``told`` say what other pieces did under the same tune (`melody.jsb16.tune_book`)
 
 To add one: a line in its group here, and its value where the group is kept.
@@ -29,6 +30,7 @@ from melody.music.score import GRID
 from melody.tokens.aligned_memory import SIZES, part_sizes
 from melody.tokens.harmony import SIZES as OF_HARMONY
 from melody.tokens.harmony import WAITS
+from melody.tokens.lines import SIZES as OF_LINES
 from melody.tokens.repetition import LENGTHS, MOST_AGO, MOST_TIMES
 from melody.tokens.vocabulary import MAX_TRACKS, METERS, event_vocabulary
 
@@ -43,7 +45,7 @@ STYLES = 15
 REST = 129  # of a given channel: the track is given, and is silent here
 RECALLED = "recalled"
 
-Group = Literal["read", "foreseen", "repetition", "form", "parts", "harmony", "told"]
+Group = Literal["read", "foreseen", "repetition", "form", "parts", "harmony", "lines", "told"]
 
 
 class Channel(NamedTuple):
@@ -97,6 +99,8 @@ HARMONISING = tuple(
     for name, size in OF_HARMONY.items()
 )
 
+LINING = tuple(Channel(name, size, group="lines") for name, size in OF_LINES.items())
+
 
 def parting(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
     """The ``parts`` channels of a model that is told the plans of so many tracks."""
@@ -107,11 +111,11 @@ def parting(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
 def event_channels(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
     """All channels that a model of events can be told, of so many tracks."""
     recalled = recalling(len(event_vocabulary()))
-    return reading(voices) + foreseeing(voices) + recalled + FORMING + parting(voices) + HARMONISING
+    return reading(voices) + foreseeing(voices) + recalled + FORMING + parting(voices) + HARMONISING + LINING
 
 
-PLANNED: tuple[Group, ...] = ("form", "parts", "harmony")
-USUAL = tuple(c.name for c in event_channels() if c.group not in PLANNED)  # where nothing else is said
+UNUSUAL: tuple[Group, ...] = ("form", "parts", "harmony", "lines")
+USUAL = tuple(c.name for c in event_channels() if c.group not in UNUSUAL)  # where nothing else is said
 
 
 def names_of(groups: Iterable[str], voices: int = USUAL_VOICES) -> tuple[str, ...]:
@@ -127,7 +131,7 @@ def names_of(groups: Iterable[str], voices: int = USUAL_VOICES) -> tuple[str, ..
             hint = (
                 f"did you mean {close[0]}?"
                 if close
-                else "there are read, foreseen, repetition, form, parts and harmony"
+                else "there are read, foreseen, repetition, form, parts, harmony and lines"
             )
             raise ConfigError(f"channel {name!r} is unknown; {hint}")
     return tuple(channel.name for channel in channels if channel.name in wanted or channel.group in wanted)

@@ -17,13 +17,14 @@ from melody.music.score import GRID, bar_length
 from melody.native.library import core
 from melody.tokens.channels import HARMONISING, Layout, foreseeing, forming
 from melody.tokens.harmony import DrawChords, Moment, Told
+from melody.tokens.lines import NAMES as LINES
 from melody.tokens.plan import LAGS, FormPlan
 from melody.tokens.reader import Plan, key_value
 from melody.tokens.vocabulary import METERS, event_vocabulary
 
 _SINGLE = ("bars_left", "key", "position", "meter", "track", "sounding", "bass", "time_left")  # as in core/reader.h
 _REPETITION = ("recalled", "agreed", "times", "ago")
-_KNOWN = ("read", "foreseen", "repetition", "form", "parts", "harmony")  # groups of channels
+_KNOWN = ("read", "foreseen", "repetition", "form", "parts", "harmony", "lines")  # groups of channels
 _MOST_COLUMNS, _MOST_VOICES, _MOST_FORESEEN, _MOST_FORM = 256, 16, 64, 40
 _EVENT = np.dtype([("place", "i4"), ("duration", "i4"), *((name, "u1") for name in ("track", "hit", "loud", "sure"))])
 _NO_EVENT = 255  # in `loud`: the mark of an empty bar
@@ -219,7 +220,7 @@ def _columns(layout: Layout) -> NDArray[np.int32] | None:
     chords = [channel.name for channel in HARMONISING] if layout.has("harmony") else ["chord", "chord_bass"]  # as asked
     parts = (
         *((_SINGLE, 8), (voices, _MOST_VOICES), (foreseen, _MOST_FORESEEN), (_REPETITION, 4)),
-        *((form, _MOST_FORM), (chords, len(HARMONISING))),
+        *((form, _MOST_FORM), (chords, len(HARMONISING)), (LINES, len(LINES))),
     )
     return np.array([*sizes, *(place for names, most in parts for place in places(names, most))], np.int32)
 

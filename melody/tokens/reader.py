@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from melody.tokens.channels import (
     FAR,
     FAR_TIME,
     HARMONISING,
+    LINING,
     MOST_SOUNDING,
     TIME_UNIT,
     Layout,
@@ -30,12 +30,13 @@ from melody.tokens.channels import (
 from melody.tokens.conditions import Conditions
 from melody.tokens.grammar import allowed
 from melody.tokens.harmony import DrawChords, Moment, Told
+from melody.tokens.lines import LineMemory
 from melody.tokens.plan import UNTOLD, FormPlan, Symbol
 from melody.tokens.repetition import Recall
+from melody.tokens.sung import MEMORY, Sung
 from melody.tokens.vocabulary import DRUMS, KEYS, MAX_DURATION, METERS, Vocabulary
 
 _PLACES = ("bars_left", "key", "position", "meter", "track", "sounding", "bass", "time_left")
-MEMORY = 128  # notes of a track that are remembered, at least
 WHOLE = 3 * GRID  # ticks from which on a first bar is taken for no pickup before the next one is read
 
 
@@ -70,33 +71,6 @@ def key_value(sharps: int, minor: int) -> int:
     return 1 + (7 * sharps + 9 * minor) % 12 + 12 * minor
 
 
-class Sung(NamedTuple):
-    """A note of a track that has been read, and with it those before it: a chain that readers share."""
-
-    onset: int  # ticks
-    duration: int
-    pitch: int
-    number: int  # of the track's notes, from 1
-    before: "Sung | None"
-
-    def latest(self, count: int) -> list["Sung"]:
-        """This note and those before it, up to `count`, the earliest first."""
-        notes: list[Sung] = []
-        note: Sung | None = self
-        while note is not None and len(notes) < count:
-            notes.append(note)
-            note = note.before
-        return notes[::-1]
-
-    def shortened(self) -> "Sung":
-        """The same note, which remembers `MEMORY` notes."""
-        first, *rest = self.latest(MEMORY)
-        chain = first._replace(before=None)
-        for note in rest:
-            chain = note._replace(before=chain)
-        return chain
-
-
 class _Columns:
     """Columns of a layout's channels in a reader's row."""
 
@@ -110,6 +84,7 @@ class _Columns:
         self.voice = [layout.column[f"voice_{voice}"] for voice in range(layout.voices)]
         self.foreseen = layout.columns(foreseeing(layout.voices))
         self.repetition = layout.columns(recalling(0)) if layout.has("repetition") else None
+        self.lines = layout.columns(LINING) if layout.has("lines") else None
         self.parts = layout.parts
         told = forming(layout)
         self.form = layout.columns(told) if told else None
@@ -144,6 +119,7 @@ class Reader:
         "kind",
         "last_pitch",
         "length",
+        "lines",
         "memory",
         "meter",
         "noted",
@@ -192,6 +168,7 @@ class Reader:
         self.sound_end = 0  # tick at which the last sound ends
         self.recall = Recall() if self.columns.repetition is not None else None
         self.memory = AlignedMemory(plan.form, self.columns.parts) if self.columns.form is not None else None
+        self.lines = LineMemory() if self.columns.lines is not None else None
         self.row: NDArray[np.int16] = np.zeros(self.columns.count + 1, np.int16)  # and a spare column
         self.key_told = key_value(*plan.key) if plan.key is not None else 0  # a value of the channel "key"
         self.row[self.columns.key] = self.key_told
@@ -205,6 +182,7 @@ class Reader:
         result.row = self.row.copy()
         result.recall = self.recall.copy() if self.recall else None
         result.memory = self.memory.copy() if self.memory else None
+        result.lines = self.lines.copy() if self.lines else None
         return result
 
     @property
@@ -225,6 +203,9 @@ class Reader:
         if self.memory is not None:
             self.memory.read(token)
             self.row[self.columns.form] = self.memory.context
+        if self.lines is not None:
+            self.lines.read(token)
+            self.row[self.columns.lines] = self.lines.context
 
     def replan(self, form: FormPlan | None, harmony: Told | None = None, harmonist: DrawChords | None = None) -> None:
         """Let other plans hold from the next bar line on."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.native.library import core
-from melody.tokens import aligned_memory, repetition
+from melody.tokens import aligned_memory, lines, repetition
 from melody.tokens.aligned_memory import NAMES, part_sizes
 from melody.tokens.native_reader import form_plan
 from melody.tokens.plan import FormPlan
@@ -20,6 +20,15 @@ def recalls(ids: Ids) -> NDArray[np.int16]:
     tokens, result = np.require(ids, np.int32, ["C", "A"]), np.empty((len(ids), 4), np.int16)
     if (library := core()) is None or not library.recall_channels(tokens.ctypes.data, len(ids), result.ctypes.data):
         return repetition.recalls(ids)
+    return result
+
+
+def lines_of(ids: Ids) -> NDArray[np.int16]:
+    """The three channels (T, 3) of lines after each of the ids (T,)."""
+    if (library := core()) is None:
+        return lines.lines_of(ids)
+    tokens, result = np.require(ids, np.int32, ["C", "A"]), np.empty((len(ids), len(lines.NAMES)), np.int16)
+    library.lines_channels(tokens.ctypes.data, len(ids), result.ctypes.data)
     return result
 
 

@@ -184,6 +184,13 @@ static int read_event(Reader *r, int kind, int value) {
 // Before any of them grows past what fits 32 bits.
 static int is_far(const Reader *r) { return r->bar_start > 1 << 29 || r->length > 1 << 28; }
 
+static int tells_lines(const Layout *layout) {
+  for (int i = 0; i < LINE_CHANNELS; i++) {
+    if (layout->lines[i] < layout->count) return 1;
+  }
+  return 0;
+}
+
 int reader_read(Reader *r, int token) {
   if (token < 0 || token >= TOKENS || is_far(r)) return 0;
   int kind = KIND_OF[token];
@@ -198,6 +205,12 @@ int reader_read(Reader *r, int token) {
   if (r->memory) {
     if (!memory_read(r->memory, kind, token - FIRST[kind])) return 0;
     for (int i = 0; i < r->layout.form_count; i++) r->row[r->layout.form[i]] = r->memory->told[i];
+  }
+  if (tells_lines(&r->layout)) {
+    int16_t told[LINE_CHANNELS];
+    lines_read(&r->lines, kind, token - FIRST[kind]);
+    lines_tell(&r->lines, told);
+    for (int i = 0; i < LINE_CHANNELS; i++) r->row[r->layout.lines[i]] = told[i];
   }
   return 1;
 }
@@ -216,6 +229,7 @@ EXPORT Reader *reader_new(const Layout *layout, const Plan *plan, const FormPlan
   r->plan = *plan;
   r->kind = NOTHING;
   r->bar = r->meter = r->key = r->tempo = r->position = r->track = r->last_pitch = r->pitch = -1;
+  lines_begin(&r->lines);
   if (layout->has_repetition && (r->recall = malloc(sizeof *r->recall))) recall_begin(r->recall);
   if (layout->form_count) r->memory = memory_new(form, layout->parts);
   if ((layout->has_repetition && !r->recall) || (layout->form_count && !r->memory)) {

@@ -4,6 +4,7 @@
 #define MELODY_READER_H
 #include "aligned_memory.h"
 #include "export.h"
+#include "lines.h"
 #include "repetition.h"
 #include "vocabulary.h"
 
@@ -25,7 +26,7 @@ typedef struct {
   int32_t count, voices, foreseen_count, has_repetition, form_count, parts;  // form_count: 0 without memory
   int32_t bars_left, key, position, meter, track, sounding, bass, time_left;
   int32_t voice[MOST_VOICES], foreseen[MOST_FORESEEN], repetition[4], form[MOST_FORM_CHANNELS];
-  int32_t chords[CHORD_CHANNELS];
+  int32_t chords[CHORD_CHANNELS], lines[LINE_CHANNELS];
 } Layout;
 
 // Where a reader stands that is to be told chords from here on: `melody.tokens.harmony.Moment`.
@@ -79,6 +80,7 @@ typedef struct {
   int16_t row[MOST_COLUMNS + 1];                 // the channels, and a spare column
   Recall *recall;                                // where the layout has it
   Memory *memory;
+  Lines lines;
 } Reader;
 
 EXPORT Reader *reader_new(const Layout *layout, const Plan *plan, const FormPlan *form);
