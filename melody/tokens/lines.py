@@ -4,7 +4,8 @@
     above   semitones from its last note up to the highest of its last `REACH` notes
     below   semitones from there down to the lowest
 
-They follow from the tokens alone and stay under transposition. A state may hold them, but has to learn to: told them,
+They follow from the tokens alone and stay under transposition. A track is under way from its Track token to the next
+position: a note of the track that was named last, which goes on there by itself, is not seen. A state may hold them, but has to learn to: told them,
 a model turns a tune as often as the tunes it has learned from, and not more often.
 """
 
