@@ -5,8 +5,8 @@
     below   semitones from there down to the lowest
 
 They follow from the tokens alone and stay under transposition. A track is under way from its Track token to the next
-position: a note of the track that was named last, which goes on there by itself, is not seen. A state may hold them, but has to learn to: told them,
-a model turns a tune as often as the tunes it has learned from, and not more often.
+position: a note of the track named last, which goes on there by itself, is not seen. A state may hold all this,
+but has to learn to; told it, a model turns a tune more nearly as often as the tunes that it has learned from.
 """
 
 from collections.abc import Iterable
