@@ -4,7 +4,7 @@ import numpy as np
 
 from melody.generation.rules.contract import Mask, Rule
 from melody.tokens import Reader, Vocabulary
-from melody.tokens.reader import MEMORY
+from melody.tokens.sung import MEMORY
 from melody.tokens.vocabulary import DRUMS
 
 
