@@ -6,6 +6,7 @@ what is behind a gap, weigh in what is drawn. From nothing, the chords are drawn
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ class ChordPlan:
     heard: HarmonyPlan | None = None  # in the primer
     first_bar: int = 0  # of the piece, with which the ground begins
     first: int = 0  # step from which on chords are drawn
+    pitched: frozenset[int] = frozenset()  # the tracks whose plans say which bar's chords a bar has
 
     @property
     def known(self) -> Told | None:
@@ -77,7 +79,7 @@ class ChordPlan:
         places = Counter(ground.bar.tolist())
         copied = np.full(len(ground), -1)
         for (bar, place), step in at.items():
-            lag = _lag_of(form, self.first_bar + bar)
+            lag = _lag_of(form, self.first_bar + bar, self.pitched)
             if step >= self.first and lag and places[bar] == places[bar - lag]:
                 copied[step] = at[bar - lag, place]
         return copied
@@ -87,10 +89,14 @@ def _numbers(ground: Ground) -> tuple[list[int], list[int]]:
     return ground.bar.tolist(), ground.place.tolist()
 
 
-def _lag_of(form: FormPlan, bar: int) -> int:
-    """Return how many bars ago the bar stands whose chords a bar has, by the plan of most of its tracks; 0: none."""
-    symbols = [line[bar] for line in form.lines if bar < len(line)]
-    lags = Counter(symbol.lag if symbol.is_copy and symbol.lag > 0 else 0 for symbol in symbols)
+def _lag_of(form: FormPlan, bar: int, pitched: Collection[int]) -> int:
+    """Return how many bars ago the bar stands whose chords a bar has, 0: none.
+
+    Where tracks are planned apart, most of the pitched ones that return say so: their notes have its chords already.
+    """
+    lines = [line for track, line in enumerate(form.lines) if not form.tracks or track in pitched]
+    symbols = [line[bar] for line in lines if bar < len(line)]
+    lags = Counter(symbol.lag for symbol in symbols if symbol.is_copy and symbol.lag > 0)
     return max(lags, key=lambda lag: (lags[lag], -lag), default=0)
 
 
@@ -99,7 +105,9 @@ def chord_plan_of(region: Region, view: "PrimerView | None", key: Key | None, bu
     harmonist = bundle.harmonist
     if harmonist is None or not {"harmony", "chord"} & set(bundle.channels):
         return None
-    plan = ChordPlan(harmonist, bundle.harmony_rate, region.closes, bundle.harmony_temperature)
+    pitched = frozenset(place for place, track in enumerate(bundle.tracks) if not track.drums)
+    bold = bundle.harmony_temperature
+    plan = ChordPlan(harmonist, bundle.harmony_rate, region.closes, bold, pitched=pitched)
     if key is None or not (region.meters or view):
         return plan
     lines, meters = _lines_of(region, view)

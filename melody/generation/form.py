@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from melody.bundle import Bundle
 from melody.errors import UsageError
+from melody.generation.model_choice import is_band
 from melody.generation.region import DEFAULT_METER, Region
 from melody.generation.seeds import Seed
 from melody.generation.settings import AS_PRIMER, Settings
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 
 AWAKE = 4  # bars before the new ones: what sounds in them goes on
+RHYTHM = ("drums", "bass")  # roles that a band from nothing begins with, and with others, `BEGIN` in all
+BEGIN = 4
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Form:
     pickup_drawn: bool = False  # whether chance decides on a pickup
     cast: frozenset[int] | None = None  # the tracks that may sound; None: chance decides on them
     awake: frozenset[int] = frozenset()  # those that sound in the first new bar
+    rhythm: tuple[int, ...] = ()  # those of a band that begin it from nothing
+    together: frozenset[int] = frozenset()  # those of a band that make harmony
 
     def draw(self, seed: Seed | None) -> FormPlan:
         """The plan of a take; without a seed the likeliest one."""
@@ -60,15 +67,33 @@ class Form:
             pickup = int(generator.random() < self.planner.pickup_share)
         more = pickup if self.pickup_drawn else 0  # it is no bar of those asked for
         outline = Outline(pickup, None if self.bars is None else self.bars + more, self.meter)
-        cast = self.cast
+        cast, awake = self.cast, self.awake
         if cast is None and self.known.tracks:
-            cast = frozenset(self.planner.draw_cast(generator, len(self.known.tracks)))
+            least = BEGIN if self.rhythm else 0
+            drawn_cast = self.planner.draw_cast(generator, len(self.known.tracks), self.rhythm, least)
+            cast, awake = frozenset(drawn_cast), self._beginning(drawn_cast, generator)
         drawn = self.planner.draw(
-            self.known, self.stop + more, outline, generator, reach=self.reach, cast=cast, awake=self.awake
+            self.known,
+            self.stop + more,
+            outline,
+            generator,
+            reach=self.reach,
+            cast=cast,
+            awake=awake,
+            together=self.together,
         )
         behind = [line[self.stop :] for line in self.known.lines]
         lines = [(*line, *rest) for line, rest in zip(drawn.lines, behind, strict=True)]
         return replace(drawn.with_lines(lines), ahead=self.known.ahead)
+
+    def _beginning(self, cast: Sequence[int], generator: np.random.Generator | None) -> frozenset[int]:
+        """The tracks of a cast that begin a band from nothing: its rhythm and some of the others."""
+        if not self.rhythm:
+            return frozenset()
+        others = [track for track in cast if track not in self.rhythm]
+        if generator is not None:
+            others = generator.permutation(others).tolist()
+        return frozenset(self.rhythm).intersection(cast) | frozenset(others[: BEGIN - len(self.rhythm)])
 
 
 def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundle: Bundle) -> Form | None:
@@ -86,7 +111,8 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
     if view is None:
         known = FormPlan(tracks=((),) * tracks)
         drawn = settings.form is None and region.whole
-        form = Form(planner, known, stop, stop if closes else None, meter, pickup_drawn=drawn)
+        rhythm = tuple(place for place, track in enumerate(bundle.tracks[:tracks]) if track.role in RHYTHM)
+        form = Form(planner, known, stop, stop if closes else None, meter, pickup_drawn=drawn, rhythm=rhythm)
     else:
         bars, pickup = bars_of(view.ids)
         known = _tracks_of_primer(region, bars, pickup, tracks) if tracks else _plan_of_primer(region, bars, pickup)
@@ -94,6 +120,8 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
         form = Form(planner, known, stop, length, meter)
         if tracks:
             form = _with_players(form, region, bars[: region.first])
+    if is_band(bundle):
+        form = replace(form, together=frozenset(n for n, track in enumerate(bundle.tracks) if not track.drums))
     if settings.form == AS_PRIMER:
         return _as_primer(form, region)
     if settings.form:

@@ -166,7 +166,9 @@ def rules_for(
     if settings.style_rules:
         set_tracks = fixed.tracks if fixed else frozenset[int]()
         last = fixed.notes[-1].onset if fixed and fixed.notes else 0
-        voices = Voices(sorted(rooms.keys() | set_tracks), set_tracks, last, chords)
+        places = sorted(rooms.keys() | set_tracks)
+        bass, lead = (next((p for p in places if bundle.tracks[p].role == role), None) for role in ("bass", "lead"))
+        voices = Voices(places, set_tracks, last, chords, bass, lead)
         rules += style_rules(bundle.style_rules, vocabulary, voices)
     return rules
 

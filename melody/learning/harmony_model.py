@@ -15,7 +15,7 @@ from melody.corpus.store import Split
 from melody.evaluation.ngram import learn as learn_ngram
 from melody.learning.small_models import Weights, drawn, fit, states
 from melody.music.chords import OCTAVE
-from melody.music.key import key_of_signature
+from melody.music.key import estimate_key, key_of_signature
 from melody.music.score import Score
 from melody.tokens import EventTokenizer
 from melody.tokens.harmonist import (
@@ -61,19 +61,19 @@ class Harmonised(NamedTuple):
 
 
 def harmonised(split: Split, rate: Rate) -> list[Harmonised]:
-    """The harmony of the pieces of a split that state a key."""
+    """The harmony of the pieces of a split, over the key that each states, or that its notes suggest."""
     tokenizer, result = EventTokenizer(()), []
     for index in range(len(split)):
         score = tokenizer.decode(split.piece(index)[0])
-        if score.key_signatures and any(not track.is_drum and len(track.notes) for track in score.tracks):
+        if any(not track.is_drum and len(track.notes) for track in score.tracks):
             result.append(_harmonised(score, rate)._replace(style=int(split.styles[index])))
     return result
 
 
 def _harmonised(score: Score, rate: Rate) -> Harmonised:
     plan = harmony_of(score, rate)
-    first = score.key_signatures[0]
-    key = key_of_signature(first.key, first.tonality)
+    stated = score.key_signatures
+    key = key_of_signature(stated[0].key, stated[0].tonality) if stated else estimate_key(score)
     ground = Ground.of(steps_of(score, rate), key, ends=True)
     last = np.zeros(len(ground), bool)
     last[np.searchsorted(plan.edges, [start for start, _ in plan.ends], side="right") - 1] = True

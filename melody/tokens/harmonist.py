@@ -287,6 +287,7 @@ class _Drawing:
         if heard.any():
             before = _logsum(chords)
             chords = chords + FIT * (self.fits @ heard).ravel()
+            chords[:, : KINDS - 1] = -np.inf  # what sounds there is to be harmonised
             self.weight += _logsum(chords) - before
         root, kind = np.divmod(_pick(chords, self.generator), KINDS - 1)
         kind = np.where(root > 0, 1 + kind, 0)

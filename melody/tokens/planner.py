@@ -11,6 +11,9 @@ Where each track has its own plan (`FormPlan.tracks`) a bar is drawn track after
 
 Tracks that are not in the cast of a piece are silent throughout; from nothing the cast of a training piece is drawn.
 
+Tracks that make harmony together return together: else the bass would play the chords of one bar while the others play
+those of another one. A lag weighs less (`APART`) where tracks before it have not the same in both bars.
+
 Its weights stand in a bundle as ``planner.safetensors``; `melody.learning.plan_model` trains them. Here it runs in
 numpy: a bar costs some 30 us a track. A piece's bars up to the first whole one are `first` without being drawn; a
 track's are either that or empty.
@@ -60,6 +63,7 @@ OF_TRACKS: dict[str, tuple[int, ...]] = {  # of a planner that draws a plan for 
     "behind": (SYMBOLS, WIDTH),  # what one behind it has in the bar before
 }
 MOST_REST = 4  # bars, of a track that is to go on
+APART = 1.8  # nats: so drawn bands are together as often as those of the corpus
 CASTS = "casts"  # (P, MOST_TRACKS): 1 for each track that sounds, of training pieces
 TABLES = ("symbol", "phrase", "left", "so_far", "in_all", "beats", "unit")  # whose rows make x
 _FIRST = np.cumsum([0, *(SHAPES[name][0] for name in TABLES[:-1])])  # row of each, one below the other
@@ -142,9 +146,16 @@ class Planner:
         """True where it draws a plan for each track."""
         return CASTS in self.weights
 
-    def draw_cast(self, generator: np.random.Generator | None, tracks: int) -> tuple[int, ...]:
-        """Return the tracks that sound in a piece from nothing; without a generator those that mostly do."""
+    def draw_cast(
+        self, generator: np.random.Generator | None, tracks: int, needed: Sequence[int] = (), least: int = 0
+    ) -> tuple[int, ...]:
+        """Return the tracks that sound in a piece from nothing; without a generator those that mostly do.
+
+        They are those of a training piece that has the `needed` ones, and `least` in all, where there is one.
+        """
         casts = self.weights[CASTS]
+        fits = (casts[:, list(needed)] >= 0.5).all(axis=1) & ((casts[:, :tracks] >= 0.5).sum(axis=1) >= least)
+        casts = casts[fits] if fits.any() else casts
         row = casts.mean(axis=0) if generator is None else casts[int(generator.integers(len(casts)))]
         return tuple(np.flatnonzero(row[:tracks] >= 0.5).tolist()) or (0,)
 
@@ -158,20 +169,23 @@ class Planner:
         reach: Sequence[int] | None = None,
         cast: Collection[int] | None = None,
         awake: Collection[int] = (),
+        together: Collection[int] = (),
     ) -> FormPlan:
         """The plan of the bars before `stop`; those `known` begin it, and of them the untold ones are drawn.
 
         Without a generator the likeliest symbols follow. `reach` says how many bars back each bar may refer. Tracks
         beyond the `cast` (None: all) are silent where nothing is known; those `awake` are not in the first bar drawn,
-        and rest no longer than `MOST_REST` bars; somebody of several always plays.
+        and rest no longer than `MOST_REST` bars; somebody of several always plays. Those `together` make harmony.
         """
         lines = [list(line[:stop]) for line in known.lines]
+        goals: list[list[int]] = [[] for _ in lines]
         cast = range(len(lines)) if cast is None else cast
         start = {track: [*lines[track], UNTOLD].index(UNTOLD) for track in awake}  # the first bar drawn
         for bar, track, y in self._walk(lines, stop, outline, cast):
             line = lines[track]
             if bar < len(line) and line[bar] != UNTOLD:
                 line[bar] = _standing(line, bar, bool(known.tracks))
+                goals[track].append(_goal(line[bar], bar, goals[track]))
                 continue
             fits = self._fits(line, bar, bar if reach is None else reach[bar], outline, bool(known.tracks))
             if y is None:
@@ -180,9 +194,11 @@ class Planner:
                 drawn = FIRST
             else:
                 fits[1] = not _falls_silent(lines, bar, track, cast) and _may_rest(line, bar, start.get(track))
-                drawn = self._draw(y, fits, generator, temperature)
+                others = [goals[other] for other in together if other < track and track in together]
+                drawn = self._draw(y, fits, generator, temperature, _apart(others, bar))
                 drawn = FIRST if drawn == NEW and bar <= outline.pickup else drawn
             line[bar : bar + 1] = [drawn]
+            goals[track].append(_goal(drawn, bar, goals[track]))
         return replace(known, pickup=outline.pickup, ahead={}).with_lines(lines)
 
     def nats(self, plan: FormPlan, outline: Outline, start: int = 0) -> list[float]:
@@ -196,9 +212,11 @@ class Planner:
             result[bar] += self._nats(y, symbol, self._fits(lines[track], bar, bar, outline, apart))
         return result[start:]
 
-    def states(self, y: Floats, fits: NDArray[np.bool_], temperature: float = 1.0) -> NDArray[np.float64]:
-        """p (STATES,) of what may follow, of the states that fit (STATES,)."""
-        logits = self.weights["state"] @ y + self.weights["state_bias"]
+    def states(
+        self, y: Floats, fits: NDArray[np.bool_], temperature: float = 1.0, less: Floats | float = 0.0
+    ) -> NDArray[np.float64]:
+        """p (STATES,) of what may follow, of the states that fit (STATES,), each by so many nats `less` likely."""
+        logits = self.weights["state"] @ y + self.weights["state_bias"] - less
         logits[~fits] = -np.inf
         return _softmax(logits / temperature)
 
@@ -221,9 +239,14 @@ class Planner:
         return -float(np.log(max(p * q, 1e-9)))
 
     def _draw(
-        self, y: Floats, fits: NDArray[np.bool_], generator: np.random.Generator | None, temperature: float
+        self,
+        y: Floats,
+        fits: NDArray[np.bool_],
+        generator: np.random.Generator | None,
+        temperature: float,
+        less: Floats | float,
     ) -> Symbol:
-        state = _choose(self.states(y, fits, temperature), generator)
+        state = _choose(self.states(y, fits, temperature, less), generator)
         if state < 2:
             return EMPTY if state else NEW
         lag = LAGS[state - 2]
@@ -265,6 +288,25 @@ def _may_rest(line: Sequence[Symbol], bar: int, start: int | None) -> bool:
 def _falls_silent(lines: Sequence[Sequence[Symbol]], bar: int, track: int, cast: Collection[int]) -> bool:
     """Return True where nobody of a cast would play, were this track, the last of them, silent too."""
     return len(cast) > 1 and track == max(cast) and all(lines[one][bar] == EMPTY for one in cast if one != track)
+
+
+def _goal(symbol: Symbol, bar: int, goals: Sequence[int]) -> int:
+    """The first bar that a bar goes back to as a copy, itself where it is none; `goals` are those before it."""
+    return goals[bar - symbol.lag] if symbol.is_copy and 0 < symbol.lag <= bar else bar
+
+
+def _apart(others: Sequence[Sequence[int]], bar: int) -> Floats | float:
+    """How much less likely each lag (STATES,) is, by the `goals` of tracks that have been drawn here.
+
+    Of those that return here the share counts that had something else so many bars ago.
+    """
+    returning = [goals for goals in others if goals[bar] != bar]
+    if not returning:
+        return 0.0
+    less = np.zeros(STATES, np.float32)
+    for place, lag in enumerate(LAGS[: int(np.searchsorted(_LAGS, bar, side="right"))]):
+        less[2 + place] = APART * sum(goals[bar - lag] != goals[bar] for goals in returning) / len(returning)
+    return less
 
 
 def _standing(line: Sequence[Symbol], bar: int, apart: bool) -> Symbol:

@@ -2,11 +2,14 @@
 
 from functools import cache
 
+import numpy as np
 import pytest
 
 from melody.corpus.pieces import quantize_on_places
 from melody.generation import Composer
-from melody.tokens.plan import Bar, FormPlan, bars_of
+from melody.generation.chord_plan import _lag_of
+from melody.tokens.plan import EMPTY, NEW, Bar, FormPlan, Symbol, bars_of
+from melody.tokens.planner import APART, LAGS, _apart
 
 SECTION = 2  # bars
 BARS = 8
@@ -33,16 +36,18 @@ def notes(bar: Bar, track: int, stop: float) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize(("form", "stop"), [("AA", 96), ("AA'", 72)])
 def test_held_part_of_a_returning_section_is_that_of_the_first(form: str, stop: int) -> None:
-    held = 0
+    there = held = 0
     for seed in range(3):
         found, plan = composed(form, seed)
         assert len(found) == BARS
         for bar in range(SECTION, BARS):
             for track in range(len(plan.tracks)):
                 if (lag := plan.of(track, bar).lag) and (then := notes(found[bar - lag], track, stop)):
-                    assert notes(found[bar], track, stop) == then, (seed, bar, track)
-                    held += len(then)
-    assert held > 100
+                    again = notes(found[bar], track, stop)
+                    assert set(again) <= set(then), (seed, bar, track)
+                    there, held = there + len(again), held + len(then)
+    assert there > 100
+    assert there >= 0.95 * held  # a note that sounds on from the bar before cannot begin
 
 
 def test_without_its_rule_a_section_frays() -> None:
@@ -57,3 +62,35 @@ def test_take_is_the_same_by_the_loop_in_python(monkeypatch: pytest.MonkeyPatch)
     native = composed("AA'", 4)
     monkeypatch.setattr(sampling, "native_loop", lambda *_: None)
     assert composed("AA'", 4) == native
+
+
+def test_a_lag_by_which_others_do_not_return_is_less_likely() -> None:
+    bass = [0, 1, 2, 3, 0]  # its bar 4 is as its first
+    less = _apart([bass], 4)
+    assert isinstance(less, np.ndarray)
+    by_lag = dict(zip(LAGS, less[2:].tolist(), strict=True))
+    assert by_lag[4] == 0
+    assert by_lag[1] == by_lag[2] == by_lag[3] == pytest.approx(APART)
+    assert by_lag[8] == 0  # there is no such bar
+    new = [0, 1, 2, 3, 4]
+    half = _apart([bass, new, [0, 1, 0, 1, 0]], 4)  # who plays something new has no say
+    assert isinstance(half, np.ndarray)
+    assert half[2 + LAGS.index(2)] == pytest.approx(APART / 2)
+    assert _apart([new], 4) == 0
+
+
+def test_a_bar_has_the_chords_of_the_bar_that_most_pitched_tracks_play_again() -> None:
+    again = (NEW, NEW, Symbol(2, 4), NEW)
+    plan = FormPlan(tracks=((NEW, NEW, Symbol(1, 4), Symbol(1, 4)), again, (NEW,) * 4, (EMPTY,) * 4))
+    assert _lag_of(plan, 2, {1, 2, 3}) == 2  # not the drums'
+    assert _lag_of(plan, 3, {1, 2, 3}) == 0
+
+
+def test_a_band_from_nothing_begins_with_its_rhythm_and_two_others() -> None:
+    for seed in range(4):
+        (take,) = composer().compose(bars=4, seed=seed)
+        assert take.plan is not None
+        playing = {track for track, line in enumerate(take.plan.tracks) if line[0] != EMPTY}
+        roles = {composer().bundle.tracks[track].role for track in playing}
+        assert len(playing) >= 4
+        assert {"drums", "bass"} <= roles

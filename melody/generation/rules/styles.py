@@ -33,6 +33,18 @@ class Voices:
     fixed: frozenset[int] = frozenset()  # those of them whose notes are fixed beforehand
     last_fixed: int = 0  # the tick at which the last of these begins
     chords: Sequence[Span] = ()  # asked for, in ticks of the grid
+    bass: int | None = None  # of a band: the tracks that have these roles
+    lead: int | None = None
+
+    @property
+    def lowest(self) -> int:
+        """The track whose notes are the basses of chords."""
+        return max(self.tracks, default=0) if self.bass is None else self.bass
+
+    @property
+    def highest(self) -> int:
+        """The track that has the tune."""
+        return min(self.tracks, default=0) if self.lead is None else self.lead
 
     def chord_at(self, tick: int) -> Chord | None:
         """Return the chord asked for at a tick, if any."""
@@ -262,7 +274,7 @@ def planned_chords(vocabulary: Vocabulary, voices: Voices) -> Rule:
 
     For models that plan chords (`melody.tokens.harmony`); a chord that goes on asks for nothing.
     """
-    free, lowest = sorted(set(voices.tracks) - voices.fixed), max(voices.tracks, default=0)
+    free, lowest = sorted(set(voices.tracks) - voices.fixed), voices.lowest
     pitches = vocabulary.ids["Pitch"]
 
     @cache
@@ -335,8 +347,7 @@ def _leading_classes() -> list[int]:
 
 def planned_phrases(vocabulary: Vocabulary, voices: Voices) -> Rule:
     """A note of the highest voice that begins with a planned phrase's end lasts two quarters or more."""
-    highest = min(voices.tracks, default=0)
-    highest = -1 if highest in voices.fixed else highest
+    highest = -1 if voices.highest in voices.fixed else voices.highest
 
     def rule(reader: Reader) -> Mask | None:
         table, tick = reader.plan.harmony, reader.tick
