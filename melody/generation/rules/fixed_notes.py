@@ -123,7 +123,7 @@ class KeepFixed:
             return None
         if reader.kind in ("Pitch", "Drum", "Sustain"):
             under_way = self.fixed.under_way(reader)
-            return _lasting(self.vocabulary, under_way.duration - reader.length) if under_way else None
+            return lasting(self.vocabulary, under_way.duration - reader.length) if under_way else None
         note, ids = self.fixed.next(reader), self.vocabulary.ids
         if note is not None and _is_due(reader, note):
             return self._up_to(reader, note)
@@ -185,7 +185,7 @@ def _pitches(vocabulary: Vocabulary, reader: Reader, note: FixedNote, pitches: M
     return [start + pitch for pitch in free[: len(free) - note.following] or free]
 
 
-def _lasting(vocabulary: Vocabulary, ticks: int) -> Mask:
+def lasting(vocabulary: Vocabulary, ticks: int) -> Mask:
     """The note under way lasts exactly so many ticks more."""
     mask = np.zeros(len(vocabulary), bool)
     if ticks > MAX_DURATION:

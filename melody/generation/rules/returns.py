@@ -6,7 +6,7 @@ errors add up: loops fray. Rhythm sections of real bands do not. So what the pla
     =   the same: all of the bar                      ~   alike: its first half
     +   nearly: its first three quarters, then the model varies it, as players do before the next bar line
 
-Onsets and pitches are held; lengths, loudness and all else are the model's. As the notes of an onset go by track and
+Onsets, pitches and lengths are held; loudness and all else are the model's. As the notes of an onset go by track and
 pitch, what has to come next follows from where the reader is, and nothing has to be remembered.
 """
 
@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from melody.generation.rules.contract import Mask, without
+from melody.generation.rules.fixed_notes import lasting
 from melody.generation.rules.native_form import NativeForm
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.plan import DRUM_HIT, Bar
@@ -45,8 +46,10 @@ class KeepReturns:
 
     def __call__(self, reader: Reader) -> Mask | None:
         """Return the tokens (V,) that may follow."""
-        if reader.bar < 0 or reader.kind in UNDER_WAY or reader.memory is None:
+        if reader.bar < 0 or reader.memory is None:
             return None
+        if reader.kind in UNDER_WAY:
+            return self._lasting(reader)
         until = self._held(reader)
         if not until:
             return None
@@ -91,12 +94,13 @@ class KeepReturns:
 
     def _held(self, reader: Reader) -> dict[int, int]:
         """The tracks whose bar returns, and the tick in the bar up to which they are held to it."""
-        found = {}
-        for track in self.tracks:
-            symbol = reader.planned(track)
-            if symbol.lag and HELD[symbol.like] and self._source(reader, track):
-                found[track] = HELD[symbol.like] * reader.bar_ticks // WHOLE
-        return found
+        ends = {track: self._until(reader, track) for track in self.tracks}
+        return {track: end for track, end in ends.items() if end and self._source(reader, track)}
+
+    def _until(self, reader: Reader, track: int) -> int:
+        """The tick in the bar up to which the plan of a track holds it; 0 where it does not."""
+        symbol = reader.planned(track)
+        return HELD[symbol.like] * reader.bar_ticks // WHOLE if symbol.lag else 0
 
     def _source(self, reader: Reader, track: int) -> Bar:
         """The notes of the bar that a track is to play again; empty where it is not known."""
@@ -126,6 +130,15 @@ class KeepReturns:
                     result.append(Due(place, track, hit))
         result.sort()
         return result
+
+    def _lasting(self, reader: Reader) -> Mask | None:
+        """The tokens that make the note under way as long as it was; of one that was not there nothing is known."""
+        if reader.track not in self.tracks or reader.position >= self._until(reader, reader.track):
+            return None
+        for place, _, hit, _, duration in self._source(reader, reader.track):
+            if place == reader.position and hit % DRUM_HIT == reader.pitch:
+                return lasting(self.vocabulary, duration - reader.length)
+        return None
 
     def _only(self, here: Sequence[Due]) -> Mask:
         """The track under way plays the next of these notes, or, where there is none, nothing more."""

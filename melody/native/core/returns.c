@@ -78,13 +78,33 @@ static void close_notes(uint8_t *mask) {
   close_kind(mask, VELOCITY);
 }
 
+// The note under way becomes as long as it was; of one that was not there nothing is known.
+static void keep_length(const Rule *rule, const Reader *r, uint8_t *mask) {
+  if (!((uint32_t)rule->numbers[0] >> r->track & 1)) return;
+  Source source = source_of(r, r->track);
+  if (r->position >= source.until) return;
+  for (int i = 0; i < source.count; i++) {
+    const Event *event = &source.events[i];
+    if (event->track != r->track || event->place != r->position || event->hit % DRUM_HIT != r->pitch) continue;
+    int left = event->duration - r->length, token = left > MOST_DURATION ? FIRST_SUSTAIN : FIRST_DURATION + (left > 1 ? left : 1) - 1;
+    uint8_t wanted = mask[token];
+    memset(mask, 0, TOKENS);
+    mask[token] = wanted;
+    return;
+  }
+}
+
 // numbers: bits of the tracks that are held, how many they are.
 void returns_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
   uint32_t tracks = (uint32_t)rule->numbers[0];
   uint8_t places[MOST_BAR_TICKS] = {0};
   int held = 0, least = MOST_BAR_TICKS, place = r->position > 0 ? r->position : 0;
   Due first = {INT32_MAX, 0, 0};
-  if (is_idle(r)) return;
+  if (r->bar < 0 || !r->memory) return;
+  if (reader_under_way(r)) {
+    keep_length(rule, r, mask);
+    return;
+  }
   for (int track = 0; track < MOST_TRACKS; track++) {
     Source source = tracks >> track & 1 ? source_of(r, track) : (Source){NULL, 0, 0};
     if (!source.count) continue;
