@@ -296,7 +296,7 @@ def _goal(symbol: Symbol, bar: int, goals: Sequence[int]) -> int:
 
 
 def _apart(others: Sequence[Sequence[int]], bar: int) -> Floats | float:
-    """How much less likely each lag (STATES,) is, by the `goals` of tracks that have been drawn here.
+    """Nats by which each lag (STATES,) is less likely, by the `goals` of tracks that have been drawn here.
 
     Of those that return here the share counts that had something else so many bars ago.
     """
