@@ -252,6 +252,7 @@ class EvaluationConfig(ConfigSection):
     """Options of evaluating on the valid split, and of stopping."""
 
     every: Count = 1  # passes
+    steps: Count | None = None  # optimizer steps, in place of passes
     patience: Count | None = 10  # evaluations without a better one; null: never stop early
     batch_size: Count = 16
     window: Count = 128

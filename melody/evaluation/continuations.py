@@ -140,10 +140,11 @@ def figures(
         led = [one for one in cut if any(event[1] == 0 for bar in one.followed for event in bar)]  # there is a tune
         new = [continued_around(composer, one, seed) for seed, one in enumerate(led)]
         around = _rows(harmony, led, {"model": new, "followed": [list(one.followed) for one in led]})
+    rules = bool(options.get("style_rules", True))
     critic = _criticised(cut, sides)
     if critic:
         critic["model"] |= {name: one(sides["model"], sides["followed"]) for name, one in judges.items()}
-    return Figures(len(cut), rows, tracks, around, _whole(composer, store, from_nothing), critic, {})
+    return Figures(len(cut), rows, tracks, around, _whole(composer, store, from_nothing, rules), critic, {})
 
 
 def _has_harmony(bundle: Bundle) -> bool:
@@ -179,10 +180,10 @@ def _criticised(cut: Sequence[Cut], sides: Mapping[str, Sequence[Sequence[Bar]]]
     return {side: asdict(judge(given, new, sides["followed"])) for side, new in others.items()}
 
 
-def _whole(composer: Composer, store: TokenStore, count: int) -> list[dict[str, Any]]:
+def _whole(composer: Composer, store: TokenStore, count: int, style_rules: bool) -> list[dict[str, Any]]:
     """Pieces of 32 bars from nothing, beside the held-out pieces of as many bars or more."""
     tokenizer, default = composer.bundle.tokenizer, composer.bundle.style_value(None)
-    takes = composer.compose(bars=WHOLE_BARS, takes=count, seed=0) if count else []
+    takes = composer.compose(bars=WHOLE_BARS, takes=count, seed=0, style_rules=style_rules) if count else []
     ours = [_whole_excerpt(tokenizer.spell(quantize_on_places(take.notation)).tolist()) for take in takes]
     theirs = [one for name in ("valid", "test") for one in _whole_excerpts(store, name, default)]
     if not ours or not theirs:

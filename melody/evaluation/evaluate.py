@@ -30,6 +30,7 @@ from melody.tokens.plan import meter_of
 from melody.tokens.plan_finding import plan_of_piece
 from melody.tokens.planner import Outline, Planner
 
+DISTINCT = "distinct 8-note n-grams a piece"  # of all pieces together
 IN_TRAINING = "8-note n-grams in training"  # as `melody.bundle.model_card` finds them
 
 
@@ -134,7 +135,8 @@ def evaluate_model(
     figure = count_figure(store, split, counted)
     form = None
     if continuations:
-        form = figures(Composer(bundle, engine), store, counted, continuations, samples, options, judges)
+        asked = dict(options) if style_rules else {"style_rules": False, **options}
+        form = figures(Composer(bundle, engine), store, counted, continuations, samples, asked, judges)
         if bundle.planner is not None:
             form = replace(form, plan=_worth_of_plan(likelihood, pieces, bundle, bundle.planner, engine))
     feel = feel_figures(bundle.feel, store, split) if bundle.feel is not None else None
@@ -199,6 +201,9 @@ def compare_samples(music: Music) -> list[dict[str, Any]]:
         {"statistic": name, **{side: one.means[name] for side, one in sides.items()}, "overlap": music.overlap(name)}
         for name in _sensible(music)
     ]
+    if music.held_out.distinct_ngrams:
+        counts = {side: one.distinct_ngrams for side, one in sides.items()}
+        rows.append({"statistic": DISTINCT, **counts, "overlap": float("nan")})
     shares = zip(*(one.in_training for one in sides.values()), strict=False)
     return rows + [
         {"statistic": f"track {number}: {IN_TRAINING}", **dict(zip(sides, row, strict=True)), "overlap": float("nan")}

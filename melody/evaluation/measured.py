@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from melody.evaluation.histograms import Histogram, histograms_of
 from melody.evaluation.statistics import STATISTICS
-from melody.music.originality import Index, mean_share
+from melody.music.originality import Index, distinct, mean_share
 from melody.music.score import Score, most_at_once, notes_of
 from melody.music.voice_leading import VoiceLeading, examine, report
 
@@ -47,6 +47,11 @@ class Measured:
         found = report(self.scores)
         rates = {label: found[name] for name, label in (RATES | SHARES).items()}
         return rates | {name: _mean(self.values[name]) for name in STATISTICS}
+
+    @cached_property
+    def distinct_ngrams(self) -> float:
+        """The n-grams that all scores have together, each counted once, by the number of scores."""
+        return distinct(self.scores) / max(1, len(self.scores))
 
     @cached_property
     def in_training(self) -> list[float]:

@@ -31,7 +31,7 @@ from melody.generation.sampling import Sampling
 from melody.generation.seeds import Seed
 from melody.generation.settings import Settings
 from melody.learning.export import step_graph_of
-from melody.music.originality import line, ngrams, piece_share
+from melody.music.originality import distinct, piece_share
 from melody.music.score import GRID, clip
 from melody.tokens.harmony import Moment, Told
 from melody.tokens.plan import bars_of, key_of
@@ -165,8 +165,7 @@ def _distinct(pieces: Sequence[Composed], new: Sequence[Any]) -> int:
     """Count the distinct n-grams of the new bars of pieces, those of each track apart; of drums distinct bars."""
     if all(info.drums for info in pieces[0].tracks):
         return len({key_of(bar) for piece in pieces for bar in piece.bars[piece.first :]})
-    grams = [(place, ngrams(line(track, score.tpq))) for score in new for place, track in enumerate(score.tracks)]
-    return len({(place, gram) for place, found in grams for gram in found.tolist()})
+    return distinct(new)
 
 
 def _filled(bars: Sequence[Any], count: int) -> list[Any]:

@@ -193,6 +193,13 @@ def share(score: Score, index: Index) -> list[float]:
     return [_share(np.unique(ngrams(line(track, score.tpq))), index, v) for v, track in enumerate(_voices(score))]
 
 
+def distinct(scores: Iterable[Score]) -> int:
+    """Count the distinct n-grams of scores, those of each voice apart."""
+    voices = zip_longest(*([ngrams(line(track, score.tpq)) for track in _voices(score)] for score in scores))
+    parts = ([found for found in voice if found is not None] for voice in voices)
+    return sum(len(np.unique(np.concatenate(part))) for part in parts)
+
+
 def mean_share(scores: Iterable[Score], index: Index) -> list[float]:
     """Each voice's in-training share as a mean over the scores that have n-grams in it; NaN where none has."""
     by_voice = zip_longest(*(share(score, index) for score in scores), fillvalue=float("nan"))

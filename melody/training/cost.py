@@ -60,7 +60,8 @@ def estimate(fabric: Fabric, state: RunState, config: TrainConfig, lanes: Lanes,
     channels = len(list(state.model.channels))  # type: ignore[arg-type]
     seconds = seconds_of_a_step(fabric, state.model, state.objective, config, channels)
     steps, size = lanes.windows_in_pass(), config.data.batch_size * config.data.window
-    evaluations = -(-config.max_passes // config.evaluation.every)
+    between = config.evaluation.steps or config.evaluation.every * steps
+    evaluations = -(-config.max_passes * steps // between)
     evaluation = EVALUATION * seconds / size * valid_tokens
     return Cost(steps * size, config.max_passes, steps, seconds, evaluation, evaluations)
 

@@ -178,7 +178,7 @@ class Session:
         if self.job.base and progress.base_nats_per_note is None:
             self._evaluate(due=False)
         while True:
-            if progress.pass_ // self.config.evaluation.every > progress.evaluations:
+            if self._is_due():
                 self._evaluate(due=True)
             reason = self._reason_to_stop()
             if reason in ("max_minutes", "max_passes") and progress.evaluated_step != progress.step:
@@ -186,6 +186,12 @@ class Session:
             if reason:
                 return self._signal() or reason
             self._pass()
+
+    def _is_due(self) -> bool:
+        """Return true where an evaluation is due."""
+        progress, config = self.state.progress, self.config.evaluation
+        done = progress.pass_ // config.every if config.steps is None else progress.step // config.steps
+        return done > progress.evaluations
 
     def _reason_to_stop(self) -> str:
         progress, config = self.state.progress, self.config
@@ -230,7 +236,7 @@ class Session:
             seconds, started = now - started, now
             progress.seconds += seconds
             self._report_step(result, seconds)
-            if self._signal() or self._out_of_time():
+            if self._signal() or self._out_of_time() or self._is_due():
                 break
             if self._most(now - self._saved) > 60 * self.config.checkpoint_minutes:
                 self._save()

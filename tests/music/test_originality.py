@@ -19,6 +19,7 @@ from melody.music.originality import (
     build,
     copies,
     counts,
+    distinct,
     followed_by,
     line,
     mean_share,
@@ -221,3 +222,12 @@ def test_the_rule_speaks_exactly_where_a_copy_grows_too_long(index, piece, start
             spoken |= rule.forbids(reader, int(token))
         reader.read(int(token))
     assert spoken == (copies(score, index, max_bars + 1e-9) != [])
+
+
+def test_ngrams_that_several_pieces_have_count_once_in_each_voice():
+    a, b = random_tune(1, 12), random_tune(2, 12)  # each of 12 notes has four
+    once = score_of(melody_of(a), melody_of(b))
+    assert distinct([once]) == 8
+    assert distinct([once, transpose(once, 3)]) == 8
+    assert distinct([once, score_of(melody_of(b))]) == 12  # in another voice it is another
+    assert distinct([]) == 0

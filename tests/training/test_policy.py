@@ -202,3 +202,13 @@ def test_a_limit_that_is_broken_twice_in_a_row_ends_the_run(tmp_path: Path, caps
 )
 def test_limits(limit: Limit, value: float, holds: bool):
     assert (limit.broken({"x": 2.0}, {"x": value}) == "") == holds
+
+
+def test_evaluations_may_come_by_steps(tmp_path: Path):
+    """In the midst of a pass too, and a run that is stopped there goes on bit for bit."""
+    evaluation = {"steps": 4, "patience": None}
+    trained(tmp_path / "whole", max_passes=2, evaluation=evaluation)
+    assert [row["step"] for row in rows_of(tmp_path / "whole" / "evaluations.csv")] == ["4", "8", "12"]
+    trained(tmp_path / "cut", Killing(LENGTHS, 5, signal.SIGTERM), max_passes=2, evaluation=evaluation)
+    trained(tmp_path / "cut", max_passes=2, evaluation=evaluation)
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
