@@ -212,7 +212,7 @@ class DrawingConfig(ConfigSection):
     group: Annotated[int, Field(ge=2)] = 12  # of them begin alike
     bars: tuple[Count, Count] = (8, 16)  # of a piece, least and most
     primed: Share = 0.5  # groups that go on from training pieces
-    reach: Positive = 1.0  # bars, before what is earned, in which tokens have their share in it
+    reach: Positive = 1.0  # times a reward's own: bars before what is earned in which tokens have their share in it
     judged: Count = 48  # continuations of training pieces at each evaluation
     limits: LimitsConfig = LimitsConfig()
 

@@ -11,6 +11,9 @@ them (`melody.training.objectives.policy` learns from them):
 - form: up to 1 for each bar that is as much like the bar of its plan as planned; a bar planned as new should be new
 - groove: kick and snare go on from bar to bar, and toms fill every fourth bar, as much as players do, not more
 - originality: -1 for each 8-note n-gram of the training music
+
+`REACH` says how many bars before it music decides on what is earned: a parallel is made by the last notes, an ending by
+those of a bar.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -174,6 +177,7 @@ def originality(piece: Composed) -> list[Earned]:
     return result
 
 
+REACH: Mapping[str, float] = {"voice_leading": 0.25, "cadence": 0.5, "range": 0.25, "groove": 0.5}  # bars; else 1
 REWARDS: Mapping[str, Callable[[Composed], list[Earned]]] = {
     "voice_leading": voice_leading,
     "ending": ending,

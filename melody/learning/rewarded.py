@@ -3,7 +3,8 @@
 The model composes with the bundle that it started from (its planner, its harmonist, its ranges), by the weights that
 it has just learned, without the rules of its style, and from all of the probability (top-p 1). Some groups begin from
 nothing, others go on from the first bars of training pieces; the members of a group have their beginning in common.
-What a token earns is what is earned at its tick and later, less by a factor of e with each `reach` bars between.
+What a token earns is what is earned at its tick and later, less by a factor of e with each `reach` bars between, times
+the reward's own (`melody.evaluation.rewards.REACH`).
 
 Held-out pieces are not seen: primers, n-grams and the pieces that the critic compares with are of the train split.
 """
@@ -23,7 +24,7 @@ from melody.engine import Engine, engine_of
 from melody.errors import MelodyError
 from melody.evaluation.continuations import NEW, Cut, cuts
 from melody.evaluation.critic import FOLDS, told_apart
-from melody.evaluation.rewards import REWARDS, Composed, Earned
+from melody.evaluation.rewards import REACH, REWARDS, Composed, Earned
 from melody.generation.decoders import DECODERS
 from melody.generation.prefix import TakePlan
 from melody.generation.prepared import Prepared, prepare
@@ -95,10 +96,11 @@ class Drawing:
             seeds = [Seed(number, group * section.group + place) for place in range(1, section.group + 1)]
             for seed, one in zip(seeds, self._decoded(prepared, engine, seeds), strict=True):
                 piece = self._composed(prepared, seed, [*prepared.ids, *one])
-                pairs = self._earned(piece)
+                found = self._earned(piece)
                 read.append(_read(prepared, seed, one))
-                earned.append(_returns(read[-1], pairs, section.reach))
-                sums += sum(value for _, value in pairs), 1
+                parts = [_returns(read[-1], pairs, section.reach * REACH.get(name, 1.0)) for name, pairs in found]
+                earned.append(np.sum(parts, axis=0, dtype=np.float32) + np.zeros(len(read[-1].tick), np.float32))
+                sums += sum(value for _, pairs in found for _, value in pairs), 1
         return _as_tensors(read, earned, section.group, sums[0] / sums[1])
 
     def _engine(self, model: "nn.Module") -> Engine:
@@ -126,10 +128,10 @@ class Drawing:
         index = self.bundle.originality if "originality" in self.section.rewards else None
         return Composed(score, bars, pickup, first, prepared.region.closes, self.bundle.tracks, form, index)
 
-    def _earned(self, piece: Composed) -> list[Earned]:
-        """Return all that a piece earns, weighed."""
+    def _earned(self, piece: Composed) -> list[tuple[str, list[Earned]]]:
+        """Return all that a piece earns by each reward, weighed."""
         weighed = self.section.rewards.items()
-        return [(tick, weight * value) for name, weight in weighed for tick, value in REWARDS[name](piece)]
+        return [(name, [(tick, weight * value) for tick, value in REWARDS[name](piece)]) for name, weight in weighed]
 
     # ---- judging ----------------------------------------------------------------------------------------------------
 
