@@ -23,6 +23,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Widest = Annotated[int, Field(ge=1, le=127)] | None  # semitones: intervals that have scores of their own in the head
 
 
 class ConfigSection(BaseModel):
@@ -50,8 +51,7 @@ class ResidualLSTMConfig(ConfigSection):
     weight_dropout: Rate = 0.0  # of recurrent connections
     channel_dropout: Rate = 0.0  # of whole context channels
     attention: AttentionConfig | None = None
-    # Semitones: intervals up to so wide have scores of their own in the head.
-    intervals: Annotated[int, Field(ge=1, le=127)] | None = None
+    intervals: Widest = None
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "ResidualLSTMConfig":
@@ -77,8 +77,7 @@ class ClockworkLSTMConfig(ConfigSection):
     input_dropout: Rate = 0.0
     weight_dropout: Rate = 0.0  # of recurrent connections
     channel_dropout: Rate = 0.0  # of whole context channels
-    # Semitones: intervals up to so wide have scores of their own in the head.
-    intervals: Annotated[int, Field(ge=1, le=127)] | None = None
+    intervals: Widest = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "ClockworkLSTMConfig":
@@ -105,8 +104,7 @@ class EncoderDecoderConfig(ConfigSection):
     input_dropout: Rate = 0.0
     weight_dropout: Rate = 0.0  # of its recurrent connections
     channel_dropout: Rate = 0.0  # of whole context channels
-    # Semitones: intervals up to so wide have scores of their own in the head.
-    intervals: Annotated[int, Field(ge=1, le=127)] | None = None
+    intervals: Widest = None
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments of the model, but for its views of the tokens."""
@@ -122,8 +120,7 @@ class TransformerConfig(ConfigSection):
     heads: Count = 4
     memory: Count = 512  # tokens it sees
     dropout: Rate = 0.1
-    # Semitones: intervals up to so wide have scores of their own in the head.
-    intervals: Annotated[int, Field(ge=1, le=127)] | None = None
+    intervals: Widest = None
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "TransformerConfig":

@@ -8,7 +8,7 @@ import pytest
 from symusic import KeySignature, TimeSignature, Track
 
 from melody.bundle import TrackInfo
-from melody.evaluation.rewards import REWARDS, Composed
+from melody.evaluation.rewards import REACH, REWARDS, Composed
 from melody.music.originality import build
 from melody.music.score import GRID, Notes, Score, set_notes
 from melody.tokens import EventTokenizer
@@ -98,3 +98,8 @@ def test_passages_of_the_training_music_cost_where_they_are_complete():
     assert earned("originality", composed(score_of(line), first=2, index=index)) == [(8 * GRID, -1)]
     assert earned("originality", composed(score_of(line[::-1]), index=index)) == []
     assert earned("originality", composed(score_of(line))) == []  # nothing is known of the training music
+
+
+def test_what_reaches_less_far_is_a_reward():
+    assert REACH.keys() <= REWARDS.keys()
+    assert all(0 < bars < 1 for bars in REACH.values())
