@@ -61,7 +61,10 @@ def test_every_objective_has_its_section_and_can_be_made() -> None:
     from melody.learning.objectives import MAKERS
     from melody.training.objectives import OBJECTIVES
 
-    options = {"distilled": {"teachers": ["a"]}}
+    options: dict[str, dict[str, object]] = {
+        "distilled": {"teachers": ["a"]},
+        "policy": {"rewards": {"ending": 1.0}},
+    }
     for name in OBJECTIVES:
         values = {"name": "x", "corpus": "x", "objective": {"name": name, **options.get(name, {})}}
         assert check_config(values).objective.name == name
