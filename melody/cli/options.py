@@ -94,8 +94,8 @@ Fill = Annotated[
 Rewrite = Annotated[
     str | None,
     Option(
-        help="Compose these bars anew, all at once and --rounds times over, so that what comes later changes what "
-        "stands before. A model that only goes from left to right fills them, as --fill does.",
+        help="Compose these bars of a voice (--track) anew, all at once and --rounds times over, so that what comes "
+        "later changes what stands before. Where fewer voices stay, and for models without it, as --fill.",
         metavar="FIRST-LAST",
         rich_help_panel=AROUND,
     ),

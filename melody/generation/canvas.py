@@ -63,6 +63,8 @@ def why_not(settings: Settings, region: Region, rooms: Mapping[int, Room], bundl
     """Tell why a gap cannot be rewritten in rounds, and is composed note after note; empty where it can."""
     if bundle.rewriter is None:
         return f"{bundle.name} composes note after note"
+    if not settings.rounds and len(region.fixed.tracks if region.fixed else ()) <= len(region.tracks):
+        return "most voices come anew, which notes from left to right do better; `rounds` asks for it all the same"
     asked = [f"`{name}`" for name in LEFT_TO_NOTES if getattr(settings, name)]
     if asked:
         return f"{asked[0]} is kept note after note"

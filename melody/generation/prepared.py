@@ -143,7 +143,7 @@ class Prepared:
         strange = (self.strange,) if self.strange else ()
         own = (self.region.own.said,) if self.region.own else ()
         seen = self.primer.view.messages if self.primer else ()
-        filled = self.settings.rounds and self.note_by_note
+        filled = self.settings.rounds is not None and self.settings.strength is None and self.note_by_note
         slow = (f"filled, not rewritten: {self.note_by_note}",) if filled else ()
         return (*seen, *own, *scale, *marked, *self._clashes, *idle, *strange, *slow, *self.at_seam)
 

@@ -31,7 +31,7 @@ LIMITS = {  # least and most
     "tempo_qpm": (4, 1000),
     "humanize": (0, 2),
     "strength": (0.01, 1),
-    "rounds": (1, 256),
+    "rounds": (0, 256),
 }
 
 
@@ -53,7 +53,7 @@ class Settings:
     density: str | None = None  # low, medium or high
     style: str | None = None  # one of the bundle's
     fill: tuple[int, int] | None = None  # first and last bar (from 1) of the primer to be composed anew
-    rounds: int | None = None  # in which they are rewritten, all at once; default: note after note
+    rounds: int | None = None  # in which they are rewritten, all at once; 0: 16, where most voices stay; default: none
     strength: float | None = None  # share of these bars that chance composes anew; default: all
     tracks: tuple[str, ...] = ()  # those in which they are; default: all that the model knows
     mapping: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the model's tracks of the musician's
@@ -155,7 +155,7 @@ class Settings:
         """Return the name of its decoder, see `melody.generation.decoders`."""
         if self.beam_width:
             return "stochastic_beam" if self.stochastic else "beam"
-        if self.rounds:
+        if self.rounds is not None:
             return "rewriting"
         return "sampling"
 
@@ -198,7 +198,7 @@ def settings_of(options: Mapping[str, Any], base: Settings | None = None) -> Set
     if (rewrite := options.pop("rewrite", None)) is not None:
         if options.get("fill") is not None:
             raise UsageError("`fill` and `rewrite` both say which bars are composed anew; give one")
-        options |= {"fill": rewrite, "rounds": options.get("rounds") or ROUNDS}
+        options |= {"fill": rewrite, "rounds": options.get("rounds") or 0}
     if options.get("add"):
         options["add"], style = parse_parts(_names(options["add"]))
         if style and options.setdefault("style", style) != style:

@@ -44,11 +44,13 @@ def as_variation(
     These are the bars behind the primer, or from the marker on that melody wrote; of other music all.
     """
     strength = DEFAULT_STRENGTH if strength is None else strength
+    rounds = settings.rounds or 0
     if settings.fill:
-        return replace(settings, strength=strength)
+        return replace(settings, strength=strength, rounds=rounds)
     lines = bars(take)
     first = len(bars(primer)) - 1 if primer is not None else _marked(take)
-    return replace(settings, fill=(min(first, len(lines) - 2) + 1, len(lines) - 1), strength=strength)
+    bars_anew = (min(first, len(lines) - 2) + 1, len(lines) - 1)
+    return replace(settings, fill=bars_anew, strength=strength, rounds=rounds)
 
 
 def _marked(take: Score) -> int:

@@ -94,7 +94,12 @@ def compose(asked: Asked, shelf: Shelf) -> Generator[dict[str, Any], None, None]
 
 def _comes_whole(settings: Settings) -> bool:
     """Return True where nothing of a take is certain before all of it is."""
-    return settings.candidates > 1 or settings.beam_width > 0 or bool(settings.strength or settings.rounds)
+    return (
+        settings.candidates > 1
+        or settings.beam_width > 0
+        or settings.strength is not None
+        or settings.rounds is not None
+    )
 
 
 def _events_expected(asked: Asked) -> int:

@@ -15,7 +15,7 @@ from melody.cli import run
 from melody.errors import UsageError
 from melody.formats.midi import parse, read_midi
 from melody.generation import Composer
-from melody.generation.settings import ROUNDS, Settings, settings_of
+from melody.generation.settings import Settings, settings_of
 from melody.music.score import Score, bars, end_tick, notes_of
 
 NAMES = ["Soprano", "Alto", "Tenor", "Bass"]
@@ -67,7 +67,7 @@ def test_notes_that_ring_into_the_bars_stay(composer: Composer, song: Score) -> 
     longer = song.copy()
     longer.tracks[1].notes[3].duration = 960  # over the bar line
     longer.tracks[1].notes = [note for index, note in enumerate(longer.tracks[1].notes) if index != 4]
-    (take,) = composer.compose(longer, rewrite=(2, 2), seed=3, best_of=1)
+    (take,) = composer.compose(longer, rewrite=(2, 2), rounds=4, seed=3, best_of=1)
     assert inside(take.score, 1, 1) == inside(longer, 1, 1)
     assert all(onset >= 1920 + 480 for onset, *_ in inside(take.score, 2, 2)[1])
 
@@ -95,7 +95,7 @@ def test_ranges_hold_and_nobody_makes_parallels(composer: Composer, song: Score)
 
 
 def test_the_last_bars_close_on_the_tonic(composer: Composer, song: Score) -> None:
-    (take,) = composer.compose(song, rewrite=(3, 4), key="C major", seed=6, best_of=1)
+    (take,) = composer.compose(song, rewrite=(3, 4), rounds=4, key="C major", seed=6, best_of=1)
     last = [max(track) for track in inside(take.score, 4, 4)]
     assert {onset for onset, *_ in last} == {4 * 1920 - 960}
     assert {pitch % 12 for _, _, pitch, _ in last} <= {0, 3, 4, 7}
@@ -104,10 +104,10 @@ def test_the_last_bars_close_on_the_tonic(composer: Composer, song: Score) -> No
 
 
 def test_rewriting_is_told_no_chords_and_no_plan(composer: Composer, song: Score) -> None:
-    (take,) = composer.compose(song, rewrite=(2, 3), seed=7)
+    (take,) = composer.compose(song, rewrite=(2, 3), tracks="Alto", seed=7, best_of=1)
     assert "harmony" not in take.settings
     assert "plan" not in take.settings
-    assert take.settings["rounds"] == ROUNDS
+    assert take.settings["rounds"] == 0
     assert not any("filled" in message for message in take.messages)
 
 
@@ -115,7 +115,7 @@ def test_rewriting_is_told_no_chords_and_no_plan(composer: Composer, song: Score
 def test_what_holds_from_note_to_note_alone_is_filled_and_said(
     composer: Composer, song: Score, options: dict[str, Any]
 ) -> None:
-    (take,) = composer.compose(song, rewrite=(2, 2), seed=1, best_of=1, **options)
+    (take,) = composer.compose(song, rewrite=(2, 2), tracks="Alto", seed=1, best_of=1, **options)
     assert f"filled, not rewritten: `{next(iter(options))}` is kept note after note" in take.messages
 
 
@@ -125,6 +125,17 @@ def test_a_model_without_a_rewriter_fills() -> None:
     (filled,) = folk.compose(song, fill=(2, 3), seed=1)
     assert inside(take.score, 1, 4) == inside(filled.score, 1, 4)
     assert "filled, not rewritten: folk composes note after note" in take.messages
+
+
+@pytest.mark.parametrize("tracks", [(), ("Alto", "Bass")])
+def test_where_most_voices_come_anew_bars_are_filled_unless_rounds_are_asked_for(
+    composer: Composer, song: Score, tracks: tuple[str, ...]
+) -> None:
+    (take,) = composer.compose(song, rewrite=(2, 3), tracks=tracks, seed=1, best_of=1)
+    (filled,) = composer.compose(song, fill=(2, 3), tracks=tracks, seed=1, best_of=1)
+    (asked,) = composer.compose(song, rewrite=(2, 3), tracks=tracks, rounds=1, seed=1, best_of=1)
+    assert inside(take.score, 1, 4) == inside(filled.score, 1, 4) != inside(asked.score, 1, 4)
+    assert any(message.startswith("filled, not rewritten: most voices come anew") for message in take.messages)
 
 
 def test_a_variation_is_rewritten_too(composer: Composer, song: Score) -> None:
@@ -139,7 +150,7 @@ def test_a_variation_is_rewritten_too(composer: Composer, song: Score) -> None:
 
 def test_what_is_drawn_at_once_cannot_be_followed(composer: Composer, song: Score) -> None:
     with pytest.raises(UsageError, match="rewritten all at once"):
-        next(composer.stream(song, rewrite=(2, 3), best_of=1))
+        next(composer.stream(song, rewrite=(2, 3), rounds=2, best_of=1))
 
 
 def test_settings_say_what_makes_no_sense() -> None:

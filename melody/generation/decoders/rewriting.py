@@ -31,16 +31,18 @@ from melody.generation.prepared import Prepared
 from melody.generation.rules.contract import breaches_of
 from melody.generation.sampling import Sampling
 from melody.generation.seeds import Seed
+from melody.generation.settings import ROUNDS
 from melody.music.key import Key
 from melody.music.score import Notes, Score, notes_of, set_notes
 from melody.tokens import Plan
-from melody.tokens.cells import HIDDEN, Cells
+from melody.tokens.cells import HIDDEN, SOUNDS, Cells
 from melody.tokens.rewriter import Rewriter
 
 MOST_HIDDEN, LEAST_HIDDEN = 0.9, 0.1  # shares of the gap, in the second round and in the last
 STRETCH, SIDE = 64, 32  # cells that are read together, and what is seen on either side of them
 BEAT = 4  # cells that are hidden together
-CONFIDENT = 0.02  # a value less likely than this share of the likeliest is not drawn
+COOL = 0.8  # by which the temperature asked for is multiplied
+CONFIDENT = 0.1  # a value less likely than this share of the likeliest is not drawn
 
 
 class Rewriting:
@@ -50,7 +52,7 @@ class Rewriting:
         """Return a continuation for each seed."""
         if not prepared.rewrites:
             return Sampled().decode(prepared, engine, seeds)
-        rounds = prepared.settings.rounds or 1
+        rounds = prepared.settings.rounds or ROUNDS
         painter = _Painter.of(prepared)
         return read_on(prepared, engine, [painter.paint(rounds, seed.generator()) for seed in seeds])
 
@@ -140,9 +142,12 @@ class _Painter:
         for start in range(int(rows[0]), int(rows[-1]) + 1, STRETCH):
             span = slice(start - SIDE, start + STRETCH + SIDE)
             logits = self.rewriter.logits(cells[span], self.canvas.ground[span])[SIDE : SIDE + STRETCH]
-            scaled = logits.astype(np.float64) / max(self.sampling.temperature, 0.05)
+            scaled = logits.astype(np.float64) / max(COOL * self.sampling.temperature, 0.05)
             scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
             result[start : start + STRETCH] = scaled / scaled.sum(axis=-1, keepdims=True)
+        # A note has chosen its pitch as it began. Whether it sounds on is rhythm, of whatever pitch: else, where
+        # pitches are unsure, each cell would doubt the one that was drawn and rather begin another.
+        result[..., SOUNDS:] = result[..., SOUNDS:].sum(axis=-1, keepdims=True)
         return result
 
 
