@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from melody.bundle import Bundle
+from melody.bundle.bundle import REWRITER
 from melody.generation.assemble import only_new_notes, placed_notes, put_together
 from melody.generation.decoders import Continuation
 from melody.generation.feel import felt
@@ -82,7 +83,7 @@ def _provenance(prepared: Prepared, bundle: Bundle, engine_name: str) -> dict[st
         "step_graph": bundle.step_graph,
         "engine": engine_name,
         "primer": None if prepared.primer is None else {"name": "", "sha256": ""},
-    }
+    } | ({"rewriter": bundle.settings["files"][REWRITER]} if prepared.rewrites else {})
 
 
 def _planned(plan: FormPlan | None, chords: str, bundle: Bundle) -> dict[str, Any]:

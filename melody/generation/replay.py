@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from melody.bundle import open_bundle
+from melody.bundle.bundle import REWRITER
 from melody.errors import MelodyError, UnreadableFile, UsageError
 from melody.formats.midi.events import Limits, scan
 from melody.formats.midi.metas import OWN_ID, SEQUENCER
@@ -142,4 +143,6 @@ def composer_of(file: Path, settings: Mapping[str, Any], model: str | None = Non
             f"{file}: composed by another {settings['model']} (step graph {settings['step_graph'][:12]}) than "
             f"{bundle.folder} ({graph[:12]}); give its folder as `model`"
         )
+    if settings.get("rewriter", known := bundle.settings["files"].get(REWRITER)) != known:
+        raise MelodyError(f"{file}: rewritten by another rewriter than {bundle.folder} has; give its folder as `model`")
     return Composer(bundle, engine=settings["engine"])

@@ -106,6 +106,7 @@ def test_the_last_bars_close_on_the_tonic(composer: Composer, song: Score) -> No
 def test_rewriting_is_told_no_chords_and_no_plan(composer: Composer, song: Score) -> None:
     (take,) = composer.compose(song, rewrite=(2, 3), tracks="Alto", seed=7, best_of=1)
     assert "harmony" not in take.settings
+    assert take.settings["rewriter"] == composer.bundle.settings["files"]["rewriter.safetensors"]
     assert "plan" not in take.settings
     assert take.settings["rounds"] == 0
     assert not any("filled" in message for message in take.messages)
