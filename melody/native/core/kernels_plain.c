@@ -25,8 +25,8 @@ static inline void multiply_all(const Matrix *matrix, int bits, const Quantized 
           const int8_t *q = rows[row]->values + b * BLOCK + k;
           int8_t room[4 * TILE];
           const int8_t *four = group(w, k, bits, room);
-          for (int n = 0; n < TILE; n++, four += 4) {
-            products[n] += four[0] * q[0] + four[1] * q[1] + four[2] * q[2] + four[3] * q[3];
+          for (int n = 0; n < TILE; n++) {
+            products[n] += four[4 * n] * q[0] + four[4 * n + 1] * q[1] + four[4 * n + 2] * q[2] + four[4 * n + 3] * q[3];
           }
         }
         for (int n = 0; n < TILE; n++) {
