@@ -137,5 +137,5 @@ KINDS = (  # the first that fits reads the file
     Kind("kern (.krn)", _is_kern, parse_kern),
     Kind("ABC (.abc)", _is_abc, first_tune),
     Kind("recordings (.wav, .flac, .mp3, .ogg)", _is_recording, read_recording),
-    Kind("pictures of a page (.png, .jpg; with a trained page reader)", _is_picture, read_picture),
+    Kind("pictures of a page (.png, .jpg)", _is_picture, read_picture),
 )

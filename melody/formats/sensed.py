@@ -13,8 +13,17 @@ def read_recording(data: bytes, name: str, known: Listening = Listening()) -> Re
 
 
 def read_picture(data: bytes, name: str) -> Reading:
-    """Return what stands on a picture of a page as a score. Raises as `melody.senses.page.reader.read_page`."""
-    from melody.senses.page.reader import read_page
+    """Return what stands on a picture of a page as a score; a full score by another program, where one is installed.
 
-    page = read_page(data, name)
+    Raises as `melody.senses.page.reader.read_page`.
+    """
+    from melody.formats.full_scores import installed, read_by_program
+    from melody.senses.page.reader import FullScore, read_page
+
+    try:
+        page = read_page(data, name)
+    except FullScore:
+        if (program := installed()) is None:
+            raise
+        return read_by_program(data, name, program)
     return Reading(page.score, remarks=page.remarks)

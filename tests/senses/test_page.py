@@ -1,14 +1,15 @@
 """Pages: staves are found and straightened, symbols become bars, and what cannot be read is said."""
 
-import io
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
+from support.pages import png
 
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
 from melody.formats.reading import read_file
+from melody.learning.page_reader.distorted import photographed
 from melody.music.score import bars, meters, notes_of
 from melody.senses.page import reader, staves
 from melody.senses.page.bars import ReadSymbol, bars_of_staves, played
@@ -33,28 +34,14 @@ def page(rows: list[int], space: int = 12, width: int = 900, joined: bool = Fals
     return image
 
 
-def png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 # ---- staves ----------------------------------------------------------------------------------------------------------
-
-
-def photographed(image: Image.Image, degrees: float, seed: int = 0) -> Image.Image:
-    """Turned, blurred, unevenly lit and noisy."""
-    turned = image.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=250).filter(ImageFilter.GaussianBlur(1))
-    light = np.asarray(turned, float) * np.linspace(0.95, 0.6, turned.width)[None]
-    noisy = light + np.random.default_rng(seed).normal(0, 5, light.shape)
-    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
 @pytest.mark.parametrize("space", [7, 12, 22])
 @pytest.mark.parametrize("degrees", [0.0, 1.7, -2.4])
 def test_staves_are_found_and_straightened(space: int, degrees: float):
     image = page([8 * space, 22 * space, 36 * space], space, 70 * space)
-    found = staves_of(png(photographed(image, degrees) if degrees else image), "x")
+    found = staves_of(png(photographed(image, degrees, np.random.default_rng(0)) if degrees else image), "x")
     assert len(found) == 3
     for staff in found:
         assert staff.pixels.shape[0] == HEIGHT
@@ -109,7 +96,7 @@ def test_what_is_no_page_of_music_costs_one_line(data: bytes, reason: str):
 
 def test_without_a_page_reader_one_line_names_the_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "MODEL", tmp_path / "none.onnx")
-    with pytest.raises(MelodyError, match=r"^tune\.png: a picture of a page, and no page reader is shipped"):
+    with pytest.raises(MelodyError, match=r"^tune\.png: a picture of a page, and this installation has no page reader"):
         read_file(png(page([100])), "tune.png")
 
 

@@ -4,8 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from melody.senses.page.symbols import ABOVE, SPACE
+
 Pixels = NDArray[np.uint8]
 STRONG, WEAK = 1.0, 0.3  # for photographs and for scans
+INTRUDING = (8, 28)  # rows of a picture into which the music of the staff above or below may reach
 
 
 def distorted(pixels: Pixels, draw: np.random.Generator, strength: float = STRONG) -> Pixels:
@@ -27,6 +30,29 @@ def distorted(pixels: Pixels, draw: np.random.Generator, strength: float = STRON
     dark = draw.uniform(0, 0.3) * strength
     result = dark + ink * (paper - dark) + light * strength + 0.04 * strength * np.asarray(stains) + noise
     return np.asarray(np.clip(result, 0, 1) * 255, np.uint8)
+
+
+def photographed(image: Image.Image, degrees: float, draw: np.random.Generator) -> Image.Image:
+    """Return a whole page, dark on white, as a photograph: turned, out of focus, unevenly lit and noisy."""
+    turned = image.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=250).filter(ImageFilter.GaussianBlur(1))
+    light = np.asarray(turned, np.float32) * np.linspace(0.95, 0.6, turned.width, dtype=np.float32)[None]
+    noisy = light + 5 * draw.standard_normal(light.shape, np.float32)
+    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
+
+
+def crowded(pixels: Pixels, other: Pixels, draw: np.random.Generator) -> Pixels:
+    """Return a staff's picture as it is cut from a full page: with ink of a neighbour, and a system's line at the left.
+
+    `other` is the picture of another staff; what lies below its lines comes to stand above this one, or vice versa.
+    """
+    result = pixels.copy()
+    rows, width = int(draw.integers(*INTRUDING)), min(pixels.shape[1], other.shape[1])
+    here, there = (slice(None, rows), slice(-rows, None)) if draw.random() < 0.5 else (slice(-rows, None), slice(rows))
+    result[here, :width] = np.minimum(result[here, :width], other[there, :width])
+    if draw.random() < 0.5:
+        lines = slice(ABOVE * SPACE, None) if draw.random() < 0.5 else slice(None, (ABOVE + 4) * SPACE)
+        result[lines, SPACE - 1 : SPACE + int(draw.integers(1, 3))] = draw.integers(0, 120)
+    return result
 
 
 def _bent(image: Image.Image, draw: np.random.Generator, strength: float) -> Image.Image:

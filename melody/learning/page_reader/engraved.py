@@ -97,6 +97,19 @@ def pages(split: str, fonts: tuple[str, ...], seed: int) -> Iterator[list[StaffP
                 yield _pictures(svg, staves)
 
 
+def page_of(score: Score, font: str, width: int = 1400, across: int = 1600) -> Image.Image:
+    """Return the first page of a score, plainly engraved, so many pixels across; `width` is verovio's of the paper."""
+    import verovio
+
+    verovio.enableLog(verovio.LOG_OFF)
+    toolkit = verovio.toolkit()
+    paper = {"pageWidth": width, "pageHeight": 2600, "adjustPageHeight": True, "svgViewBox": True, "unit": 8}
+    toolkit.setOptions(paper | {"font": font, "header": "none", "footer": "none"})
+    if not toolkit.loadData(musicxml_bytes(score).decode()):
+        raise MelodyError("verovio does not engrave this score")
+    return rasterized(toolkit.renderToSVG(1), across / (10 * width))
+
+
 def _options(draw: random.Random, fonts: tuple[str, ...]) -> dict[str, Any]:
     return {
         "font": draw.choice(fonts),

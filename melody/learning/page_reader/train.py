@@ -26,13 +26,14 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.optim import swa_utils
 
-from melody.learning.page_reader.distorted import STRONG, WEAK, distorted
+from melody.learning.page_reader.distorted import STRONG, WEAK, crowded, distorted
 from melody.learning.page_reader.network import StaffReader
 from melody.senses.page.symbols import INDEX, STRIDE
 
 BATCH = 16
 LEARNING_RATE = 2e-3
 ALIGNED = 0.45  # share of the time in which frames are learned
+CROWDED = 0.2  # share of staves with ink of their neighbours
 REPORTED = 60.0  # processor seconds from one line of the log to the next
 SMOOTHED = 0.995  # decay of the mean of weights that is kept
 IGNORED = -1
@@ -74,11 +75,11 @@ def batches(pool: list[StaffSample], draw: np.random.Generator) -> Iterator[tupl
         groups = [part[start : start + BATCH] for start in range(0, len(part) - BATCH + 1, BATCH)]
         for number in draw.permutation(len(groups)):
             chosen = [pool[index] for index in groups[number]]
+            shown = [picture(sample) for sample in chosen]
+            for row in np.flatnonzero(draw.random(len(shown)) < CROWDED):
+                shown[row] = crowded(shown[row], shown[row - 1], draw)
             strengths = draw.choice((STRONG, STRONG, WEAK, 0.0), len(chosen))
-            yield (
-                stacked([distorted(picture(s), draw, float(k)) for s, k in zip(chosen, strengths, strict=True)]),
-                chosen,
-            )
+            yield stacked([distorted(p, draw, float(k)) for p, k in zip(shown, strengths, strict=True)]), chosen
 
 
 def stacked(pictures: list[Pixels]) -> Tensor:
@@ -117,12 +118,17 @@ def loss_of(logits: Tensor, chosen: list[StaffSample], by_frame: bool) -> Tensor
     return nn.functional.ctc_loss(logits.log_softmax(2).transpose(0, 1), flat, frames, lengths, zero_infinity=True)
 
 
-def train(pool_folder: Path, valid_folder: Path, minutes: float, out: Path, seed: int = 1) -> None:
-    """Train for so many minutes of processor time, and leave the weights and a log in `out`."""
+def train(pool_folder: Path, valid_folder: Path, minutes: float, out: Path, seed: int = 1, resume: float = 0.0) -> None:
+    """Train for so many minutes of processor time, and leave the weights in `out`.
+
+    With `resume` training goes on from the weights there, at this share of its schedule.
+    """
     torch.manual_seed(seed)
     draw = np.random.default_rng(seed)
     out.mkdir(parents=True, exist_ok=True)
     network = StaffReader().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if resume:
+        network.load_state_dict(torch.load(out / "weights.pt", weights_only=True))
     average = swa_utils.get_ema_multi_avg_fn(SMOOTHED)  # type: ignore[no-untyped-call]
     mean = swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.01)
@@ -130,7 +136,7 @@ def train(pool_folder: Path, valid_folder: Path, minutes: float, out: Path, seed
     while time.process_time() - begun < 60 * minutes:
         pool = samples(pool_folder)  # more may have come
         for pictures, chosen in batches(pool, draw):
-            share = (time.process_time() - begun) / (60 * minutes)
+            share = resume + (1 - resume) * (time.process_time() - begun) / (60 * minutes)
             if share >= 1:
                 break
             optimizer.param_groups[0]["lr"] = (
@@ -200,12 +206,13 @@ def main() -> None:
     parser.add_argument("--staves", type=Path)
     parser.add_argument("--valid", type=Path)
     parser.add_argument("--minutes", type=float, default=50)
+    parser.add_argument("--resume", type=float, default=0.0, help="share of the schedule to go on at")
     parser.add_argument("--measure", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     given: Any = parser.parse_args()
     torch.set_num_threads(1)
     if given.staves:
-        train(given.staves, given.valid, given.minutes, given.out)
+        train(given.staves, given.valid, given.minutes, given.out, resume=given.resume)
     if given.measure:
         network = StaffReader()
         network.load_state_dict(torch.load(given.out / "weights.pt", weights_only=True))

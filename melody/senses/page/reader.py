@@ -1,7 +1,7 @@
 """The picture of a page to a score: staves, symbols by the network, bars, and what could not be read.
 
-The network, `reader.onnx`, is trained by `melody.learning.page_reader` on pages that verovio engraves; none is shipped
-yet. It reads one line of notes without chords; words, slurs and signs are passed over.
+The network, `reader.onnx`, is trained by `melody.learning.page_reader` on pages that verovio engraves. It reads one
+line of notes without chords; words, slurs and signs are passed over.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,11 @@ from melody.senses.sensed import Sensed
 MODEL = Path(__file__).with_name("reader.onnx")
 MOST_SAID = 8  # bars that a remark lists
 FEWEST = 2  # notes of a page
-OTHERS = "for full scores there are Audiveris and homr, whose MusicXML melody reads"
+OTHERS = "install Audiveris or homr, which melody then asks, for full scores"
+
+
+class FullScore(UnreadableFile):
+    """A page with more staves at once than the page reader reads."""
 
 
 def read_page(data: bytes, name: str = "<bytes>") -> Sensed:
@@ -52,7 +56,7 @@ def symbols_of(pixels: Pixels, name: str) -> list[ReadSymbol]:
     """
     if not MODEL.is_file():
         raise MelodyError(
-            f"{name}: a picture of a page, and no page reader is shipped yet; train one (docs/senses.md), or export "
+            f"{name}: a picture of a page, and this installation has no page reader; install melody again, or export "
             "MusicXML"
         )
     width = -(-pixels.shape[1] // STRIDE) * STRIDE
@@ -92,7 +96,7 @@ def _parts(staves: Sequence[StaffOnPage], name: str) -> list[list[StaffOnPage]]:
             sizes.append(size)
             size = 1
     if set(sizes) != {2}:
-        raise UnreadableFile(f"{name}: {max(sizes)} staves belong together; melody reads one or two; {OTHERS}")
+        raise FullScore(f"{name}: {max(sizes)} staves belong together; melody reads one or two; {OTHERS}")
     return [list(staves[0::2]), list(staves[1::2])]
 
 
