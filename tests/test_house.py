@@ -58,6 +58,7 @@ STARTED = {
     "melody.__main__",
     "melody.corpus.draw",
     "melody.learning.meters",
+    "melody.learning.notations",
     "melody.learning.page_reader.engraved",
     "melody.learning.page_reader.export",
     "melody.learning.page_reader.train",

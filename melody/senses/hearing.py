@@ -27,7 +27,7 @@ MOST = 20_000
 TOGETHER = 0.05  # seconds within which notes begin at once
 GLIDING = 1.5  # semitones a second within notes, of tunes below it and of speech above
 NO_SCALE = 0.35  # agreement on a tuning below which there is none; see `gliding`
-SURE = 0.02  # log-odds for each onset from which on a meter is sure
+SURE = 1.0  # log-odds from which on a meter is sure
 OUT_OF_TUNE = 0.15  # semitones worth a word
 WHISTLE, LOW_HUM, BASS = 84, 55, 40  # median pitches: above, below and again below which a tune lies oddly
 
@@ -97,8 +97,9 @@ def _in_time(notes: Sequence[HeardTone], known: Listening, remarks: list[str]) -
     """Return notes with their tempo, meter and key."""
     onset = np.array([note.onset for note in notes])
     starts = np.append(True, np.diff(onset) > TOGETHER)
-    rhythm = heard_rhythm(onset[starts], known.tempo_qpm, known.meter)
-    octaves = _octaves(np.array([note.pitch for note in notes]))
+    pitch = np.array([note.pitch for note in notes])
+    rhythm = heard_rhythm(onset[starts], known.tempo_qpm, known.meter, pitch[starts])
+    octaves = _octaves(pitch)
     moved = [note._replace(pitch=note.pitch + 12 * octaves) for note in notes]
     score = written(moved, onset[starts], rhythm)
     key = estimate_key(score)

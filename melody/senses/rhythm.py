@@ -1,9 +1,10 @@
 """Tempo, meter and the places of onsets in their bars, heard together: a Viterbi search over places.
 
 Each onset lies at a place of the bar; the time since the one before is its step times the tempo, give or take what
-hands do; how likely a step is from a place says `metrical`. Every tempo on a ladder is tried with every meter, and the
-likeliest of all is fitted to the onsets. So "metrical Markov models" do it (Nakamura, Yoshii & Sagayama 2017,
-arXiv:1701.08343), here with tables of tunes. The tempo may drift: steps are judged one by one.
+hands do; how likely a step is from a place says `metrical`. Every tempo on a ladder is tried with every meter; of each
+meter the likeliest are fitted to the onsets, and `notation` chooses among them. So "metrical Markov models" do it
+(Nakamura, Yoshii & Sagayama 2017, arXiv:1701.08343), here with tables of tunes. The tempo may drift: steps are judged
+one by one.
 """
 
 from dataclasses import dataclass
@@ -13,11 +14,14 @@ from numpy.typing import NDArray
 
 from melody.music.score import Ints
 from melody.senses.metrical import QUARTER, MeterModel, meter_models, meter_of
+from melody.senses.notation import USUAL_QPM, Notation, preferred
 
 Floats = NDArray[np.float64]
 BEATS_QPM = (36.0, 216.0)  # the ladder: beats a minute
 RUNG = 1.03
-USUAL_QPM, SPREAD = 104.0, 0.1  # of beats that people play; the spread of their logarithm
+SPREAD = 0.5  # of the logarithm of the beats that people play about `USUAL_QPM`, so far as candidates are concerned
+TEMPOS = 3  # candidates of each meter
+STEADY = 0.15  # share by which a step may be longer or shorter than usual
 OFF_SECONDS, OFF_SHARE = 0.022, 0.03  # standard deviation of a step's length: this, and a share of it
 TRUST = 0.2  # in what onsets say of the tempo: they depend on each other more than the tables know
 FLOOR = -9.0  # log-probability of a step that fits nothing: an onset missed or imagined
@@ -32,7 +36,7 @@ class HeardRhythm:
     model: MeterModel
     unit_seconds: float
     units: Ints  # (N,)
-    margin: float  # log-odds for each onset against the best other meter
+    margin: float  # log-odds against the best other meter
     other: tuple[int, int]  # that meter
 
     @property
@@ -41,28 +45,52 @@ class HeardRhythm:
         return 60 / (QUARTER * self.unit_seconds)
 
 
-def heard_rhythm(onsets: Floats, tempo_qpm: float | None = None, meter: tuple[int, int] | None = None) -> HeardRhythm:
-    """Return the likeliest rhythm of onsets in seconds, (N,), in a given tempo and meter where these are known."""
-    models = (meter_of(meter),) if meter else meter_models()
-    gaps = np.diff(onsets)
-    found = []
-    for model in models:
+def heard_rhythm(
+    onsets: Floats, tempo_qpm: float | None = None, meter: tuple[int, int] | None = None, pitches: Ints | None = None
+) -> HeardRhythm:
+    """Return the likeliest rhythm of onsets in seconds, (N,), in a given tempo and meter where these are known.
+
+    `pitches` (N,) help to tell where bars begin.
+    """
+    pitches = np.zeros(len(onsets), np.int64) if pitches is None else pitches
+    found = notations(onsets, tempo_qpm, meter)
+    wanted = preferred(found, onsets, pitches)
+    best = int(wanted.argmax())
+    model, unit, units, _ = found[best]
+    others = [place for place, one in enumerate(found) if one.model.meter != model.meter] or [best]
+    second = max(others, key=lambda place: wanted[place])
+    return HeardRhythm(
+        model, _pace(units, onsets) or unit, units, float(wanted[best] - wanted[second]), found[second].model.meter
+    )
+
+
+def notations(onsets: Floats, tempo_qpm: float | None = None, meter: tuple[int, int] | None = None) -> list[Notation]:
+    """Return the notations that stand out: of each meter the best tempos, each fitted to the onsets."""
+    gaps, found = np.diff(onsets), []
+    for model in (meter_of(meter),) if meter else meter_models():
         ladder = _ladder(model, tempo_qpm)
-        fit = _fit(model, ladder, gaps)
         usual = tempo_qpm * QUARTER / model.beat if tempo_qpm else USUAL_QPM
-        fit = TRUST * (fit + model.share) - 0.5 * (np.log(60 / (ladder * model.beat) / usual) / SPREAD) ** 2
-        best = int(np.argmax(fit))
-        found.append((float(fit[best]), model, float(ladder[best])))
-    found.sort(key=lambda row: -row[0])
-    _, model, unit = found[0]
-    steps = _steps(model, unit, gaps)
-    units = np.concatenate([[0], np.cumsum(steps[1:])]) + steps[0]
+        spread = GIVEN if tempo_qpm else SPREAD
+        fit = TRUST * _fit(model, ladder, gaps) - 0.5 * (np.log(60 / (ladder * model.beat) / usual) / spread) ** 2
+        found += [_fitted(model, float(ladder[rung]), onsets) for rung in _peaks(fit)]
+    return found
+
+
+def _peaks(values: Floats) -> Ints:
+    """Return the places of the highest peaks, up to `TEMPOS`."""
+    around = np.pad(values, 1, constant_values=-np.inf)
+    peaks = np.flatnonzero((values > around[:-2]) & (values >= around[2:]))
+    return peaks[np.argsort(-values[peaks])][:TEMPOS]
+
+
+def _fitted(model: MeterModel, unit: float, onsets: Floats) -> Notation:
+    """Return the steps of onsets at about a tempo, and the tempo that fits them."""
+    gaps = np.diff(onsets)
     for _ in range(2):  # the ladder's rung, then the fit
+        steps, fit = _steps(model, unit, gaps)
+        units = np.cumsum(steps)
         unit = _slope(units, onsets) or unit
-        steps = _steps(model, unit, gaps)
-        units = np.concatenate([[0], np.cumsum(steps[1:])]) + steps[0]
-    second = found[1] if len(found) > 1 else found[0]
-    return HeardRhythm(model, unit, units, (found[0][0] - second[0]) / max(1, len(gaps)), second[1].meter)
+    return Notation(model, unit, units, fit)
 
 
 def _ladder(model: MeterModel, tempo_qpm: float | None) -> Floats:
@@ -104,8 +132,8 @@ def _fit(model: MeterModel, unit: Floats, gaps: Floats) -> Floats:
     return np.asarray(best.max(axis=1))
 
 
-def _steps(model: MeterModel, unit: float, gaps: Floats) -> Ints:
-    """Return the first place and the steps of the best path at one tempo, (N,)."""
+def _steps(model: MeterModel, unit: float, gaps: Floats) -> tuple[Ints, float]:
+    """Return the first place and the steps of the best path at one tempo, (N,), and its log-likelihood."""
     once, twice = _places(model)
     rows = np.arange(len(model.places))[:, None]
     units, here = np.array([unit]), np.arange(len(model.places))
@@ -119,11 +147,24 @@ def _steps(model: MeterModel, unit: float, gaps: Floats) -> Ints:
         back.append((came, step))
         best = total[came, here]
     place = int(best.argmax())
-    steps = []
+    fit, steps = float(best[place]), []
     for came, step in reversed(back):
         steps.append(int(step[place]))
         place = int(came[place])
-    return np.array([model.places[place], *reversed(steps)], np.int64)
+    return np.array([model.places[place], *reversed(steps)], np.int64), fit
+
+
+def _pace(units: Ints, onsets: Floats) -> float:
+    """Return the seconds of a unit in most steps, so that one that was miscounted changes nothing; 0 where none is."""
+    steps, gaps = np.diff(units), np.diff(onsets)
+    steps, gaps = steps[steps > 0], gaps[steps > 0]
+    if not len(steps):
+        return 0.0
+    order = np.argsort(gaps / steps)
+    middle = int(np.searchsorted(np.cumsum(steps[order]), steps.sum() / 2))
+    usual = gaps[order[middle]] / steps[order[middle]]
+    near = np.abs(gaps / steps / usual - 1) < STEADY
+    return float(gaps[near].sum() / steps[near].sum())
 
 
 def _slope(units: Ints, onsets: Floats) -> float:
