@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from melody.cli import options as o
+from melody.cli.lines import Contour
 from melody.cli.output import Report
 from melody.cli.replay import rebuild
 from melody.cli.takes import HEARD, Output, listening, read_primer, refuse_existing, source_of, with_source, write_takes
@@ -29,6 +30,8 @@ From nothing, or on from your music:
 
   melody compose hum.wav --bars 8 --meter 3/4              on from what you hum or play; the meter is that of the hum
 
+  melody compose page.png --bars 8                         on from a page of music, scanned or photographed
+
 Around what is there:
 
   melody compose tune.abc --with 1                         harmonise a tune: compose the other voices
@@ -48,6 +51,8 @@ Rules that always hold:
   melody compose --describe "slow waltz in D minor, sparse, for piano"    in words; it says what it understood
 
   melody compose --chords "Am F | C G7/B" --density low    two chords a bar, again and again
+
+  melody compose --contour hum.wav --bars 16               a tune that rises and falls as your voice does
 
   melody compose song.mid --key "E minor" --strict-key --meter 3/4 --tempo 90
 
@@ -98,6 +103,7 @@ def compose(
     tempo_qpm: o.Tempo = None,
     meter: o.Meter = None,
     density: o.Density = None,
+    contour: Contour = None,
     style: o.Style = None,
     ranges: o.Range = None,
     max_polyphony: o.MaxPolyphony = None,
@@ -169,7 +175,7 @@ def compose(
     theme = reading.score if reading else None
     if theme and like:
         settings = as_variation(settings, theme, behind.score if behind else None, strength)
-    name, reason = chosen(model, theme, settings.with_tracks, settings.mapping, settings.add)
+    name, reason = chosen(model, theme, settings.with_tracks, settings.mapping, settings.add, settings.contour)
     names = names_of_takes(out, f"{primer.stem}-{name.name}" if primer else name.name, seed, takes)
     refuse_existing(output, names, [primer])
     if reason:
@@ -192,13 +198,17 @@ def chosen(
     around: Sequence[str] = (),
     mapping: Mapping[str, tuple[str, ...]] | None = None,
     add: Sequence[str] = (),
+    contour: Sequence[float] | None = None,
 ) -> tuple[Path, str]:
-    """Return the model named, or the shipped one that suits a theme, and why that one."""
-    from melody.generation.model_choice import choose, shipped
+    """Return the model named, or the shipped one that suits a theme and follows a contour, and why that one."""
+    from melody.generation.model_choice import choose, following, shipped
 
-    if model or theme is None:
+    if model or (theme is None and not contour):
         return Path(model or o.FROM_NOTHING), ""
-    choice = choose(theme, shipped(), around, mapping, add)
+    known = following(shipped()) if contour else shipped()
+    if theme is None:
+        return known[0].folder, "it follows a contour"
+    choice = choose(theme, known, around, mapping, add)
     return choice.bundle.folder, choice.reason
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
+from melody.cli.lines import read_line
 from melody.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 FROM_NOTHING = "chorale"  # the model without a primer
 MUSIC, AROUND, CONTROL, DECODING = "The music", "Around what is there", "Control", "Choosing notes"
 OUTPUT, PORTS = "Output", "Ports"
-MUSIC_FILE = "MIDI, MusicXML, ABC or kern file, or recording (WAV, FLAC, MP3, OGG)"
+MUSIC_FILE = "MIDI, MusicXML, ABC or kern file, recording (WAV, FLAC, MP3, OGG) or page of music (PNG, JPEG)"
 
 Primer = Annotated[Path | None, Argument(help=f"{MUSIC_FILE} to continue; leave it out to start from nothing.")]
 Model = Annotated[
@@ -227,8 +228,7 @@ Density = Annotated[
     ),
 ]
 Style = Annotated[
-    str | None,
-    Option(help="Style, for a model that learned several.", metavar="NAME", rich_help_panel=CONTROL),
+    str | None, Option(help="Style, for a model that learned several.", metavar="NAME", rich_help_panel=CONTROL)
 ]
 NoRepeat = Annotated[
     int | None,
@@ -370,6 +370,7 @@ def asked(given: Mapping[str, Any]) -> "Settings":
     from melody.music.swing import parse_swing
 
     parsers: dict[str, Callable[[Any], Any]] = {
+        "contour": read_line,
         "fill": parse_bars,
         "rewrite": parse_bars,
         "meter": parse_meter,

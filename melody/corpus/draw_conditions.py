@@ -4,7 +4,8 @@ A model that is told chords, a density, a melody to harmonise or the bars after 
 that is told nothing in a fifth of the cases learns to compose freely. So each fetch draws plausible wishes, which the
 piece itself grants: its chords a beat, half a bar or a bar at a time, from some bar on; how dense its bars are; some of
 its tracks as given; or a bar now and then, as what stands behind a gap (the idea of training to fill in the middle,
-Bavarian et al. 2022, arXiv:2207.14255, without moving anything: a recurrent model would forget it on the way).
+Bavarian et al. 2022, arXiv:2207.14255, without moving anything: a recurrent model would forget it on the way). A model
+that knows contours is told, in half of the cases, that of the tune.
 """
 
 from dataclasses import dataclass, replace
@@ -19,14 +20,16 @@ from melody.corpus.store import Split
 from melody.music.heard_chords import heard
 from melody.music.score import Ints, Score, bars, notes_of
 from melody.tokens import EventTokenizer
-from melody.tokens.channels import USUAL_VOICES, foreseeing
+from melody.tokens.channels import CONTOUR, USUAL_VOICES, wishing
 from melody.tokens.conditions import Conditions
+from melody.tokens.contour import contour_of
 from melody.tokens.contract import Told, columns_in
 from melody.tokens.harmony import RATES, SIZES, HarmonyPlan, Rate, harmony_of, pitched_notes, steps_of
 
 TOKENIZER = EventTokenizer()
 CHORDS, BASS, DENSITY, STYLE = 0.4, 0.4, 0.3, 0.85  # how often each is asked; the bass where chords are
 TRACKS, GAPS = 0.35, 0.25  # how often some tracks are given, and how often bars behind gaps
+CONTOURS = 0.5
 GAP_BARS, GIVEN_BARS = 8, 2  # at most
 HARMONY, STARTED = 0.75, 0.3  # how often the plan of chords is told, and of these how often from some step on
 
@@ -47,9 +50,10 @@ class ConditionTeller:
         rate: Rate = "beats",
     ) -> None:
         self._silence, self._harmony = silence, HarmonyTeller(split, tokenizer, rate)
-        self._split, self._draw = split, ConditionDraw(limits, tokenizer.voices)
+        told = CONTOUR.name in (channel.name for channel in tokenizer.channels)
+        self._split, self._draw = split, ConditionDraw(limits, tokenizer.voices, told)
         place = {channel.name: column for column, channel in enumerate(tokenizer.channels)}
-        foreseen = [channel.name for channel in foreseeing(tokenizer.voices)]
+        foreseen = [channel.name for channel in wishing(tokenizer.voices)]
         self._told = np.array([column for column, name in enumerate(foreseen) if name in place], np.intp)
         self._stored, columns = held_columns(tokenizer, split)
         self._reader = EventTokenizer(split.channels) if len(columns) else EventTokenizer(())
@@ -126,9 +130,10 @@ class ConditionDraw:
 
     density_limits: tuple[float, float]  # see `density_limits`
     voices: int = USUAL_VOICES  # tracks of which may be told
+    contours: bool = False  # whether that of the tune may be told
 
     def __call__(self, ids: NDArray[np.integer], generator: np.random.Generator, style: int = 0) -> NDArray[np.int16]:
-        """The foreseen channels (T, F) beside the ids (T,) of a piece of a style (0: none)."""
+        """The channels `wishing` (T, F) beside the ids (T,) of a piece of a style (0: none)."""
         return self.table(ids, generator, style).values[TOKENIZER.ticks(ids)]
 
     def table(self, ids: NDArray[np.integer], generator: np.random.Generator, style: int = 0) -> Conditions:
@@ -143,6 +148,9 @@ class ConditionDraw:
         if generator.random() < DENSITY:
             self._ask_for_density(table, score, lines, generator)
         self._give_notes(table, score, lines, generator)
+        if self.contours and generator.random() < CONTOURS:
+            start = _some_line(lines, generator)
+            table.tell(CONTOUR.name, contour_of(score)[start:], start, int(lines[-1]))
         return table
 
     def _ask_for_chords(self, table: Conditions, score: Score, lines: Ints, generator: np.random.Generator) -> None:

@@ -70,7 +70,10 @@ def _wanted(hint: Any) -> str:
     if get_origin(hint) is UnionType:
         hint = get_args(hint)[0]
     if get_origin(hint) is tuple:
-        return "names" if get_args(hint)[0] is str else "two whole numbers, as (3, 4)"
+        kinds = get_args(hint)
+        if kinds[1:] == (...,):
+            return "names" if kinds[0] is str else "numbers"
+        return "two whole numbers, as (3, 4)"
     if get_origin(hint) is Mapping:
         pitches = get_args(get_args(hint)[1])[-1] is int
         return "a dictionary from tracks to " + ("two MIDI numbers, as (60, 81)" if pitches else "names")

@@ -4,12 +4,15 @@ Each take draws its own from its seed and number, before its notes. The primer's
 piece, or each of its tracks; around a gap the bars on both sides count, and a bar to fill may be planned as one that
 comes later. A track that sounds in the last bars before the new ones goes on in the first of them.
 
+Where a contour is asked for, several plans are drawn, and the one is taken that brings bars back where the line does.
+
     fill 5-6 of     A B C D  ?  ?  A B C D E F       bars 7 to 10 go on with lag 6, so 5 and 6 are as bars 11 and 12
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +22,7 @@ from melody.generation.model_choice import is_band
 from melody.generation.region import DEFAULT_METER, Region
 from melody.generation.seeds import Seed
 from melody.generation.settings import AS_PRIMER, Settings
+from melody.generation.told import contour_told
 from melody.tokens.plan import (
     FIRST,
     LAGS,
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 AWAKE = 4  # bars before the new ones: what sounds in them goes on
 RHYTHM = ("drums", "bass")  # roles that a band from nothing begins with, and with others, `BEGIN` in all
 BEGIN = 4
+FITTING = 32  # plans among which is chosen where a contour is asked for
+FAR = 1.0  # levels of a contour from which on bars had better not be alike
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Form:
     awake: frozenset[int] = frozenset()  # those that sound in the first new bar
     rhythm: tuple[int, ...] = ()  # those of a band that begin it from nothing
     together: frozenset[int] = frozenset()  # those of a band that make harmony
+    levels: tuple[float, ...] = ()  # of the contour asked for, in each bar
 
     def draw(self, seed: Seed | None) -> FormPlan:
         """The plan of a take; without a seed the likeliest one."""
@@ -72,19 +79,21 @@ class Form:
             least = BEGIN if self.rhythm else 0
             drawn_cast = self.planner.draw_cast(generator, len(self.known.tracks), self.rhythm, least)
             cast, awake = frozenset(drawn_cast), self._beginning(drawn_cast, generator)
-        drawn = self.planner.draw(
-            self.known,
-            self.stop + more,
-            outline,
-            generator,
-            reach=self.reach,
-            cast=cast,
-            awake=awake,
-            together=self.together,
+        options: dict[str, Any] = {"reach": self.reach, "cast": cast, "awake": awake, "together": self.together}
+        tries = FITTING if self.levels and generator is not None else 1
+        drawn = min(
+            (self.planner.draw(self.known, self.stop + more, outline, generator, **options) for _ in range(tries)),
+            key=self._misfit,
         )
         behind = [line[self.stop :] for line in self.known.lines]
         lines = [(*line, *rest) for line, rest in zip(drawn.lines, behind, strict=True)]
         return replace(drawn.with_lines(lines), ahead=self.known.ahead)
+
+    def _misfit(self, plan: FormPlan) -> float:
+        """Likeness of bars that lie apart on the contour, less that of bars that lie together."""
+        pairs = ((bar, symbol) for line in plan.lines for bar, symbol in enumerate(line) if symbol.lag > 0)
+        inside = ((bar, symbol) for bar, symbol in pairs if symbol.lag <= bar < len(self.levels))
+        return sum(s.like * (abs(self.levels[bar] - self.levels[bar - s.lag]) - FAR) for bar, s in inside)
 
     def _beginning(self, cast: Sequence[int], generator: np.random.Generator | None) -> frozenset[int]:
         """The tracks of a cast that begin a band from nothing: its rhythm and some of the others."""
@@ -122,6 +131,9 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
             form = _with_players(form, region, bars[: region.first])
     if is_band(bundle):
         form = replace(form, together=frozenset(n for n, track in enumerate(bundle.tracks) if not track.drums))
+    if settings.contour:
+        table, lines = contour_told(settings.contour, region, view, bundle), region.lines.tolist()
+        form = replace(form, levels=tuple(float(table[a:b].mean()) for a, b in pairwise(lines[: stop + 1])))
     if settings.form == AS_PRIMER:
         return _as_primer(form, region)
     if settings.form:

@@ -35,6 +35,7 @@ from melody.music.general_midi import KEYBOARDS, family
 from melody.music.quantize import quantize
 from melody.music.roles import ROLES
 from melody.music.score import Score, notes_of
+from melody.tokens.channels import CONTOUR
 
 # In semitones of misfit:
 NOT_CONTINUED = 60.0  # for each track that has no place
@@ -77,6 +78,11 @@ class _Fit(NamedTuple):
 def shipped() -> list[Bundle]:
     """The models that come with melody, by name."""
     return [bundles.open_bundle(path.parent) for path in sorted(bundles.SHIPPED.glob("*/bundle.json"))]
+
+
+def following(models: Sequence[Bundle]) -> list[Bundle]:
+    """The models that are told contours, so that a tune of theirs follows one."""
+    return [model for model in models if CONTOUR.name in model.channels]
 
 
 def choose(

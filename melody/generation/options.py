@@ -23,6 +23,7 @@ class Options(TypedDict, total=False):
     chords: str | None
     strict_chords: bool
     density: str | None
+    contour: str | Sequence[float] | None  # semitones
     style: str | None
     fill: tuple[int, int] | None
     rewrite: tuple[int, int] | None  # `fill` in `rounds`

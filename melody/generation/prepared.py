@@ -188,7 +188,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         bars=region.stop if region.closes else bars_of(region, view),
         key=key_token(key) if key else None,
         stop=None if region.closes else region.stop,
-        foreseen=foreseen(settings, region, chords, bundle) if told else None,
+        foreseen=foreseen(settings, region, view, chords, bundle) if told else None,
         form=form.known if form is not None else None,
         harmony=chord_plan.known if chord_plan is not None else None,
         harmonist=_not_yet if chord_plan is not None and chord_plan.known is None else None,

@@ -103,7 +103,7 @@ def _continued(settings: Settings, view: PrimerView | None, bundle: Bundle, bars
     first = view.bars if view else 0
     stop = first + (settings.bars or _bars_of_form(settings, view) or DEFAULT_BARS)
     meter = settings.meter or (steady(view.meters) if view else None)
-    if meter is None and (bars_known or settings.density or settings.keep):
+    if meter is None and (bars_known or settings.density or settings.keep or settings.contour):
         meter = view.meters[-1] if view else DEFAULT_METER
     before = view.meters if view else []
     lines = view.lines if view else np.zeros(1, np.int64)

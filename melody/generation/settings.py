@@ -6,6 +6,7 @@ from typing import Any
 
 from melody.errors import UsageError
 from melody.generation.checks import check_types
+from melody.generation.contour import check_contour, parse_contour
 from melody.generation.primer.added import parse_parts
 from melody.generation.ranges import check_ranges
 from melody.generation.ranking import BY
@@ -51,6 +52,7 @@ class Settings:
     chords: str | None = None  # "Am F C G": a bar each, over again; see `melody.music.progressions`
     strict_chords: bool = True  # notes that begin on strong beats, or with a chord, belong to it
     density: str | None = None  # low, medium or high
+    contour: tuple[float, ...] | None = None  # the line that the new tune follows, in semitones
     style: str | None = None  # one of the bundle's
     fill: tuple[int, int] | None = None  # first and last bar (from 1) of the primer to be composed anew
     rounds: int | None = None  # in which they are rewritten, all at once; 0: 16, where most voices stay; default: none
@@ -143,12 +145,19 @@ class Settings:
             parse_progression(self.chords)
         if self.form is not None:
             self._check_form()
+        if self.contour is not None:
+            self._check_contour()
 
     def _check_form(self) -> None:
         if self.form != AS_PRIMER:
             parse_form(str(self.form))
         if self.fill or self.with_tracks or self.keep or self.add:
             raise UsageError("form plans new bars: leave out `fill`, `with_tracks`, `keep` and `add`")
+
+    def _check_contour(self) -> None:
+        check_contour(self.contour or ())
+        if self.with_tracks or self.add or self.keep in ("pitches", "bars"):
+            raise UsageError("`contour` is that of a new tune: leave out `with_tracks`, `add` and `keep`")
 
     @property
     def decoder(self) -> str:
@@ -175,6 +184,8 @@ class Settings:
             del values["add"]
         if self.form is None:
             del values["form"], values["section"]
+        if self.contour is None:
+            del values["contour"]
         if self.humanize == 0:
             del values["humanize"]
         if self.strength is None:
@@ -215,6 +226,8 @@ def _as_stored(name: str, value: Any) -> Any:
     """An option's value as `Settings` has it: sequences as tuples, one name as a tuple of one."""
     if name in ("tracks", "with_tracks", "add"):
         return _names(value)
+    if name == "contour":
+        return parse_contour(value) if isinstance(value, str) else _numbers(value)
     if name == "swing" and isinstance(value, int | float) and not isinstance(value, bool):
         return (value, 8)
     if name in ("meter", "fill", "swing"):
@@ -223,6 +236,10 @@ def _as_stored(name: str, value: Any) -> Any:
         items = value.items()
         return {key: _names(one) if name == "mapping" or isinstance(one, list) else one for key, one in items}
     return value
+
+
+def _numbers(value: Any) -> Any:
+    return tuple(value) if isinstance(value, Sequence) else value
 
 
 def _names(value: Any) -> Any:

@@ -1,11 +1,13 @@
-"""Conditions: the length, key, chords, density, style and given notes that the model is told of music to come."""
+"""Conditions: length, key, chords, density, contour, style and given notes that the model is told of music to come."""
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from symusic import Note, Track
 
 from melody.bundle import Bundle
+from melody.errors import UsageError
 from melody.generation.primer.primer_view import PrimerView, empty_start
 from melody.generation.region import Region
 from melody.generation.settings import Settings
@@ -13,8 +15,10 @@ from melody.music.chords import Span
 from melody.music.key import Key, estimate_key
 from melody.music.progressions import laid_out, parse_progression
 from melody.music.score import GRID, TICKS_PER_QUARTER, Score
-from melody.tokens.channels import DENSITIES
+from melody.tokens.channels import CONTOUR, DENSITIES
 from melody.tokens.conditions import Conditions
+from melody.tokens.contour import contour_of, drawn_along, levels
+from melody.tokens.harmony import steps_of_bar
 
 OPEN = 1000  # bars that a piece is said to have left that does not end
 
@@ -70,10 +74,14 @@ def key_of_chords(chords: Sequence[Span], end: int) -> Key:
     return estimate_key(score)
 
 
-def foreseen(settings: Settings, region: Region, chords: list[Span], bundle: Bundle) -> Conditions | None:
+def foreseen(
+    settings: Settings, region: Region, view: PrimerView | None, chords: list[Span], bundle: Bundle
+) -> Conditions | None:
     """Return the conditions of the music to come; None where there are none."""
     style = bundle.style_value(settings.style)
-    if not (chords or settings.density or region.given or style):
+    if settings.contour and CONTOUR.name not in bundle.channels:
+        raise UsageError(f"`contour`: {bundle.name} follows no line; folk does (`model` folk)")
+    if not (chords or settings.density or settings.contour or region.given or style):
         return None
     table = Conditions(int(region.lines[-1]) + 1 if region.meters else 1, bundle.tokenizer.voices)
     if style:
@@ -83,10 +91,26 @@ def foreseen(settings: Settings, region: Region, chords: list[Span], bundle: Bun
     start, stop = (int(region.lines[bar]) for bar in (region.first, region.stop))
     if settings.density:
         table.tell("density", 1 + DENSITIES.index(settings.density), start, stop)
+    if settings.contour:
+        table.tell(CONTOUR.name, contour_told(settings.contour, region, view, bundle))
     for span in chords:  # each until the next
         table.tell("chord", span.chord.value if span.chord else 0, span.start, stop)
         bass = span.chord is not None and span.chord.bass != span.chord.root
         table.tell("chord_bass", 1 + span.chord.bass if bass and span.chord else 0, span.start, stop)
     for place, (notes, first_tick) in region.given.items():
         table.tell_notes(place, notes, np.arange(len(table)) >= first_tick)
+    return table
+
+
+def contour_told(line: Sequence[float], region: Region, view: PrimerView | None, bundle: Bundle) -> NDArray[np.int16]:
+    """The channel (ticks,) up to the last line of a region: along the line in the new bars, in the primer as it is."""
+    lines = region.lines
+    table = np.zeros(int(lines[-1]) + 1, np.int16)
+    if view is not None:
+        own = contour_of(bundle.tokenizer.decode(np.array(view.ids)))[: len(table)]
+        table[: len(own)] = own
+    bars = range(region.first, region.stop)
+    rows = [steps_of_bar(int(lines[bar]), int(lines[bar + 1]), region.meters[bar], "halves") for bar in bars]
+    edges = np.array([*(tick for row in rows for tick in row), lines[region.stop]])
+    table[edges[0] : edges[-1]] = np.repeat(levels(drawn_along(line, edges)), np.diff(edges))
     return table

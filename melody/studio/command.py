@@ -43,6 +43,8 @@ def _option(name: str, value: Any) -> list[str]:
         return [flag, f"{value[0]}/{value[1]}"]
     if name == "fill":
         return [flag, f"{value[0]}-{value[1]}"]
+    if name == "contour":
+        return [flag, " ".join(f"{point:g}" for point in value)]
     if name == "ranges":
         return [word for track, (low, high) in value.items() for word in (flag, f"{track}={_pitches(low, high)}")]
     if name == "mapping":

@@ -10,6 +10,7 @@ Channels are selected by name, and a bundle records the names of those that its 
 - ``parts`` beside them: each track has a plan and a memory of its own, and the model is told what each is planned as
 - ``harmony`` say which chords are planned, the next one too, and where phrases end (`melody.tokens.harmony`)
 - ``lines`` say where the track under way comes from: its last move and its range of late (`melody.tokens.lines`)
+- ``contour`` says how high the tune is to lie (`melody.tokens.contour`); `melody.tokens.conditions` holds it too
 - ``told`` say what other pieces did under the same tune (`melody.jsb16.tune_book`)
 
 To add one: a line in its group here, and its value where the group is kept.
@@ -28,6 +29,7 @@ from melody.errors import ConfigError
 from melody.music import chords
 from melody.music.score import GRID
 from melody.tokens.aligned_memory import SIZES, part_sizes
+from melody.tokens.contour import LEVELS
 from melody.tokens.harmony import SIZES as OF_HARMONY
 from melody.tokens.harmony import WAITS
 from melody.tokens.lines import SIZES as OF_LINES
@@ -45,7 +47,7 @@ STYLES = 15
 REST = 129  # of a given channel: the track is given, and is silent here
 RECALLED = "recalled"
 
-Group = Literal["read", "foreseen", "repetition", "form", "parts", "harmony", "lines", "told"]
+Group = Literal["read", "foreseen", "repetition", "form", "parts", "harmony", "lines", "contour", "told"]
 
 
 class Channel(NamedTuple):
@@ -87,6 +89,11 @@ def foreseeing(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
     )
 
 
+def wishing(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
+    """The channels of `melody.tokens.conditions`: what is wished for tick by tick, in the order of its columns."""
+    return (*foreseeing(voices), CONTOUR)
+
+
 def recalling(vocabulary_size: int) -> tuple[Channel, ...]:
     """The ``repetition`` channels, which follow from the tokens alone."""
     sizes = {RECALLED: vocabulary_size, "agreed": len(LENGTHS), "times": MOST_TIMES, "ago": 1 + MOST_AGO}
@@ -94,6 +101,7 @@ def recalling(vocabulary_size: int) -> tuple[Channel, ...]:
 
 
 FORMING = tuple(Channel(name, size, group="form") for name, size in SIZES.items())
+CONTOUR = Channel("contour", 1 + LEVELS, "contour", group="contour")
 HARMONISING = tuple(
     Channel(name, size, "harmony", "class" if "wait" not in name and "phrase" not in name else "", "harmony")
     for name, size in OF_HARMONY.items()
@@ -111,10 +119,12 @@ def parting(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
 def event_channels(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
     """All channels that a model of events can be told, of so many tracks."""
     recalled = recalling(len(event_vocabulary()))
-    return reading(voices) + foreseeing(voices) + recalled + FORMING + parting(voices) + HARMONISING + LINING
+    return (
+        reading(voices) + foreseeing(voices) + recalled + FORMING + parting(voices) + HARMONISING + LINING + (CONTOUR,)
+    )
 
 
-UNUSUAL: tuple[Group, ...] = ("form", "parts", "harmony", "lines")
+UNUSUAL: tuple[Group, ...] = ("form", "parts", "harmony", "lines", "contour")
 USUAL = tuple(c.name for c in event_channels() if c.group not in UNUSUAL)  # where nothing else is said
 
 
@@ -131,7 +141,7 @@ def names_of(groups: Iterable[str], voices: int = USUAL_VOICES) -> tuple[str, ..
             hint = (
                 f"did you mean {close[0]}?"
                 if close
-                else "there are read, foreseen, repetition, form, parts, harmony and lines"
+                else "there are read, foreseen, repetition, form, parts, harmony, lines and contour"
             )
             raise ConfigError(f"channel {name!r} is unknown; {hint}")
     return tuple(channel.name for channel in channels if channel.name in wanted or channel.group in wanted)

@@ -1,4 +1,5 @@
-"""Conditions: what is known of the music to come, tick by tick of the 24-grid, behind the ``foreseen`` channels.
+"""Conditions: what is known of the music to come, tick by tick of the 24-grid, behind the ``foreseen`` channels
+and ``contour``.
 
 Training fills them from a piece, with parts of it taken as given; composing from what the musician asks.
 """
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.music.score import Notes
-from melody.tokens.channels import REST, USUAL_VOICES, foreseeing
+from melody.tokens.channels import REST, USUAL_VOICES, wishing
 from melody.tokens.harmony import WAITS
 
 
@@ -18,7 +19,7 @@ class Conditions:
     """
 
     def __init__(self, ticks: int, voices: int = USUAL_VOICES) -> None:
-        channels = foreseeing(voices)
+        channels = wishing(voices)
         self.values: NDArray[np.int16] = np.zeros((ticks, len(channels)), np.int16)
         self.voices = voices
         self._column = {channel.name: place for place, channel in enumerate(channels)}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from melody.music.score import GRID, bar_length
 from melody.native.library import core
-from melody.tokens.channels import HARMONISING, Layout, foreseeing, forming
+from melody.tokens.channels import HARMONISING, Layout, forming, wishing
 from melody.tokens.harmony import DrawChords, Moment, Told
 from melody.tokens.lines import NAMES as LINES
 from melody.tokens.plan import LAGS, FormPlan
@@ -24,7 +24,7 @@ from melody.tokens.vocabulary import METERS, event_vocabulary
 
 _SINGLE = ("bars_left", "key", "position", "meter", "track", "sounding", "bass", "time_left")  # as in core/reader.h
 _REPETITION = ("recalled", "agreed", "times", "ago")
-_KNOWN = ("read", "foreseen", "repetition", "form", "parts", "harmony", "lines")  # groups of channels
+_KNOWN = ("read", "foreseen", "repetition", "form", "parts", "harmony", "lines", "contour")  # groups of channels
 _MOST_COLUMNS, _MOST_VOICES, _MOST_FORESEEN, _MOST_FORM = 256, 16, 64, 40
 _EVENT = np.dtype([("place", "i4"), ("duration", "i4"), *((name, "u1") for name in ("track", "hit", "loud", "sure"))])
 _NO_EVENT = 255  # in `loud`: the mark of an empty bar
@@ -169,7 +169,7 @@ def reader_for(layout: Layout, plan: Plan) -> NativeReader | None:
     if plan.form is not None and not forming(layout):
         return None
     foreseen = None if plan.foreseen is None else np.require(plan.foreseen.values, np.int16, ["C", "A"])
-    if foreseen is not None and foreseen.shape[1] != len(foreseeing(layout.voices)):
+    if foreseen is not None and foreseen.shape[1] != len(wishing(layout.voices)):
         return None
     numbers = [-1 if number is None else number for number in (plan.bars, plan.stop)]
     told = key_value(*plan.key) if plan.key is not None else 0
@@ -206,7 +206,7 @@ def _columns(layout: Layout) -> NDArray[np.int32] | None:
     """A layout as core/reader.h has it; None where there is a channel that the core does not know."""
     if any(channel.group not in _KNOWN for channel in layout.channels) or len(layout.names) > _MOST_COLUMNS:
         return None
-    foreseen = [channel.name for channel in foreseeing(layout.voices)]
+    foreseen = [channel.name for channel in wishing(layout.voices)]
     form = [channel.name for channel in forming(layout)]
     spare = len(layout.names)
     if layout.voices > _MOST_VOICES or len(foreseen) > _MOST_FORESEEN or len(form) > _MOST_FORM:

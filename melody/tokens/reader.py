@@ -22,10 +22,10 @@ from melody.tokens.channels import (
     MOST_SOUNDING,
     TIME_UNIT,
     Layout,
-    foreseeing,
     forming,
     layout_of,
     recalling,
+    wishing,
 )
 from melody.tokens.conditions import Conditions
 from melody.tokens.grammar import allowed
@@ -82,7 +82,7 @@ class _Columns:
         self.voices = layout.voices
         self.sounding_voices = min(layout.voices, MOST_SOUNDING)
         self.voice = [layout.column[f"voice_{voice}"] for voice in range(layout.voices)]
-        self.foreseen = layout.columns(foreseeing(layout.voices))
+        self.foreseen = layout.columns(wishing(layout.voices))
         self.repetition = layout.columns(recalling(0)) if layout.has("repetition") else None
         self.lines = layout.columns(LINING) if layout.has("lines") else None
         self.parts = layout.parts

@@ -14,13 +14,13 @@ from melody.errors import ConfigError
 from melody.music.quantize import quantize
 from melody.music.score import Notes, Score, bars, transpose
 from melody.tokens import EventTokenizer, Plan
-from melody.tokens.channels import REST, event_channels, foreseeing, layout_of, names_of, reading
+from melody.tokens.channels import REST, event_channels, layout_of, names_of, reading, wishing
 from melody.tokens.conditions import Conditions
 
-TOKENIZER = EventTokenizer()
-READ, FORESEEN, CHANNELS = reading(), foreseeing(), event_channels()
-PLACE = layout_of().column
-DRAW = ConditionDraw((1.0, 1.75))
+TOKENIZER = EventTokenizer(names_of(["read", "foreseen", "contour"]))
+READ, FORESEEN, CHANNELS = reading(), wishing(), event_channels()
+PLACE = layout_of(TOKENIZER.names).column
+DRAW = ConditionDraw((1.0, 1.75), contours=True)
 BACH = ("bach/bwv269.mxl", "bach/bwv66.6.mxl", "bach/bwv153.1.mxl")
 
 
