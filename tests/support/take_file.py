@@ -34,7 +34,7 @@ def take_file(bundle: Bundle, prepared: Prepared, seed: Seed, bars: int) -> byte
     put(np.round(array("table").astype(np.float64) * 2**20))
     put(array("first"))
     for place, matrix in enumerate(facts["matrices"]):
-        put([matrix["outputs"], matrix["blocks"]])
+        put([matrix[name] for name in ("outputs", "blocks", "bits")])
         for name, dtype in (("values", np.uint8), ("scales", np.float32), ("bias", np.float32)):
             put(array(f"{name}_{place}"), dtype)
     if heads:

@@ -25,7 +25,7 @@ static Model *read_model(void) {
     int32_t *shape = next();
     uint8_t *values = next();
     float *scales = next(), *bias = next();
-    model_matrix(model, i, shape[0], shape[1], values, scales, bias);
+    model_matrix(model, i, shape[0], shape[1], shape[2], values, scales, bias);
   }
   if (sizes[5]) {
     int32_t *numbers = next(), *columns = next(), *begin = next();
