@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.primers import primer, tune, voices
 from support.tiny_bundle import write_rewriting_bundle
@@ -12,7 +13,7 @@ from support.tiny_bundle import write_rewriting_bundle
 import melody
 from melody.bundle import open_bundle
 from melody.cli import run
-from melody.errors import UsageError
+from melody.errors import MelodyError, UsageError
 from melody.formats.midi import parse, read_midi
 from melody.generation import Composer
 from melody.generation.settings import Settings, settings_of
@@ -174,6 +175,15 @@ def test_the_command_line_rewrites_and_replays(
     assert inside(read_midi("new.mid").score, 4, 4) == inside(read_midi("song.mid").score, 4, 4)
     assert run(["compose", "--replay", "new.mid", *model, "--out", "again.mid"]) == 0
     assert Path("again.mid").read_bytes() == Path("new.mid").read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_absurd_weights_are_one_line(composer: Composer, song: Score) -> None:
+    absurd = Composer(composer.bundle.folder)
+    assert absurd.bundle.rewriter is not None
+    absurd.bundle.rewriter.weights["head.bias"][:] = np.inf
+    with pytest.raises(MelodyError, match="the rewriter gives no numbers"):
+        absurd.compose(song, rewrite=(2, 3), tracks="Alto", seed=1, best_of=1)
 
 
 def test_a_bundle_holds_a_rewriter_or_none(composer: Composer) -> None:

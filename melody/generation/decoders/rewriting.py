@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.engine import Engine
+from melody.errors import MelodyError
 from melody.generation.assemble import beside
 from melody.generation.canvas import Canvas, canvas_of, close
 from melody.generation.decoders.contract import Continuation
@@ -142,6 +143,8 @@ class _Painter:
         for start in range(int(rows[0]), int(rows[-1]) + 1, STRETCH):
             span = slice(start - SIDE, start + STRETCH + SIDE)
             logits = self.rewriter.logits(cells[span], self.canvas.ground[span])[SIDE : SIDE + STRETCH]
+            if not np.isfinite(logits).all():  # the weights are finite, but may be absurd
+                raise MelodyError("the rewriter gives no numbers; fetch or export the bundle again")
             scaled = logits.astype(np.float64) / max(COOL * self.sampling.temperature, 0.05)
             scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
             result[start : start + STRETCH] = scaled / scaled.sum(axis=-1, keepdims=True)
