@@ -67,6 +67,16 @@ def test_of_more_than_two_staves_that_belong_together_other_programs_are_named()
         read_page(png(image), "score.png")
 
 
+def test_where_one_system_of_two_staves_is_not_seen_to_be_joined_all_are_pairs():
+    def staff(joined: bool) -> staves.StaffOnPage:
+        return staves.StaffOnPage(np.zeros((HEIGHT, 80), np.uint8), 0.0, joined)
+
+    seen = [staff(True), staff(False), staff(False), staff(False)]
+    assert [len(part) for part in reader._parts(seen, "x")] == [2, 2]
+    with pytest.raises(UnreadableFile, match="some staves belong together and others do not"):
+        reader._parts(seen[:3], "x")
+
+
 def text() -> Image.Image:
     image = Image.new("L", (900, 700), 255)
     draw = ImageDraw.Draw(image)

@@ -85,7 +85,7 @@ def _session() -> Any:
 
 
 def _parts(staves: Sequence[StaffOnPage], name: str) -> list[list[StaffOnPage]]:
-    """Return the staves of each part: one part, or two where staves are joined in pairs."""
+    """Return the staves of each part: one part, or two where staves are joined in pairs, as far as can be seen."""
     if not any(staff.joined for staff in staves):
         return [list(staves)]
     sizes, size = [], 1
@@ -95,7 +95,9 @@ def _parts(staves: Sequence[StaffOnPage], name: str) -> list[list[StaffOnPage]]:
         else:
             sizes.append(size)
             size = 1
-    if set(sizes) != {2}:
+    if max(sizes) == 2 and len(staves) % 2:
+        raise UnreadableFile(f"{name}: some staves belong together and others do not; photograph one piece at a time")
+    if max(sizes) > 2:
         raise FullScore(f"{name}: {max(sizes)} staves belong together; melody reads one or two; {OTHERS}")
     return [list(staves[0::2]), list(staves[1::2])]
 
