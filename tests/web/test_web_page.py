@@ -11,6 +11,7 @@ from support.browser import PROGRAM, Browser, chromium
 from support.ears import SPY
 
 from melody import native
+from melody.bundle import open_bundle
 from melody.errors import MelodyError, UsageError
 from melody.generation import Composer
 from melody.generation.decoders.sampling import Sampled
@@ -25,7 +26,8 @@ from melody.web import export
 from melody.web.export import FILES, export_page, index_page
 from melody.web.model import page_model
 
-SERVED = ("folk", "drums", "pop", "piano")
+SHIPPED = ("folk", "drums", "band", "pop", "piano", "chorale")
+SERVED = [name for name in SHIPPED if open_bundle(name).harmonist is None]  # those that plan no chords
 CASES = [(1, 16, 1.0), (7, 8, 1.0), (12345678901, 4, 1.0), (2, 2, 1.0), (3, 8, 0.7)]  # seed, bars, temperature
 native_only = pytest.mark.skipif(core() is None, reason="the native core is not installed")
 
@@ -44,6 +46,10 @@ def test_a_model_lies_in_the_page_as_in_the_bundle(name: str) -> None:
     assert starts[0] == 0
     assert all(0 <= start - end < 8 for start, end in zip(starts[1:], ends, strict=False))
     assert ends[-1] == len(arrays)
+
+
+def test_folk_and_drums_are_served() -> None:
+    assert {"folk", "drums"} <= set(SERVED)
 
 
 @native_only
