@@ -1,7 +1,8 @@
 """The rewriter: a masked Transformer that tells what any hidden cells of a grid of voices may be, in numpy.
 
 `melody.models.masked_transformer` says what it computes, and `melody.learning.rewriter_model` trains it. Here it runs
-without torch: some 20 ms for twelve bars on one core. Its weights travel in 8 bits, a scale for each row of a matrix.
+without torch: some 20 ms for twelve bars on one core. Its weights travel in 4 bits, with a scale for
+`GROUP` weights of a row: half a percent more nats than in 32.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ Floats = NDArray[np.float32]
 SCALE = ".scale"  # the end of the name of a matrix's scales
 MOST_LAYERS, MOST_WIDTH, MOST_VOICES = 16, 1024, 16
 STEM = 5
+GROUP = 64
 EPSILON = float(np.finfo(np.float32).eps)  # of the norm, as torch has it
 
 
@@ -30,30 +32,24 @@ class Rewriter:
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Rewriter":
-        """The rewriter of arrays, in 8 bits or in floats. Raises `ValueError` for those of another model."""
-        weights = {}
-        for name, array in arrays.items():
-            if name.endswith(SCALE):
-                continue
-            weights[name] = np.asarray(array, np.float32)
-            if (scale := arrays.get(name + SCALE)) is not None:
-                if scale.shape != (*array.shape[:1], 1) or array.ndim != 2:
-                    raise ValueError(f"is no rewriter: the scales of {name[:60]!r} are not one for each row")
-                weights[name] *= scale
+        """The rewriter of arrays, in few bits or in floats. Raises `ValueError` for those of another model."""
+        weights = {
+            name: _unpacked(name, array, arrays.get(name + SCALE))
+            for name, array in arrays.items()
+            if not name.endswith(SCALE)
+        }
         rewriter = cls(weights)
         rewriter.check()
         return rewriter
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The weights as a file has them: matrices in 8 bits with a scale for each row, all else in 16."""
+        """The weights as a file has them: matrices in 4 bits, or 8 where groups do not fit, all else in 16."""
         result: dict[str, NDArray[Any]] = {}
         for name, weight in self.weights.items():
             if weight.ndim < 2 or name.endswith(".bias"):
                 result[name] = np.ascontiguousarray(weight, np.float16)
                 continue
-            scale = np.maximum(np.abs(weight).max(axis=1, keepdims=True), 1e-12) / 127
-            result[name] = np.ascontiguousarray(np.rint(weight / scale), np.int8)
-            result[name + SCALE] = np.ascontiguousarray(scale, np.float32)
+            result[name], result[name + SCALE] = _packed(weight)
         return result
 
     @property
@@ -154,6 +150,34 @@ class Rewriter:
     def _linear(self, name: str, x: Floats) -> Floats:
         result: Floats = x @ self._transposed[f"{name}.weight"] + self.weights[f"{name}.bias"]
         return result
+
+
+def _packed(weight: Floats) -> tuple[NDArray[np.int8], NDArray[Any]]:
+    """A matrix (R, C) in 4 bits, two to a byte (R, C / 2), and the scales of its groups (R, C / GROUP).
+
+    In 8 bits (R, C), with scales (R, 1) in 32 bits, where groups do not divide its rows.
+    """
+    rows, columns = weight.shape
+    group, most = (GROUP, 7) if columns % GROUP == 0 else (columns, 127)
+    parts = weight.reshape(rows, -1, group)
+    scale = (np.maximum(np.abs(parts).max(axis=2), 1e-6) / most).astype(np.float16 if most == 7 else np.float32)
+    values = np.rint(parts / scale[..., None].astype(np.float32)).clip(-most - 1, most)
+    whole = values.astype(np.int8).reshape(rows, columns)
+    if most == 127:
+        return whole, scale
+    return np.ascontiguousarray((whole[:, ::2] & 15) | (whole[:, 1::2] << 4)), scale
+
+
+def _unpacked(name: str, array: NDArray[Any], scale: NDArray[Any] | None) -> Floats:
+    """An array in 32 bits. Raises `ValueError` for scales that are not of its groups."""
+    if scale is None:
+        return np.asarray(array, np.float32)
+    if array.ndim == 2 and scale.shape == (len(array), 1) and scale.dtype == np.float32:
+        return np.asarray(array, np.float32) * scale.astype(np.float32)
+    if array.ndim != 2 or array.dtype != np.int8 or scale.shape != (len(array), 2 * array.shape[1] / GROUP):
+        raise ValueError(f"is no rewriter: the scales of {name[:60]!r} are not those of its rows or groups")
+    both = np.stack([array << 4 >> 4, array >> 4], axis=2).reshape(len(array), -1, GROUP)
+    return np.asarray((both * scale[..., None].astype(np.float32)).reshape(len(array), -1), np.float32)
 
 
 def _norm(x: Floats, weight: Floats) -> Floats:

@@ -11,9 +11,9 @@ from melody.tokens.cells import HIDDEN, OUTSIDE, VALUES, sizes
 from melody.tokens.rewriter import Rewriter
 
 
-def model() -> MaskedTransformer:
+def model(width: int = 24) -> MaskedTransformer:
     torch.manual_seed(0)
-    made = MaskedTransformer(3, VALUES, tuple(sizes(2).values()), width=24, layers=2, heads=3, reach=8)
+    made = MaskedTransformer(3, VALUES, tuple(sizes(2).values()), width=width, layers=2, heads=2, reach=8)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return made.eval()
@@ -40,6 +40,19 @@ def test_eight_bits_are_nearly_the_same() -> None:
     assert arrays["stem.weight"].dtype == np.int8
     close, exact = Rewriter.of(arrays).logits(cells, ground), rewriter.logits(cells, ground)
     assert np.abs(close - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def test_four_bits_are_close_and_come_back_as_they_went() -> None:
+    rewriter, (cells, ground) = rewriter_of(model(64)), music()
+    arrays = rewriter.arrays()
+    assert arrays["head.weight"].shape == (3 * VALUES, 32)
+    again = Rewriter.of(arrays)
+    for name, weight in rewriter.weights.items():
+        assert np.abs(again.weights[name] - weight).max() <= np.abs(weight).max() / 7 * 0.6
+    packed = again.arrays()
+    assert all(np.array_equal(packed[name], array) for name, array in arrays.items() if array.dtype == np.int8)
+    close, exact = again.logits(cells, ground), rewriter.logits(cells, ground)
+    assert np.corrcoef(close.ravel(), exact.ravel())[0, 1] > 0.95
 
 
 def test_a_hidden_cell_hears_both_sides_and_a_hidden_one_says_nothing() -> None:
