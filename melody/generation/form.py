@@ -62,6 +62,7 @@ class Form:
     pickup_drawn: bool = False  # whether chance decides on a pickup
     cast: frozenset[int] | None = None  # the tracks that may sound; None: chance decides on them
     awake: frozenset[int] = frozenset()  # those that sound in the first new bar
+    ends_anew: bool = False  # the last bar is drawn to be no copy, so that it can close as its style asks
     rhythm: tuple[int, ...] = ()  # those of a band that begin it from nothing
     together: frozenset[int] = frozenset()  # those of a band that make harmony
     levels: tuple[float, ...] = ()  # of the contour asked for, in each bar
@@ -86,7 +87,10 @@ class Form:
             key=self._misfit,
         )
         behind = [line[self.stop :] for line in self.known.lines]
-        lines = [(*line, *rest) for line, rest in zip(drawn.lines, behind, strict=True)]
+        new: Sequence[Sequence[Symbol]] = drawn.lines
+        if self.ends_anew:  # a piece from nothing may begin with a pickup, and then has a bar more
+            new = [_ended(line, known, self.stop - 1) for line, known in zip(new, self.known.lines, strict=True)]
+        lines = [(*line, *rest) for line, rest in zip(new, behind, strict=True)]
         return replace(drawn.with_lines(lines), ahead=self.known.ahead)
 
     def _misfit(self, plan: FormPlan) -> float:
@@ -103,6 +107,12 @@ class Form:
         if generator is not None:
             others = generator.permutation(others).tolist()
         return frozenset(self.rhythm).intersection(cast) | frozenset(others[: BEGIN - len(self.rhythm)])
+
+
+def _ended(line: Sequence[Symbol], known: Sequence[Symbol], last: int) -> Sequence[Symbol]:
+    """A plan whose bars from the `last` one on are no copies, unless that was asked for."""
+    asked = len(known) > last and known[last] != UNTOLD
+    return line if asked else (*line[:last], *(NEW if symbol.is_copy else symbol for symbol in line[last:]))
 
 
 def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundle: Bundle) -> Form | None:
@@ -134,6 +144,7 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
     if settings.contour:
         table, lines = contour_told(settings.contour, region, view, bundle), region.lines.tolist()
         form = replace(form, levels=tuple(float(table[a:b].mean()) for a, b in pairwise(lines[: stop + 1])))
+    form = replace(form, ends_anew=closes and settings.style_rules and "planned_chords" in bundle.style_rules)
     if settings.form == AS_PRIMER:
         return _as_primer(form, region)
     if settings.form:
