@@ -169,7 +169,8 @@ def _with_huge_embeddings(graph: object) -> None:
 
 
 def _with_offsets_out_of_order(graph: object) -> None:
-    tensor = next(one for one in graph.initializer if list(one.dims) == [55])
+    tables = 1 + len(open_bundle("folk").channels)  # of tokens, and of each channel
+    tensor = next(one for one in graph.initializer if list(one.dims) == [tables])
     tensor.raw_data = np.frombuffer(tensor.raw_data, np.int64)[::-1].tobytes()
 
 
