@@ -31,6 +31,7 @@ from melody.errors import ConfigError, MelodyError
 from melody.models import MODELS, build
 from melody.storage.locks import locked
 from melody.tokens.clock import ClockView
+from melody.tokens.given import GivenView
 from melody.training import evaluate, load_best, loop, train
 from melody.training.objectives import cross_entropy as objective_module
 from melody.training.objectives.cross_entropy import cross_entropy
@@ -60,13 +61,21 @@ def test_a_run_learns_and_leaves_its_files(tmp_path: Path, capsys: pytest.Captur
 
 SMALL: dict[str, dict[str, Any]] = {name: {"name": name, "hidden_size": 16, "layers": 2} for name in MODELS}
 SMALL["clockwork_lstm"] |= {"beat": 4, "bar": 3, "phrase": 2}
+SMALL["encoder_decoder"] |= {"encoder_size": 8, "encoder_layers": 1, "steps": 8}
 CLOCK = ClockView(  # each value of the one channel is a beat, two of them are a phrase, and a bar begins with token 1
     columns=np.array([0, 0, 0]),
     bars=np.eye(VOCABULARY, dtype=np.float32)[1],
     beats=np.diag(np.arange(1, 1 + CHANNELS[0], dtype=np.float32)),
     phrases=np.arange(CHANNELS[0], dtype=np.float32) // 2,
 )
-VIEWS: dict[str, dict[str, Any]] = {"clockwork_lstm": {"clock": CLOCK}}
+GIVEN = GivenView(  # of nothing: the pieces that count tell of none
+    names=("given_0",),
+    sizes=(3,),
+    columns=np.array([0, 0]),
+    bars=CLOCK.bars,
+    lengths=np.full(CHANNELS[0], 4, np.float32),
+)
+VIEWS: dict[str, dict[str, Any]] = {"clockwork_lstm": {"clock": CLOCK}, "encoder_decoder": {"given": GIVEN}}
 
 
 @pytest.mark.parametrize("name", MODELS)
