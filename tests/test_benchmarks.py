@@ -100,7 +100,7 @@ def test_the_shape_has_as_many_parameters_as_asked(parameters):
 def test_decode_reports_every_ratio_beside_its_goal():
     import decode
 
-    sizes = decode.Sizes(1, 3, 1, bars=1, early=40, late=80, notes=2, early_note=4, late_note=8, contexts=(16,))
+    sizes = decode.Sizes(1, 3, 1, bars=1, early=40, later=(80,), notes=2, early_note=4, late_note=8, contexts=(16,))
     facts, results = decode.run("chorale", sizes)
     assert all(result.median > 0 and math.isfinite(result.of_minimums) for result in results)
     names = "\n".join(result.name for result in results)

@@ -1,7 +1,7 @@
 """The beginning of a piece for a model with an encoder, which has read once what is given of it."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,14 @@ class ToldEngine(Protocol):
         """Return the carry before pieces of which this (B, steps, F) is given."""
 
 
+def is_told(engine: Engine) -> TypeGuard[ToldEngine]:
+    """Return True for the engine of a model with an encoder."""
+    return isinstance(engine, ToldEngine) and engine.steps > 0
+
+
 def start_for(engine: Engine, readers: Sequence[Any]) -> Carry:
     """The carry before the pieces of these readers, whose plans say what is given."""
-    if not isinstance(engine, ToldEngine) or not engine.steps:
+    if not is_told(engine):
         return engine.start(len(readers))
     rows = [
         told_of(reader.plan.foreseen, given_names(reader.columns.layout.channels), engine.steps) for reader in readers

@@ -12,7 +12,9 @@ Where each track has its own plan (`FormPlan.tracks`) a bar is drawn track after
 Tracks that are not in the cast of a piece are silent throughout; from nothing the cast of a training piece is drawn.
 
 Tracks that make harmony together return together: else the bass would play the chords of one bar while the others play
-those of another one. A lag weighs less (`APART`) where tracks before it have not the same in both bars.
+those of another one. A lag weighs less (`APART`) where tracks before it have not the same in both bars. Drums hold
+their groove more (`HOLD`), and go on from a fill at the end of four bars less often (`PAST_FILL`), than the LSTM alone
+would have it: behind a fill they go back.
 
 Its weights stand in a bundle as ``planner.safetensors``; `melody.learning.plan_model` trains them. Here it runs in
 numpy: a bar costs some 30 us a track. A piece's bars up to the first whole one are `first` without being drawn; a
@@ -62,6 +64,9 @@ OF_TRACKS: dict[str, tuple[int, ...]] = {  # of a planner that draws a plan for 
     "before": (SYMBOLS, WIDTH),  # what a track before it has in this bar
     "behind": (SYMBOLS, WIDTH),  # what one behind it has in the bar before
 }
+PAST_FILL = 2.0  # nats: .47 of drawn bars after a fill went on from it, .20 of the corpus's
+HOLD = 2.0  # nats: a new groove seldom follows one that returns
+FOUR = 4  # bars, whose last one has the fill
 MOST_REST = 4  # bars, of a track that is to go on
 APART = 1.8  # nats: so drawn bands are together as often as those of the corpus
 CASTS = "casts"  # (P, MOST_TRACKS): 1 for each track that sounds, of training pieces
@@ -195,7 +200,10 @@ class Planner:
             else:
                 fits[1] = not _falls_silent(lines, bar, track, cast) and _may_rest(line, bar, start.get(track))
                 others = [goals[other] for other in together if other < track and track in together]
-                drawn = self._draw(y, fits, generator, temperature, _apart(others, bar))
+                less = _apart(others, bar)
+                if together and track not in together:
+                    less = _off_groove(line[:bar], bar - outline.pickup)
+                drawn = self._draw(y, fits, generator, temperature, less)
                 drawn = FIRST if drawn == NEW and bar <= outline.pickup else drawn
             line[bar : bar + 1] = [drawn]
             goals[track].append(_goal(drawn, bar, goals[track]))
@@ -306,6 +314,21 @@ def _apart(others: Sequence[Sequence[int]], bar: int) -> Floats | float:
     less = np.zeros(STATES, np.float32)
     for place, lag in enumerate(LAGS[: int(np.searchsorted(_LAGS, bar, side="right"))]):
         less[2 + place] = APART * sum(goals[bar - lag] != goals[bar] for goals in returning) / len(returning)
+    return less
+
+
+def _off_groove(line: Sequence[Symbol], bar: int) -> Floats | float:
+    """Nats by which each state (STATES,) is less likely for drums, behind the bars that `line` has.
+
+    They hold a groove that returned in the last bar; and they do not go on from that bar where it varied the groove as
+    the last of four. `bar` counts from the first whole one.
+    """
+    if not line or not line[-1].lag:
+        return 0.0
+    less = np.zeros(STATES, np.float32)
+    less[0] = HOLD  # a new bar
+    if bar and bar % FOUR == 0 and line[-1].like < LIKES:
+        less[2 + _LAG_PLACE[1]] = PAST_FILL
     return less
 
 

@@ -9,7 +9,7 @@ from melody.corpus.pieces import quantize_on_places
 from melody.generation import Composer
 from melody.generation.chord_plan import _lag_of
 from melody.tokens.plan import EMPTY, NEW, Bar, FormPlan, Symbol, bars_of
-from melody.tokens.planner import APART, LAGS, _apart
+from melody.tokens.planner import APART, HOLD, LAGS, PAST_FILL, STATES, _apart, _off_groove
 
 SECTION = 2  # bars
 BARS = 8
@@ -77,6 +77,19 @@ def test_a_lag_by_which_others_do_not_return_is_less_likely() -> None:
     assert isinstance(half, np.ndarray)
     assert half[2 + LAGS.index(2)] == pytest.approx(APART / 2)
     assert _apart([new], 4) == 0
+
+
+def test_drums_hold_their_groove_and_go_back_behind_a_fill_at_the_end_of_four_bars() -> None:
+    same, fill = Symbol(1, 4), Symbol(1, 3)
+    go_on = 2 + LAGS.index(1)
+    for line, bar, less in (
+        ([NEW, same, same, fill], 4, {0: HOLD, go_on: PAST_FILL}),
+        ([NEW, same, same, same], 4, {0: HOLD}),
+        ([NEW, same, fill], 3, {0: HOLD}),
+        ([NEW, same, NEW], 3, {}),
+    ):
+        found = np.zeros(STATES) + _off_groove(line, bar)
+        assert {state: nats for state, nats in enumerate(found) if nats} == pytest.approx(less)
 
 
 def test_a_bar_has_the_chords_of_the_bar_that_most_pitched_tracks_play_again() -> None:
