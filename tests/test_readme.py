@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.pages import png
 from symusic import Tempo, TimeSignature, Track
 from typer.main import get_command
 
 import melody
 from melody.cli import app, run
+from melody.learning.page_reader.engraved import page_of
 from melody.music.score import Notes, Score, set_notes
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +49,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     melody.write(score_of(Drums=(-1, [36, 42, 38, 42])), "beat.mid")
     melody.write(score_of(Soprano=(52, lead), Bass=(52, bass)), "hymn.musicxml")
     Path("tune.abc").write_text(TUNE)
+    Path("page.png").write_bytes(png(page_of(melody.read("tune.abc"), "Leland")))
     return tmp_path
 
 
@@ -59,7 +62,7 @@ def test_the_python_block_runs(desk: Path, capsys: pytest.CaptureFixture[str]):
 
 def test_the_commands_run(desk: Path):
     lines = [line.split("#")[0] for line in COMMANDS.splitlines()]
-    assert len(lines) == 12
+    assert len(lines) == 14
     for line in lines:
         program, *arguments = shlex.split(line)
         assert (program, run(arguments)) == ("melody", 0), line
