@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.pages import png
+from support.pictures import png
 from symusic import Tempo, TimeSignature, Track
 from typer.main import get_command
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
-from support.pages import png
+from support.pictures import png
 
 from melody.errors import UnreadableFile
 from melody.formats import full_scores

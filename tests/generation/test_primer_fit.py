@@ -75,8 +75,9 @@ def test_composing_around_is_advised_where_it_goes_well(chorale: Composer, wild:
     for note in line.tracks[0].notes if wild else []:
         note.pitch = int(chance.integers(40, 96))
     (said,) = strange(chorale, line)
-    around = chorale.compose(line, with_tracks=line.tracks[0].name, seed=2)[0]
-    assert ("composes" in said) == (around.nats_per_note < STRANGE * 1.6)
+    times = chorale.compose(line, with_tracks=line.tracks[0].name, seed=2)[0].nats_per_note / 1.6
+    # the trial that advises is shorter than a take, so near the limit they may disagree
+    assert times < STRANGE * 1.25 if "composes" in said else times > STRANGE * 0.8
     monkeypatch.setattr("melody.generation.advice.STRANGE_TRIAL", 0.0)
     assert "composes" not in strange(chorale, line)[0]
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from support.pages import png
+from support.pictures import png
 
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
 from melody.formats.reading import read_file

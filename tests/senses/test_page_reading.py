@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.pages import png
+from support.pictures import png
 
 from melody.cli import run
 from melody.errors import UnreadableFile
