@@ -72,7 +72,8 @@ def opened(folder: Path, *flags: str, before: str = "") -> Iterator[tuple[Browse
         yield browser, url, requests
     hosts = {host for host in hosts_of(folder / "net.json") if not MAKER.search(host)}
     assert hosts == {f"127.0.0.1:{port}"}
-    assert not [request for request in requests if not MAKER.search(request)]
+    strange = [request for request in requests if not MAKER.search(request)]
+    assert not strange, strange
     troubles = [event for event in browser.events if event["method"] == "Runtime.exceptionThrown"]
     assert not troubles
 
