@@ -338,9 +338,8 @@ class Bundle:
         if suffix == ".npz":
             check_index(data)
         if name in (HARMONIST, PLANNER, TASTE, FEEL, REWRITER):
-            check_weights(
-                data, EIGHT_BIT if name == REWRITER else WEIGHT_TYPES
-            )  # their shapes are looked at as they are read
+            # their shapes are looked at as they are read
+            check_weights(data, EIGHT_BIT if name == REWRITER else WEIGHT_TYPES)
         elif suffix == ".safetensors":
             weights, model = check_weights(data), self.settings["model"]
             # of a recurrent layer eight square matrices, so that no model is built that its weights cannot fill

@@ -199,10 +199,10 @@ class Planner:
                 drawn = FIRST
             else:
                 fits[1] = not _falls_silent(lines, bar, track, cast) and _may_rest(line, bar, start.get(track))
-                others = [goals[other] for other in together if other < track and track in together]
-                less = _apart(others, bar)
-                if together and track not in together:
-                    less = _off_groove(line[:bar], bar - outline.pickup)
+                if track in together:
+                    less = _apart([goals[other] for other in together if other < track], bar)
+                else:
+                    less = _off_groove(line[:bar], bar - outline.pickup) if together else 0.0
                 drawn = self._draw(y, fits, generator, temperature, less)
                 drawn = FIRST if drawn == NEW and bar <= outline.pickup else drawn
             line[bar : bar + 1] = [drawn]
