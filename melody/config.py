@@ -203,6 +203,8 @@ class DrawingConfig(ConfigSection):
     """Options of drawing pieces while a model learns, and of learning from them."""
 
     weight: Positive = 1.0  # of the policy gradient beside cross entropy
+    rules: tuple[str, ...] = ()  # of a style (`melody.generation.rules.styles`): the model learns to obey them itself
+    lawful: Positive = 5.0  # weight of what it costs to obey them
     kl_target: Positive = 0.02  # nats a token from the base
     kl_coefficient: Positive = 1.0  # at the start; it adapts
     pieces: Count = 48  # drawn at a time

@@ -166,11 +166,21 @@ def rules_for(
     if settings.style_rules:
         set_tracks = fixed.tracks if fixed else frozenset[int]()
         last = fixed.notes[-1].onset if fixed and fixed.notes else 0
-        places = sorted(rooms.keys() | set_tracks)
-        bass, lead = (next((p for p in places if bundle.tracks[p].role == role), None) for role in ("bass", "lead"))
-        voices = Voices(places, set_tracks, last, chords, bass, lead)
+        voices = voices_of(bundle, sorted(rooms.keys() | set_tracks), set_tracks, last, chords)
         rules += style_rules(bundle.style_rules, vocabulary, voices)
     return rules
+
+
+def voices_of(
+    bundle: Bundle,
+    places: Sequence[int],
+    fixed: frozenset[int] = frozenset(),
+    last_fixed: int = 0,
+    chords: Sequence[Span] = (),
+) -> Voices:
+    """Return what the rules of a style are about, for the model's tracks at these places; see `Voices`."""
+    bass, lead = (next((p for p in places if bundle.tracks[p].role == role), None) for role in ("bass", "lead"))
+    return Voices(places, fixed, last_fixed, chords, bass, lead)
 
 
 def _entries(view: PrimerView, region: Region) -> dict[int, int]:

@@ -9,6 +9,7 @@ from melody.config import TrainConfig
 from melody.corpus import open_store
 from melody.errors import ConfigError, MelodyError
 from melody.evaluation.rewards import REWARDS
+from melody.generation.rules.styles import STYLE_RULES
 from melody.learning.trained import teacher_of
 from melody.tokens.contract import Tokenizer
 
@@ -58,6 +59,8 @@ def _policy(config: TrainConfig, tokens: Tokenizer) -> "Policy":
     bundle, store = _base_of(config, tokens), open_store(config.corpus)
     if unknown := sorted(section.rewards.keys() - REWARDS.keys()):
         raise ConfigError(f"objective.rewards: {unknown[0]!r} is unknown; there are: {', '.join(REWARDS)}")
+    if unknown := sorted(set(section.rules) - STYLE_RULES.keys()):
+        raise ConfigError(f"objective.rules: {unknown[0]!r} is unknown; there are: {', '.join(STYLE_RULES)}")
     drawing = Drawing(bundle, store, config, section)
     limits = section.limits
     return Policy(
@@ -66,6 +69,7 @@ def _policy(config: TrainConfig, tokens: Tokenizer) -> "Policy":
         drawing.judge,
         window=config.data.window,
         weight=section.weight,
+        lawful=section.lawful if section.rules else 0.0,
         kl_target=section.kl_target,
         coefficient=section.kl_coefficient,
         limits=[

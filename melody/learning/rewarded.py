@@ -26,8 +26,11 @@ from melody.evaluation.continuations import NEW, Cut, cuts
 from melody.evaluation.critic import FOLDS, told_apart
 from melody.evaluation.rewards import REACH, REWARDS, Composed, Earned
 from melody.generation.decoders import DECODERS
+from melody.generation.held import voices_of
 from melody.generation.prefix import TakePlan
 from melody.generation.prepared import Prepared, prepare
+from melody.generation.rules.contract import Rule, forbidden_by
+from melody.generation.rules.styles import style_rules
 from melody.generation.sampling import Sampling
 from melody.generation.seeds import Seed
 from melody.generation.settings import Settings
@@ -57,6 +60,7 @@ class Read(NamedTuple):
     drawn: NDArray[np.bool_]  # (T,): the token that follows was drawn
     tick: NDArray[np.int64]  # (T,), of the token that follows
     bar: NDArray[np.int64]  # likewise
+    forbidden: NDArray[np.bool_]  # (T, V), of the token that follows; (T, 0) without rules
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Drawing:
             for seed, one in zip(seeds, self._decoded(prepared, engine, seeds), strict=True):
                 piece = self._composed(prepared, seed, [*prepared.ids, *one])
                 found = self._earned(piece)
-                read.append(_read(prepared, seed, one))
+                read.append(_read(prepared, seed, one, self._rules(prepared)))
                 parts = [_returns(read[-1], pairs, section.reach * REACH.get(name, 1.0)) for name, pairs in found]
                 earned.append(np.sum(parts, axis=0, dtype=np.float32) + np.zeros(len(read[-1].tick), np.float32))
                 sums += sum(value for _, pairs in found for _, value in pairs), 1
@@ -115,6 +119,11 @@ class Drawing:
     def _prepared(self, engine: Engine, cut: Cut | None, bars: int, top_p: float) -> Prepared:
         settings = Settings(bars=bars, style_rules=False, sampling=Sampling(top_p=top_p))
         return prepare(self.bundle, engine, cut.primer if cut else None, settings)
+
+    def _rules(self, prepared: Prepared) -> list[Rule]:
+        """The rules that are learned, of the voices that sound."""
+        vocabulary, voices = self.bundle.tokenizer.vocabulary, voices_of(self.bundle, sorted(prepared.rooms))
+        return style_rules(self.section.rules, vocabulary, voices)
 
     def _decoded(self, prepared: Prepared, engine: Engine, seeds: Sequence[Seed]) -> list[list[int]]:
         drawn = DECODERS["sampling"].decode(prepared, engine, seeds)
@@ -184,8 +193,8 @@ def _critic(cut: Sequence[Cut], ours: Sequence[Any]) -> float:
 # ---- as training reads them -----------------------------------------------------------------------------------------
 
 
-def _read(prepared: Prepared, seed: Seed, drawn: Sequence[int]) -> Read:
-    """Read a piece as its model did, by the plans of its take."""
+def _read(prepared: Prepared, seed: Seed, drawn: Sequence[int], rules: Sequence[Rule] = ()) -> Read:
+    """Read a piece as its model did, by the plans of its take, and see what the rules forbid."""
     ids = [*prepared.ids, *drawn]
     plan = prepared.prefix.reader.plan if prepared.opening is None else prepared.opening.before.reader.plan
     reader = prepared.bundle.tokenizer.reader(plan)
@@ -193,6 +202,7 @@ def _read(prepared: Prepared, seed: Seed, drawn: Sequence[int]) -> Read:
     last = max(place for place, token in enumerate(prepared.ids) if token == bar)
     context = np.zeros((len(ids) - 1, len(reader.context)), np.int16)
     tick, number = np.zeros((2, len(ids)), np.int64)
+    forbidden = np.zeros((len(ids) - 1, len(reader.vocabulary) if rules else 0), np.bool_)
     for place, token in enumerate(ids):
         if place == last and prepared.opening is not None:
             reader.replan(*_as_drawn(prepared, seed))
@@ -200,8 +210,10 @@ def _read(prepared: Prepared, seed: Seed, drawn: Sequence[int]) -> Read:
         tick[place], number[place] = reader.tick, max(0, reader.bar)
         if place < len(context):
             context[place] = reader.context
+            if rules and place + 1 >= len(prepared.ids):
+                forbidden[place] = forbidden_by(rules, reader)
     follows = np.arange(1, len(ids)) >= len(prepared.ids)
-    return Read(ids, context, follows, tick[1:], number[1:])
+    return Read(ids, context, follows, tick[1:], number[1:], forbidden)
 
 
 def _as_drawn(prepared: Prepared, seed: Seed) -> TakePlan:
@@ -250,4 +262,5 @@ def _as_tensors(
         bar=padded([one.bar for one in read], longest - 1),
         earned=padded(earned, longest - 1),
         reward=torch.tensor(reward, dtype=torch.float32),
+        forbidden=padded([one.forbidden for one in read], longest - 1),
     )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melody.errors import UsageError
-from melody.generation.rules.contract import narrowed
+from melody.generation.rules.contract import forbidden_by, narrowed
 from melody.generation.sampling import Sampling, choose, log_probability, min_p, nucleus, top_k
 
 HALF = np.log([0.5, 0.25, 0.125, 0.125])  # four tokens
@@ -89,3 +89,45 @@ def test_a_rule_that_would_leave_nothing_yields_to_those_before_it(lawful: np.nd
     rules = [lambda reader, opinion=opinion: opinion for opinion in opinions]
     assert np.array_equal(narrowed(lawful, None, rules), expected)
     assert np.array_equal(lawful, before)
+
+
+class Grammar:
+    """A reader after which any of six tokens may follow, but the last."""
+
+    vocabulary = range(6)
+
+    def allow(self) -> np.ndarray:
+        return np.arange(6) < 5
+
+
+class LeadsOn:
+    """A rule that leaves the first two tokens, and would have all go on by one of them."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+
+    def __call__(self, reader: Grammar) -> np.ndarray:
+        return np.arange(6) < 2
+
+    def redirect(self, reader: Grammar) -> tuple[int, np.ndarray]:
+        return self.target, np.arange(6) >= 2
+
+
+def only(*tokens: int):
+    return lambda reader: np.isin(np.arange(6), tokens)
+
+
+@pytest.mark.parametrize(
+    ("rules", "forbidden"),
+    [
+        ([], []),
+        ([lambda reader: None], []),
+        ([only(0, 1, 2, 3), only(2, 3, 4, 5)], [0, 1, 4, 5]),
+        ([only(0, 1), only(2, 3)], [2, 3, 4, 5]),  # the second would leave nothing, and yields
+        ([only(5)], []),  # the grammar has it not
+        ([LeadsOn(1)], []),  # one token leads on
+        ([LeadsOn(2)], [2, 3, 4, 5]),  # which the rule itself has not
+    ],
+)
+def test_what_rules_forbid(rules: list, forbidden: list[int]):
+    assert np.flatnonzero(forbidden_by(rules, Grammar())).tolist() == forbidden

@@ -1,6 +1,7 @@
 """Learning from rewards: the gradient on a toy with a known optimum, KL, limits, and runs that go on bit for bit."""
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from melody.training import train
 from melody.training.checkpoint import load_newest
 from melody.training.lanes import Lanes, Window
 from melody.training.objectives import Judging, Limit, Policy
-from melody.training.objectives.policy import STEPS, DrawnPieces
+from melody.training.objectives.policy import STEPS, DrawnPieces, within
 
 WANTED = 4  # the token that earns
 PIECES, LENGTH, GROUP = 32, 12, 16
@@ -59,6 +60,7 @@ def draw(net: nn.Module, number: int) -> DrawnPieces:
         torch.zeros(PIECES, LENGTH, dtype=torch.int64),
         earned,
         earned.sum(dim=1).mean(),
+        torch.zeros(PIECES, LENGTH, 0, dtype=torch.bool),
     )
 
 
@@ -87,7 +89,8 @@ def test_the_advantage_is_beyond_the_group_at_the_same_bar():
     mask = torch.tensor([[True, True, False], [True, True, False], [True, False, False]])
     bar = torch.tensor([[0, 1, 1], [0, 1, 1], [0, 0, 0]])
     group = torch.tensor([0, 0, 1])
-    pieces = DrawnPieces(torch.zeros(3, 4), torch.zeros(3, 3, 1), mask, group, bar, earned, torch.tensor(0.0))
+    reward, forbidden = torch.tensor(0.0), torch.zeros(3, 3, 0)
+    pieces = DrawnPieces(torch.zeros(3, 4), torch.zeros(3, 3, 1), mask, group, bar, earned, reward, forbidden)
     wanted = torch.tensor([[-1.0, -1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
     assert torch.allclose(pieces.advantage(), wanted)
 
@@ -101,7 +104,8 @@ def test_the_gradient_is_that_of_the_expected_reward():
         earned = (tokens == 2).float()[:, None]
         ones = torch.ones(64, 1, dtype=torch.bool)
         nothing = torch.zeros(64, 1, dtype=torch.int64)
-        pieces = DrawnPieces(nothing, nothing[..., None], ones, nothing[:, 0], nothing, earned, torch.tensor(0.0))
+        none, read = torch.zeros(64, 1, 0), nothing[..., None]
+        pieces = DrawnPieces(nothing, read, ones, nothing[:, 0], nothing, earned, torch.tensor(0.0), none)
         logits = probabilities.log().clone().requires_grad_()
         (-(pieces.advantage()[:, 0] * torch.log_softmax(logits, 0)[tokens]).mean()).backward()
         assert logits.grad is not None
@@ -120,6 +124,38 @@ def test_kl_is_zero_at_the_start_whatever_the_dropout():
     learns = Policy(model(1), draw, judge, window=8)
     learns.loss(other, window(), learns.start(other, 4))
     assert learns.figures()["kl"] > 1e-3
+
+
+def forbidding(net: nn.Module, number: int) -> DrawnPieces:
+    """Pieces that earn nothing, and in which `WANTED` is forbidden."""
+    pieces = draw(net, number)
+    forbidden = torch.zeros(PIECES, LENGTH, VOCABULARY, dtype=torch.bool)
+    forbidden[..., WANTED] = True
+    return replace(pieces, earned=torch.zeros_like(pieces.earned), forbidden=forbidden)
+
+
+def test_the_gradient_of_what_is_forbidden_is_exact():
+    """That of -ln of the lawful mass is p less p among what is lawful."""
+    logits = torch.tensor([[0.3, -1.0, 0.5, 2.0]], requires_grad=True)
+    lawful = torch.tensor([[True, True, False, True]])
+    among, left = within(lawful, torch.log_softmax(logits, dim=-1))
+    (-left).sum().backward()
+    p = torch.softmax(logits.detach(), dim=-1)
+    rest = torch.where(lawful, p, 0) / p[lawful].sum()
+    assert logits.grad is not None
+    assert torch.allclose(logits.grad, p - rest, atol=1e-6)
+    assert torch.allclose(among.exp(), rest, atol=1e-6)
+
+
+def test_what_rules_forbid_is_no_longer_drawn_and_the_rest_stays_near_the_base(tmp_path: Path):
+    base = model(1)
+    learns = Policy(base, forbidding, judge, window=8, judged=("reward", "distinct"), lawful=20.0, weight=1e-9)
+    learns.loss(base, window(), learns.start(base, 4))
+    assert abs(learns.figures()["kl"]) < 1e-7  # among what is lawful, too
+    trained(tmp_path, learns=learns, optimizer={"learning_rate": 0.02, "warmup_steps": 0})
+    steps = rows_of(tmp_path / "steps.csv")
+    assert float(steps[0]["forbidden"]) > 0.05 > 0.01 > float(steps[-1]["forbidden"])
+    assert float(rows_of(tmp_path / "evaluations.csv")[-1]["reward"]) < 0.01
 
 
 def test_drawn_pieces_are_read_once_and_drawn_anew():

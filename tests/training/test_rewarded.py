@@ -19,10 +19,15 @@ from melody.corpus import TokenStore
 from melody.engine.torch import model_of
 from melody.errors import ConfigError, MelodyError
 from melody.generation.decoders import DECODERS
+from melody.generation.held import voices_of
+from melody.generation.prepared import prepare
+from melody.generation.rules.styles import style_rules
 from melody.generation.seeds import Seed
+from melody.generation.settings import Settings
 from melody.learning.finetune import prepare_store
 from melody.learning.rewarded import JUDGED, Drawing, Read, _read, _returns
 from melody.learning.train import train_run
+from melody.music.voice_leading import parallels, slices, voices
 
 SECTION = {
     "name": "policy",
@@ -127,9 +132,32 @@ def test_rewards_never_see_valid_or_test(workshop: Path, monkeypatch: pytest.Mon
     assert asked
 
 
+def test_a_parallel_is_drawn_where_it_is_forbidden():
+    """Wherever a piece has a parallel, it has drawn a forbidden pitch (the rule forbids contrary motion, too)."""
+    composer = melody.load("chorale")
+    bundle = composer.bundle
+    prepared = prepare(bundle, composer.engine, None, Settings(bars=8, style_rules=False))
+    rules = style_rules(["no_parallels"], bundle.tokenizer.vocabulary, voices_of(bundle, sorted(prepared.rooms)))
+    seeds, heard = [Seed(1, number) for number in range(1, 9)], 0
+    for seed, one in zip(seeds, DECODERS["sampling"].decode(prepared, composer.engine, seeds), strict=True):
+        read = _read(prepared, seed, one.ids, rules)
+        drawn = read.forbidden[np.arange(len(read.ids) - 1), read.ids[1:]] & read.drawn
+        found = parallels(slices(voices(bundle.tokenizer.decode(np.array(read.ids)))))
+        assert {parallel.tick for parallel in found} <= set(read.tick[drawn].tolist())
+        heard += len(found)
+        assert not _read(prepared, seed, one.ids).forbidden.size
+    assert heard
+
+
+def test_an_unknown_rule_is_refused(workshop: Path):
+    config = configuration(workshop, objective=SECTION | {"rules": ["no_fifths"]})
+    with pytest.raises(ConfigError, match="'no_fifths' is unknown; there are: leading_notes"):
+        train_run(config, workshop / "refused")
+
+
 def test_what_is_earned_later_counts_less():
     tick = np.array([0, 0, 96, 192, 300])
-    read = Read([], np.zeros((5, 1), np.int16), np.ones(5, bool), tick, tick // 96)
+    read = Read([], np.zeros((5, 1), np.int16), np.ones(5, bool), tick, tick // 96, np.zeros((5, 0), bool))
     found = _returns(read, [(96, 2.0), (None, 1.0)], reach=1.0)
     assert found == pytest.approx([1 + 2 / np.e, 1 + 2 / np.e, 3, 1, 1])
 

@@ -125,6 +125,21 @@ def _yielding(lawful: Mask, opinions: Sequence[Mask]) -> Mask:
     return lawful
 
 
+def forbidden_by(rules: Sequence[Rule], reader: Reader) -> Mask:
+    """Return the tokens (V,) that rules forbid here. One that yields, or redirects to a single token, forbids none."""
+    forbidden = np.zeros(len(reader.vocabulary), bool)
+    lawful: Mask | None = None
+    for rule in rules:
+        if (opinion := rule(reader)) is None:
+            continue
+        lawful = reader.allow() if lawful is None else lawful
+        rest = lawful & opinion
+        way_on = rule.redirect(reader) if isinstance(rule, Redirects) else None
+        if rest.any() and (way_on is None or not rest[way_on[0]]):
+            lawful, forbidden = rest, forbidden | ~opinion
+    return forbidden
+
+
 def without(vocabulary: Vocabulary, *kinds: str) -> Mask:
     """The mask of all tokens but those of some types."""
     mask = np.ones(len(vocabulary), bool)

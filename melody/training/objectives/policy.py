@@ -1,13 +1,17 @@
 """Policy gradient: a model learns from what its own pieces earn, stays near its base, and goes on learning from music.
 
-    loss = cross entropy of the window + tokens of it x (weight x policy + coefficient x KL)
+    loss = cross entropy of the window + tokens of it x (weight x policy + lawful x rules + coefficient x KL)
 
 - Pieces are drawn by the model, read once, window after window, and drawn anew: no ratio to an older model is needed.
 - policy: -advantage x ln p of each token that was drawn. The advantage is what the token and those after it earned,
   less the mean of its group at the same bar, over the spread of the group (GRPO, Shao et al. 2024, arXiv:2402.03300,
   with rewards where they are earned). A group has the same beginning.
+- rules: -ln of the probability of all that the rules of the style leave at that token: what it costs to obey. A reward
+  that is known for every token before one is drawn needs no draw: the sum over all actions has no noise (expected
+  policy gradients, Ciosek & Whiteson 2018, arXiv:1706.05374).
 - KL: from the base, exact, over the whole vocabulary at each such token (RL Tuner, Jaques et al. 2017,
-  arXiv:1611.02796). Its coefficient adapts until the KL is near `kl_target` (Ziegler et al. 2019, arXiv:1909.08593).
+  arXiv:1611.02796), or over what the rules leave of it. Its coefficient adapts until the KL is near `kl_target`
+  (Ziegler et al. 2019, arXiv:1909.08593).
 - Both are read without dropout, as pieces are drawn. Tokens that the grammar forbids are not left out of ln p: the base
   gives them next to nothing.
 
@@ -30,9 +34,10 @@ from melody.training.objectives.cross_entropy import cross_entropy
 from melody.training.objectives.verdict import Limit, Verdict
 
 REWARD, NATS = "reward", "nats_per_note"  # figures
-STEPS = ("kl", "entropy", "coefficient", REWARD)  # figures of a step
+STEPS = ("kl", "entropy", "coefficient", "forbidden", REWARD)  # figures of a step
 MOST_CHANGE, RATE = 0.2, 0.1  # of the coefficient: what an error counts at most, and how much of it a step corrects
 LEAST_SPREAD = 1e-4
+NOTHING = -1e4  # ln of no probability, finite so that differences are
 BREACHES = 2  # in a row, before a run ends
 
 
@@ -47,6 +52,7 @@ class DrawnPieces:
     bar: Tensor  # (N, T) int64, of the token that follows
     earned: Tensor  # (N, T) float32, by the token that follows and by those after it
     reward: Tensor  # () float32: the mean of the pieces
+    forbidden: Tensor  # (N, T, V) bool: by rules, after each token; (N, T, 0) without rules
 
     def advantage(self) -> Tensor:
         """Return what each token earned beyond its group at the same bar, (N, T), by the spread of the group."""
@@ -99,6 +105,7 @@ class Policy:
         *,
         window: int,
         weight: float = 1.0,
+        lawful: float = 0.0,
         kl_target: float = 0.02,
         coefficient: float = 1.0,
         limits: Sequence[Limit] = (),
@@ -113,7 +120,7 @@ class Policy:
         """
         self.base = base.eval().requires_grad_(False)
         self.draw, self.judge_by = draw, judge
-        self.window, self.weight, self.kl_target = window, weight, kl_target
+        self.window, self.weight, self.lawful, self.kl_target = window, weight, lawful, kl_target
         self.limits, self.judged, self.smoothing = tuple(limits), tuple(judged), smoothing
         self.half, self.settings = half, dict(settings or {})
         self.kept = PolicyState(coefficient)
@@ -132,6 +139,7 @@ class Policy:
             self.judge_by,
             window=self.window,
             weight=self.weight,
+            lawful=self.lawful,
             kl_target=self.kl_target,
             coefficient=self.kept.coefficient,
             smoothing=self.smoothing,
@@ -167,16 +175,22 @@ class Policy:
             for both in ((reading.own, own), (reading.base, base))
         )
         reading.window += 1
+        forbidden = pieces.forbidden[going][:, here][mask]  # (n, V), or (n, 0)
         log_p, log_base = (torch.log_softmax(part[mask].float(), dim=-1) for part in (logits, theirs))  # (n, V)
-        p = log_p.exp()
-        chosen = log_p.gather(-1, targets[mask][:, None])[:, 0]
         # a mean over the tokens of a window as they come; its own number would make much of a last one with few
         count = pieces.mask.sum() / -(-pieces.mask.shape[1] // self.window)
+        chosen = log_p.gather(-1, targets[mask][:, None])[:, 0]
         policy = -(reading.advantage[going][:, here][mask] * chosen).sum() / count
-        kl = (p * (log_p - log_base)).sum()
+        entropy = -float((log_p.exp() * log_p).detach().sum())
+        cost = log_p.new_zeros(len(log_p))
+        if forbidden.shape[-1]:
+            (log_p, left), (log_base, _) = (within(~forbidden, part) for part in (log_p, log_base))
+            cost = -left
+        kl = (log_p.exp() * (log_p - log_base)).sum()
         coefficient = self.kept.coefficient
-        self._note(float(kl.detach()), float(-(p * log_p).detach().sum()), int(mask.sum()), float(pieces.reward))
-        return self.weight * policy + coefficient * kl / count
+        unlawful = float(-torch.expm1(-cost.detach()).sum())
+        self._note(float(kl.detach()), entropy, unlawful, int(mask.sum()), float(pieces.reward))
+        return self.weight * policy + self.lawful * cost.sum() / count + coefficient * kl / count
 
     def _drawn_anew(self, network: Any) -> DrawnReading:
         model = getattr(network, "module", network)  # Fabric's view, or the model itself
@@ -192,11 +206,11 @@ class Policy:
         own, base = (carries.detach(self.start(one, count)) for one in (model, self.base.to(device)))
         return DrawnReading(pieces, pieces.advantage(), own, base)
 
-    def _note(self, kl: float, entropy: float, tokens: int, reward: float) -> None:
+    def _note(self, kl: float, entropy: float, unlawful: float, tokens: int, reward: float) -> None:
         """Remember the figures of a step, and let the coefficient follow the KL."""
         if not tokens:
             return
-        found = (kl / tokens, entropy / tokens, self.kept.coefficient, reward)
+        found = (kl / tokens, entropy / tokens, self.kept.coefficient, unlawful / tokens, reward)
         self.kept.latest = dict(zip(STEPS, found, strict=True))
         error = max(-MOST_CHANGE, min(MOST_CHANGE, kl / tokens / self.kl_target - 1))
         self.kept.coefficient *= 1 + RATE * error
@@ -261,6 +275,13 @@ class Policy:
             pieces = DrawnPieces(**part("pieces"))
             own, base = (carries.unflatten(part(name)) for name in ("own", "base"))
             self.reading = DrawnReading(pieces, pieces.advantage(), own, base, int(tensors["window"]))
+
+
+def within(lawful: Tensor, log_p: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ln p (n, V) among what is lawful, next to no probability elsewhere, and ln of what is lawful (n,)."""
+    rest = log_p.masked_fill(~lawful, NOTHING)
+    left = torch.logsumexp(rest, dim=-1)
+    return rest - left[:, None], left
 
 
 @contextmanager
