@@ -22,7 +22,7 @@ PACKAGE = Path(melody.__file__).parent
 TABLE = {
     "errors": set(),
     "version": set(),
-    "music": {"errors"},
+    "music": {"errors", "native"},
     "storage": {"errors"},
     "native": set(),
     "config": {"errors"},

@@ -8,15 +8,15 @@
 Habits are a player's mean deviations: in all, of a drum, at a place, of a drum at a place. They are told in so far as
 hits back them, and come from a primer: its player goes on as before. From nothing there are none. They do not change
 while the player plays, so that chance does not feed on itself. Deviations are ticks of the grid (24 a quarter), early
-ones below 0. Weights stand in a bundle as ``feel.safetensors``; `melody.learning.feel_model` trains them. Here all runs
-in numpy: a hit costs some 15 us.
+ones below 0. Weights stand in a bundle as ``feel.safetensors``; `melody.learning.feel_model` trains them. Strokes are
+drawn in C where the core is there, else in numpy, which takes four times as long.
 The task is that of Gillick et al., Learning to Groove with Inverse Sequence Transformations, ICML 2019.
 """
 
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -25,8 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.music.drumkit import FOLD
+from melody.music.native_feel import MATRICES, NativePlayer
 from melody.music.score import GRID
 from melody.music.tensors import tensors_of
+from melody.native.library import core
 
 MOST = 4.0  # ticks of the grid: the farthest that a hit is moved
 WIDTH = 0.25
@@ -61,6 +63,7 @@ def voice_of(pitch: int) -> int:
 NUMBERS = 11
 HABITS, CELL = 8, 3  # numbers that are told of habits, and which of them is of a part at its place
 INPUTS = VOICES + GRID + 4 + NUMBERS + HABITS
+HEARD = slice(INPUTS - HABITS - 3, INPUTS - HABITS)  # the numbers that follow from what was just played
 DOUBT = 4.0  # as many hits as back what is usual against a habit of its own
 
 
@@ -114,69 +117,73 @@ def _drawn(total: Floats, count: Floats, usual: Any) -> Any:
 UNKNOWN = Habits({}, *np.zeros((2, 0, GRID), np.float32))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Player:
-    """A player: its habits, and what it did just now. One serves one piece, and hears its hits in order."""
+    """A player: how fast it plays, and its habits."""
 
     tempo_qpm: float
     habits: Habits = UNKNOWN
-    last: dict[int, tuple[int, float, int]] = field(default_factory=dict)  # of each part: onset, deviation, velocity
-    loud: dict[int, float] = field(default_factory=dict)  # of each part: mean velocity of late
-    now: list[float] = field(default_factory=list)  # deviations of the hits heard at the last onset
-    onset: int = -FAR
-    before: tuple[int, float] = (-FAR, 0.0)  # the onset before the last one, and its mean deviation
 
-    def sees(self, hit: Hit, together: int, following: int) -> Floats:
-        """x (INPUTS,) of a hit that is one of so many at its onset; the next onset is `following` ticks away."""
-        x = np.zeros(INPUTS, np.float32)
-        x[hit.voice] = x[VOICES + hit.place % GRID] = x[VOICES + GRID + hit.place // GRID % 4] = 1
-        onset, deviation = (self.onset, self._mean_now) if self.onset < hit.onset else self.before
-        own = self.last.get(hit.part, (hit.onset - 4 * FAR, 0.0, 64))
-        loud = self.loud.get(hit.part, 64.0)
-        heard = self.now if self.onset == hit.onset else []
-        x[-NUMBERS - HABITS : -HABITS] = (
-            math.log2(self.tempo_qpm / 120),
-            hit.velocity / 64 - 1,
-            (hit.velocity - loud) / 32,
-            (own[2] - loud) / 32,
-            _gap(hit.onset - onset),
-            _gap(following),
-            _gap(hit.onset - own[0]),
-            together / 3,
-            sum(heard) / len(heard) if heard else 0.0,
-            deviation,
-            own[1],
-        )
-        x[-HABITS:] = self.habits.at(hit)
+    def knows(self, hits: Sequence[Hit]) -> Floats:
+        """x (N, INPUTS) of the hits of a piece, but for what is heard as they are played (`HEARD`), which is 0."""
+        x = np.zeros((len(hits), INPUTS), np.float32)
+        if not hits:
+            return x
+        onset, place, voice, _, velocity = np.array(hits, np.int64).T
+        first, stop = (np.searchsorted(onset, onset, side=side) for side in ("left", "right"))
+        rows, parts = np.arange(len(hits)), np.array(list(_parts_of(hits)))
+        x[rows, voice] = x[rows, VOICES + place % GRID] = x[rows, VOICES + GRID + place // GRID % 4] = 1
+        numbers = x[:, -NUMBERS - HABITS : -HABITS]
+        numbers[:, 0] = math.log2(self.tempo_qpm / 120)
+        numbers[:, 1] = velocity / 64 - 1
+        numbers[:, 2:4] = parts[:, 1:]
+        numbers[:, 4] = _gap(onset - np.append(onset, -FAR)[first - 1])
+        numbers[:, 5] = _gap(np.append(onset, 1 << 40)[stop] - onset)
+        numbers[:, 6] = _gap(parts[:, 0])
+        numbers[:, 7] = (stop - first) / 3
+        x[:, -HABITS:] = self.habits.numbers[[self.habits.parts.get(hit.part, -1) for hit in hits], place % GRID]
         return x
+
+
+class _Ear:
+    """State of a player within a piece: all that it hears of itself."""
+
+    def __init__(self) -> None:
+        self.last: dict[int, float] = {}  # deviation of each part's last hit
+        self.now: list[float] = []  # deviations of the hits at this onset
+        self.onset, self.before = -FAR, 0.0  # this onset; the mean deviation at the one before
+
+    def hears(self, hit: Hit) -> tuple[float, float, float]:
+        """Return what is heard before a hit: mean deviations at its onset and at the one before, that of its part."""
+        together, before = (self.now, self.before) if self.onset == hit.onset else ([], self._mean_now)
+        return sum(together) / len(together) if together else 0.0, before, self.last.get(hit.part, 0.0)
 
     def plays(self, hit: Hit, deviation: float) -> None:
         """Take note of what was played."""
         if hit.onset != self.onset:
-            self.before = self.onset, self._mean_now
-            self.onset, self.now = hit.onset, []
+            self.onset, self.before, self.now = hit.onset, self._mean_now, []
         self.now.append(deviation)
-        self.last[hit.part] = hit.onset, deviation, hit.velocity
-        self.loud[hit.part] = self.loud.get(hit.part, float(hit.velocity)) * 0.9 + hit.velocity * 0.1
+        self.last[hit.part] = deviation
 
     @property
     def _mean_now(self) -> float:
         return sum(self.now) / len(self.now) if self.now else 0.0
 
 
-_GAP = tuple(math.log2(1 + ticks / 6) for ticks in range(4 * FAR + 1))
+def _gap(ticks: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.log2(1 + np.clip(ticks, 0, 4 * FAR) / 6)
 
 
-def _gap(ticks: int) -> float:
-    return _GAP[min(max(ticks, 0), 4 * FAR)]
-
-
-def neighbours(hits: Sequence[Hit]) -> Iterator[tuple[Hit, int, int]]:
-    """Yield each hit with the number of hits at its onset and the ticks to the next onset; they come in order."""
-    onsets = np.array([hit.onset for hit in hits], np.int64)
-    first, stop = (np.searchsorted(onsets, onsets, side=side) for side in ("left", "right"))
-    following = np.append(onsets, 1 << 40)[stop] - onsets
-    return zip(hits, (stop - first).tolist(), following.tolist(), strict=True)
+def _parts_of(hits: Sequence[Hit]) -> Iterator[tuple[float, float, float]]:
+    """Yield of each hit the ticks since the last one of its part, and how much louder than of late it and that one are."""
+    last: dict[int, tuple[int, int]] = {}  # of each part: onset, velocity
+    usual: dict[int, float] = {}  # of each part: mean velocity of late
+    for hit in hits:
+        onset, velocity = last.get(hit.part, (hit.onset - 4 * FAR, 64))
+        mean = usual.get(hit.part, 64.0)
+        yield hit.onset - onset, (hit.velocity - mean) / 32, (velocity - mean) / 32
+        last[hit.part] = hit.onset, hit.velocity
+        usual[hit.part] = usual.get(hit.part, float(hit.velocity)) * 0.9 + hit.velocity * 0.1
 
 
 class Stroke(NamedTuple):
@@ -250,26 +257,37 @@ class Feel:
         return x @ w["timing"].T + w["timing_bias"], x @ w["double"].T + w["double_bias"]
 
     def played(self, player: Player, hits: Sequence[Hit], generator: np.random.Generator) -> list[Stroke]:
-        """Return strokes of hits in order of onset, as the player goes on to play them."""
-        result, draw = [], generator.random
-        w, (both, bias) = self.weights, self._heads
-        for hit, together, following in neighbours(hits):  # as `logits`, in fewer calls
-            h = np.maximum(w["weight_1"].dot(player.sees(hit, together, following)) + w["bias_1"], 0)
-            h = np.maximum(w["weight_2"].dot(h) + w["bias_2"], 0)
-            logits = (both.dot(h) + bias).astype(np.float64)
+        """Return strokes of the hits of a piece, in order of onset, as the player plays them."""
+        w = self.weights
+        known = player.knows(hits) @ w["weight_1"].T + w["bias_1"]
+        numbers = generator.random((len(hits), 3))
+        if (library := core()) is None:
+            return list(self._strokes(hits, known, numbers))
+        onsets, parts = [hit.onset for hit in hits], [hit.part for hit in hits]
+        drawn = NativePlayer(library, self._matrices).plays(known, onsets, parts, numbers)
+        return list(map(Stroke, *(side.tolist() for side in drawn)))
+
+    def _strokes(self, hits: Sequence[Hit], known: Floats, numbers: NDArray[np.float64]) -> Iterator[Stroke]:
+        """Yield the strokes of `played` in numpy; this is `logits`, in fewer calls."""
+        m, ear = {name: matrix.T for name, matrix in self._matrices.items()}, _Ear()
+        for hit, own, (first, within, second) in zip(hits, known, numbers.tolist(), strict=True):
+            h = np.maximum(own + m["of_heard"].dot(np.array(ear.hears(hit), np.float32)), 0)
+            h = np.maximum(m["second"].dot(h) + m["second_bias"], 0)
+            logits = (m["heads"].dot(h) + m["heads_bias"]).astype(np.float64)
             logits[:BINS] -= logits[:BINS].max()
             logits[BINS:] -= logits[BINS:].max()
             masses = np.exp(logits).tolist()
-            deviation = (_chosen(masses[:BINS], draw()) + draw()) * WIDTH - MOST
-            result.append(Stroke(deviation, _chosen(masses[BINS:], draw())))
-            player.plays(hit, deviation)
-        return result
+            deviation = (_chosen(masses[:BINS], first) + within) * WIDTH - MOST
+            yield Stroke(deviation, _chosen(masses[BINS:], second))
+            ear.plays(hit, deviation)
 
     @cached_property
-    def _heads(self) -> tuple[Floats, Floats]:
-        """Weights (BINS + DOUBLES, HIDDEN) and bias of what is drawn."""
+    def _matrices(self) -> dict[str, Floats]:
+        """The weights by `MATRICES` of the native player, each (inputs, outputs)."""
         w = self.weights
-        return np.concatenate([w["timing"], w["double"]]), np.concatenate([w["timing_bias"], w["double_bias"]])
+        heads, bias = (np.concatenate([w["timing" + kind], w["double" + kind]]) for kind in ("", "_bias"))
+        found = w["weight_1"][:, HEARD], w["weight_2"], w["bias_2"], heads, bias
+        return {name: np.ascontiguousarray(matrix.T) for name, matrix in zip(MATRICES, found, strict=True)}
 
 
 def _chosen(masses: list[float], drawn: float) -> int:
@@ -280,10 +298,10 @@ def _chosen(masses: list[float], drawn: float) -> int:
 
 def inputs_of(player: Player, hits: Sequence[Hit], deviations: Sequence[float]) -> Floats:
     """x (N, INPUTS) of hits in order, each after those before it were played so."""
-    rows = np.zeros((len(hits), INPUTS), np.float32)
-    for number, (hit, together, following) in enumerate(neighbours(hits)):
-        rows[number] = player.sees(hit, together, following)
-        player.plays(hit, deviations[number])
+    rows, ear = player.knows(hits), _Ear()
+    for row, hit, deviation in zip(rows, hits, deviations, strict=True):
+        row[HEARD] = ear.hears(hit)
+        ear.plays(hit, deviation)
     return rows
 
 

@@ -16,6 +16,7 @@ from melody.learning.feel_model import learn_feel, made_ready, nats_of_all, nats
 from melody.music.feel import SHAPES, Feel, Habits, Hit, Player, Stroke, double_class, double_of, inputs_of, voice_of
 from melody.music.feel import Double as Second
 from melody.music.score import Notes, Score
+from melody.native.library import core
 
 KICK, SNARE = voice_of(36), voice_of(38)
 
@@ -49,6 +50,34 @@ def test_numpy_runs_what_torch_trains() -> None:
     theirs = feel_model._run({n: torch.from_numpy(t) for n, t in tensors.items()}, torch.from_numpy(inputs), 0.0)
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other.numpy(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(core() is None, reason="the core is not compiled")
+def test_the_core_plays_what_numpy_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    feel = Feel.of({name: generator.normal(0, 0.3, shape).astype(np.float32) for name, shape in SHAPES.items()})
+    onsets = np.sort(generator.integers(0, 900, 300)).tolist()
+    hits = [Hit(onset, onset % 96, n % 7, n % 5, 1 + n % 127) for n, onset in enumerate(onsets)]
+    goes_on = Player(131.0, Habits.of(hits[:40], generator.normal(0, 1, 40)))
+
+    def strokes() -> list[Stroke]:
+        played = [feel.played(goes_on, part, np.random.default_rng(seed)) for seed in range(4) for part in (hits, [])]
+        return [stroke for part in played for stroke in part]
+
+    in_c = strokes()
+    monkeypatch.setattr("melody.music.feel.core", lambda: None)
+    assert in_c == strokes()
+    assert {stroke.double for stroke in in_c} > {0, 1, 2}
+
+
+@pytest.mark.skipif(core() is None, reason="the core is not compiled")
+def test_weights_that_are_no_numbers_do_no_harm_in_the_core() -> None:
+    piece = player(1.0, 0)
+    for value in (np.nan, np.inf, -np.inf, 3e38):
+        feel = Feel.of({name: np.full(shape, value, np.float32) for name, shape in SHAPES.items()})
+        with np.errstate(all="ignore"):
+            strokes = feel.played(Player(100.0), piece.hits, np.random.default_rng(0))
+        assert all(-4 <= stroke.deviation <= 4 and 0 <= stroke.double < 25 for stroke in strokes)
 
 
 def test_weights_of_another_shape_are_refused() -> None:

@@ -14,12 +14,12 @@ static double power_of_two(int64_t n) {
   return result;
 }
 
-// For x in [-700, 0]: 2^n e^r, with the series of e^r; |r| <= ln 2 / 2.
-static double exponential(double x) {
+// 2^n e^r, with the series of e^r; |r| <= ln 2 / 2.
+double exponential(double x) {
   static const double over_factorial[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
                                           1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
                                           1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
-  if (x < -700.0) return 0.0;
+  if (!(x >= -700.0)) return 0.0;  // or no number
   double n = (double)(int64_t)(x * 1.44269504088896338700 - 0.5);
   double r = (x - n * LN2_HIGH) - n * LN2_LOW, p = over_factorial[0];
   for (int i = 1; i < 12; i++) p = p * r + over_factorial[i];

@@ -21,4 +21,7 @@ double nats_of(const Kernels *kernels, const float *logits, const uint8_t *lawfu
 // ln of the sum of e^logits of the tokens in the mask.
 double mass_of(const float *logits, const uint8_t *mask);
 
+// e^x for x of 0 or less, the same on all processors; 0 below -700.
+double exponential(double x);
+
 #endif
