@@ -201,15 +201,10 @@ def chosen(
     contour: Sequence[float] | None = None,
 ) -> tuple[Path, str]:
     """Return the model named, or the shipped one that suits a theme and follows a contour, and why that one."""
-    from melody.generation.model_choice import choose, following, shipped
+    from melody.generation.model_choice import suitable
 
-    if model or (theme is None and not contour):
-        return Path(model or o.FROM_NOTHING), ""
-    known = following(shipped()) if contour else shipped()
-    if theme is None:
-        return known[0].folder, "it follows a contour"
-    choice = choose(theme, known, around, mapping, add)
-    return choice.bundle.folder, choice.reason
+    choice = None if model else suitable(theme, around, mapping, add, contour)
+    return (choice.bundle.folder, choice.reason) if choice else (Path(model or o.FROM_NOTHING), "")
 
 
 def described(params: Mapping[str, Any], model: str | None, report: Report) -> tuple[dict[str, Any], str | None]:

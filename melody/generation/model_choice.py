@@ -80,9 +80,23 @@ def shipped() -> list[Bundle]:
     return [bundles.open_bundle(path.parent) for path in sorted(bundles.SHIPPED.glob("*/bundle.json"))]
 
 
-def following(models: Sequence[Bundle]) -> list[Bundle]:
-    """The models that are told contours, so that a tune of theirs follows one."""
-    return [model for model in models if CONTOUR.name in model.channels]
+def follows(model: Bundle) -> bool:
+    """A model that is told contours, so that a tune of its own follows one."""
+    return CONTOUR.name in model.channels
+
+
+def suitable(
+    score: Score | None,
+    with_tracks: Sequence[str] = (),
+    mapping: Asked | None = None,
+    add: Sequence[str] = (),
+    contour: Sequence[float] | None = None,
+) -> Choice | None:
+    """The shipped model that suits a primer and follows a contour; None where neither is there to choose by."""
+    known = [model for model in shipped() if not contour or follows(model)]
+    if score is not None:
+        return choose(score, known, with_tracks, mapping, add)
+    return Choice(known[0], "it follows a contour") if contour else None
 
 
 def choose(

@@ -17,7 +17,7 @@ from support.ears import SPY
 
 HEARD = "Math.max(0, ...loudness()) > 0.01"
 SHOWN = "studio.shown && studio.shown.id"
-MAKER = re.compile(r"\bgoogle(apis)?\.com\b|\bgvt1\.com\b")  # hosts that Chromium itself asks for, in vain
+MAKER = re.compile(r"\b(google(apis)?|gvt1|duckduckgo)\.com\b")  # hosts that Chromium itself asks for, in vain
 PICTURES = os.environ.get("MELODY_PICTURES")  # a folder for what the page looks like in each state
 
 

@@ -2,9 +2,10 @@
 
 import { Refused } from "./api.js";
 import { el } from "./dom.js";
+import { Line } from "./line.js";
 
 const NAMES = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 };
-const OWN = ["bars", "temperature", "density", "key", "chords", "form", "ranges", "style"]; // controls of their own
+const OWN = ["bars", "temperature", "density", "contour", "key", "chords", "form", "ranges", "style"]; // controls of their own
 const ELSEWHERE = ["fill", "tracks", "with_tracks", "keep", "add", "mapping", "only_new", "strength"]; // what actions say
 const KEYS = ["C", "G", "D", "A", "E", "B", "F#", "Db", "Ab", "Eb", "Bb", "F"].flatMap((name) => [`${name} major`, `${name} minor`]);
 const KEPT = {
@@ -38,7 +39,7 @@ function beside({ score, selection }) {
 const ACTIONS = {
   continue: {
     title: "Continue",
-    controls: ["bars", "wild", "dense", "key", "chords", "form", "range"],
+    controls: ["bars", "wild", "dense", "key", "chords", "form", "range", "line"],
     does: ({ score, selection }, values) =>
       selection && selection.to < score.barCount
         ? [`${values.bars} bars after bar ${selection.to}; what follows there is left out.`]
@@ -47,7 +48,7 @@ const ACTIONS = {
       settings: { bars: values.bars },
       ...(selection && selection.to < score.barCount ? { until: selection.to } : {}),
     }),
-    did: (_, values) => `+ ${values.bars} bars`,
+    did: (_, values) => `+ ${values.bars} bars${values.line ? ", along a line" : ""}`,
   },
   rewrite: {
     title: "Rewrite",
@@ -118,7 +119,7 @@ export class Compose {
   constructor(section, about, { go, cancel, context }) {
     Object.assign(this, { section, about, go, cancel, context });
     this.settings = about.settings.properties;
-    this.values = { bars: 8, wild: 1, dense: "", key: "", chords: "", form: "", range: "", style: "", takes: 4, model: "", roles: [], kept: "rhythm", strength: 0.3 };
+    this.values = { bars: 8, wild: 1, dense: "", key: "", chords: "", form: "", range: "", style: "", line: null, takes: 4, model: "", roles: [], kept: "rhythm", strength: 0.3 };
     this.action = "continue";
     this.every = {};
     this.build();
@@ -162,6 +163,7 @@ export class Compose {
       key: text("key", "Key", { placeholder: "as it is", "list-of": "keys", title: "E minor, Bb major" }),
       chords: text("chords", "Chords", { placeholder: "Am F | C G", title: "A chord a bar; several between bar lines; over again from the end" }),
       form: text("form", "Form", { placeholder: "none", "list-of": "forms", title: "AABA, or as-primer" }),
+      line: this.about.models.some((model) => model.follows) && this.line(),
       range: text("range", "Range", { placeholder: "C3 A5", title: "Lowest and highest new note of the tracks selected, or of the first" }),
     };
   }
@@ -170,6 +172,12 @@ export class Compose {
   parts() {
     const bands = this.about.models.filter((model) => model.tracks.filter((track) => track.role).length > 2);
     return [...new Set(bands.flatMap((model) => model.tracks.map((track) => track.role)))].filter(Boolean);
+  }
+
+  // A line that the new tune follows, for models that follow one.
+  line() {
+    const line = new Line(() => this.set("line", line.points));
+    return el("div", { class: "field" }, el("span", {}, "Line"), line.element);
   }
 
   slider(label, name, min, max, word) {
@@ -249,7 +257,7 @@ export class Compose {
   choose(name) {
     this.action = name;
     for (const button of this.acts.children) button.setAttribute("aria-pressed", String(button.dataset.action === name));
-    this.fields.replaceChildren(...ACTIONS[name].controls.map((control) => this.controls[control]));
+    this.fields.replaceChildren(...ACTIONS[name].controls.map((control) => this.controls[control]).filter(Boolean));
     for (const input of this.fields.querySelectorAll("[list-of]")) input.setAttribute("list", input.getAttribute("list-of"));
     this.update();
   }
@@ -294,6 +302,7 @@ export class Compose {
     if (on.has("wild") && values.wild !== 1) settings.temperature = values.wild;
     if (on.has("dense") && values.dense) settings.density = values.dense;
     for (const name of ["key", "chords", "form"]) if (on.has(name) && values[name].trim()) settings[name] = values[name].trim();
+    if (on.has("line") && values.line) settings.contour = values.line;
     if (values.style) settings.style = values.style;
     if (on.has("range") && values.range.trim()) {
       const [low, high] = values.range.trim().split(/[\s:,–]+/).map(pitchOf);

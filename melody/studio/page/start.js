@@ -1,6 +1,7 @@
 // The first page: a file, nothing, chords, a groove, or a session from before.
 
 import { el } from "./dom.js";
+import { Line } from "./line.js";
 import { motif } from "./motif.js";
 import { able as voiceAble } from "./voice.js";
 
@@ -23,6 +24,9 @@ export function start(place, about, sessions, { open, compose, record, resume })
   const drums = models.find((one) => one.tracks.every((track) => track.drums));
   const style = drums && select("Style", [["", "any style"], ...drums.styles.map((name) => [name, name])]);
   const way = (title, text, row, kind = "") => el("section", { class: `way ${kind}` }, el("h2", {}, title), el("p", {}, text), el("div", { class: "row" }, row.filter(Boolean)));
+  const follower = models.find((one) => one.follows);
+  const line = new Line();
+  const along = () => (line.points ? { contour: line.points } : {});
   const records = [["keys", "Record keys"], ["voice", "Hum it"]].filter(([kind]) => kind === "keys" || voiceAble()).map(([kind, label]) => {
     const button = el("button", { type: "button", class: "plain", onclick: () => record(kind) }, label);
     document.addEventListener("recording", ({ detail }) => {
@@ -42,6 +46,7 @@ export function start(place, about, sessions, { open, compose, record, resume })
         way("From nothing", "Four pieces by a model, of which you keep one.", [model, go("Compose", () => compose({ model: model.value, settings: { bars: 8 } }, "from nothing"))]),
         way("Over chords", "A chord a bar, or several between bar lines.", [chords, over, go("Compose", () => compose({ model: over.value, settings: { bars: 8, chords: chords.value } }, `over ${chords.value}`))]),
         drums && way("A groove", "Drums alone, as a drummer played them.", [style, go("Compose", () => compose({ model: drums.name, settings: { bars: 8, ...(style.value ? { style: style.value } : {}) } }, `${style.value || "a"} groove`))]),
+        follower && way("Along a line", "A new tune that rises and falls as you draw.", [line.element, go("Compose", () => compose({ model: follower.name, settings: { bars: 8, ...along() } }, line.points ? "along a line" : "a tune"))], "wide"),
       ),
       sessions.length > 0 && el("ul", { class: "recent", "aria-label": "Sessions" }, sessions.slice(0, 8).map((one) =>
         el("li", {}, el("a", { href: `#session=${one.session}`, onclick: (event) => {

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from melody.bundle import Bundle
 from melody.generation import Settings
+from melody.generation.model_choice import follows
 from melody.music.general_midi import INSTRUMENTS
 from melody.studio.composing import FROM_NOTHING, bundles
 from melody.studio.desk import Desk
@@ -52,5 +53,6 @@ def _described(bundle: Bundle) -> dict[str, Any]:
         "styles": bundle.settings.get("styles", []),
         "tempo_qpm": bundle.tempo_qpm,
         "plans": "planner" in bundle.settings,
+        "follows": follows(bundle),
         "licence": bundle.settings.get("licence", ""),
     }
