@@ -145,7 +145,7 @@ class Bundle:
     def layer_bits(self) -> tuple[int, ...]:
         """Bits, 4 or 8, in which the native engine keeps the weights of each layer; 8 where nothing is said.
 
-        `melody.learning.layer_bits` decides, without an adapter.
+        `melody.learning.short_weights` decides, without an adapter.
         """
         return tuple(self.settings.get("layer_bits", ())) if self.adapter is None else ()
 

@@ -43,8 +43,8 @@ class NativeEngine:
         """`kernels` chooses among those that the processor can run, from 0, the fastest; `start` (2 L, D) is the
         carry at the beginning of a piece, in place of zeros.
 
-        Weights are kept in 8 bits, as they are; those of a layer of which `layer_bits` says so are rounded to 4. Raises
-        `ValueError` for a graph that the core does not serve.
+        Weights are kept in 8 bits, as they are; those of a layer of which `layer_bits` says so are rounded to 4, unless
+        they are so already. Raises `ValueError` for a graph that the core does not serve.
         """
         library = core()
         if library is None:
@@ -106,10 +106,10 @@ class NativeEngine:
 
 def _model(library: ctypes.CDLL, weights: CoreWeights, kernels: int, layer_bits: Sequence[int]) -> int:
     """A model of the core with these weights, which it copies."""
-    width, shapes = weights.table.shape[1], weights.shapes
-    sizes = width, len(weights.layers), shapes.channels, shapes.vocabulary
+    whole, shapes = weights.table.whole, weights.shapes
+    sizes = whole.shape[1], len(weights.layers), shapes.channels, shapes.vocabulary
     table, first = (
-        np.require(weights.table, requirements=["C", "A"]),
+        np.require(whole, requirements=["C", "A"]),
         np.require(weights.first, requirements=["C", "A"]),
     )
     model: int | None = library.model_new(kernels, *sizes, table.ctypes.data, first.ctypes.data)

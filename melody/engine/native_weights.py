@@ -1,8 +1,8 @@
 """The weights of a residual LSTM, read from its step graph for the native engine.
 
-A graph is served where it is, operator by operator, the one that `melody.engine.graphs.residual_lstm` writes in 8
-bits without attention, and within the core's limits. Any other is left to ONNX Runtime as a whole. All is checked
-here: the core trusts what it gets.
+A graph is served where it is, operator by operator, the one that `melody.engine.graphs.residual_lstm` writes, or wrote
+when tables were 16-bit floats, in 8 bits without attention, and within the core's limits. Any other is left to ONNX
+Runtime as a whole. All is checked here: the core trusts what it gets.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.engine.blocks import BLOCK, TABLE_UNIT
 from melody.engine.check.graph import StepShapes, check_step_graph
 from melody.engine.check.protobuf import (
     FLOAT,
@@ -28,19 +29,23 @@ from melody.engine.check.protobuf import (
 )
 
 Array = NDArray[Any]
-BLOCK = 64
 MOST_WIDTH, MOST_LAYERS, MOST_CHANNELS, MOST_REFERENCES, MOST_SCORES = 1024, 16, 255, 32, 4096  # core/step.h
 MOST_TOKENS = 2**15
-TABLE_UNIT = 2**20
 
 # The operators in their order: results, kind, attributes that matter, inputs; # is a constant. {l} is the layer.
-_EMBED = """
+_LOOK_UP = """
 rows = Unsqueeze ids #first_axis
 joined = Concat:axis=1 rows context
 places = Add joined #offsets
 found = Gather:axis=0 #table places
 floats = Cast:to=1 found
-x_0 = ReduceSum:keepdims=0 floats #summed_axis
+"""
+_SCALE = """
+scale = Gather:axis=0 #table_scales places
+rows_found = Mul floats scale
+"""
+_EMBED = """
+x_0 = ReduceSum:keepdims=0 {floats} #summed_axis
 """
 _LAYER = """
 both_{l} = Concat:axis=1 x_{l} h_{l}
@@ -88,6 +93,19 @@ class Linear:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Rows (rows, D) of the token and of each channel, as whole numbers times a whole scale each, in `TABLE_UNIT`s."""
+
+    values: NDArray[np.int8] | NDArray[np.int32]
+    scales: NDArray[np.int32]  # (rows, 1)
+
+    @property
+    def whole(self) -> NDArray[np.int32]:
+        """The rows (rows, D), whose sums are the same in any order."""
+        return self.values * self.scales
+
+
+@dataclass(frozen=True)
 class IntervalScores:
     """The scores of intervals, and which of them each value of a reference gives each pitch."""
 
@@ -103,7 +121,7 @@ class CoreWeights:
     """A residual LSTM as the core takes it."""
 
     shapes: StepShapes
-    table: NDArray[np.int32]  # (rows, D) times `TABLE_UNIT`
+    table: Table
     first: NDArray[np.int32]  # (C + 2,): row of the first token, of each channel's value 0, and the number of rows
     layers: list[Linear]
     head: Linear
@@ -119,8 +137,8 @@ def read_weights(data: bytes) -> CoreWeights:
     if not same or not within or shapes.vocabulary > MOST_TOKENS:
         raise ValueError("is larger than the native core takes")
     offsets = found["offsets"].astype(np.int64).reshape(-1)
-    table = _table(found["table"], offsets)
-    first = np.append(offsets, len(table))
+    table = _table(found["table"], found.get("table_scales"), offsets)
+    first = np.append(offsets, len(table.values))
     if (
         first[0] != 0
         or (np.diff(first) <= 0).any()
@@ -151,17 +169,24 @@ def constants_of(data: bytes | bytearray) -> tuple[StepShapes, int, dict[str, Ar
     return shapes, layers, _match(nodes, constants, layers)
 
 
-def _table(table: Array, offsets: Array) -> NDArray[np.int32]:
-    """The table in whole numbers, whose sums are the same in any order; 16-bit floats above 2^-10 are so exactly."""
-    most = sum(float(np.abs(part).max(initial=0)) for part in np.split(table.astype(np.float64), offsets[1:]))
-    if most * TABLE_UNIT >= 2**31 - 2**16:
+def _table(values: Array, scales: Array | None, offsets: Array) -> Table:
+    """The table in whole numbers; 16-bit floats above 2^-10, of an older graph that has no scales, are so exactly."""
+    floats = (values if scales is None else scales).astype(np.float64) * TABLE_UNIT
+    if scales is not None and (values.dtype != np.int8 or scales.shape != (len(values), 1) or (floats % 1).any()):
+        raise ValueError("has a table of another type or scale than melody writes")
+    rows = floats if scales is None else values * floats
+    most = sum(float(np.abs(part).max(initial=0)) for part in np.split(rows, offsets[1:]))
+    if most >= 2**31 - 2**16:
         raise ValueError("has embeddings whose sum is larger than the native core takes")
-    return np.round(table.astype(np.float64) * TABLE_UNIT).astype(np.int32)
+    whole = np.round(floats).astype(np.int32)
+    return Table(whole, np.ones((len(whole), 1), np.int32)) if scales is None else Table(values, whole)
 
 
 def _match(nodes: list[Any], constants: dict[str, Array], layers: int) -> dict[str, Array]:
     """The constants of a graph by the names that they have here. Raises `ValueError` for any other graph."""
-    parts = [_EMBED, *(_LAYER.format(l=layer, n=layer + 1) for layer in range(layers)), _HEAD.format(l=layers)]
+    with_scales = len(nodes) > 5 and text(nodes[5], 4) == "Gather"
+    embed = [_LOOK_UP, *[_SCALE] * with_scales, _EMBED.format(floats="rows_found" if with_scales else "floats")]
+    parts = [*embed, *(_LAYER.format(l=layer, n=layer + 1) for layer in range(layers)), _HEAD.format(l=layers)]
     lines = "".join(parts).split("\n")
     with_intervals = len(nodes) > sum(map(bool, lines)) + 1
     lines += _INTERVALS.format(l=layers).split("\n") if with_intervals else []

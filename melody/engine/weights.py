@@ -1,6 +1,6 @@
 """The weights of a bundle's model by their own names, for the torch engine and for further training.
 
-They stand once in a bundle: in its step graph, matrices in 8 bits and tables in 16, from which they are read back. A
+They stand once in a bundle: in its step graph, in 8 bits, from which they are read back. A
 model without a step graph, or a bundle of an earlier version, has them in a file of their own, in 16 bits.
 """
 

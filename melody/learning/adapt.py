@@ -25,7 +25,8 @@ from melody.errors import UsageError
 from melody.evaluation.likelihood import likelihood_of
 from melody.learning.configuration import plain_name
 from melody.learning.finetune import config_of, prepare_store
-from melody.learning.train import Sources, check_torch, sources_of, told_as_base
+from melody.learning.sources import Sources, sources_of
+from melody.learning.train import check_torch, told_as_base
 from melody.storage.files import refuse_overwrite, write_bytes
 
 RANK = 16

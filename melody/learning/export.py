@@ -72,6 +72,7 @@ def _fill(
     from safetensors.numpy import save
 
     from melody.generation.rules.styles import Voices, style_rules
+    from melody.learning.short_weights import rows_met, shorten_layers
 
     store = open_store(config.corpus)
     names = names_of(config.data.channels, config.data.voices)
@@ -82,7 +83,8 @@ def _fill(
         )
     style_rules(config.style_rules, tokenizer.vocabulary, Voices([0]))  # refuses unknown ones
     check_style(config.default_style, store)
-    if (graph := step_graph_of(weights, config, names)) is not None:
+    met = rows_met(config, open_bundle(config.base) if config.base else None)
+    if (graph := step_graph_of(weights, config, names, seen=met)) is not None:
         (folder / "step.onnx").write_bytes(graph)
     else:
         halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in weights.items()}
@@ -138,6 +140,7 @@ def _fill(
     if config.base:
         settings["base"] = _base(open_bundle(config.base), store, info)
     _write_settings(folder, settings)
+    _write_settings(folder, settings := shorten_layers(open_bundle(folder), store))
     _evaluate_and_describe(folder, settings, store, samples)
 
 
@@ -215,16 +218,23 @@ def _add_harmonist(folder: Path, store: TokenStore, config: TrainConfig) -> dict
 
 
 def step_graph_of(
-    weights: Mapping[str, NDArray[np.float32]], config: TrainConfig, channels: Sequence[str], eight_bit: bool = True
+    weights: Mapping[str, NDArray[np.float32]],
+    config: TrainConfig,
+    channels: Sequence[str],
+    eight_bit: bool = True,
+    seen: NDArray[np.bool_] | None = None,
 ) -> bytes | None:
-    """Return the step graph of a model of events that is told these channels; None for a kind of model without one."""
+    """Return the step graph of a model of events that is told these channels; None for a kind of model without one.
+
+    Rows of tables that training has not `seen` (all rows,) are zeros in it.
+    """
     from melody.engine.graphs import STEP_GRAPHS
 
     known = STEP_GRAPHS.get(config.model.name)
     if known is None:
         return None
     views = views_of(EventTokenizer(tuple(channels)), config.model.model_dump())
-    return known.build(weights, config.model.options(), views, eight_bit)
+    return known.build(weights, config.model.options(), views, eight_bit, seen)
 
 
 def _base(base: Bundle, store: TokenStore, info: dict[str, Any]) -> dict[str, Any]:
@@ -252,7 +262,6 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
     from melody.bundle.model_card import model_card
     from melody.evaluation.continuations import COUNT
     from melody.evaluation.evaluate import evaluate_model, learn_counts
-    from melody.learning.layer_bits import decide
 
     engine = "onnx" if "step.onnx" in settings["files"] else "torch"
     asked = (("valid", 0), ("test", samples))
@@ -273,7 +282,6 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
         settings["continuations"] = form.to_dict()
     if (feel := found["test"].feel) is not None:
         settings["feel"] |= feel.in_short
-    settings |= decide(open_bundle(folder), store)
     _write_settings(folder, settings)
     (folder / "README.md").write_text(model_card(settings, store.info), encoding="utf-8")
 

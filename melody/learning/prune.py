@@ -30,7 +30,8 @@ from melody.bundle import LOCAL, Bundle, open_bundle
 from melody.config import TrainConfig, changed, check_config
 from melody.errors import UsageError
 from melody.learning.export import export_run, refuse_bundle
-from melody.learning.train import RUNS, base_of, check_torch, sources_of, told_as_base, train_run
+from melody.learning.sources import sources_of
+from melody.learning.train import RUNS, base_of, check_torch, told_as_base, train_run
 from melody.tokens.views import views_of
 
 WAYS = ("movement", "magnitude", "random", "lottery", "xavier")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from melody.bundle import Bundle
 from melody.engine import open_engine
 from melody.engine.adapted import step_graph_of
-from melody.engine.native_weights import TABLE_UNIT, CoreWeights, read_weights
+from melody.engine.native_weights import CoreWeights, read_weights
 from melody.errors import UsageError
 from melody.generation.prepared import Prepared, prepare
 from melody.generation.rules.contract import Rule
@@ -27,7 +27,7 @@ from melody.tokens.plan import LAGS, LIKES
 from melody.tokens.planner import CASTS, MOST_TRACKS, WIDTH
 from melody.tokens.vocabulary import MAX_DURATION, METERS, TEMPOS, VELOCITIES
 
-_CODES = {"uint8": "u1", "int16": "i2", "int32": "i4", "float32": "f4", "float16": "halves"}
+_CODES = {"int8": "i1", "uint8": "u1", "int16": "i2", "int32": "i4", "float32": "f4"}
 _ALIGNED = 8
 
 
@@ -93,8 +93,9 @@ def _about(bundle: Bundle) -> dict[str, Any]:
 
 
 def _weights(weights: CoreWeights, layer_bits: Sequence[int], packed: Packed) -> dict[str, Any]:
-    """Add the step's weights; tables in 16 bits, as the step graph has them; the page makes whole numbers of them."""
-    packed.add("table", (weights.table / TABLE_UNIT).astype(np.float16))
+    """Add the step's weights, as the step graph has them."""
+    packed.add("table", weights.table.values)
+    packed.add("table_scales", weights.table.scales)
     packed.add("first", weights.first)
     head = weights.intervals
     linears = [*weights.layers, weights.head, *([head.linear] if head else [])]
@@ -108,7 +109,7 @@ def _weights(weights: CoreWeights, layer_bits: Sequence[int], packed: Packed) ->
         packed.add("interval_places", head.places)
     shapes = weights.shapes
     bits = [*layer_bits[: len(weights.layers)], *[8] * len(linears)]
-    sizes = {"width": weights.table.shape[1], "layers": len(weights.layers)}
+    sizes = {"width": weights.table.values.shape[1], "layers": len(weights.layers)}
     return {
         "sizes": sizes | {"channels": shapes.channels, "vocabulary": shapes.vocabulary},
         "matrices": [

@@ -1,18 +1,22 @@
 """The native engine: the same bits by all kernels, alone and among others; close to ONNX Runtime; strangers refused."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
+from support.older_graphs import with_halves
 
 from melody import engine as engines
 from melody.bundle import Bundle, open_bundle
 from melody.engine import engine_for, open_engine
-from melody.engine import native as native_engine
+from melody.engine.graphs.residual_lstm import StepWeights, build_step_graph
+from melody.engine.graphs.rounded import with_short_layers
 from melody.engine.native import NativeEngine
-from melody.engine.native_weights import Linear, read_weights
+from melody.engine.native_weights import read_weights
 from melody.engine.onnx import OnnxEngine
 from melody.errors import MelodyError, UsageError
 from melody.native import library as native
@@ -55,28 +59,73 @@ def test_all_kernels_give_the_same_bits_alone_and_among_others(model: str, bits:
     assert len({name for name, _ in results}) == len(results)
 
 
-def rounded(layer: Linear) -> Linear:
-    """A layer in 15 steps a block, the largest cut by as much as makes the squared error least; in 8 bits."""
-    values = layer.values.astype(np.int64) - 128  # (N, blocks, 64)
-    largest = np.maximum(np.abs(values).max(-1, keepdims=True), 1)
-    tops = [largest * sixteenths for sixteenths in range(10, 17)]
-    factors = [np.float32(112) / top.astype(np.float32) for top in tops]
-    steps = [np.minimum((np.abs(values).astype(np.float32) * f + np.float32(0.5)).astype(int), 7) for f in factors]
-    errors = [((112 * np.abs(values) - own * top) ** 2).sum(-1) for own, top in zip(steps, tops, strict=True)]
-    best = np.argmin(errors, axis=0)[None, ..., None]
-    own, top = (np.take_along_axis(np.array(each), best, 0)[0] for each in (steps, tops))
-    scales = layer.scales * (top[..., 0].astype(np.float32) / np.float32(112))
-    return replace(layer, values=(128 + np.sign(values) * own).astype(np.uint8), scales=scales)
+def chance(generator: np.random.Generator, *shape: int) -> np.ndarray:
+    return generator.normal(0, 0.3, shape).astype(np.float32)
+
+
+def made_up() -> bytes:
+    """A model of two layers with random weights."""
+    draw = partial(chance, np.random.default_rng(5))
+    layers = [(draw(4 * 96, 2 * 96), draw(4 * 96)) for _ in range(2)]
+    return build_step_graph(StepWeights(draw(50, 96), [draw(7, 96), draw(300, 96)], layers, draw(50)))
+
+
+def walked(engine: NativeEngine) -> np.ndarray:
+    """Logits (40, 50) of a random text under the model that is made up."""
+    generator, (carry,) = np.random.default_rng(2), engine.start(1)
+    result = []
+    for _ in range(40):
+        logits, (carry,) = engine.step(generator.integers(0, 50, 1), generator.integers(0, [7, 300])[None], (carry,))
+        result.append(logits[0].copy())
+    return np.stack(result)
 
 
 @needs_core
-def test_layers_in_four_bits_are_those_rounded_and_kept_in_eight(monkeypatch: pytest.MonkeyPatch) -> None:
-    four = walk(NativeEngine(graph_of("folk"), "folk/step.onnx", layer_bits=[4, 4, 4]), [0, 1, 2, 3, 4])
-    weights = read_weights(graph_of("folk"))
-    within = replace(weights, layers=[rounded(layer) for layer in weights.layers])
-    monkeypatch.setattr(native_engine, "read_weights", lambda _: within)
-    eight = walk(NativeEngine(graph_of("folk"), "folk/step.onnx"), [0, 1, 2, 3, 4])
-    assert np.array_equal(four, eight)
+def test_layers_in_four_bits_are_those_rounded_and_kept_in_eight() -> None:
+    graph = made_up()
+    short = with_short_layers(graph, [0, 1])
+    four = walked(NativeEngine(graph, layer_bits=[4, 4]))
+    assert np.array_equal(four, walked(NativeEngine(short)))
+    assert np.array_equal(four, walked(NativeEngine(short, layer_bits=[4, 4])))
+    assert not np.array_equal(four, walked(NativeEngine(graph)))
+
+
+@needs_core
+def test_a_table_of_an_earlier_version_is_the_same_whole_numbers_as_ever() -> None:
+    graph = with_halves(made_up())
+    halves = next(
+        table
+        for table in map(numpy_helper.to_array, onnx.load_from_string(graph).graph.initializer)
+        if table.dtype == np.float16
+    )
+    weights = read_weights(graph)
+    assert np.array_equal(weights.table.whole, np.round(halves.astype(np.float64) * 2**20).astype(np.int32))
+    carry = OnnxEngine(graph).start(1)
+    step = np.array([3]), np.array([[2, 250]])
+    own, _ = NativeEngine(graph).step(*step, (np.concatenate(carry, axis=1),))
+    assert np.abs(own - OnnxEngine(graph).step(*step, carry)[0]).max() < 1e-4
+
+
+@needs_core
+def test_a_table_is_summed_exactly_by_both_engines() -> None:
+    """Rows are whole multiples of 2^-20, so that 32-bit floats hold their sums."""
+    table = read_weights(made_up()).table
+    assert table.values.dtype == np.int8
+    assert np.abs(table.values).max() == 127
+    floats = table.values.astype(np.float32) * (table.scales / 2**20).astype(np.float32)
+    assert np.array_equal((floats.astype(np.float64) * 2**20), table.whole)
+
+
+@needs_core
+@pytest.mark.parametrize("scale", [2.0**-21, 3e9, 1e30], ids=["not whole", "large", "huge"])
+def test_scales_of_a_table_that_melody_does_not_write_are_refused(scale: float) -> None:
+    model = onnx.load_from_string(made_up())
+    scales = next(tensor for tensor in model.graph.initializer if tuple(tensor.dims) == (357, 1))
+    values = numpy_helper.to_array(scales).copy()
+    values[9] = scale
+    scales.CopyFrom(numpy_helper.from_array(values, scales.name))
+    with pytest.raises(ValueError, match=r"table of another type or scale|sum is larger"):
+        read_weights(model.SerializeToString())
 
 
 @needs_core

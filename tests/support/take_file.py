@@ -11,7 +11,7 @@ from melody.generation.seeds import Seed
 from melody.tokens.plan import FormPlan
 from melody.web.model import page_model
 
-TYPES = {"u1": np.uint8, "i2": np.int16, "i4": np.int32, "f4": np.float32, "halves": np.float16}
+TYPES = {"i1": np.int8, "u1": np.uint8, "i2": np.int16, "i4": np.int32, "f4": np.float32}
 NO_ARRAY = np.zeros(0, np.uint8)
 
 
@@ -31,7 +31,7 @@ def take_file(bundle: Bundle, prepared: Prepared, seed: Seed, bars: int) -> byte
     sizes, heads = facts["sizes"], facts["intervals"]
     shape = [sizes[name] for name in ("width", "layers", "channels", "vocabulary")]
     put([*shape, len(facts["matrices"]), bool(heads)])
-    put(np.round(array("table").astype(np.float64) * 2**20))
+    put(array("table").reshape(-1, sizes["width"]) * array("table_scales")[:, None])
     put(array("first"))
     for place, matrix in enumerate(facts["matrices"]):
         put([matrix[name] for name in ("outputs", "blocks", "bits")])

@@ -40,7 +40,7 @@ def test_a_model_lies_in_the_page_as_in_the_bundle(name: str) -> None:
     prepared = prepare(composer.bundle, composer.engine, None, Settings())
     assert facts["ids"] == prepared.ids
     assert len(facts["rules"]) == len(prepared.rules)
-    sizes = {"halves": 2, "u1": 1, "i2": 2, "i4": 4, "f4": 4}
+    sizes = {"i1": 1, "u1": 1, "i2": 2, "i4": 4, "f4": 4}
     ends = [offset + sizes[kind] * count for kind, offset, count in facts["index"].values()]
     starts = [offset for _, offset, _ in facts["index"].values()]
     assert starts[0] == 0

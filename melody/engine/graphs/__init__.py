@@ -1,9 +1,10 @@
 """Step graphs: one step of a model as ONNX, built from its weights for the default engine, and the weights read back.
 
-`build` takes the model's weights by name, the options of its section, its views of the tokens (`melody.tokens.views`)
-and the precision; it returns the serialised graph. `weights` takes a graph that has been checked, the options and the
-sizes of the vocabulary and each channel, and returns the state dict: so a bundle holds them once. A model without a
-step graph composes by the torch engine.
+`build` takes the model's weights by name, the options of its section, its views of the tokens (`melody.tokens.views`),
+the precision, and which rows of its tables training has seen; it returns the serialised graph. `weights` takes a graph
+that has been checked, the options and the sizes of the vocabulary and each channel, and returns the state dict: so a
+bundle holds them once. A model without a step graph composes by the torch engine. `rounded` gives a graph that is there
+weights of fewer bits.
 
 To add one: a file and a line in `STEP_GRAPHS`; an operator that no step graph has yet also needs a line in
 `melody.engine.check.graph`.
@@ -27,6 +28,7 @@ class BuildGraph(Protocol):
         options: Mapping[str, Any],
         views: Mapping[str, Any],
         eight_bit: bool = True,
+        seen: NDArray[np.bool_] | None = None,
     ) -> bytes:
         """Return the step graph of a model."""
 

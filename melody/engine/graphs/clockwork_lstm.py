@@ -20,7 +20,11 @@ PARTS = 4
 
 
 def step_graph(
-    weights: Mapping[str, NDArray[Any]], options: Mapping[str, Any], views: Mapping[str, Any], eight_bit: bool = True
+    weights: Mapping[str, NDArray[Any]],
+    options: Mapping[str, Any],
+    views: Mapping[str, Any],
+    eight_bit: bool = True,
+    seen: NDArray[np.bool_] | None = None,
 ) -> bytes:
     """Return the step graph of a `ClockworkLSTM`; see `melody.engine.graphs`."""
     arrays = {name: np.asarray(value, np.float32) for name, value in weights.items()}
@@ -29,7 +33,7 @@ def step_graph(
     size, width = embedding.shape
     graph = GraphBuilder(eight_bit)
     ticks = _ticks(graph, views["clock"])
-    x = embed(graph, [embedding, *channels])
+    x = embed(graph, [embedding, *channels], seen)
     for layer in range(options["layers"]):
         h, c = graph.carry(f"h_{layer}", width), graph.carry(f"c_{layer}", width)
         x = graph.node("Add", x, _layer(graph, x, h, c, ticks, arrays, f"layers.{layer}.parts"))
@@ -43,17 +47,16 @@ def step_graph(
 def graph_weights(graph: bytes, options: Mapping[str, Any], sizes: Sequence[int]) -> dict[str, Floats]:
     """Return the state dict of a `ClockworkLSTM` out of its step graph; see `melody.engine.graphs`."""
     found = GraphWeights(graph)
-    embedding, *channels = found.tables(sizes)
-    state = {"embedding.weight": embedding}
-    state |= {f"channels.{index}.weight": table for index, table in enumerate(channels)}
+    _, *channels = found.tables(sizes)
+    state = {f"channels.{index}.weight": table for index, table in enumerate(channels)}
     linears = iter(found.linears())
     for layer in range(options["layers"]):
         for place, (both, bias) in zip(reversed(range(PARTS)), linears, strict=False):
             own, name = len(bias) // 4, f"layers.{layer}.parts.{place}"
             state |= {f"{name}.weight_ih_l0": both[:, :-own], f"{name}.weight_hh_l0": both[:, -own:]}
             state |= {f"{name}.bias_ih_l0": bias, f"{name}.bias_hh_l0": np.zeros_like(bias)}
-    for _, bias in islice(linears, 1):  # its matrix is the embedding, in less bits
-        state["head_bias"] = bias
+    for weight, bias in islice(linears, 1):  # tied: the table has the same rows, but not those that were never read
+        state |= {"embedding.weight": weight, "head_bias": bias}
     for weight, bias in linears:  # without the score that is 0
         state |= {"intervals.scores.weight": weight[:-1], "intervals.scores.bias": bias[:-1]}
     return state

@@ -1,8 +1,9 @@
-"""Parts of step graphs: ONNX operators collected by hand, weights in 8-bit blocks, and the weights read back.
+"""Parts of step graphs: ONNX operators collected by hand, weights in 8 bits, and the weights read back.
 
 Matrices are `MatMulNBits`: 8-bit weights with a scale for each block of 64, and activations quantised a row at a
 time, so that a row's result does not depend on its neighbours. (`quantize_dynamic` scales activations over the whole
-batch.) Embeddings are 16-bit floats, looked up and summed in 32. In fp32 the same graph is the exact reference.
+batch; in 4 bits a row alone is summed in another order.) Embeddings are of 8 bits with a scale for each row, looked up
+and summed in 32-bit floats. In fp32 the same graph is the exact reference.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from melody.engine.blocks import Floats, dequantized, quantize_blocks
+from melody.engine.blocks import Floats, dequantized, quantize_blocks, quantize_rows
 from melody.tokens.intervals import IntervalView
 
 OPSET = 17
@@ -127,10 +128,14 @@ class GraphWeights:
     def tables(self, sizes: Sequence[int]) -> list[Floats]:
         """Return the tables (size, D) of the token and of each channel. Raises `ValueError` where they have others."""
         gathered = (self._constants.get(node.input[0]) for node in self._nodes if node.op_type == "Gather")
-        table = next((found for found in gathered if found is not None and found.ndim == 2), None)
+        looked_up = (found for found in gathered if found is not None and found.ndim == 2)
+        table = next(looked_up, None)
         if table is None or len(table) != sum(sizes):
             raise ValueError(f"looks up other tables than those of {sum(sizes)} tokens and channels")
-        return [part.astype(np.float32) for part in np.split(table, np.cumsum(sizes)[:-1])]
+        scale = next(looked_up, None) if table.dtype == np.int8 else np.ones((len(table), 1), np.float32)
+        if scale is None or scale.shape != (len(table), 1):
+            raise ValueError("looks up a table without its scales")
+        return np.split(table.astype(np.float32) * scale, np.cumsum(sizes)[:-1])
 
     def of_shape(self, *shape: int) -> Floats:
         """Return the first constant of a shape. Raises `ValueError` where there is none."""
@@ -140,15 +145,23 @@ class GraphWeights:
         raise ValueError(f"has no constant of shape {shape}")
 
 
-def embed(graph: GraphBuilder, tables: Sequence[Floats]) -> str:
-    """The sum (B, D) of the rows of the token and of each channel, from one table with an offset for each channel."""
+def embed(graph: GraphBuilder, tables: Sequence[Floats], seen: NDArray[np.bool_] | None = None) -> str:
+    """The sum (B, D) of the rows of the token and of each channel, from one table with an offset for each channel.
+
+    Rows that training has not `seen` (all rows,) are zeros: they are as chance first made them.
+    """
     offsets = np.cumsum([0] + [len(table) for table in tables])[:-1].astype(np.int64)
-    dtype = np.float16 if graph.eight_bit else np.float32
-    table = graph.constant(np.concatenate(tables).astype(dtype))
+    table = np.concatenate(tables).astype(np.float32)
+    if seen is not None:
+        table = table * seen[:, None]
     ids = graph.node("Unsqueeze", "ids", graph.constant(np.array([1], np.int64)))
     rows = graph.node("Add", graph.node("Concat", ids, "context", axis=1), graph.constant(offsets))
-    found = graph.node("Gather", table, rows)  # (B, 1 + C, D)
-    found = graph.node("Cast", found, to=TensorProto.FLOAT)
+    if graph.eight_bit:
+        values, scales = quantize_rows(table)
+        found = graph.node("Cast", graph.node("Gather", graph.constant(values), rows), to=TensorProto.FLOAT)
+        found = graph.node("Mul", found, graph.node("Gather", graph.constant(scales), rows))  # (B, 1 + C, D)
+    else:
+        found = graph.node("Gather", graph.constant(table), rows)
     return graph.node("ReduceSum", found, graph.constant(np.array([1], np.int64)), keepdims=0)
 
 

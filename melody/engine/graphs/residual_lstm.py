@@ -50,10 +50,11 @@ def step_graph(
     options: Mapping[str, Any],
     views: Mapping[str, Any],
     eight_bit: bool = True,
+    seen: NDArray[np.bool_] | None = None,
 ) -> bytes:
     """Return the step graph of a `ResidualLSTM`; see `melody.engine.graphs`."""
     attention = options.get("attention") or {}
-    return build_step_graph(step_weights(weights, attention.get("heads", 0), views.get("intervals")), eight_bit)
+    return build_step_graph(step_weights(weights, attention.get("heads", 0), views.get("intervals")), eight_bit, seen)
 
 
 def step_weights(
@@ -87,11 +88,11 @@ def _layer(arrays: Mapping[str, Floats], prefix: str) -> tuple[Floats, Floats]:
     return both, arrays[f"{prefix}bias_ih_l0"] + arrays[f"{prefix}bias_hh_l0"]
 
 
-def build_step_graph(weights: StepWeights, eight_bit: bool = True) -> bytes:
-    """The step graph of these weights, serialised."""
+def build_step_graph(weights: StepWeights, eight_bit: bool = True, seen: NDArray[np.bool_] | None = None) -> bytes:
+    """The step graph of these weights, serialised; see `embed` of `seen`."""
     graph = GraphBuilder(eight_bit)
     size, width = weights.embedding.shape
-    x = embed(graph, [weights.embedding, *weights.channels])
+    x = embed(graph, [weights.embedding, *weights.channels], seen)
     for index, (matrix, bias) in enumerate(weights.layers):
         h, c = graph.carry(f"h_{index}", width), graph.carry(f"c_{index}", width)
         x = graph.node("Add", x, cell(graph, x, h, c, matrix, bias))
@@ -109,9 +110,8 @@ def graph_weights(graph: bytes, options: Mapping[str, Any], sizes: Sequence[int]
     Of the two biases of a layer only the sum counts: it goes to the first.
     """
     found = GraphWeights(graph)
-    embedding, *channels = found.tables(sizes)
-    state = {"embedding.weight": embedding}
-    state |= {f"channels.{index}.weight": table for index, table in enumerate(channels)}
+    _, *channels = found.tables(sizes)
+    state = {f"channels.{index}.weight": table for index, table in enumerate(channels)}
     linears = iter(found.linears())
     for index, (both, bias) in zip(range(options["layers"]), linears, strict=False):
         weight_ih, weight_hh = np.split(both, 2, axis=1)
@@ -122,8 +122,8 @@ def graph_weights(graph: bytes, options: Mapping[str, Any], sizes: Sequence[int]
             state |= {f"attention.{name}.weight": weight, f"attention.{name}.bias": bias}
         heads, memory = attention["heads"], attention["memory"]
         state["attention.distance_bias"] = found.of_shape(1, heads, 1, memory)[0, :, 0, ::-1].copy()
-    for _, bias in islice(linears, 1):  # its matrix is the embedding, in less bits
-        state["head_bias"] = bias
+    for weight, bias in islice(linears, 1):  # tied: the table has the same rows, but not those that were never read
+        state |= {"embedding.weight": weight, "head_bias": bias}
     for weight, bias in linears:  # without the score that is 0
         state |= {"intervals.scores.weight": weight[:-1], "intervals.scores.bias": bias[:-1]}
     return state

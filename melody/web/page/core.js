@@ -19,7 +19,7 @@ export class Core {
     Object.assign(this, { calls, given, buffer });
     this.lent = []; // memory of the take that is drawn
     const { width, layers, channels, vocabulary } = given.sizes;
-    const table = this.put(this.array("table"));
+    const table = this.put(this.table(width));
     this.model = calls.model_new(0, width, layers, channels, vocabulary, table, this.put(this.array("first")));
     for (let place = 0; place < given.matrices.length; place += 1) this.addMatrix(place, given.matrices[place]);
     if (given.intervals) this.addIntervals(given.intervals);
@@ -34,6 +34,12 @@ export class Core {
   array(name) {
     const [type, offset, count] = this.given.index[name];
     return new TYPES[type](this.buffer, offset, count);
+  }
+
+  // Each row times its scale.
+  table(width) {
+    const scales = this.array("table_scales");
+    return Int32Array.from(this.array("table"), (value, place) => value * scales[Math.floor(place / width)]);
   }
 
   room(bytes) {
@@ -166,20 +172,7 @@ export class Core {
 
 // ---- what the page was given ----
 
-// 16-bit floats, as whole numbers of 2^-20: how the core wants its table.
-class Halves extends Int32Array {
-  constructor(buffer, offset, count) {
-    super(count);
-    const halves = new Uint16Array(buffer, offset, count);
-    halves.forEach((half, at) => {
-      const exponent = (half >> 10) & 31;
-      const size = exponent ? (1024 + (half & 1023)) * 2 ** (exponent - 5) : (half & 1023) * 2 ** -4;
-      this[at] = Math.round(half & 0x8000 ? -size : size);
-    });
-  }
-}
-
-const TYPES = { halves: Halves, u1: Uint8Array, i2: Int16Array, i4: Int32Array, f4: Float32Array };
+const TYPES = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, i4: Int32Array, f4: Float32Array };
 
 async function unpacked(text) {
   const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));

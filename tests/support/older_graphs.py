@@ -1,0 +1,25 @@
+"""Step graphs as earlier versions wrote them."""
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+PATTERN = ["Gather", "Mul"]  # of the scales of rows
+
+
+def with_halves(graph: bytes) -> bytes:
+    """Return a graph of today with its table in 16-bit floats, without scales."""
+    model = onnx.load_from_string(graph)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes = model.graph.node
+    at = next(place for place in range(1, len(nodes)) if [nodes[place - 1].op_type, nodes[place].op_type] == PATTERN)
+    scale, product = nodes[at - 1], nodes[at]
+    table = constants[nodes[at - 3].input[0]]
+    scales = constants[scale.input[0]]
+    values = numpy_helper.to_array(table) * numpy_helper.to_array(scales)
+    table.CopyFrom(numpy_helper.from_array(values.astype(np.float16), table.name))
+    nodes[at + 1].input[0] = nodes[at - 2].output[0]
+    for gone in (product, scale):
+        nodes.remove(gone)
+    model.graph.initializer.remove(scales)
+    return bytes(model.SerializeToString())
