@@ -339,7 +339,7 @@ class Bundle:
             check_index(data)
         if name in (HARMONIST, PLANNER, TASTE, FEEL, REWRITER):
             # their shapes are looked at as they are read
-            check_weights(data, EIGHT_BIT if name == REWRITER else WEIGHT_TYPES)
+            check_weights(data, WEIGHT_TYPES if name == TASTE else EIGHT_BIT)
         elif suffix == ".safetensors":
             weights, model = check_weights(data), self.settings["model"]
             # of a recurrent layer eight square matrices, so that no model is built that its weights cannot fill

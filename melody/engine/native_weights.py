@@ -93,7 +93,7 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Table:
+class EmbeddingRows:
     """Rows (rows, D) of the token and of each channel, as whole numbers times a whole scale each, in `TABLE_UNIT`s."""
 
     values: NDArray[np.int8] | NDArray[np.int32]
@@ -121,7 +121,7 @@ class CoreWeights:
     """A residual LSTM as the core takes it."""
 
     shapes: StepShapes
-    table: Table
+    table: EmbeddingRows
     first: NDArray[np.int32]  # (C + 2,): row of the first token, of each channel's value 0, and the number of rows
     layers: list[Linear]
     head: Linear
@@ -169,7 +169,7 @@ def constants_of(data: bytes | bytearray) -> tuple[StepShapes, int, dict[str, Ar
     return shapes, layers, _match(nodes, constants, layers)
 
 
-def _table(values: Array, scales: Array | None, offsets: Array) -> Table:
+def _table(values: Array, scales: Array | None, offsets: Array) -> EmbeddingRows:
     """The table in whole numbers; 16-bit floats above 2^-10, of an older graph that has no scales, are so exactly."""
     floats = (values if scales is None else scales).astype(np.float64) * TABLE_UNIT
     if scales is not None and (values.dtype != np.int8 or scales.shape != (len(values), 1) or (floats % 1).any()):
@@ -179,7 +179,8 @@ def _table(values: Array, scales: Array | None, offsets: Array) -> Table:
     if most >= 2**31 - 2**16:
         raise ValueError("has embeddings whose sum is larger than the native core takes")
     whole = np.round(floats).astype(np.int32)
-    return Table(whole, np.ones((len(whole), 1), np.int32)) if scales is None else Table(values, whole)
+    ones = np.ones((len(whole), 1), np.int32)
+    return EmbeddingRows(whole, ones) if scales is None else EmbeddingRows(values, whole)
 
 
 def _match(nodes: list[Any], constants: dict[str, Array], layers: int) -> dict[str, Array]:

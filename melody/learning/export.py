@@ -19,6 +19,7 @@ from melody.errors import MelodyError
 from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
 from melody.music.originality import Index, build, counts
 from melody.music.score import Score, end_tick, meters, most_at_once, notes_of
+from melody.music.tensors import shortened
 from melody.storage.files import fresh_folder, refuse_overwrite
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import layout_of, names_of
@@ -155,12 +156,15 @@ def _add_planner(folder: Path, store: TokenStore, base: str | None, apart: bool 
     from melody.learning.plan_model import learn_planner, nats_per_bar, ngram_nats_per_bar, planned
 
     train, valid = (planned(store.split(name), store.styles, apart) for name in ("train", "valid"))
-    known = open_bundle(base).planner if base else None
-    if known is None and not train:
+    found = open_bundle(base) if base else None
+    if found is not None and found.planner is not None:
+        planner = found.planner
+        (folder / PLANNER).write_bytes(found.read(PLANNER))
+    elif train:
+        planner = learn_planner(train, valid)
+        (folder / PLANNER).write_bytes(save(shortened(planner.weights)))
+    else:
         return {}
-    planner = known or learn_planner(train, valid)
-    halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in planner.weights.items()}
-    (folder / PLANNER).write_bytes(save(halves))
     nats, bars = nats_per_bar(planner, valid), sum(piece.plan.bars for piece in valid)
     return {
         "valid_nats_per_bar": nats,
@@ -188,8 +192,7 @@ def add_feel(folder: Path, store: TokenStore, base: str | None = None) -> dict[s
     if not played["train"]:
         return {}
     feel = learn_feel(played["train"], played["valid"])
-    halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in feel.weights.items()}
-    (folder / FEEL).write_bytes(save(halves))
+    (folder / FEEL).write_bytes(save(shortened(feel.weights)))
     return figures_of(feel, played)
 
 
@@ -212,8 +215,7 @@ def _add_harmonist(folder: Path, store: TokenStore, config: TrainConfig) -> dict
     known += [base] if base else []
     costs = [nats_per_step(one, valid) for one in known]
     best = min(range(len(known)), key=lambda place: sum(costs[place].values()))
-    halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in known[best].weights.items()}
-    (folder / HARMONIST).write_bytes(save(halves))
+    (folder / HARMONIST).write_bytes(save(shortened(known[best].weights)))
     return costs[best] | {"ngram": ngram_nats_per_step(train, valid) if train else costs[best]["chord"]}
 
 

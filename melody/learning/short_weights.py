@@ -5,6 +5,7 @@
 - tables have 8 bits; the rows of what training never met are zeros, which say nothing and pack to nothing
 - layers have 4 bits where held-out pieces then cost at most `MOST_LOSS` more: of a step's time most is the reading of
   its weights, and nine tenths of these are the layers'
+- large matrices of the planner and the harmonist have 8 bits
 
 `melody export` does the same.
 """
@@ -20,8 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
+from safetensors.numpy import save
 
 from melody.bundle import Bundle, open_bundle
+from melody.bundle.bundle import HARMONIST, PLANNER
 from melody.config import TrainConfig, check_config
 from melody.corpus import TokenStore, open_store
 from melody.engine.graphs.parts import GraphWeights
@@ -30,6 +33,7 @@ from melody.engine.native import NativeEngine
 from melody.errors import MelodyError
 from melody.evaluation.likelihood import likelihood_of
 from melody.learning.sources import sources_of
+from melody.music.tensors import shortened
 from melody.native.library import core
 from melody.storage.files import fresh_folder
 from melody.tokens.channels import layout_of
@@ -42,7 +46,7 @@ LEAST_FETCHES = 1000  # of pieces of train: each time another transposition, tol
 
 
 class HeldOut:
-    """What pieces of valid cost a model of this bundle, of which a step graph is given."""
+    """Held-out pieces, which tell what a step graph of a bundle costs."""
 
     def __init__(self, bundle: Bundle, store: TokenStore) -> None:
         split = store.split("valid")
@@ -83,13 +87,13 @@ def shorten_layers(bundle: Bundle, store: TokenStore) -> dict[str, Any]:
             loss = lost(chosen) if chosen else 0.0
     bits = [4 if layer in chosen else 8 for layer in range(layers)]
     settings = {**bundle.settings, "layer_bits": bits, "layer_bits_lose": round(loss, 5)}
-    return _with_graph(bundle.folder, settings, with_short_layers(graph, chosen))
+    return _with_file(bundle.folder, settings, GRAPH, with_short_layers(graph, chosen))
 
 
-def _with_graph(folder: Path, settings: Mapping[str, Any], graph: bytes) -> dict[str, Any]:
-    """Put a step graph into a folder; return the settings that know it."""
-    (folder / GRAPH).write_bytes(graph)
-    return {**settings, "files": {**settings["files"], GRAPH: hashlib.sha256(graph).hexdigest()}}
+def _with_file(folder: Path, settings: Mapping[str, Any], name: str, data: bytes) -> dict[str, Any]:
+    """Put a file into a folder; return the settings that know it."""
+    (folder / name).write_bytes(data)
+    return {**settings, "files": {**settings["files"], name: hashlib.sha256(data).hexdigest()}}
 
 
 def rows_met(config: TrainConfig, base: Bundle | None = None) -> NDArray[np.bool_] | None:
@@ -136,8 +140,12 @@ def shorten(bundle: Bundle) -> dict[str, Any]:
     graph, held_out = with_short_tables(before, met), HeldOut(bundle, store)
     with fresh_folder(bundle.folder) as fresh:
         shutil.copytree(bundle.folder, fresh, dirs_exist_ok=True)
-        _write(fresh, _with_graph(fresh, bundle.settings, graph))
+        _write(fresh, _with_file(fresh, bundle.settings, GRAPH, graph))
         _write(fresh, settings := shorten_layers(open_bundle(fresh), store))
+        for name, network in ((PLANNER, bundle.planner), (HARMONIST, bundle.harmonist)):
+            if network is not None:
+                settings = _with_file(fresh, settings, name, save(shortened(network.weights)))
+        _write(fresh, settings)
     lost = {"layer_bits": settings.get("layer_bits"), "layers lose": settings.get("layer_bits_lose")}
     if core() is not None:
         lost["tables lose"] = round(held_out.cost(graph) - held_out.cost(before), 5)

@@ -1,10 +1,30 @@
-"""Weights of the small networks that stand beside a model, as a file holds them."""
+"""Weights of the small networks that stand beside a model, as a file holds them.
+
+Large matrices (N, K) are whole numbers of 8 bits with a scale (N, 1) for each row under their name and `SCALE`, all
+else are floats; earlier files hold floats alone.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+SCALE = ".scale"
+FEW = 1000  # weights that stay floats
+
+
+def shortened(weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the tensors of these weights in few bits."""
+    tensors: dict[str, NDArray[Any]] = {}
+    for name, weight in weights.items():
+        if weight.ndim != 2 or weight.size < FEW:
+            tensors[name] = np.ascontiguousarray(weight, np.float16)
+            continue
+        scale = np.maximum(np.abs(weight).max(axis=1, keepdims=True), 1e-9).astype(np.float32) / 127
+        tensors[name] = np.ascontiguousarray(np.rint(weight / scale), np.int8)
+        tensors[name + SCALE] = scale
+    return tensors
 
 
 def tensors_of(
@@ -18,4 +38,17 @@ def tensors_of(
         if name not in tensors or tensors[name].shape != shape:
             there = list(tensors[name].shape) if name in tensors else "none"
             raise ValueError(f"is no {kind}: its {name} should be of shape {list(shape)}, there is {there}")
-    return {name: np.asarray(tensors[name], np.float32) for name in shapes}
+    return {name: _widened(kind, name, tensors[name], tensors.get(name + SCALE)) for name in shapes}
+
+
+def _widened(kind: str, name: str, tensor: NDArray[Any], scale: NDArray[Any] | None) -> NDArray[np.float32]:
+    wide = np.asarray(tensor, np.float32)
+    if scale is None:
+        return wide
+    if scale.shape != (*tensor.shape[:1], 1):
+        raise ValueError(f"is no {kind}: the scales of its {name} should be those of {len(tensor)} rows")
+    with np.errstate(over="ignore"):
+        wide = np.asarray(wide * scale, np.float32)
+    if not np.isfinite(wide).all():
+        raise ValueError(f"is no {kind}: the scales of its {name} are too large")
+    return wide

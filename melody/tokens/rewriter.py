@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.music.tensors import tensors_of
+from melody.music.tensors import SCALE, tensors_of
 from melody.tokens.cells import GROUND, HIDDEN, VALUES, Cells, Ground
 
 Floats = NDArray[np.float32]
-SCALE = ".scale"  # the end of the name of a matrix's scales
 MOST_LAYERS, MOST_WIDTH, MOST_VOICES = 16, 1024, 16
 STEM = 5
 GROUP = 64

@@ -167,7 +167,7 @@ def _planner(prepared: Prepared, packed: Packed) -> Mapping[str, Any] | None:
         return None
     weights = form.planner.weights
     for name, array in weights.items():
-        packed.add(f"planner_{name}", array.astype(np.uint8) if name == CASTS else array)
+        packed.add(f"planner_{name}", (array >= 0.5).astype(np.uint8) if name == CASTS else array)
     return {
         "weights": list(weights),
         "width": WIDTH,

@@ -84,3 +84,25 @@ def test_targets_read_back_are_the_symbols():
     assert collapsed(np.where(target == -1, 0, target)) == [5, 5, 9, 2]
     assert distance([5, 9, 2], sample.symbols) == 1
     assert distance([], sample.symbols) == 4
+
+
+def test_weights_in_sixteen_bits_are_widened_as_the_reader_is_opened():
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    from melody.learning.page_reader.export import in_halves
+
+    weight = np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size]) for name, size in (("x", 64), ("y", 32))]
+    nodes = [helper.make_node("MatMul", ["x", "weight"], ["y"])]
+    graph = helper.make_graph(nodes, "small", ends[:1], ends[1:], [numpy_helper.from_array(weight, "weight")])
+    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    short = in_halves(data)
+    assert len(short) < 0.6 * len(data)
+    assert in_halves(short) == short
+    x = np.ones((1, 64), np.float32)
+    (found,) = onnxruntime.InferenceSession(short, providers=["CPUExecutionProvider"]).run(None, {"x": x})
+    assert np.allclose(found, x @ weight.astype(np.float16).astype(np.float32), atol=1e-4)
+    kinds = [tensor.data_type for tensor in onnx.load_from_string(short).graph.initializer]
+    assert kinds == [TensorProto.FLOAT16]
