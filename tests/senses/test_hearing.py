@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from support.recordings import ODE, RATE, WALTZ, hum, speech, wav
 
 from melody.cli import run
@@ -151,6 +152,17 @@ def test_what_is_no_tune_costs_one_line(data: bytes, reason: str):
         read_file(data, "x.wav")
     assert str(caught.value).startswith("x.wav: ")
     assert str(caught.value).isprintable()
+
+
+def test_two_hours_cost_one_line(tmp_path: Path, capsys):
+    path = tmp_path / "concert.flac"
+    with soundfile.SoundFile(path, "w", 8000, 1, format="FLAC") as file:
+        for _ in range(120):
+            file.write(np.zeros(60 * 8000, np.int16))
+    assert run(["compose", str(path), "--bars", "2", "--out", str(tmp_path / "take.mid")]) == 1
+    said = capsys.readouterr().err.strip()
+    assert "melody hears no more" in said
+    assert len(said.splitlines()) == 1
 
 
 def test_decoding_stops_at_its_limit_whatever_the_header_says(monkeypatch):

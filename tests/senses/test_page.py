@@ -1,10 +1,11 @@
 """Pages: staves are found and straightened, symbols become bars, and what cannot be read is said."""
 
+import io
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 from support.pictures import png
 
 from melody.errors import LimitExceeded, MelodyError, UnreadableFile
@@ -85,10 +86,25 @@ def text() -> Image.Image:
     return image
 
 
+def photo() -> Image.Image:
+    """A landscape: sky, hills, a fence of boards, out of focus and grainy; its JPEG's grain too."""
+    draw = np.random.default_rng(5)
+    y, x = np.mgrid[0:700, 0:1000]
+    light = 230 - 0.1 * y + 12 * np.sin(x / 90)
+    light = np.where(y > 300 + 40 * np.sin(x / 140), 120 + 20 * np.sin(x / 31) * np.sin(y / 23), light)
+    light = np.where((y > 480) & (x % 47 < 34), 90 + 0.1 * x, light)
+    light = np.where((y % 95 < 12) & (y > 500), 70, light)  # rails
+    grainy = Image.fromarray(np.clip(light + 6 * draw.standard_normal(light.shape), 0, 255).astype(np.uint8))
+    buffer = io.BytesIO()
+    grainy.filter(ImageFilter.GaussianBlur(1)).save(buffer, "JPEG", quality=80)
+    return Image.open(buffer)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
         (png(Image.new("L", (800, 600), 255)), "no staff was found"),
+        (png(photo()), "no staff was found"),
         (png(Image.fromarray(np.random.default_rng(0).integers(0, 255, (500, 700), np.uint8))), "no staff was found"),
         (png(text()), "no staff was found"),
         (png(Image.new("L", (10, 10), 255)), "too small"),

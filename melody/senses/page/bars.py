@@ -6,7 +6,7 @@ twice.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -20,10 +20,11 @@ Meter = tuple[int, int]
 
 
 class ReadSymbol(NamedTuple):
-    """A symbol as it was read, and how sure the reader is, in [0, 1]."""
+    """A symbol as it was read, how sure the reader is, in [0, 1], and spaces from the staff's left end."""
 
     text: str
     sure: float = 1.0
+    at: float = 0.0
 
 
 class PageNote(NamedTuple):
@@ -46,11 +47,29 @@ class PageBar:
     unsure: int = 0  # symbols that the reader was not sure of
     starts_repeat: bool = False
     ends_repeat: bool = False
+    onsets: list[Fraction] = field(default_factory=list)  # of notes and rests
+    places: list[float] = field(default_factory=list)  # where these stand, in spaces
+    ends_at: float = 0.0  # where the line at its end does
+    silent: bool = False  # a rest for all of it, however long that is
 
     @property
     def full(self) -> Fraction:
         """Length by the meter, in quarters."""
         return Fraction(4 * self.meter[0], self.meter[1])
+
+    def before(self, line: Fraction) -> "PageBar":
+        """Its part before a bar line that was not seen, so many quarters from its beginning."""
+        notes = [note for note in self.notes if note.onset < line]
+        onsets = [onset for onset in self.onsets if onset < line]
+        places, ends_at = self.places[: len(onsets)], self.places[len(onsets)]
+        return replace(self, notes=notes, onsets=onsets, places=places, ends_at=ends_at, length=line, ends_repeat=False)
+
+    def behind(self, line: Fraction) -> "PageBar":
+        """Its part behind that line."""
+        notes = [note._replace(onset=note.onset - line) for note in self.notes if note.onset >= line]
+        onsets = [onset - line for onset in self.onsets if onset >= line]
+        places = self.places[-len(onsets) :]
+        return replace(self, notes=notes, onsets=onsets, places=places, length=self.length - line, starts_repeat=False)
 
 
 @dataclass
@@ -66,6 +85,7 @@ class _Reading:
     unit: Fraction = Fraction(0)
     dot: Fraction = Fraction(0)  # what a dot adds to what stands last
     dotted_note: bool = False
+    at: float = 0.0  # where the symbol stands
     saw: set[str] = field(default_factory=set)
 
 
@@ -84,9 +104,10 @@ def bars_of_staves(staves: Sequence[Sequence[ReadSymbol]]) -> tuple[list[PageBar
                 bar = PageBar(state.meter, state.key)
             kind, _, rest = symbol.text.partition(".")
             bar.unsure += symbol.sure < SURE
+            state.at = bar.ends_at = symbol.at
             if kind == "bar":
                 bar = _close(bars, bar, rest, state)
-            else:
+            elif kind != "triplet" or symbol.sure >= SURE:  # else the bar's length tells
                 _read(state, bar, kind, rest)
         if bar is not None and bar.length:
             bars.append(bar)  # a line without a bar line at its end
@@ -123,7 +144,7 @@ def _read(state: _Reading, bar: PageBar, kind: str, rest: str) -> None:
         pitch = _pitch(state, int(place))
         _lay(state, bar, Fraction(4, int(length)), pitch)
     elif kind == "rest":
-        whole = rest == "1" and not bar.notes and not bar.length
+        whole = bar.silent = rest == "1" and not bar.length
         _lay(state, bar, bar.full if whole else Fraction(4, int(rest)), None)
     elif kind == "dot":
         _dot(state, bar)
@@ -157,6 +178,9 @@ def _lay(state: _Reading, bar: PageBar, duration: Fraction, pitch: int | None) -
         state.in_triplet -= duration / state.unit
         duration *= TRIPLET
     state.dot, state.dotted_note = duration / 2, pitch is not None
+    bar.silent &= not bar.length
+    bar.onsets.append(bar.length)
+    bar.places.append(state.at)
     if pitch is not None:
         bar.notes.append(PageNote(bar.length, duration, pitch, False))
     bar.length += duration

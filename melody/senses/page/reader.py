@@ -17,7 +17,8 @@ from melody.errors import MelodyError, UnreadableFile
 from melody.music.score import TICKS_PER_QUARTER, Notes, Score, set_notes, without_overlaps
 from melody.senses.page.bars import PageBar, ReadSymbol, bars_of_staves, played
 from melody.senses.page.staves import Pixels, StaffOnPage, staves_of
-from melody.senses.page.symbols import STRIDE, SYMBOLS
+from melody.senses.page.symbols import SPACE, STRIDE, SYMBOLS
+from melody.senses.page.systems import agreed, lengths, meter_of, settled
 from melody.senses.sensed import Sensed
 
 MODEL = Path(__file__).with_name("reader.onnx")
@@ -38,15 +39,30 @@ def read_page(data: bytes, name: str = "<bytes>") -> Sensed:
     """
     staves = staves_of(data, name)
     parts = _parts(staves, name)
-    score, remarks = Score(TICKS_PER_QUARTER), [f"read from a picture: {len(staves)} staves; check it"]
-    for number, part in enumerate(parts, 1):
-        bars, saw = bars_of_staves([symbols_of(staff.pixels, name) for staff in part])
-        track = f"staff {number}: " if len(parts) > 1 else ""
+    read = [[symbols_of(staff.pixels, name) for staff in part] for part in parts]
+    score, remarks = score_of(read, name)
+    return Sensed(score, (f"read from a picture: {len(staves)} staves; check it", *remarks))
+
+
+def score_of(parts: Sequence[Sequence[Sequence[ReadSymbol]]], name: str) -> tuple[Score, list[str]]:
+    """Return the score of the symbols on the staves of each part, and what to say of it.
+
+    Raises `UnreadableFile` where a part has hardly a note.
+    """
+    systems = [agreed(system) for system in zip(*parts, strict=True)]
+    found = [bars_of_staves(part) for part in zip(*systems, strict=True)]
+    titles = [f"staff {number}: " if len(parts) > 1 else "" for number in range(1, len(parts) + 1)]
+    for title, (bars, _) in zip(titles, found, strict=True):
         if sum(len(bar.notes) for bar in bars) < FEWEST:
-            raise UnreadableFile(f"{name}: {track}no notes were made out; photograph it straight, sharp and close")
-        remarks += [track + remark for remark in _missing(saw)]
-        remarks += [track + remark for remark in _lay(score, bars, number == 1)]
-    return Sensed(score, tuple(remarks))
+            raise UnreadableFile(f"{name}: {title}no notes were made out; photograph it straight, sharp and close")
+    remarks = [title + remark for title, (_, saw) in zip(titles, found, strict=True) for remark in _missing(saw)]
+    settled_parts = settled([bars for bars, _ in found])
+    counted, score = lengths(settled_parts), Score(TICKS_PER_QUARTER)
+    _lay_signatures(score, settled_parts[0], counted)
+    for title, bars in zip(titles, settled_parts, strict=True):
+        score.tracks.append(_track(bars, counted))
+        remarks += [title + remark for remark in _odd(bars, counted)]
+    return score, remarks
 
 
 def symbols_of(pixels: Pixels, name: str) -> list[ReadSymbol]:
@@ -69,7 +85,7 @@ def symbols_of(pixels: Pixels, name: str) -> list[ReadSymbol]:
     starts = np.flatnonzero(np.append(True, best[1:] != best[:-1]))
     ends = np.append(starts[1:], len(best))
     return [
-        ReadSymbol(SYMBOLS[best[a] - 1], float(probability[a:b, best[a]].max()))
+        ReadSymbol(SYMBOLS[best[a] - 1], float(probability[a:b, best[a]].max()), a * STRIDE / SPACE)
         for a, b in zip(starts, ends, strict=True)
         if best[a]
     ]
@@ -107,31 +123,27 @@ def _missing(saw: set[str]) -> list[str]:
     return [f"no {kind} was made out; took {guess}" for kind, guess in guessed.items() if kind not in saw]
 
 
-def _lay(score: Score, bars: Sequence[PageBar], first: bool) -> list[str]:
-    """Add a track of bars to a score, with meters and keys where it is the first; return what did not add up."""
-    odd: dict[int, str] = {}
-    track = Track("", 0)
+def _lay_signatures(score: Score, bars: Sequence[PageBar], counted: Sequence[Fraction]) -> None:
+    """Add meters and keys of bars that are so long, in quarters, to a score."""
+    tick, meter, key = 0, None, None
+    for number, bar in played(bars):
+        length = counted[number - 1]
+        shown = bar.meter if length == bar.full else meter_of(length)
+        if shown != meter:
+            score.time_signatures.append(TimeSignature(tick, *shown))
+            meter = shown
+        if bar.key != key:
+            score.key_signatures.append(KeySignature(tick, bar.key, 0))
+            key = bar.key
+        tick += round(length * TICKS_PER_QUARTER)
+
+
+def _track(bars: Sequence[PageBar], counted: Sequence[Fraction]) -> Track:
+    """Return the notes of bars that are so long, in quarters, as they are played."""
     rows: list[tuple[int, int, int]] = []
-    tick, meter, key, tied = 0, None, None, False
-    for order, (number, bar) in enumerate(played(bars)):
-        length = bar.full
-        if bar.length != bar.full:
-            if order == 0 and bar.length < bar.full:
-                length = bar.length  # a pickup
-            elif not _completes(bars, number - 1):
-                odd[number] = f"{number} ({_quarters(bar.length)} of {_quarters(bar.full)} quarters)"
-            else:
-                length = bar.length
-        if bar.unsure:
-            odd.setdefault(number, f"{number} (unsure)")
-        if first:
-            shown = bar.meter if length == bar.full else _short_meter(length)
-            if shown != meter:
-                score.time_signatures.append(TimeSignature(tick, *shown))
-                meter = shown
-            if bar.key != key:
-                score.key_signatures.append(KeySignature(tick, bar.key, 0))
-                key = bar.key
+    tick, tied = 0, False
+    for number, bar in played(bars):
+        length = counted[number - 1]
         for note in bar.notes:
             if note.onset >= length:
                 continue
@@ -145,32 +157,23 @@ def _lay(score: Score, bars: Sequence[PageBar], first: bool) -> list[str]:
             tied = note.tied
         tick += round(length * TICKS_PER_QUARTER)
     onset, end, pitch = np.array(rows, np.int64).T
+    track = Track("", 0)
     set_notes(track, without_overlaps(Notes(onset, end - onset, np.clip(pitch, 0, 127), np.full(len(onset), 80))))
-    score.tracks.append(track)
+    return track
+
+
+def _odd(bars: Sequence[PageBar], counted: Sequence[Fraction]) -> list[str]:
+    """Return which bars are to be looked at: not as long as they should be, or with unsure symbols."""
+    odd = []
+    for number, (bar, length) in enumerate(zip(bars, counted, strict=True), 1):
+        if bar.length != length:
+            odd.append(f"{number} ({_quarters(bar.length)} of {_quarters(length)} quarters)")
+        elif bar.unsure:
+            odd.append(f"{number} (unsure)")
     if not odd:
         return []
-    said = ", ".join(list(odd.values())[:MOST_SAID]) + (
-        f" and {len(odd) - MOST_SAID} more" if len(odd) > MOST_SAID else ""
-    )
+    said = ", ".join(odd[:MOST_SAID]) + (f" and {len(odd) - MOST_SAID} more" if len(odd) > MOST_SAID else "")
     return [f"look at bar{'s' if len(odd) > 1 else ''} {said}"]
-
-
-def _completes(bars: Sequence[PageBar], index: int) -> bool:
-    """Return true where a short bar and its neighbour across a repeat sign, or the pickup, make up one bar."""
-    bar = bars[index]
-    others = [bars[0]] if index == len(bars) - 1 or bar.ends_repeat else []
-    others += [bars[index + 1]] if bar.ends_repeat and index + 1 < len(bars) else []
-    others += [bars[index - 1]] if index and bars[index - 1].ends_repeat else []
-    return bar.length < bar.full and any(bar.length + other.length == bar.full for other in others if other is not bar)
-
-
-def _short_meter(length: Fraction) -> tuple[int, int]:
-    """Return the meter of a bar of so many quarters."""
-    for denominator in (4, 8, 16, 32):
-        units = length * denominator / 4
-        if units.denominator == 1:
-            return int(units), denominator
-    return max(1, round(length * 8)), 32
 
 
 def _quarters(length: Fraction) -> str:

@@ -25,7 +25,7 @@ SPACES = (4, 80)  # pixels between two lines that are looked for
 TURNS = np.arange(-5, 5.01, 0.25)  # degrees
 STRIP = 3.0  # spaces of a strip in which a staff is followed
 LEAST_FIT = 0.5  # of a distance of lines, see `_line_distance`
-CLEAR = 0.45  # share of a staff's width that its comb must find
+CLEAR = 0.35  # share of a staff's width that its comb must find
 PRESENT = 0.1  # ink that lines have more than gaps, where there is a staff
 MOST = 60  # staves of a page
 
