@@ -1,6 +1,7 @@
 """Cost of preparing a corpus: files a second against pretty_midi, and a file among 20,000 against one among 1,000.
 
     python benchmarks/corpus.py [--quick] [--json]
+    python benchmarks/corpus.py --reading FOLDER      files that need no repair, by both readers of MIDI in turns
 
 The files are real tunes (a book that comes with music21), each made different by other bars and other notes, since
 copies would be dropped as duplicates. Reading takes turns with pretty_midi's in one process. Whole corpora, of
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 from race import Contestant, Result, one_thread, race, ratio, report  # noqa: E402
@@ -30,7 +31,7 @@ LEAST_NOTES = 40  # of a tune that is taken
 START = 8  # files of the corpus that shows what a start costs
 A_FOLDER = 1000  # files in one folder
 BARS = 8  # of a tune in a large corpus
-GOALS = {"read": 50.0, "whole": 1.0, "time": 1.2, "memory": 1.5}
+GOALS = {"strict": 3.0, "read": 50.0, "whole": 1.0, "time": 1.2, "memory": 1.5}
 PREPARE = """
 import atexit, json, resource, sys, time
 from pathlib import Path
@@ -138,6 +139,34 @@ def readers(paths: Sequence[Path]) -> dict[str, Contestant]:
     return {"read": turn(read), "whole": turn(whole), "pretty_midi": turn(lambda p: pretty_midi.PrettyMIDI(str(p)))}
 
 
+def strict_over_careful(folder: Path, rounds: int, count: int) -> tuple[list[str], list[Result]]:
+    """Race the fast reader of MIDI and the careful one on some files of a folder that the fast one takes."""
+    from melody.formats.midi import Limits, parse, reader
+
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".mid", ".midi"))
+    every = [path.read_bytes() for path in paths[:: max(1, len(paths) // count)]]
+    fast = reader.read_strictly
+    taken = [data for data in every if fast(data, "", Limits())]
+    if not taken:
+        raise SystemExit(f"{folder}: no MIDI file that the fast reader takes")
+
+    def turn(read_strictly) -> Contestant:
+        def seconds() -> float:
+            reader.read_strictly, start = read_strictly, process_time()
+            for data in taken:
+                parse(data)
+            return (process_time() - start) / len(taken)
+
+        return seconds
+
+    times = race({"fast": turn(fast), "careful": turn(lambda *_: None)}, rounds)
+    facts = [
+        f"{len(taken)} of {len(every)} files need no careful reader; {len(b''.join(taken)) / len(taken):.0f} bytes"
+    ]
+    facts += [f"{name}: {1e3 * seconds.min():.2f} ms a file at best" for name, seconds in times.items()]
+    return facts, [ratio("the fast reader over the careful one", times["careful"], times["fast"], GOALS["strict"])]
+
+
 def run(sizes: Sizes, folder: Path) -> tuple[list[str], list[Result]]:
     """Facts and results."""
     paths = make(folder / "whole", sizes.sample)
@@ -174,8 +203,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="200 and 2,000 files")
     parser.add_argument("--json", action="store_true", help="a report for programs")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--reading", type=Path, metavar="FOLDER", help="race both readers of MIDI on its files")
     options = parser.parse_args(arguments)
     one_thread()
+    if options.reading:
+        raced = strict_over_careful(options.reading, *((3, 10) if options.quick else (15, 40)))
+        print(report("Reading MIDI that needs no repair", *raced, as_json=options.json))
+        return
     sizes = Sizes(200, 2000, 3, 50, options.workers) if options.quick else Sizes(workers=options.workers)
     with tempfile.TemporaryDirectory() as folder:
         facts, results = run(sizes, Path(folder))

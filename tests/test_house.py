@@ -27,7 +27,7 @@ TABLE = {
     "native": set(),
     "config": {"errors"},
     "senses": {"errors", "music", "storage"},
-    "formats": {"errors", "music", "storage", "senses"},
+    "formats": {"errors", "music", "storage", "senses", "native"},
     "tokens": {"errors", "music", "storage", "native"},
     "models": {"errors"},
     "training": {"errors", "storage", "config", "models"},

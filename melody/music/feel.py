@@ -175,7 +175,7 @@ def _gap(ticks: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _parts_of(hits: Sequence[Hit]) -> Iterator[tuple[float, float, float]]:
-    """Yield of each hit the ticks since the last one of its part, and how much louder than of late it and that one are."""
+    """Yield of each hit the ticks since its part's last one, and how much louder than of late it and that one are."""
     last: dict[int, tuple[int, int]] = {}  # of each part: onset, velocity
     usual: dict[int, float] = {}  # of each part: mean velocity of late
     for hit in hits:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from symusic import Note, Track
+from symusic import Track
+from symusic.core import NoteTickList
 from symusic.core import ScoreTick as Score
 
 from melody.errors import LimitExceeded
@@ -67,13 +68,8 @@ def set_notes(track: Track, notes: Notes) -> None:
     """Give a track, one of your own making, these notes. Raises `LimitExceeded` past 2**31 ticks, symusic's range."""
     if len(notes.onset) and (notes.onset + notes.duration).max() > MAX_TICK:
         raise LimitExceeded(f"a note ends after tick {MAX_TICK:,}; remove the event that lies far away")
-    track.notes = Note.from_numpy(
-        notes.onset.astype(np.int32),
-        notes.duration.astype(np.int32),
-        notes.pitch.astype(np.int8),
-        notes.velocity.astype(np.int8),
-        ttype="tick",
-    )
+    columns = zip(notes, (np.int32, np.int32, np.int8, np.int8), strict=True)
+    track.notes = NoteTickList.from_numpy(*(column.astype(kind) for column, kind in columns))
 
 
 def end_tick(score: Score) -> int:

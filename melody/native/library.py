@@ -35,6 +35,7 @@ _FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {  # its result and its argum
     "loop_goes_on": (_INT, (_POINTER,)),
     "loop_read": (_INT, (_POINTER, _POINTER, _POINTER, _INT, *(_POINTER,) * 3)),
     "loop_free": (None, (_POINTER,)),
+    "midi_read": (_INT, (ctypes.c_char_p, _INT, _POINTER)),
     "feel_play": (None, (_POINTER, _INT, *(_POINTER,) * 7)),
 }
 

@@ -39,6 +39,8 @@ class Beside:
 
     def remarks(self) -> tuple[str, ...]:
         """Return a sentence that counts them; nothing where there are none."""
+        if not self.events and not len(self.messages):
+            return ()
         kinds = self.messages[:, 2] >> 20
         pressures = int(np.isin(kinds, (PRESSURE, POLY_PRESSURE)).sum())
         exclusive = sum(event.message[0] != 0xFF for event in self.events)
@@ -98,7 +100,7 @@ def beside(
             packed = kind << 20 | channel << 16 | messages.first << 8 | messages.second
             rows += [np.stack([messages.tick, np.full_like(packed, track), packed], axis=1) for track in home]
     names = tuple(parts[number].labels.name for number in silent)
-    together = np.concatenate(rows)
+    together = np.concatenate(rows) if len(rows) > 1 else rows[0]
     together = together[np.argsort(together[:, 0], kind="stable")]
     return Beside(tpq, len(origins), names, tuple(events), together, spelt)
 
@@ -113,5 +115,5 @@ def _by_channel(part: Part) -> Iterator[tuple[int, int, Messages]]:
         POLY_PRESSURE: part.touches,
     }
     for kind, messages in kinds.items():
-        for channel in np.unique(messages.channel).tolist():
-            yield channel, kind, messages.take(messages.channel == channel)
+        for channel in messages.channels():
+            yield channel, kind, messages.on(channel)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from symusic import KeySignature, Tempo, TextMeta, TimeSignature
+from symusic.core import KeySignatureTick, TempoTick, TextMetaTick, TimeSignatureTick
 from symusic.core import ScoreTick as Score
 
 from melody.formats.midi.drums import moves_drums
@@ -56,12 +56,12 @@ class PieceLabels:
     def fill(self, score: Score, tempo: int | None) -> None:
         """Give a score the maps and markers; `tempo`, in microseconds a quarter, replaces all others."""
         tempos = {0: (tempo,)} if tempo else self.maps[SET_TEMPO]
-        score.tempos = [Tempo(tick, mspq=value[0]) for tick, value in sorted(tempos.items())]
-        score.time_signatures = [
-            TimeSignature(tick, *meter) for tick, meter in sorted(self.maps[TIME_SIGNATURE].items())
-        ]
-        score.key_signatures = [KeySignature(tick, *key) for tick, key in sorted(self.maps[KEY_SIGNATURE].items())]
-        score.markers = [TextMeta(tick, text) for tick, text in sorted(self.markers, key=lambda marker: marker[0])]
+        score.tempos = [TempoTick(tick, None, value[0]) for tick, value in sorted(tempos.items())]
+        meters, keys = self.maps[TIME_SIGNATURE], self.maps[KEY_SIGNATURE]
+        score.time_signatures = [TimeSignatureTick(tick, *meter) for tick, meter in sorted(meters.items())]
+        score.key_signatures = [KeySignatureTick(tick, *key) for tick, key in sorted(keys.items())]
+        markers = sorted(self.markers, key=lambda marker: marker[0])
+        score.markers = [TextMetaTick(tick, text) for tick, text in markers]
 
     def remarks(self) -> tuple[str, ...]:
         """Return sentences about contradictions and about what was left out."""

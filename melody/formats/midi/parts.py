@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from symusic import ControlChange, PitchBend, TextMeta, Track
+from symusic import TextMeta, Track
+from symusic.core import ControlChangeTickList, PitchBendTickList, TrackTick
 
 from melody.errors import LimitExceeded
 from melody.formats.midi.drums import Kits, looks_like_drums
@@ -15,6 +16,7 @@ from melody.music.score import Ints, Notes, set_notes
 
 NOTE_OFF, NOTE_ON, POLY_PRESSURE, CONTROL, PROGRAM, PRESSURE, PITCH_BEND = range(0x8, 0xF)
 BEND_CENTRE = 8192
+ORPHANS = "note-offs of notes that do not sound"
 
 
 class Messages(NamedTuple):
@@ -30,11 +32,20 @@ class Messages(NamedTuple):
         """The messages at `where` (a mask or positions)."""
         return Messages(*(column[where] for column in self))
 
+    def channels(self) -> list[int]:
+        """Return the channels that they are on, in order."""
+        found: list[int] = np.bincount(self.channel).nonzero()[0].tolist() if len(self.channel) else []
+        return found
 
-class Part(NamedTuple):
-    """One MIDI track: its notes with the message that began each, and its other channel messages."""
+    def on(self, channel: int) -> "Messages":
+        """The messages on a channel."""
+        mine = self.channel == channel
+        return self if np.count_nonzero(mine) == len(mine) else self.take(mine)
 
-    labels: Labels
+
+class PartMessages(NamedTuple):
+    """Channel messages of one MIDI track: its notes with the message that began each, and the others by kind."""
+
     begins: Messages  # the note-ons, one a note
     notes: Notes
     programs: Messages
@@ -42,6 +53,19 @@ class Part(NamedTuple):
     bends: Messages
     pressures: Messages  # of a whole channel
     touches: Messages  # of one pitch
+
+
+class Part(NamedTuple):
+    """One MIDI track: its labels, and its channel messages as in `PartMessages`."""
+
+    labels: Labels
+    begins: Messages
+    notes: Notes
+    programs: Messages
+    controls: Messages
+    bends: Messages
+    pressures: Messages
+    touches: Messages
 
 
 class ChannelSettings(NamedTuple):
@@ -52,7 +76,7 @@ class ChannelSettings(NamedTuple):
     bends: Messages
 
 
-def read_part(track: MidiTrack, number: int, labels: Labels, repairs: Repairs, left_out: Counter[str]) -> Part:
+def read_columns(track: MidiTrack, number: int, repairs: Repairs, left_out: Counter[str]) -> PartMessages:
     """The channel messages of MIDI track `number`; every note ends at the track's end at the latest."""
     packed = np.frombuffer(track.messages, np.uint32).astype(np.int64)
     ticks = np.frombuffer(track.ticks, np.int64)
@@ -60,7 +84,7 @@ def read_part(track: MidiTrack, number: int, labels: Labels, repairs: Repairs, l
     every = Messages(np.arange(len(packed)), ticks, packed >> 16 & 0xF, packed >> 8 & 0x7F, packed & 0x7F)
     begins, notes = _pair(every, kind, track.end, number, repairs, left_out)
     kinds = (PROGRAM, CONTROL, PITCH_BEND, PRESSURE, POLY_PRESSURE)
-    return Part(labels, begins, notes, *(every.take(np.flatnonzero(kind == k)) for k in kinds))
+    return PartMessages(begins, notes, *(every.take(np.flatnonzero(kind == k)) for k in kinds))
 
 
 def _pair(
@@ -78,7 +102,7 @@ def _pair(
     else:
         useful = is_on | ~_orphans(key, is_on)
         if orphans := int(np.count_nonzero(~useful)):
-            left_out["note-offs of notes that do not sound"] += orphans
+            left_out[ORPHANS] += orphans
             order, key, is_on = order[useful], key[useful], is_on[useful]
         begin = order[is_on]
         end_ticks, open_ = _ends(every.tick[order], key, is_on, end)
@@ -146,7 +170,12 @@ def _note_repairs(onsets: Ints, ends: Ints, open_: NDArray[np.bool_], number: in
             "notes without an end; ended where their pitch begins again or their track ends",
             f"{count:,} in track {number}",
         )
-    if count := int(np.count_nonzero((ends == onsets) & ~open_)):
+    note_brief(int(np.count_nonzero((ends == onsets) & ~open_)), number, repairs)
+
+
+def note_brief(count: int, number: int, repairs: Repairs) -> None:
+    """Note so many notes without length in MIDI track `number`."""
+    if count:
         repairs.add("notes without length; made one tick long", f"{count:,} in track {number}")
 
 
@@ -165,7 +194,7 @@ def tracks_of(parts: list[Part], file: MidiFile) -> tuple[list[Track], list[tupl
     strays, kits = _strays(parts), Kits(file)
     for number, part in enumerate(parts):
         before = len(tracks)
-        for channel in np.unique(part.begins.channel).tolist():
+        for channel in part.begins.channels():
             tracks += _channel_tracks(part, channel, strays[channel], kits, file)
             origins += [(number, channel)] * (len(tracks) - len(origins))
             if len(tracks) > file.limits.tracks:
@@ -184,8 +213,7 @@ def tracks_of(parts: list[Part], file: MidiFile) -> tuple[list[Track], list[tupl
 
 
 def _channel(part: Part, channel: int) -> ChannelSettings:
-    messages = (part.programs, part.controls, part.bends)
-    return ChannelSettings(*(kind.take(kind.channel == channel) for kind in messages))
+    return ChannelSettings(part.programs.on(channel), part.controls.on(channel), part.bends.on(channel))
 
 
 def _strays(parts: list[Part]) -> dict[int, list[ChannelSettings]]:
@@ -193,34 +221,32 @@ def _strays(parts: list[Part]) -> dict[int, list[ChannelSettings]]:
     strays: dict[int, list[ChannelSettings]] = defaultdict(list)
     for part in parts:
         kinds = (part.programs, part.controls, part.bends)
-        channels = {channel for messages in kinds for channel in messages.channel.tolist()}
-        for channel in channels.difference(part.begins.channel.tolist()):
+        channels = {channel for messages in kinds for channel in messages.channels()}
+        for channel in channels.difference(part.begins.channels()) if channels else ():
             strays[channel].append(_channel(part, channel))
     return strays
 
 
 def _channel_tracks(part: Part, channel: int, strays: list[ChannelSettings], kits: Kits, file: MidiFile) -> list[Track]:
-    on_channel = part.begins.channel == channel
-    notes, begins = part.notes.take(on_channel), part.begins.take(on_channel)
+    begins, notes = part.begins, part.notes
+    mine = begins.channel == channel
+    if np.count_nonzero(mine) < len(mine):
+        begins, notes = begins.take(mine), notes.take(mine)
     own = _channel(part, channel)
-    program = _programs(begins, own.programs, [stray.programs for stray in strays])
     controls = _merged([stray.controls for stray in strays] + [own.controls])
     bends = _merged([stray.bends for stray in strays] + [own.bends])
     tracks = []
-    for number in np.unique(program).tolist():
-        mine = notes.take(program == number)
-        middle = int(mine.onset[len(mine.onset) // 2])  # set-up messages may come a little late
+    for number, own_notes in _by_program(begins, notes, own.programs, [stray.programs for stray in strays]):
+        middle = int(own_notes.onset[len(own_notes.onset) // 2])  # set-up messages may come a little late
         is_drum = kits.has_part(channel, middle, _bank(controls, middle))
-        track = Track(part.labels.name, number, is_drum or looks_like_drums(part.labels.name, mine.pitch))
-        set_notes(track, mine)
-        track.controls = ControlChange.from_numpy(
-            controls.tick.astype(np.int32),
-            controls.first.astype(np.uint8),
-            controls.second.astype(np.uint8),
-            ttype="tick",
-        )
-        bend = (bends.second << 7 | bends.first) - BEND_CENTRE
-        track.pitch_bends = PitchBend.from_numpy(bends.tick.astype(np.int32), bend.astype(np.int32), ttype="tick")
+        track = TrackTick(part.labels.name, number, is_drum or looks_like_drums(part.labels.name, own_notes.pitch))
+        set_notes(track, own_notes)
+        if len(controls.tick):
+            columns = ((controls.tick, np.int32), (controls.first, np.uint8), (controls.second, np.uint8))
+            track.controls = ControlChangeTickList.from_numpy(*(column.astype(kind) for column, kind in columns))
+        if len(bends.tick):
+            bend = (bends.second << 7 | bends.first) - BEND_CENTRE
+            track.pitch_bends = PitchBendTickList.from_numpy(bends.tick.astype(np.int32), bend.astype(np.int32))
         tracks.append(track)
         file.count(len(controls.tick) + len(bends.tick))
     return tracks
@@ -232,14 +258,21 @@ def _bank(controls: Messages, tick: int) -> int | None:
     return int(chosen[-1]) if len(chosen) else None
 
 
-def _programs(begins: Messages, changes: Messages, elsewhere: list[Messages]) -> Ints:
-    """The program of each note: the last change before it; a first change that comes too late counts from the start."""
+def _by_program(
+    begins: Messages, notes: Notes, changes: Messages, elsewhere: list[Messages]
+) -> list[tuple[int, Notes]]:
+    """Each program with its notes: the last change before a note; a first change that comes late is from the start."""
     start, first_note = 0, int(begins.tick[0])
     for other in [*elsewhere, changes]:
         in_time = other.first[other.tick <= first_note][:1]
         start = int(in_time[0]) if len(in_time) else start
+    if not len(changes.place):
+        return [(start, notes)]
+    if changes.place[-1] < begins.place.min():
+        return [(int(changes.first[-1]), notes)]
     last = np.searchsorted(changes.place, begins.place) - 1
-    return np.concatenate([changes.first, [start]])[last]  # -1, before any change, takes the last: `start`
+    program = np.concatenate([changes.first, [start]])[last]  # -1, before any change, takes the last: `start`
+    return [(number, notes.take(program == number)) for number in np.unique(program).tolist()]
 
 
 def _merged(messages: list[Messages]) -> Messages:

@@ -15,7 +15,8 @@ from melody.errors import LimitExceeded, UnreadableFile
 from melody.formats.midi.beside import NOTHING, Beside, beside
 from melody.formats.midi.events import Limits, MidiFile, scan
 from melody.formats.midi.metas import PieceLabels, Text, read_metas, texts_of
-from melody.formats.midi.parts import read_part, tracks_of
+from melody.formats.midi.parts import ORPHANS, Part, note_brief, read_columns, tracks_of
+from melody.formats.midi.strict import read_strictly
 from melody.formats.midi.texts import encoding_of
 from melody.music.score import TICKS_PER_QUARTER, common_resolution, rescale
 from melody.storage.files import read_bytes
@@ -49,7 +50,8 @@ def parse(data: bytes, name: str = "<bytes>", limits: Limits = Limits()) -> Read
 
     Raises `UnreadableFile` where there is no MIDI file or a damaged one without a note, `LimitExceeded` past `limits`.
     """
-    file = scan(data, name, limits)
+    strict = read_strictly(data, name, limits)
+    file = strict.file if strict else scan(data, name, limits)
     is_damaged = bool(file.repairs)
     tpq, tempo = _resolution(file)
     _check_span(file, tpq)
@@ -57,7 +59,14 @@ def parse(data: bytes, name: str = "<bytes>", limits: Limits = Limits()) -> Read
     parts = []
     for number, track in enumerate(file.tracks, 1):
         labels = read_metas(track, number, piece, file.repairs, limits)
-        parts.append(read_part(track, number, labels, file.repairs, piece.left_out))
+        if strict:
+            columns = strict.columns[number - 1]
+            note_brief(strict.brief[number - 1], number, file.repairs)
+        else:
+            columns = read_columns(track, number, file.repairs, piece.left_out)
+        parts.append(Part(labels, *columns))
+    if strict and strict.orphans:
+        piece.left_out[ORPHANS] += strict.orphans
     score = Score(tpq)
     tracks, origins = tracks_of(parts, file)
     for symusic_track in tracks:

@@ -14,6 +14,7 @@ from melody.formats.midi.events import Repairs
 # Escape sequences of terminals: CSI, then OSC and other strings, then the short ones.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
 _BREAKS = "\n\r\t"
+_WITHOUT_BREAKS = dict.fromkeys(map(ord, _BREAKS))
 _CONTROLS = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 FALLBACK = "latin-1"  # to which no byte is strange
 _ORIGINAL_NAME = "Track name: "  # begins the event that keeps a name which had to change
@@ -40,6 +41,8 @@ def decode(
 
 def _certain(payload: bytes) -> str | None:
     """The text by its byte-order mark, or as UTF-8; None where it is neither."""
+    if payload.isascii():  # most are, and the codec below is slow
+        return payload.rstrip(b"\0").decode("ascii")
     for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
         if payload.startswith(mark):
             body = payload[2:]
@@ -55,6 +58,8 @@ def as_it_came(payload: bytes, limit: int) -> bytes | None:
 
     In an encoding that was not known, letters may look like the control characters above 127.
     """
+    if payload.isascii():
+        return None
     body = payload.rstrip(b"\0")
     return None if _certain(payload) is not None or _CONTROLS.search(body) else body[:limit]
 
@@ -107,7 +112,10 @@ def _is_cyrillic(data: bytes) -> bool:
 
 
 def _printable(text: str, breaks: bool) -> str:
-    if text.isprintable() or not any(_is_control(c) for c in text if not breaks or c not in _BREAKS):
+    if text.isprintable():
+        return text
+    line = text.translate(_WITHOUT_BREAKS) if breaks else text
+    if line.isprintable() or not any(map(_is_control, line)):
         return text
     text = _ESCAPES.sub("", text)
     kept = _BREAKS if breaks else ""

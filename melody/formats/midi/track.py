@@ -21,7 +21,7 @@ TRACK_MARK, TRACK_END = b"MTrk", b"\xff\x2f\x00"
 FALLBACK_DIVISION = 480
 _SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages, which have no place in a file
 _LONGEST_NUMBER = (1 << 28) - 1  # four bytes of seven bits
-_NO_EVENTS = bytes(24)  # eight note-offs of pitch 0 at once: zeros where music was, not music
+NO_EVENTS = bytes(24)  # eight note-offs of pitch 0 at once: zeros where music was, not music
 _PLACES = 4  # of one kind of repair that are named
 
 
@@ -167,7 +167,7 @@ class _Walk:
     def look_ahead(self) -> None:
         """Find the next zeros and the next mark, from the present position on: payloads may hold either."""
         if self.zeros < self.position:
-            found = self.data.find(_NO_EVENTS, self.position, self.stop)
+            found = self.data.find(NO_EVENTS, self.position, self.stop)
             self.zeros = self.stop if found < 0 else found
         if self.mark < self.position:
             found = -1 if self.trusted else self.data.find(TRACK_MARK, self.position, self.stop)
