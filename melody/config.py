@@ -287,7 +287,7 @@ class TrainConfig(ConfigSection):
     max_passes: Count = 100
     max_minutes: Positive | None = None  # of the run, over all its sessions
     checkpoint_minutes: Positive = 5.0
-    precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"  # auto: bf16 where the processor has it
+    precision: Literal["auto", "bf16-mixed", "32-true"] = "auto"  # auto: bf16 where the processor is fast with it
     devices: Count = 1
     threads: Count | None = None  # of each process on a CPU; default: its share of the cores
     compile: bool = False

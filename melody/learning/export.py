@@ -16,6 +16,7 @@ from melody.config import TrainConfig, changed, check_config
 from melody.corpus import Split, TokenStore, open_store, shift_tables
 from melody.corpus.draw_conditions import density_limits
 from melody.errors import MelodyError
+from melody.learning.added import keep_rewriter
 from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
 from melody.music.originality import Index, build, counts
 from melody.music.score import Score, end_tick, meters, most_at_once, notes_of
@@ -97,6 +98,7 @@ def _fill(
         figures = _add_planner(folder, store, config.base, layout_of(names).parts > 0)
     feel = add_feel(folder, store, config.base)
     chords = _add_harmonist(folder, store, config) if config.data.harmony else {}
+    rewriter = keep_rewriter(folder, store, config)
     seen = token_counts(store.split("train"), tokenizer)
     vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": seen.tolist()}
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")
@@ -138,6 +140,7 @@ def _fill(
     if chords:
         settings |= {"harmony": config.data.harmony, "harmonist": chords}
         settings["harmony_temperature"] = config.harmony_temperature
+    settings |= rewriter
     if config.base:
         settings["base"] = _base(open_bundle(config.base), store, info)
     _write_settings(folder, settings)

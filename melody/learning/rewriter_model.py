@@ -107,6 +107,7 @@ def trained(
     from torch.nn import functional
 
     from melody.models.masked_transformer import MaskedTransformer
+    from melody.training.devices import bf16_pays
 
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
@@ -124,7 +125,7 @@ def trained(
     for step in range(1, steps + 1):
         model.train()
         seen, ground, target, learned = map(torch.from_numpy, sample_of(train, generator, BATCH))
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16_pays()):
             logits = model(seen, ground)[learned]
         nats = functional.cross_entropy(logits.float(), target[learned], reduction="none")
         share = (1 / learned.sum(dim=(1, 2)).clamp(min=1))[:, None, None].expand_as(learned)[learned]

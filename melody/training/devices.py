@@ -50,7 +50,7 @@ def _devices_and_nodes(config: TrainConfig) -> tuple[int, int]:
 def _precision(config: TrainConfig, accelerator: str) -> Literal["bf16-mixed", "32-true"]:
     if config.precision == "32-true":
         return "32-true"
-    if accelerator == "cuda" or bf16_works():
+    if accelerator == "cuda" or (bf16_works() and (bf16_pays() or config.precision == "bf16-mixed")):
         return "bf16-mixed"
     if config.precision == "bf16-mixed":
         raise ConfigError("precision bf16-mixed does not work on this processor; use precision=auto or 32-true")
@@ -71,3 +71,8 @@ def bf16_works() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def bf16_pays() -> bool:
+    """Return true if this processor multiplies bf16 itself; others imitate it, four times slower than fp32."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -1,10 +1,17 @@
 """Training the rewriter: samples hide what they say, it learns what both sides tell, and a bundle gets it."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from support.tiny_bundle import write_rewriting_bundle
 
+from melody.config import check_config
+from melody.corpus import TokenStore
 from melody.learning import rewriter_model
+from melody.learning.added import keep_rewriter
 from melody.learning.rewriter_model import SungPiece, sample_of, trained
 from melody.tokens.cells import BEGINS, HIDDEN, OUTSIDE, SOUNDS, Grid, ground_of
 
@@ -44,3 +51,31 @@ def test_the_same_seed_trains_the_same_weights(small: None) -> None:
     first, second = ([model for _, _, model in trained([piece()], [piece()], steps=2)][-1] for _ in range(2))
     for one, other in zip(first.parameters(), second.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("base", "corpus", "styles", "kept"),
+    [
+        ("known", "songs", ["old"], True),
+        ("known", "others", ["old"], False),  # other music
+        ("known", "songs", [], False),  # its ground tells other styles
+        ("nowhere", "songs", ["old"], False),
+        (None, "songs", ["old"], False),
+    ],
+)
+def test_what_is_exported_anew_keeps_the_rewriter(
+    tmp_path: Path, base: str | None, corpus: str, styles: list[str], kept: bool
+) -> None:
+    known = write_rewriting_bundle(tmp_path / "known")
+    settings = json.loads((known / "bundle.json").read_text())
+    told = {"rewriter": {"steps": 3}}
+    (known / "bundle.json").write_text(json.dumps(settings | {"corpus": "songs", "styles": ["old"], **told}))
+    config = check_config({"name": "anew", "corpus": corpus, "base": base and str(tmp_path / base)})
+    store = TokenStore(tmp_path, {"name": corpus, "styles": styles})
+    (tmp_path / "anew").mkdir()
+    assert keep_rewriter(tmp_path / "anew", store, config) == (told if kept else {})
+    if kept:
+        before, after = (tmp_path / name / "rewriter.safetensors" for name in ("known", "anew"))
+        assert before.read_bytes() == after.read_bytes()
+    else:
+        assert not list((tmp_path / "anew").iterdir())
