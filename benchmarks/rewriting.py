@@ -10,7 +10,12 @@ Chronological nats: each cell from those before it alone, sixteenth by sixteenth
 drawn, as Coconet is measured (Huang et al. 2017, arXiv:1903.07227); on the grids of JSB-16 in nats a voice and step. A
 rewriter of its train split is taught first, in some twenty minutes.
 
-    python benchmarks/rewriting.py nats [--steps 3000] [--split valid] [--every 4]
+    python benchmarks/rewriting.py nats [--steps 3000] [--width 192] [--layers 4] [--split valid] [--every 4]
+
+Speed: processor seconds of 8 bars, of a voice and of all, by either way; and a step of the encoder-decoder in torch
+beside the same decoder without an encoder, with what it costs to encode 48 bars of 4/4, once a piece.
+
+    python benchmarks/rewriting.py speed [--pieces 6]
 """
 
 import argparse
@@ -29,15 +34,18 @@ from melody.evaluation.critic import judge
 from melody.evaluation.form import Excerpt
 from melody.evaluation.harmony import Harmony, cadences
 from melody.generation import Composer
-from melody.learning.rewriter_model import SungPiece, pieces_of, rewriter_of, trained
+from melody.learning.rewriter_model import LAYERS, WIDTH, SungPiece, pieces_of, rewriter_of, trained
 from melody.music.score import Score, bars, clip, notes_of
 from melody.music.voice_leading import parallels, slices
+from melody.tokens import EventTokenizer
 from melody.tokens.cells import BEGINS, HIDDEN, REST, SOUNDS, VALUES, cut
 from melody.tokens.plan import Bar, bars_of
 from melody.tokens.rewriter import Rewriter
+from melody.tokens.views import views_of
 
 FIRST, LAST = 4, 7  # the gap, in bars from 1
 BEFORE, AFTER = 96, 16  # cells that are seen before one, and hidden ones behind it
+OF_ORDER = (0.2, 0.2, 0.6)  # shares of samples: most hide all that comes after a place, as here it is asked
 KEPT = Path("outputs/rewriter-jsb16.safetensors")
 
 
@@ -62,11 +70,11 @@ def gaps(model: str, count: int, rounds: Sequence[int], tracks: Sequence[str]) -
     return rows
 
 
-def held_out(composer: Composer, count: int) -> list[Score]:
-    """Pieces of the valid split that go on behind the gap."""
+def held_out(composer: Composer, count: int, last: int = LAST) -> list[Score]:
+    """Pieces of the valid split that go on behind the `last` bar of a gap."""
     split, tokenizer = open_store(composer.bundle.settings["corpus"]).split("valid"), composer.bundle.tokenizer
     scores = (tokenizer.decode(split.piece(index)[0]) for index in range(len(split)))
-    result = [score for score in scores if len(bars(score)) > LAST + 3][:count]
+    result = [score for score in scores if len(bars(score)) > last + 3][:count]
     for score in result:
         for track, info in zip(score.tracks, composer.bundle.tracks, strict=True):
             track.name = info.name
@@ -102,15 +110,80 @@ def summed(found: Sequence[dict[str, Any]], human: Sequence[dict[str, Any]]) -> 
     }
 
 
+# ---- speed ----------------------------------------------------------------------------------------------------------
+
+
+def speeds(model: str, count: int, rounds: Sequence[int]) -> list[dict[str, Any]]:
+    """Seconds for eight bars in the midst of held-out pieces, each way in turn; the median."""
+    composer = melody.load(model)
+    pieces = held_out(composer, count, FIRST + 7)
+    spans: list[dict[str, Any]] = [
+        {"fill": (FIRST, FIRST + 7)},
+        *({"rewrite": (FIRST, FIRST + 7), "rounds": number} for number in rounds),
+    ]
+    ways = [(voices, span) for voices in ((composer.bundle.tracks[1].name,), ()) for span in spans]
+    took: dict[int, list[float]] = {place: [] for place in range(len(ways))}
+    for number, piece in enumerate(pieces):
+        for place, (voices, span) in enumerate(ways):
+            began = time.process_time()
+            composer.compose(piece, tracks=voices, best_of=1, seed=number, **span)
+            took[place].append(time.process_time() - began)
+    return [
+        {
+            "eight bars of": voices[0] if voices else "all",
+            "in": f"{span['rounds']} rounds" if "rounds" in span else "note after note",
+            "seconds": float(np.median(took[place])),
+        }
+        for place, (voices, span) in enumerate(ways)
+    ]
+
+
+def encoder_speeds(steps: int = 200) -> list[dict[str, Any]]:
+    """What a step costs with an encoder and without, in torch and in turns, and encoding, once a piece; medians."""
+    import torch
+
+    from melody.models import build
+
+    torch.set_num_threads(1)
+    tokenizer, decoder = EventTokenizer(), {"hidden_size": 256, "layers": 3}
+    sizes = [channel.size for channel in tokenizer.channels]
+    kinds = {"residual_lstm": decoder, "encoder_decoder": decoder | {"encoder_size": 64, "encoder_layers": 2}}
+    nets: dict[str, Any] = {
+        name: build(
+            name, len(tokenizer.vocabulary), sizes, **views_of(tokenizer, {"name": name, **options}), **options
+        ).eval()
+        for name, options in kinds.items()
+    }
+    token, context = torch.zeros(1, 1, dtype=torch.int64), torch.zeros(1, 1, len(sizes), dtype=torch.int64)
+    took: dict[str, list[float]] = {f"{what} of {name}": [] for what in ("start", "step") for name in nets}
+    with torch.no_grad():
+        for _ in range(steps):
+            for name, net in nets.items():
+                began = time.process_time()
+                carry = net.start(1)
+                started = time.process_time()
+                net(token, carry, context)
+                took[f"start of {name}"].append(started - began)
+                took[f"step of {name}"].append(time.process_time() - started)
+    return [{"in torch": name, "milliseconds": 1000 * float(np.median(found))} for name, found in took.items()]
+
+
 # ---- nats -----------------------------------------------------------------------------------------------------------
 
 
-def nats(steps: int, split: str, every: int) -> list[dict[str, Any]]:
+def nats(steps: int, split: str, every: int, width: int, layers: int) -> list[dict[str, Any]]:
     """The chronological nats of a rewriter of JSB-16, taught first where none is kept."""
     store = open_store("jsb16")
     if not KEPT.is_file():
         least = float("inf")
-        for step, cost, network in trained(pieces_of(store, "train"), pieces_of(store, "valid"), steps=steps):
+        for step, cost, network in trained(
+            pieces_of(store, "train"),
+            pieces_of(store, "valid"),
+            steps=steps,
+            width=width,
+            layers=layers,
+            kinds=OF_ORDER,
+        ):
             print(f"step {step}: {cost:.4f} nats a hidden cell", flush=True)
             if cost < least:
                 least = cost
@@ -154,7 +227,7 @@ def lawful(before: int) -> np.ndarray:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["gaps", "nats"])
+    parser.add_argument("what", choices=["gaps", "nats", "speed"])
     parser.add_argument("--model", default="chorale")
     parser.add_argument("--pieces", type=int, default=24)
     parser.add_argument("--rounds", default="1,4,16,64")
@@ -162,23 +235,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--split", default="valid")
     parser.add_argument("--every", type=int, default=1, help="of these pieces each so many")
+    parser.add_argument("--width", type=int, default=WIDTH, help="of the rewriter that is taught")
+    parser.add_argument("--layers", type=int, default=LAYERS)
     options = parser.parse_args(arguments)
+    rounds = [int(number) for number in options.rounds.split(",")]
     if options.what == "nats":
-        rows = nats(options.steps, options.split, options.every)
+        tables = [nats(options.steps, options.split, options.every, options.width, options.layers)]
+    elif options.what == "speed":
+        tables = [speeds(options.model, options.pieces, rounds), encoder_speeds()]
     else:
-        rows = gaps(
-            options.model,
-            options.pieces,
-            [int(n) for n in options.rounds.split(",")],
-            options.tracks.split(",") if options.tracks else (),
-        )
-    print(
-        "\n".join(
-            table_lines(
-                rows, dict.fromkeys(rows[0], lambda value: f"{value:.3f}" if isinstance(value, float) else str(value))
-            )
-        )
-    )
+        tables = [gaps(options.model, options.pieces, rounds, options.tracks.split(",") if options.tracks else ())]
+    for rows in tables:
+        shown = dict.fromkeys(rows[0], lambda value: f"{value:.3f}" if isinstance(value, float) else str(value))
+        print("\n".join(table_lines(rows, shown)))
 
 
 if __name__ == "__main__":

@@ -199,10 +199,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.json:
         print(json.dumps(tables, indent=1))
         return
-    from melody.cli.output import table
+    from melody.cli.output import table_lines
 
     for title, rows in tables.items():
-        print(f"\n{title}\n{table(rows, dict.fromkeys(rows[0], _shown))}")
+        print("\n".join(["", title, *table_lines(rows, dict.fromkeys(rows[0], _shown))]))
 
 
 def _shown(value: Any) -> str:

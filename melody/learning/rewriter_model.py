@@ -36,13 +36,14 @@ BATCH = 32
 WIDTH, LAYERS, HEADS = 192, 4, 6
 STEPS = 3000
 LEARNING_RATE, WARMUP, WEIGHT_DECAY, DROPOUT, DECAY = 2.5e-3, 100, 0.05, 0.15, 0.998
-ANY, BARS, AFTER = 0.4, 0.4, 0.2  # shares of samples
+KINDS = (0.4, 0.4, 0.2)  # shares of samples: any cells, bars, what comes after
 NEAR = 4  # cells after the place that are learned from
 SHOWN_END = 0.5
 HELD_OUT = 8  # batches
 BAR = 16  # cells, of the stretches that are hidden
 
 Bools = NDArray[np.bool_]
+Kinds = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,15 @@ def learn_rewriter(model: str | Path, steps: int = STEPS, seed: int = 0) -> Lear
 
 
 def trained(
-    train: Sequence[SungPiece], held_out: Sequence[SungPiece], styles: int = 0, steps: int = STEPS, seed: int = 0
+    train: Sequence[SungPiece],
+    held_out: Sequence[SungPiece],
+    styles: int = 0,
+    steps: int = STEPS,
+    seed: int = 0,
+    *,
+    width: int = WIDTH,
+    layers: int = LAYERS,
+    kinds: Kinds = KINDS,
 ) -> Iterator[tuple[int, float, "MaskedTransformer"]]:
     """Train, and yield (step, nats of a hidden cell of held-out pieces, the mean of the weights so far) ten times."""
     import torch
@@ -112,7 +121,7 @@ def trained(
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
     voices = train[0].grid.cells.shape[1]
-    model = MaskedTransformer(voices, VALUES, tuple(sizes(styles).values()), WIDTH, LAYERS, HEADS, dropout=DROPOUT)
+    model = MaskedTransformer(voices, VALUES, tuple(sizes(styles).values()), width, layers, HEADS, dropout=DROPOUT)
     average: Any = torch.optim.swa_utils
     mean = average.AveragedModel(model, multi_avg_fn=average.get_ema_multi_avg_fn(DECAY))
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, (0.9, 0.98), weight_decay=WEIGHT_DECAY)
@@ -121,10 +130,10 @@ def trained(
         return min((step + 1) / WARMUP, 0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * step / steps))))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    valid = [sample_of(held_out, np.random.default_rng((seed, number)), BATCH) for number in range(HELD_OUT)]
+    valid = [sample_of(held_out, np.random.default_rng((seed, number)), BATCH, kinds) for number in range(HELD_OUT)]
     for step in range(1, steps + 1):
         model.train()
-        seen, ground, target, learned = map(torch.from_numpy, sample_of(train, generator, BATCH))
+        seen, ground, target, learned = map(torch.from_numpy, sample_of(train, generator, BATCH, kinds))
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16_pays()):
             logits = model(seen, ground)[learned]
         nats = functional.cross_entropy(logits.float(), target[learned], reduction="none")
@@ -165,17 +174,19 @@ def _nats(model: "MaskedTransformer", samples: Sequence[HiddenCells]) -> float:
 # ---- what is hidden -------------------------------------------------------------------------------------------------
 
 
-def sample_of(pieces: Sequence[SungPiece], generator: np.random.Generator, count: int) -> HiddenCells:
+def sample_of(
+    pieces: Sequence[SungPiece], generator: np.random.Generator, count: int, kinds: Kinds = KINDS
+) -> HiddenCells:
     """Draw windows of pieces, the longer ones more often, and what is hidden of each."""
     length = np.array([len(piece.grid.cells) for piece in pieces], float)
     rows = [
-        _window(pieces[index], generator)
+        _window(pieces[index], generator, kinds)
         for index in generator.choice(len(pieces), count, p=length / length.sum()).tolist()
     ]
     return HiddenCells(*map(np.stack, zip(*rows, strict=True)))
 
 
-def _window(piece: SungPiece, generator: np.random.Generator) -> tuple[Cells, Ground, Cells, Bools]:
+def _window(piece: SungPiece, generator: np.random.Generator, kinds: Kinds) -> tuple[Cells, Ground, Cells, Bools]:
     """One row of a `HiddenCells`."""
     least, greatest = piece.shifts
     cells = transposed(piece.grid.cells, int(generator.integers(least, greatest + 1)))
@@ -183,7 +194,7 @@ def _window(piece: SungPiece, generator: np.random.Generator) -> tuple[Cells, Gr
     start = int(generator.integers(-side, max(len(cells) - WINDOW + side, -side) + 1))
     target, ground = cut(cells, piece.grid.ground, start, WINDOW)
     inside = target != OUTSIDE
-    hidden, learned = _hide(inside, generator)
+    hidden, learned = _hide(inside, generator, kinds)
     if generator.random() > SHOWN_END:
         steps = np.arange(WINDOW) + start
         hidden = hidden | (steps >= len(cells))[:, None]
@@ -191,14 +202,14 @@ def _window(piece: SungPiece, generator: np.random.Generator) -> tuple[Cells, Gr
     return seen, ground, np.where(inside, target, 0), learned & inside
 
 
-def _hide(inside: Bools, generator: np.random.Generator) -> tuple[Bools, Bools]:
+def _hide(inside: Bools, generator: np.random.Generator, kinds: Kinds) -> tuple[Bools, Bools]:
     """Draw which cells (T, voices) of a window are hidden, and which of these are learned."""
     count, voices = inside.shape
     kind = generator.random()
-    if kind < ANY:
+    if kind < kinds[0]:
         hidden = generator.random(inside.shape) < generator.random()
         return hidden, hidden
-    if kind < ANY + BARS:
+    if kind < kinds[0] + kinds[1]:
         bars = int(generator.integers(1, count // BAR + 1))
         start = int(generator.integers(count - bars * BAR + 1))
         hidden = np.zeros(inside.shape, bool)

@@ -36,19 +36,21 @@ def test_samples_hide_what_is_learned_and_show_the_rest() -> None:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = {"BATCH": 4, "WINDOW": 32, "WIDTH": 32, "LAYERS": 1, "HEADS": 2, "HELD_OUT": 2, "DECAY": 0.5, "WARMUP": 1}
+    sizes = {"BATCH": 4, "WINDOW": 32, "HEADS": 2, "HELD_OUT": 2, "DECAY": 0.5, "WARMUP": 1}
     for name, value in sizes.items():
         monkeypatch.setattr(rewriter_model, name, value)
 
 
 def test_it_learns_what_both_sides_tell(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rewriter_model, "LEARNING_RATE", 1e-2)
-    nats = [nats for _, nats, _ in trained([piece(up) for up in range(4)], [piece(1)], steps=30)]
+    nats = [nats for _, nats, _ in trained([piece(up) for up in range(4)], [piece(1)], steps=30, width=32, layers=1)]
     assert nats[-1] < 0.75 * nats[0]
 
 
 def test_the_same_seed_trains_the_same_weights(small: None) -> None:
-    first, second = ([model for _, _, model in trained([piece()], [piece()], steps=2)][-1] for _ in range(2))
+    first, second = (
+        [model for _, _, model in trained([piece()], [piece()], steps=2, width=32, layers=1)][-1] for _ in range(2)
+    )
     for one, other in zip(first.parameters(), second.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
