@@ -10,7 +10,7 @@ from support.counting import CHANNELS, LENGTHS, VALID, VOCABULARY, Counting, ass
 from torch import nn
 
 from melody.models import build
-from melody.training import Base, loop, train
+from melody.training import Base, devices, loop, train
 from melody.training.cost import Cost
 
 COST = Cost(tokens=20_000, passes=30, steps=5, seconds_a_step=2.0, seconds_an_evaluation=10.0, evaluations=30)
@@ -71,3 +71,22 @@ def test_minutes_do_not_count_the_measuring_of_the_base(tmp_path: Path, monkeypa
     assert result.stopped == "max_passes"  # ten minutes were not over
     assert result.base_nats_per_note is not None
     assert 1000 <= result.seconds < 2000
+
+
+@pytest.mark.parametrize(
+    ("works", "pays", "asked", "expected"),
+    [
+        (True, True, "auto", True),
+        (True, False, "auto", False),  # it would be imitated, and slow
+        (True, False, "bf16-mixed", True),
+        (False, False, "auto", False),
+        (True, True, "32-true", False),
+    ],
+)
+def test_bf16_is_chosen_where_it_pays(
+    monkeypatch: pytest.MonkeyPatch, works: bool, pays: bool, asked: str, expected: bool
+) -> None:
+    monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(devices, "bf16_works", lambda: works)
+    monkeypatch.setattr(devices, "bf16_pays", lambda: pays)
+    assert devices.reads_in_bf16(configuration(precision=asked)) == expected
