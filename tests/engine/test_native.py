@@ -213,7 +213,7 @@ def _with_least_weight(graph: object) -> None:
 def _with_huge_embeddings(graph: object) -> None:
     from onnx import numpy_helper
 
-    tensor = graph.initializer[0]
+    tensor = next(one for one in graph.initializer if list(one.dims)[1:] == [1])  # the scales of its rows
     tensor.raw_data = np.full_like(numpy_helper.to_array(tensor), 60000).tobytes()
 
 

@@ -113,4 +113,4 @@ def test_every_shipped_model_can_be_trained_further_and_stays_small():
     assert shipped
     for bundle in shipped:
         assert sum(weight.size for weight in weights_of(bundle).values()) == bundle.settings["parameters"]
-        assert sum(path.stat().st_size for path in bundle.folder.iterdir()) <= 8 * 2**20, bundle.name
+        assert sum(path.stat().st_size for path in bundle.folder.iterdir()) <= 8_000_000, bundle.name

@@ -13,7 +13,7 @@ pytest.importorskip("onnx")
 from melody.bundle import Bundle, open_bundle
 from melody.engine.blocks import quantize_blocks, rounded_blocks
 from melody.engine.graphs.parts import GraphWeights
-from melody.engine.graphs.rounded import with_short_tables
+from melody.engine.graphs.rounded import with_short_layers, with_short_tables
 from melody.learning import short_weights
 from melody.native.library import core
 
@@ -91,6 +91,15 @@ def test_none_where_all_lose_too_much(monkeypatch: pytest.MonkeyPatch, folk: Bun
 def test_shipped_models_lose_next_to_nothing(model: str) -> None:
     bundle = open_bundle(model)
     assert 4 not in bundle.layer_bits or bundle.settings["layer_bits_lose"] <= short_weights.MOST_LOSS
+
+
+@pytest.mark.parametrize("model", SHIPPED)
+def test_shipped_layers_are_as_short_as_bundle_json_says(model: str) -> None:
+    bundle = open_bundle(model)
+    graph, bits = bundle.read("step.onnx"), bundle.layer_bits
+    short = [layer for layer, own in enumerate(bits) if own == 4]
+    assert with_short_layers(graph, short) == graph
+    assert all(with_short_layers(graph, [layer]) != graph for layer in range(len(bits)) if layer not in short)
 
 
 def test_blocks_that_are_rounded_stay_so_and_lose_at_most_what_is_cut() -> None:
