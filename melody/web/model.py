@@ -3,7 +3,7 @@
 The rules, the plan and the tokens before the new music are those that `prepare` makes of a piece from nothing. Of these
 only the rule of exact bars and the plan know how many bars are asked for; the page puts the number there, 2 or more: a
 single bar is no piece that begins with a pickup. The plan of bars is drawn in the page, from the same random numbers
-(`page/planner.js`).
+(`page/planner.js`), and so are the chords, as soon as key and meter are known (`page/harmonist.js`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,8 @@ from melody.generation.prepared import Prepared, prepare
 from melody.generation.rules.contract import Rule
 from melody.generation.rules.native_form import FORMS, form_of
 from melody.generation.settings import Settings
+from melody.tokens import harmonist
+from melody.tokens.harmony import WAITS
 from melody.tokens.native_reader import NativeReader
 from melody.tokens.plan import LAGS, LIKES
 from melody.tokens.planner import CASTS, MOST_TRACKS, WIDTH
@@ -57,10 +59,12 @@ def page_model(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
         raise UsageError(f"{bundle.name}: the page steps models by the native core, and here {error}") from error
     prepared = prepare(bundle, engine, None, Settings())
     native = prepared.prefix.native
-    if native is None or prepared.chord_plan is not None:
-        raise UsageError(f"{bundle.name}: it plans its chords as it goes, which the page cannot; try folk or drums")
+    if native is None:
+        raise UsageError(f"{bundle.name}: its tokens or channels are unknown to the native core; try folk or drums")
     if any(form_of(rule).name == FORMS[0] for rule in prepared.rules):
         raise UsageError(f"{bundle.name}: a rule of its style has no form in the native core; try folk or drums")
+    if prepared.form is not None and prepared.form.together:
+        raise UsageError(f"{bundle.name}: its tracks are planned together, which the page cannot; try pop or piano")
     packed = Packed()
     facts = {
         **_about(prepared.bundle),
@@ -70,6 +74,7 @@ def page_model(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
         "rules": [_rule(rule, place, packed) for place, rule in enumerate(prepared.rules)],
         "bars_rule": _place_of("exact bars", prepared.rules),
         "planner": _planner(prepared, packed),
+        "harmonist": _harmonist(prepared, packed),
     }
     return facts | {"index": packed.index}, bytes(packed.data)
 
@@ -175,6 +180,27 @@ def _planner(prepared: Prepared, packed: Packed) -> Mapping[str, Any] | None:
         "likes": LIKES,
         "meter": form.meter,
         "pickup_drawn": form.pickup_drawn,
+        "ends_anew": form.ends_anew,
         "tracks": len(form.known.tracks),
         "most_tracks": MOST_TRACKS,
+    }
+
+
+def _harmonist(prepared: Prepared, packed: Packed) -> Mapping[str, Any] | None:
+    """Add the weights of the harmonist, where the model is told of its chords."""
+    chords = prepared.chord_plan
+    if chords is None:
+        return None
+    for name, array in chords.harmonist.weights.items():
+        packed.add(f"harmonist_{name}", array)
+    return {
+        "weights": list(chords.harmonist.weights),
+        "width": harmonist.WIDTH,
+        "ago": harmonist.AGO,
+        "waits": WAITS,
+        "likes": LIKES,
+        "halves": chords.rate == "halves",
+        "closes": chords.closes,
+        "temperature": chords.temperature,
+        "pitched": sorted(chords.pitched),
     }

@@ -11,7 +11,6 @@ from support.browser import PROGRAM, Browser, chromium
 from support.ears import SPY
 
 from melody import native
-from melody.bundle import open_bundle
 from melody.errors import MelodyError, UsageError
 from melody.generation import Composer
 from melody.generation.decoders.sampling import Sampled
@@ -26,8 +25,7 @@ from melody.web import export
 from melody.web.export import FILES, export_page, index_page
 from melody.web.model import page_model
 
-SHIPPED = ("folk", "drums", "band", "pop", "piano", "chorale")
-SERVED = [name for name in SHIPPED if open_bundle(name).harmonist is None]  # those that plan no chords
+SERVED = ("folk", "drums", "pop", "piano", "chorale")
 CASES = [(1, 16, 1.0), (7, 8, 1.0), (12345678901, 4, 1.0), (2, 2, 1.0), (3, 8, 0.7)]  # seed, bars, temperature
 native_only = pytest.mark.skipif(core() is None, reason="the native core is not installed")
 
@@ -48,14 +46,10 @@ def test_a_model_lies_in_the_page_as_in_the_bundle(name: str) -> None:
     assert ends[-1] == len(arrays)
 
 
-def test_folk_and_drums_are_served() -> None:
-    assert {"folk", "drums"} <= set(SERVED)
-
-
 @native_only
 def test_a_model_that_the_page_cannot_serve_is_refused_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="chorale: it plans its chords as it goes"):
-        export_page("chorale", tmp_path / "page")
+    with pytest.raises(UsageError, match="band: its tracks are planned together"):
+        export_page("band", tmp_path / "page")
     assert not (tmp_path / "page").exists()
 
 

@@ -4,15 +4,20 @@ const POINTER = 4;
 const STEPS = 64; // tokens a call
 const REASONS = { 1: "a token or channel lies beyond its size", 2: "the model gives no numbers", 11: "a token makes no sense where it stands" };
 const FORM_PLAN = { there: 1 }; // core/aligned_memory.h
+const MOMENT = ["bar", "bar_start", "bar_ticks", "meter", "key", "stop"]; // core/reader.h
+const CHORD_CHANNELS = 6;
 const NO_CHORDS = [0, 0, 0]; // core/reader.h
 
 export class Core {
   static async open(given) {
-    const { instance } = await WebAssembly.instantiate(await unpacked(given.core));
+    let core = null;
+    const page = { draw_chords: (moment, chords) => core.drawChords(moment, chords) };
+    const { instance } = await WebAssembly.instantiate(await unpacked(given.core), { page });
     instance.exports._initialize();
     instance.exports.vocabulary_fill();
     const bytes = await unpacked(given.arrays);
-    return new Core(instance.exports, given, bytes.buffer);
+    core = new Core(instance.exports, given, bytes.buffer);
+    return core;
   }
 
   constructor(calls, given, buffer) {
@@ -96,6 +101,15 @@ export class Core {
     return this.ints(FORM_PLAN.there, form.pickup, form.lines.length, form.byTrack, bars, 0, this.put(symbols), none, none);
   }
 
+  // Puts the chords of the take that is drawn where the core asks for them; 1: they are there.
+  drawChords(moment, chords) {
+    const numbers = this.take(Int32Array, moment, MOMENT.length);
+    const table = this.chords(Object.fromEntries(MOMENT.map((name, at) => [name, numbers[at]])));
+    const place = this.put(table);
+    new Int32Array(this.calls.memory.buffer, chords, 2).set([table.length / CHORD_CHANNELS, place]);
+    return 1;
+  }
+
   release() {
     this.lent.forEach(this.calls.room_free);
     this.lent = [];
@@ -115,15 +129,19 @@ export class Core {
   }
 
   // Yields tokens as they are drawn, some at a time: those before the new music first. One take is drawn at a time.
-  *compose({ seed, take = 1, bars, temperature, form }) {
+  *compose({ seed, take = 1, bars, temperature, form, chords }) {
     const { calls, given } = this;
+    this.chords = chords;
     const reader = this.readerFor(bars, form);
     try {
       const carry = this.put(this.array(given.carry));
       const logits = this.put(new Float32Array(given.sizes.vocabulary));
       const line = given.ids.lastIndexOf(given.bar);
       this.read(reader, given.ids.slice(0, line), carry, logits);
-      if (form) calls.reader_replan(reader, this.formPlan(form), this.ints(...NO_CHORDS));
+      if (form || chords) {
+        const later = chords ? [0, 0, calls.chords_function()] : NO_CHORDS;
+        calls.reader_replan(reader, this.formPlan(form), this.ints(...later));
+      }
       this.read(reader, given.ids.slice(line), carry, logits);
       yield given.ids;
       yield* this.draw(reader, carry, logits, this.numbers(seed, take, 0), bars, temperature);

@@ -2,6 +2,7 @@
 
 import { Core } from "./core.js";
 import { $, trouble } from "./dom.js";
+import { chordsOf } from "./harmonist.js";
 import { drawForm } from "./planner.js";
 import { RULER } from "./paint.js";
 import { Roll } from "./roll.js";
@@ -26,7 +27,8 @@ export async function compose(asked) {
   let [working, last] = [0, performance.now()];
   let started = last;
   const form = drawForm(core, asked);
-  for (const tokens of core.compose({ ...asked, form })) {
+  const chords = chordsOf(core, asked, form);
+  for (const tokens of core.compose({ ...asked, form, chords })) {
     ids.push(...tokens);
     working += performance.now() - started;
     if (performance.now() - last > 30) {

@@ -23,8 +23,12 @@ export function drawForm(core, { seed, take = 1, bars }) {
   const cast = planner.tracks ? drawCast(core, numbers, weights, planner) : [0];
   const made = new Planner(weights, planner, pickup, bars + pickup).draw(cast, next);
   core.release();
-  return { pickup, byTrack: planner.tracks ? 1 : 0, lines: made };
+  const lines = planner.ends_anew ? made.map((line) => ended(line, bars - 1, planner.likes)) : made;
+  return { pickup, byTrack: planner.tracks ? 1 : 0, lines };
 }
+
+// A line whose bars from the `last` one on are no copies, so that the last can close as its style asks.
+const ended = (line, last, likes) => line.map((symbol, bar) => (bar >= last && symbol[0] && symbol[1] >= likes - 1 ? NEW : symbol));
 
 function drawCast(core, numbers, weights, { most_tracks: most, tracks }) {
   const row = core.calls.numbers_below(numbers, weights.casts.length / most);
