@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 RUNS = 3
 SEEDS, BARS = (1, 2, 3), 32
-SERVED = ("folk", "drums")  # by the page
+SERVED = {"folk", "drums", "pop", "piano", "chorale"}  # models that the page composes with
 SHARES = (0.25, 0.5, 0.75, 0.9)
 
 
