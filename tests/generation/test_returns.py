@@ -8,6 +8,7 @@ import pytest
 from melody.corpus.pieces import quantize_on_places
 from melody.generation import Composer
 from melody.generation.chord_plan import _lag_of
+from melody.generation.rules.returns import LOUD, PLAYED, WHOLE
 from melody.tokens.plan import EMPTY, NEW, Bar, FormPlan, Symbol, bars_of
 from melody.tokens.planner import APART, HOLD, LAGS, PAST_FILL, STATES, _apart, _off_groove
 
@@ -62,6 +63,33 @@ def test_take_is_the_same_by_the_loop_in_python(monkeypatch: pytest.MonkeyPatch)
     native = composed("AA'", 4)
     monkeypatch.setattr(sampling, "native_loop", lambda *_: None)
     assert composed("AA'", 4) == native
+
+
+def test_drums_return_as_players_play_and_keep_accents_and_ghost_notes() -> None:
+    (take,) = Composer("drums").compose(bars=BARS, seed=1, form="AA", section=SECTION, meter=(4, 4))
+    found, _ = bars_of(Composer("drums").bundle.tokenizer.spell(quantize_on_places(take.notation)).tolist())
+    assert take.plan is not None
+    hits = 0
+    for bar in range(SECTION, BARS):
+        symbol = take.plan.of(0, bar)
+        stop = PLAYED[symbol.like] * 96 // WHOLE
+        before, now = ([event for event in found[one] if event[0] < stop] for one in (bar - symbol.lag, bar))
+        assert [event[:3] for event in now] == [event[:3] for event in before], bar
+        assert all(abs(now_[3] - then[3]) <= LOUD for now_, then in zip(now, before, strict=True)), bar
+        hits += len(now)
+    assert hits > 40
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_take_of_drums_is_the_same_by_the_loop_in_python(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from melody.generation.decoders import sampling
+
+    options = {"bars": BARS, "seed": seed, "form": "AA'BA", "section": SECTION}
+    (native,) = Composer("drums").compose(**options)
+    monkeypatch.setattr(sampling, "native_loop", lambda *_: None)
+    (by_python,) = Composer("drums").compose(**options)
+    spell = Composer("drums").bundle.tokenizer.spell
+    assert spell(native.notation).tolist() == spell(by_python.notation).tolist()
 
 
 def test_a_lag_by_which_others_do_not_return_is_less_likely() -> None:

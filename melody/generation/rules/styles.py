@@ -12,7 +12,7 @@ import numpy as np
 from melody.errors import UsageError
 from melody.generation.rules.contract import CountedRule, Mask, Rule, without
 from melody.generation.rules.native_form import KnownRule, NativeForm
-from melody.generation.rules.returns import KeepReturns
+from melody.generation.rules.returns import PLAYED, KeepReturns
 from melody.music.chords import DIM, DIM_SEVENTH, HALF_DIM, MAJOR, SEVENTH, VALUES, Chord, Span
 from melody.music.score import GRID, Score, has_strong_middle, notes_of
 from melody.music.voice_leading import parallels, slices
@@ -365,11 +365,17 @@ def planned_returns(vocabulary: Vocabulary, voices: Voices) -> Rule:
     return KeepReturns(vocabulary, sorted(set(voices.tracks) - voices.fixed))
 
 
+def played_returns(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """Bars return as by `planned_returns`, but less exactly, in music that is played."""
+    return KeepReturns(vocabulary, sorted(set(voices.tracks) - voices.fixed), PLAYED)
+
+
 STYLE_RULES: Mapping[str, Callable[[Vocabulary, Voices], Rule]] = {
     "leading_notes": leading_notes,
     "no_parallels": no_parallels,
     "planned_chords": planned_chords,
     "planned_phrases": planned_phrases,
     "planned_returns": planned_returns,
+    "played_returns": played_returns,
     "tonic_ending": tonic_ending,
 }

@@ -4,8 +4,7 @@
 
 #include "rules.h"
 
-enum { ALL = 4 };  // quarters of a bar
-static const int HELD[1 + LIKES] = {0, 0, 2, 3, 4};  // by the class of likeness
+enum { ALL = 4, LOUD = 4 };  // quarters of a bar; bins of velocity around that of a hit
 
 // The bar that a track is to play again, all its events or those of several tracks together, and up to which tick.
 typedef struct {
@@ -14,14 +13,17 @@ typedef struct {
 } Source;
 
 typedef struct {
-  int place, track, hit;
+  int place, track, hit, loud;
 } Due;
 
-static Source source_of(const Reader *r, int track) {
+// How many quarters of a bar in a class of likeness are held; see returns_narrow.
+static int held_of(const Rule *rule, int like) { return like < 2 ? 0 : rule->numbers[like]; }
+
+static Source source_of(const Rule *rule, const Reader *r, int track) {
   Source none = {NULL, 0, 0}, found = none;
   const Memory *m = r->memory;
   Symbol symbol = memory_symbol(&m->plan, track, r->bar);
-  if (!symbol.lag || !HELD[symbol.like]) return none;
+  if (!symbol.lag || !held_of(rule, symbol.like)) return none;
   if (symbol.lag < 0) {
     for (int i = 0; i < m->plan.aheads; i++) {
       if (m->plan.ahead_bars[i] != r->bar - symbol.lag || m->plan.ahead[i].loud == UINT8_MAX) continue;
@@ -34,7 +36,7 @@ static Source source_of(const Reader *r, int track) {
   }
   for (int i = 0; i < found.count; i++) {
     if (found.events[i].track != track) continue;
-    found.until = HELD[symbol.like] * r->bar_ticks / ALL;
+    found.until = held_of(rule, symbol.like) * r->bar_ticks / ALL;
     return found;
   }
   return none;
@@ -57,7 +59,7 @@ static int next_of(const Reader *r, const Source *source, int track, int *from, 
     if (event->track != track || event->place < r->position) continue;
     if (opened && event->place == r->position && (track < r->track || (track == r->track && pitch <= r->last_pitch))) continue;
     if (sounds_at(r, track, pitch, event->place)) continue;
-    *due = (Due){event->place, track, event->hit};
+    *due = (Due){event->place, track, event->hit, event->loud};
     *from = i + 1;
     return 1;
   }
@@ -81,7 +83,7 @@ static void close_notes(uint8_t *mask) {
 // The note under way becomes as long as it was; of one that was not there nothing is known.
 static void keep_length(const Rule *rule, const Reader *r, uint8_t *mask) {
   if (!((uint32_t)rule->numbers[0] >> r->track & 1)) return;
-  Source source = source_of(r, r->track);
+  Source source = source_of(rule, r, r->track);
   if (r->position >= source.until) return;
   for (int i = 0; i < source.count; i++) {
     const Event *event = &source.events[i];
@@ -94,21 +96,31 @@ static void keep_length(const Rule *rule, const Reader *r, uint8_t *mask) {
   }
 }
 
-// numbers: bits of the tracks that are held, how many they are.
+// The hit that comes next may be as loud as it was, or nearly.
+static void keep_loudness(const Due *due, const Reader *r, uint8_t *mask) {
+  int least = due->loud > LOUD ? due->loud - LOUD : 0, most = due->loud + LOUD;
+  if (due->hit < DRUM_HIT) return;
+  close_ids(mask, FIRST_VELOCITY, FIRST_VELOCITY + least);
+  if (most < VELOCITIES - 1) close_ids(mask, FIRST_VELOCITY + most + 1, FIRST_VELOCITY + VELOCITIES);
+  if (r->velocity[due->track] < least || r->velocity[due->track] > most) close_kind(mask, DRUM);
+}
+
+// numbers: bits of the tracks that are held, how many they are, and how many quarters of a bar are in the classes of
+// likeness from the second on.
 void returns_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
   uint32_t tracks = (uint32_t)rule->numbers[0];
   uint8_t places[MOST_BAR_TICKS] = {0};
   int held = 0, least = MOST_BAR_TICKS, place = r->position > 0 ? r->position : 0;
-  Due first = {INT32_MAX, 0, 0};
+  Due first = {INT32_MAX, 0, 0, 0};
   if (r->bar < 0 || !r->memory) return;
   if (reader_under_way(r)) {
     keep_length(rule, r, mask);
     return;
   }
   for (int track = 0; track < MOST_TRACKS; track++) {
-    Source source = tracks >> track & 1 ? source_of(r, track) : (Source){NULL, 0, 0};
+    Source source = tracks >> track & 1 ? source_of(rule, r, track) : (Source){NULL, 0, 0};
     if (!source.count) continue;
-    Due due, own = {-1, 0, 0};  // own: the next one at this position
+    Due due, own = {-1, 0, 0, 0};  // own: the next one at this position
     int from = 0;
     while (next_of(r, &source, track, &from, &due)) {
       if (due.place < first.place) first = due;
@@ -127,6 +139,7 @@ void returns_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
     if (token < 0) continue;
     mask[token] = wanted;
     memcpy(mask + FIRST_VELOCITY, velocities, VELOCITIES);
+    keep_loudness(&own, r, mask);
   }
   if (!held) return;
   if (first.place == r->position && first.track < r->track) close_notes(mask);
@@ -137,11 +150,11 @@ void returns_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
 }
 
 int returns_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
-  Due first = {INT32_MAX, 0, 0}, due;
+  Due first = {INT32_MAX, 0, 0, 0}, due;
   if (is_idle(r)) return -1;
   for (int track = 0; track < MOST_TRACKS; track++) {
     int from = 0;
-    Source source = (uint32_t)rule->numbers[0] >> track & 1 ? source_of(r, track) : (Source){NULL, 0, 0};
+    Source source = (uint32_t)rule->numbers[0] >> track & 1 ? source_of(rule, r, track) : (Source){NULL, 0, 0};
     if (source.count && next_of(r, &source, track, &from, &due) && due.place < first.place) first = due;
   }
   if (first.place == INT32_MAX) return -1;
