@@ -55,9 +55,8 @@ def placed_notes(prepared: Prepared, ids: Sequence[int], model: Score, bundle: B
     for track, voices in by_track.items():  # voices that meet on one note are one note
         merged = without_overlaps(Notes(*map(np.concatenate, zip(*voices, strict=True))))
         bar = np.searchsorted(lines, merged.onset, side="right")
-        result += [
-            NewNote(own_track(prepared, track, int(row[2])), *map(int, row)) for row in zip(*merged, bar, strict=True)
-        ]
+        rows = zip(*(column.tolist() for column in (*merged, bar)), strict=True)
+        result += [NewNote(own_track(prepared, track, row[2]), *row) for row in rows]
     return result
 
 

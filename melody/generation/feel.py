@@ -107,28 +107,24 @@ class _Part:
 
     def moved(self, notes: Sequence[NewNote], moves: Floats) -> list[NewNote]:
         """Notes moved by so many grid ticks, each pitch in order; ends go with the notes that begin where they were."""
-        onset, last, behind, latest = (
-            list[int](),
-            dict[tuple[int, int], int](),
-            dict[tuple[int, int], int](),
-            list[int](),
-        )
-        for note in reversed(notes):  # each leaves room for those of its pitch behind it
-            behind[note.track, note.pitch] = behind.get((note.track, note.pitch), self.stop) - 1
-            latest.append(behind[note.track, note.pitch])
-        for note, by, most in zip(notes, moves.tolist(), reversed(latest), strict=True):
-            least = max(self.start, last.get((note.track, note.pitch), self.start - 1) + 1)
-            onset.append(max(least, min(note.onset + round(by * SCALE), most)))
-            last[note.track, note.pitch] = onset[-1]
-        follows: dict[tuple[int, int], int] = {}
-        for note, at in zip(notes, onset, strict=True):
-            follows[note.track, note.onset] = min(at, follows.get((note.track, note.onset), at))
+        keys, onsets, latest = [(note.track, note.pitch) for note in notes], list[int](), list[int]()
+        last, behind, follows = (dict[tuple[int, int], int]() for _ in range(3))
+        for key in reversed(keys):  # each leaves room for those of its pitch behind it
+            behind[key] = most = behind.get(key, self.stop) - 1
+            latest.append(most)
+        for note, key, by, most in zip(notes, keys, moves.tolist(), reversed(latest), strict=True):
+            least = max(self.start, last.get(key, self.start - 1) + 1)
+            last[key] = at = max(least, min(note.onset + round(by * SCALE), most))
+            begin = note.track, note.onset
+            follows[begin] = min(at, follows.get(begin, at))
+            onsets.append(at)
         result = []
-        for note, at, is_drum in zip(notes, onset, self.drums, strict=True):
-            stop = note.onset + note.duration
-            own = stop + at - note.onset
-            end = own if is_drum else follows.get((note.track, stop), own)
-            result.append(note._replace(onset=at, duration=max(1, min(end, max(self.stop, stop)) - at)))
+        for note, at, is_drum in zip(notes, onsets, self.drums, strict=True):
+            track, onset, duration, pitch, velocity, bar = note
+            stop = onset + duration
+            own = stop + at - onset
+            end = own if is_drum else follows.get((track, stop), own)
+            result.append(NewNote(track, at, max(1, min(end, max(self.stop, stop)) - at), pitch, velocity, bar))
         return result
 
     def doubles(
@@ -159,9 +155,10 @@ class _Part:
         result: list[NewNote] = []
         behind: dict[tuple[int, int], int] = {}
         for note in sorted(notes, key=lambda note: (note.onset, note.track, note.pitch), reverse=True):
-            stop = min(note.onset + note.duration, behind.get((note.track, note.pitch), note.onset + note.duration))
-            result.append(note._replace(duration=stop - note.onset))
-            behind[note.track, note.pitch] = note.onset
+            key, stop = (note.track, note.pitch), note.onset + note.duration
+            following = behind.get(key, stop)
+            result.append(note if stop <= following else note._replace(duration=following - note.onset))
+            behind[key] = note.onset
         return result[::-1]
 
 
