@@ -89,6 +89,7 @@ def foreseeing(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
     )
 
 
+@cache
 def wishing(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
     """The channels of `melody.tokens.conditions`: what is wished for tick by tick, in the order of its columns."""
     return (*foreseeing(voices), CONTOUR)
@@ -201,6 +202,7 @@ class Layout:
         return slice(int(found[0]), int(found[-1]) + 1) if aligned else found
 
 
+@cache
 def forming(layout: Layout) -> tuple[Channel, ...]:
     """The channels that the aligned memory tells a layout of; none where it has none of them."""
     parts = parting(layout.parts) if layout.parts else ()

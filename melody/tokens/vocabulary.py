@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from melody.music.general_midi import PROGRAMS
 from melody.music.quantize import BAR_UNIT, HIGHEST_TEMPO, LOWEST_TEMPO, MAX_BAR_TICKS, VELOCITY_STEP, tempo_of_bin
@@ -87,8 +87,9 @@ class Vocabulary:
         return [self.tokens[index] for index in ids]
 
 
+@cache
 def event_vocabulary() -> Vocabulary:
-    """The vocabulary of the default tokenizer."""
+    """The vocabulary of the default tokenizer; the same one each time."""
     tokens: list[str] = []
     ids = {}
     for kind, names in _tokens_by_type().items():

@@ -198,7 +198,7 @@ int reader_read(Reader *r, int token) {
   r->kind = kind;
   if (r->recall) {
     int16_t told[4];
-    recall_read(r->recall, token);
+    if (!recall_read(r->recall, token)) return 0;
     recall_tell(r->recall, told);
     for (int i = 0; i < 4; i++) r->row[r->layout.repetition[i]] = told[i];
   }
@@ -230,7 +230,7 @@ EXPORT Reader *reader_new(const Layout *layout, const Plan *plan, const FormPlan
   r->kind = NOTHING;
   r->bar = r->meter = r->key = r->tempo = r->position = r->track = r->last_pitch = r->pitch = -1;
   lines_begin(&r->lines);
-  if (layout->has_repetition && (r->recall = malloc(sizeof *r->recall))) recall_begin(r->recall);
+  if (layout->has_repetition) r->recall = recall_new();
   if (layout->form_count) r->memory = memory_new(form, layout->parts);
   if ((layout->has_repetition && !r->recall) || (layout->form_count && !r->memory)) {
     reader_free(r);
@@ -247,19 +247,18 @@ EXPORT Reader *reader_copy(const Reader *from) {
   Reader *r = malloc(sizeof *r);
   if (!r) return NULL;
   *r = *from;
-  r->recall = from->recall ? malloc(sizeof *r->recall) : NULL;
+  r->recall = from->recall ? recall_copy(from->recall) : NULL;
   r->memory = from->memory ? memory_copy(from->memory) : NULL;
   if ((from->recall && !r->recall) || (from->memory && !r->memory)) {
     reader_free(r);
     return NULL;
   }
-  if (r->recall) *r->recall = *from->recall;
   return r;
 }
 
 EXPORT void reader_free(Reader *r) {
   if (!r) return;
-  free(r->recall);
+  recall_free(r->recall);
   memory_free(r->memory);
   free(r);
 }

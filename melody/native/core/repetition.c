@@ -8,10 +8,7 @@
 static const int LENGTHS[] = {8, 12, 16, 24, 32, 48, 64, 96, 128};
 enum { LENGTH_COUNT = sizeof LENGTHS / sizeof LENGTHS[0], LONGEST = 128 };
 
-void recall_begin(Recall *recall) {
-  memset(recall, 0, sizeof *recall);
-  recall->at = -1;
-}
+enum { FIRST_ROOM = 512 };  // a power of two
 
 // The slot of the passage that ends before `end`, or the empty one where it belongs.
 static Passage *slot_of(Recall *recall, int end) {
@@ -21,7 +18,7 @@ static Passage *slot_of(Recall *recall, int end) {
   hash = half[0] * 0x9E3779B97F4A7C15u ^ half[1] * 0xC2B2AE3D27D4EB4Fu;
   hash = (hash ^ hash >> 29) * 0xBF58476D1CE4E5B9u;
   for (uint32_t place = (uint32_t)(hash >> 40);; place++) {
-    Passage *slot = &recall->passages[place % SLOTS];
+    Passage *slot = &recall->passages[place % (2 * (uint32_t)recall->room)];
     if (!slot->place || !memcmp(recall->tokens + slot->place - LEAST, passage, LEAST * sizeof *passage)) return slot;
   }
 }
@@ -33,22 +30,71 @@ static int agreeing(const Recall *recall) {
   return length;
 }
 
-// Drops all but the last tokens, so that a piece without end does not grow.
-static void forget(Recall *recall) {
-  static _Thread_local Passage kept[SLOTS];
-  int gone = recall->count - REMEMBERED;
-  memcpy(kept, recall->passages, sizeof kept);
-  memmove(recall->tokens, recall->tokens + gone, REMEMBERED * sizeof *recall->tokens);
-  memset(recall->passages, 0, sizeof recall->passages);
-  recall->count = REMEMBERED;
-  recall->at = recall->at - gone > -1 ? recall->at - gone : -1;
-  for (int i = 0; i < SLOTS; i++) {
-    int place = kept[i].place - gone;
-    if (kept[i].place && place >= LEAST) *slot_of(recall, place) = (Passage){(uint16_t)place, kept[i].times};
+// Puts the passages into a table for so many tokens, behind the first `gone`, which are there no more.
+static int tabulate(Recall *recall, int room, int gone) {
+  Passage *old = recall->passages, *table = calloc((size_t)2 * room, sizeof *table);
+  int slots = 2 * recall->room;
+  if (!table) return 0;
+  recall->passages = table;
+  recall->room = room;
+  for (int i = 0; i < slots && old; i++) {
+    int place = old[i].place - gone;
+    if (old[i].place && place >= LEAST) *slot_of(recall, place) = (Passage){(uint16_t)place, old[i].times};
   }
+  free(old);
+  return 1;
 }
 
-void recall_read(Recall *recall, int token) {
+// Makes room for tokens: up to a number; from there on all but the last ones go, so that a piece without end does not
+// grow.
+static int make_room(Recall *recall) {
+  if (recall->room < 2 * REMEMBERED) {
+    int room = recall->room ? 2 * recall->room : FIRST_ROOM;
+    uint16_t *tokens = realloc(recall->tokens, (size_t)room * sizeof *tokens);
+    if (!tokens) return 0;
+    recall->tokens = tokens;
+    return tabulate(recall, room, 0);
+  }
+  int gone = recall->count - REMEMBERED;
+  memmove(recall->tokens, recall->tokens + gone, REMEMBERED * sizeof *recall->tokens);
+  recall->count = REMEMBERED;
+  recall->at = recall->at - gone > -1 ? recall->at - gone : -1;
+  return tabulate(recall, recall->room, gone);
+}
+
+void recall_free(Recall *recall) {
+  if (!recall) return;
+  free(recall->tokens);
+  free(recall->passages);
+  free(recall);
+}
+
+Recall *recall_new(void) {
+  Recall *recall = calloc(1, sizeof *recall);
+  if (!recall) return NULL;
+  recall->at = -1;
+  if (make_room(recall)) return recall;
+  recall_free(recall);
+  return NULL;
+}
+
+Recall *recall_copy(const Recall *from) {
+  Recall *recall = malloc(sizeof *recall);
+  if (!recall) return NULL;
+  size_t bytes = (size_t)from->room * sizeof *from->tokens, table = (size_t)2 * from->room * sizeof *from->passages;
+  *recall = *from;
+  recall->tokens = malloc(bytes);
+  recall->passages = malloc(table);
+  if (!recall->tokens || !recall->passages) {
+    recall_free(recall);
+    return NULL;
+  }
+  memcpy(recall->tokens, from->tokens, bytes);
+  memcpy(recall->passages, from->passages, table);
+  return recall;
+}
+
+int recall_read(Recall *recall, int token) {
   if (recall->at >= 0 && recall->tokens[recall->at] == token) {
     recall->at++;
     recall->length++;
@@ -65,7 +111,7 @@ void recall_read(Recall *recall, int token) {
     recall->times = passage->times < MOST_TIMES ? passage->times + 1 : MOST_TIMES;
     *passage = (Passage){(uint16_t)recall->count, (uint16_t)recall->times};
   }
-  if (recall->count >= 2 * REMEMBERED) forget(recall);
+  return recall->count < recall->room || make_room(recall);
 }
 
 void recall_tell(const Recall *recall, int16_t told[4]) {
@@ -83,13 +129,12 @@ void recall_tell(const Recall *recall, int16_t told[4]) {
 
 // The channels (count, 4) after each token; returns 0 without memory.
 EXPORT int recall_channels(const int32_t *tokens, int count, int16_t *told) {
-  Recall *recall = malloc(sizeof *recall);
-  if (!recall) return 0;
-  recall_begin(recall);
-  for (int i = 0; i < count; i++) {
-    recall_read(recall, tokens[i]);
+  Recall *recall = recall_new();
+  int fine = recall != NULL;
+  for (int i = 0; i < count && fine; i++) {
+    fine = recall_read(recall, tokens[i]);
     recall_tell(recall, told + 4 * (size_t)i);
   }
-  free(recall);
-  return 1;
+  recall_free(recall);
+  return fine;
 }

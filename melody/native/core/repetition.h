@@ -3,7 +3,7 @@
 #define MELODY_REPETITION_H
 #include <stdint.h>
 
-enum { LEAST = 8, REMEMBERED = 4096, SLOTS = 1 << 14, MOST_TIMES = 8, MOST_AGO = 24 };
+enum { LEAST = 8, REMEMBERED = 4096, MOST_TIMES = 8, MOST_AGO = 24 };
 
 // A passage of LEAST tokens: where it ended last (0: an empty slot), and how often it has stood, up to MOST_TIMES.
 typedef struct {
@@ -12,14 +12,16 @@ typedef struct {
 } Passage;
 
 typedef struct {
-  int count;               // of tokens
-  int at, length, times;   // place of the token recalled (-1: none), tokens that agree, times that they have stood
-  uint16_t tokens[2 * REMEMBERED];
-  Passage passages[SLOTS];  // a hash table without chains; its keys stand in `tokens`
+  int count, room;        // tokens that there are, and that there is room for
+  int at, length, times;  // place of the token recalled (-1: none), tokens that agree, times that they have stood
+  uint16_t *tokens;       // (room)
+  Passage *passages;      // (2 room), a hash table without chains; its keys stand in `tokens`
 } Recall;
 
-void recall_begin(Recall *recall);
-void recall_read(Recall *recall, int token);
+Recall *recall_new(void);
+Recall *recall_copy(const Recall *recall);
+void recall_free(Recall *recall);
+int recall_read(Recall *recall, int token);                // returns 0 without memory
 void recall_tell(const Recall *recall, int16_t told[4]);  // recalled, agreed, times, ago
 
 #endif
