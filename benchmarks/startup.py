@@ -2,8 +2,9 @@
 
     python benchmarks/startup.py [--quick] [--json]
 
-Both are fresh processes that take turns; the system's file cache is warm, as on a second start. Beside the ratio stand
-the peak memory of both, what each package costs to import, and how long each stage takes. Needs torch for the rival.
+Both are fresh processes that take turns; the system's file cache is warm, modules are compiled: as on a second start.
+Times are processor seconds, so that other programs do not count. Beside the ratio stand the peak memory of both, what
+each package costs to import, and how long each stage takes. Needs torch for the rival.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -27,35 +28,44 @@ TORCH = ("-c", "import torch")
 PACKAGES = 10  # shown
 STAGES = """
 import json, sys
-from time import perf_counter
+from time import process_time
 from pathlib import Path
-times = [perf_counter()]
+times = [process_time()]
 import melody.cli
-times.append(perf_counter())
+times.append(process_time())
 composer = melody.load()
-times.append(perf_counter())
+times.append(process_time())
 take = composer.compose(bars=int(sys.argv[1]), seed=1)[0]
-times.append(perf_counter())
+times.append(process_time())
 melody.write(take, Path(sys.argv[2]) / "stages.mid", force=True)
-times.append(perf_counter())
+times.append(process_time())
 print(json.dumps([after - before for before, after in zip(times, times[1:])]))
 """
 
 
-def python(*arguments: str) -> tuple[float, float]:
-    """Run a fresh interpreter to its end: seconds, and its peak memory in MB (NaN where the system does not tell)."""
-    start = perf_counter()
-    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
-    if not hasattr(os, "wait4"):
-        code, peak = process.wait(), float("nan")
-    else:
+def python(*arguments: str, env: Mapping[str, str] | None = None) -> tuple[float, float]:
+    """Run a fresh interpreter to its end: processor seconds, and its peak memory in MB.
+
+    Where the system does not tell, seconds are the clock's, and the peak is NaN.
+    """
+    start, peak = perf_counter(), float("nan")
+    process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, env=env)
+    if hasattr(os, "wait4"):
         _, status, usage = os.wait4(process.pid, 0)
         code, peak = os.waitstatus_to_exitcode(status), usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-        process.returncode = code
-    seconds = perf_counter() - start
+        process.returncode, seconds = code, usage.ru_utime + usage.ru_stime
+    else:
+        code = process.wait()
+        seconds = perf_counter() - start
     if code:
         raise SystemExit(f"python {' '.join(arguments)}: exit code {code}")
     return seconds, peak
+
+
+def keeping_modules(folder: Path) -> dict[str, str]:
+    """The environment in which compiled modules are kept in a folder, whatever the present one says."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": str(folder / "modules")}
 
 
 def compose_command(folder: Path, bars: int) -> tuple[str, ...]:
@@ -64,7 +74,7 @@ def compose_command(folder: Path, bars: int) -> tuple[str, ...]:
     return "-m", "melody", "compose", "--bars", str(bars), "--seed", "1", "--out", out, "--force"
 
 
-def import_costs(command: Sequence[str], times: int) -> list[tuple[str, float]]:
+def import_costs(command: Sequence[str], times: int, env: Mapping[str, str]) -> list[tuple[str, float]]:
     """The milliseconds that each top-level package takes to import, without what it imports; the costliest first.
 
     The least of several times, as all here that is not raced.
@@ -72,7 +82,12 @@ def import_costs(command: Sequence[str], times: int) -> list[tuple[str, float]]:
     costs: dict[str, float] = {}
     for _ in range(times):
         done = subprocess.run(
-            [sys.executable, "-X", "importtime", *command], cwd=ROOT, capture_output=True, text=True, check=True
+            [sys.executable, "-X", "importtime", *command],
+            cwd=ROOT,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         now: Counter[str] = Counter()
         for line in re.finditer(r"^import time: +(\d+) \| +\d+ \| +(\w+)", done.stderr, re.MULTILINE):
@@ -81,11 +96,12 @@ def import_costs(command: Sequence[str], times: int) -> list[tuple[str, float]]:
     return sorted(costs.items(), key=lambda item: -item[1])[:PACKAGES]
 
 
-def stages(folder: Path, bars: int, times: int) -> dict[str, float]:
+def stages(folder: Path, bars: int, times: int, env: Mapping[str, str]) -> dict[str, float]:
     """The seconds of each stage, in processes of their own."""
     command = [sys.executable, "-c", STAGES, str(bars), str(folder)]
     names = ("import melody.cli", "load the model", f"compose {bars} bars", "write the file")
-    runs = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True) for _ in range(times)]
+    told = {"cwd": ROOT, "env": env, "capture_output": True, "text": True, "check": True}
+    runs = [subprocess.run(command, **told) for _ in range(times)]
     return dict(zip(names, map(min, zip(*(json.loads(done.stdout) for done in runs), strict=True)), strict=True))
 
 
@@ -95,17 +111,19 @@ def run(rounds: int, bars: int, rival: Sequence[str] = TORCH) -> tuple[list[str]
 
     def starting(name: str, *arguments: str) -> Contestant:
         def turn() -> float:
-            seconds, peak = python(*arguments)
+            seconds, peak = python(*arguments, env=env)
             peaks[name].append(peak)
             return seconds
 
         return turn
 
     with tempfile.TemporaryDirectory() as folder:
-        command = compose_command(Path(folder), bars)
+        command, env = compose_command(Path(folder), bars), keeping_modules(Path(folder))
+        for arguments in (command, rival):
+            python(*arguments, env=env)  # compiles
         times = race({"melody": starting("melody", *command), "torch": starting("torch", *rival)}, rounds)
-        imports = import_costs(command, min(rounds, 3))
-        spent = stages(Path(folder), bars, min(rounds, 3))
+        imports = import_costs(command, min(rounds, 3), env)
+        spent = stages(Path(folder), bars, min(rounds, 3), env)
     time = ratio("", times["melody"], times["torch"], GOAL)
     memory = max(peaks["melody"]) / max(peaks["torch"])
     results = [
@@ -130,7 +148,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--bars", type=int, default=32)
     options = parser.parse_args(arguments)
     one_thread()
-    title = "Cold start: seconds over the rival's, fresh processes in turns"
+    title = "Cold start: processor seconds over the rival's, fresh processes in turns"
     print(report(title, *run(2 if options.quick else 11, options.bars), as_json=options.json))
 
 

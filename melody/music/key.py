@@ -25,6 +25,7 @@ from symusic import Track
 from symusic.core import ScoreTick as Score
 
 from melody.errors import UsageError
+from melody.music.score import different
 
 Mode = Literal["major", "minor"]
 Form = Literal["natural", "harmonic", "melodic"]
@@ -134,7 +135,7 @@ def final_chord(score: Score) -> NDArray[np.int64]:
         return np.zeros(0, np.int64)
     pitch = np.concatenate([columns["pitch"] for columns in tracks]).astype(np.int64)
     end = np.concatenate([columns["time"] + columns["duration"] for columns in tracks])
-    return np.unique(pitch[end >= end.max() - FINAL_SOUND * score.tpq])
+    return different(pitch[end >= end.max() - FINAL_SOUND * score.tpq])
 
 
 def key_scores(score: Score, *, ending: bool = True) -> NDArray[np.float64]:

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from symusic import Track
 
 from melody.errors import MelodyError
-from melody.music.score import GRID, Ints, Notes, Score, bars, notes_of, rescale
+from melody.music.score import GRID, Ints, Notes, Score, bars, different, notes_of, rescale
 
 LENGTH = 8  # notes whose durations and following intervals make an n-gram
 MIN_BARS = 2.0  # shorter copies are common property
@@ -210,8 +210,8 @@ def counts(score: Score, index: Index) -> list[Count]:
     """The n-grams of each track, and how many of them any voice of the index has; none of drums."""
     result = []
     for track in score.tracks:
-        grams = np.unique(ngrams(line(track, score.tpq))) if not track.is_drum else np.zeros(0, np.uint32)
-        result.append(Count(len(np.unique(index.find(grams)[0])), len(grams)))
+        grams = different(ngrams(line(track, score.tpq))) if not track.is_drum else np.zeros(0, np.uint32)
+        result.append(Count(len(different(index.find(grams)[0])), len(grams)))
     return result
 
 

@@ -101,11 +101,8 @@ def build_for(platform: str, library: Path) -> None:
     compile_core(ZIG, library, ["-target", TARGETS[platform], "-s"])
 
 
-try:
+if "hatchling" in sys.modules:  # something is being packed
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ImportError:  # when nothing is being packed
-    pass
-else:
 
     class CoreHook(BuildHookInterface):  # type: ignore[misc, type-arg, unused-ignore]
         """The hook of hatchling: the core goes into the wheel, or, of an editable install, stays in its place."""
