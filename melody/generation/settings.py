@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 from melody.errors import UsageError
@@ -177,6 +178,10 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them; `settings_from` reads them back."""
+        return dict(self._values)
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:  # of many takes the same
         values = asdict(self)
         if not self.mapping:  # so that files from before there was one are composed again byte for byte
             del values["mapping"]
