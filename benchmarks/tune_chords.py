@@ -1,8 +1,12 @@
-"""Chords for a tune: what models compose around a melody alone, beside the chord symbols of its lead sheet.
+"""Chords for a tune, and a tune for chords: what models add to one half of a lead sheet, beside its other half.
 
 The symbols are hidden from the model. Of each half bar of what it adds the chord is heard, and compared with the one
 that the sheet has there; and the notes of the tune on strong beats, with both. `drawn` is what chance gives: the
 sheet's own chords, in another order.
+
+The other way round the chords are given, as a track that holds them, and `lead` is composed over them; its tune stands
+beside the sheet's: notes on strong beats in the chords, range, share of time without a note, notes a bar, and steps of
+two semitones or less.
 
     python benchmarks/tune_chords.py FOLDER [--tunes 30] [--bars 16] [--json]
 
@@ -16,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from symusic import Note, Track
 
 import melody
 from melody.errors import MelodyError
@@ -106,6 +111,55 @@ def drawn(tunes: Sequence[tuple[Score, list[Span]]], order: np.random.Generator 
     return {name: round(float(right / max(1, whole)), 3) for name, (right, whole) in total.items()}
 
 
+def held(asked: Sequence[Span], stop: int) -> Track:
+    """A track that holds the chords of a sheet, in root position."""
+    track = Track("Chords", 0, False)
+    ends = [span.start for span in asked[1:]] + [stop]
+    for span, end in zip(asked, ends, strict=True):
+        if span.chord is not None and end > span.start:
+            intervals = QUALITIES[span.chord.quality].intervals
+            track.notes.extend(
+                [Note(span.start, end - span.start, 48 + span.chord.root + one, 70) for one in intervals]
+            )
+    return track
+
+
+def tune_figures(tune: Notes, score: Score, asked: Sequence[Span]) -> dict[str, float]:
+    """Figures of a tune over chords; of the `score` it is the only track."""
+    fitting, strong = chord_tones_on_strong_beats(score, asked)
+    length = int(bars(score)[-1])
+    sounding = np.zeros(length, bool)
+    for onset, duration in zip(tune.onset.tolist(), tune.duration.tolist(), strict=True):
+        sounding[onset : onset + duration] = True
+    leaps = np.abs(np.diff(tune.pitch[np.argsort(tune.onset, kind="stable")]))
+    return {
+        "in chords": fitting / max(1, strong),
+        "range": float(np.ptp(tune.pitch)),
+        "rests": 1 - float(sounding.mean()),
+        "notes a bar": len(tune.onset) / (len(bars(score)) - 1),
+        "steps": float((leaps <= 2).mean()),
+    }
+
+
+def over_chords(composer: Composer, tunes: Sequence[tuple[Score, list[Span]]]) -> dict[str, dict[str, float]]:
+    """The mean figures of tunes that are composed over the sheets' chords, and of the sheets' own."""
+    sides: dict[str, list[dict[str, float]]] = {"band": [], "the sheets": []}
+    for number, (tune, asked) in enumerate(tunes):
+        given = tune.copy()
+        given.tracks.clear()
+        given.tracks.append(held(asked, int(bars(tune)[-1])))
+        (take,) = composer.compose(given, seed=number, add="lead")
+        for side, track in (("band", take.score.tracks[-1]), ("the sheets", tune.tracks[0])):
+            alone = tune.copy()
+            alone.tracks.clear()
+            alone.tracks.append(track)
+            sides[side].append(tune_figures(notes_of(track), alone, asked))
+    return {
+        side: {name: round(float(np.mean([row[name] for row in rows])), 2) for name in rows[0]}
+        for side, rows in sides.items()
+    }
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -117,12 +171,16 @@ def main() -> None:
     tunes = sheets(options.folder, options.tunes, options.bars)
     rows = {name: measure(melody.load(name), asked, tunes) for name, asked in ASKED.items()}
     rows |= {"the sheets": drawn(tunes, None), "drawn": drawn(tunes, np.random.default_rng(0))}
+    lead = over_chords(melody.load("band"), tunes)
     if options.json:
-        print(json.dumps({"tunes": len(tunes), **rows}))
+        print(json.dumps({"tunes": len(tunes), **rows, "over chords": lead}))
         return
     print(f"{len(tunes)} tunes of {options.bars} bars: half bars with the sheet's root, its chord; tune in the chords")
     for name, row in rows.items():
         print(f"{name:12} {row['root']:.2f} {row['chord']:.2f} {row['tune']:.2f}")
+    print("tunes over the sheets' chords")
+    for name, row in lead.items():
+        print(f"{name:12} " + ", ".join(f"{figure} {value:.2f}" for figure, value in row.items()))
 
 
 if __name__ == "__main__":

@@ -276,6 +276,7 @@ class TrainConfig(ConfigSection):
     track_roles: tuple[str, ...] = ()  # their roles in a band, by which a primer's tracks find their places
     default_style: str | None = None  # one of the corpus's: what the model composes in where none is asked for
     harmony_temperature: Positive = 0.7  # of a plan of chords: what is unlikely each time spoils a progression
+    harmoniser: str | None = None  # a model by name or folder, whose harmonist finds the chords of a tune alone
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95  # of the probability that takes are drawn from by default
     style_rules: tuple[str, ...] = ()  # to which compositions are held, as melody.generation.rules.styles names them
     model: ModelConfig = ResidualLSTMConfig()
@@ -347,8 +348,7 @@ def check_config(values: Any, source: str | os.PathLike[str] = "configuration") 
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        lines = [f"{os.fspath(source)}: {_explain(dict(one))}" for one in error.errors()]
-        raise ConfigError("\n".join(lines)) from error
+        raise ConfigError("\n".join(f"{os.fspath(source)}: {_explain(dict(e))}" for e in error.errors())) from error
 
 
 def _one_line(error: BaseException) -> str:

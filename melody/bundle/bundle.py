@@ -8,6 +8,7 @@
                       further training have them from here too (`melody.engine.weights`)
 ``weights.safetensors``  the weights in 16-bit floats, of a kind of model without a step graph and in older bundles
 ``harmonist.safetensors``  what draws its chords (`melody.tokens.harmonist`), where its model is told of such a plan
+``harmoniser.safetensors`` what finds the chords of a tune that stands alone, where that is another harmonist
 ``planner.safetensors``  the planner of its bars (`melody.tokens.planner`), where its model is told of a plan
 ``rewriter.safetensors``  what fills any cells of its voices at once (`melody.tokens.rewriter`), where one was learned
 ``taste.safetensors``  the taste by which takes may be ranked (`melody.tokens.taste`), where one was learned
@@ -17,8 +18,7 @@
 ====================  ==============================================================================================
 
 A bundle is data, and may be a stranger's: nothing in it is executed or unpickled, its files are read from its own
-folder alone, and `melody.storage.untrusted` (of step graphs `melody.engine.check.graph`) looks at each before it
-is used.
+folder alone, and `melody.storage.untrusted` (of step graphs `melody.engine.check.graph`) looks at each before its use.
 """
 
 import hashlib
@@ -67,17 +67,14 @@ MOST_BYTES = {
     ".safetensors": 2**31,
     "planner.safetensors": 2**23,
     "harmonist.safetensors": 2**23,
+    "harmoniser.safetensors": 2**23,
     "rewriter.safetensors": 2**24,
     "taste.safetensors": 2**24,
     "feel.safetensors": 2**20,
 }
 TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and together spoil a piece
-HARMONIST, PLANNER, TASTE, WEIGHTS = (
-    "harmonist.safetensors",
-    "planner.safetensors",
-    "taste.safetensors",
-    "weights.safetensors",
-)
+HARMONIST, HARMONISER, WEIGHTS = "harmonist.safetensors", "harmoniser.safetensors", "weights.safetensors"
+PLANNER, TASTE = "planner.safetensors", "taste.safetensors"
 FEEL, REWRITER = "feel.safetensors", "rewriter.safetensors"
 REMEDY = "fetch or export the bundle again"
 
@@ -245,6 +242,11 @@ class Bundle:
         return self._loaded(HARMONIST, Harmonist.of)
 
     @cached_property
+    def harmoniser(self) -> Harmonist | None:
+        """Harmonist that finds the chords of a tune alone; None where its own one does. Raises `UnreadableFile`."""
+        return self._loaded(HARMONISER, Harmonist.of)
+
+    @cached_property
     def rewriter(self) -> Rewriter | None:
         """Rewriter that fills a gap in rounds; None where none was learned. Raises `UnreadableFile`."""
         return self._loaded(REWRITER, Rewriter.of)
@@ -337,7 +339,7 @@ class Bundle:
         """Refuse what is not as its suffix says. (The engine looks at step graphs itself.)"""
         if suffix == ".npz":
             check_index(data)
-        if name in (HARMONIST, PLANNER, TASTE, FEEL, REWRITER):
+        if name in (HARMONIST, PLANNER, TASTE, FEEL, HARMONISER, REWRITER):
             # their shapes are looked at as they are read
             check_weights(data, WEIGHT_TYPES if name == TASTE else EIGHT_BIT)
         elif suffix == ".safetensors":

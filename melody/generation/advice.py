@@ -36,7 +36,7 @@ def with_advice(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
     found = [
         _around(prepared, bundle, engine),
         _other_model(prepared.primer, bundle, prepared.unlike),
-        _rhythm(prepared, bundle, engine),
+        _kept(prepared, bundle, engine),
     ]
     return "; ".join([prepared.strange, *filter(None, found)])
 
@@ -55,27 +55,32 @@ def _around(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
     return f"{' '.join(f'`with_tracks` {quote(name)}' for name in mine)} composes {listed(silent)} around it"
 
 
-def _rhythm(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
-    """Advice to keep the rhythm, or the bars, where the model finds likely pitches for it."""
+def _kept(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
+    """Advice to keep the rhythm, where the model finds likely pitches for it, or the bars: those are the primer's."""
     assert prepared.primer is not None
     settings = prepared.settings
     if settings.with_tracks or settings.fill or settings.keep or settings.add:
         return ""
-    if not _goes_well(prepared.primer, bundle, engine, keep="rhythm"):
-        return ""
-    return "`keep` rhythm holds its rhythm, `keep` bars repeats it with changes"
+    rhythm = "`keep` rhythm holds its rhythm, " if _goes_well(prepared.primer, bundle, engine, keep="rhythm") else ""
+    bars = _trial(prepared.primer, bundle, engine, keep="bars") is not None
+    return f"{rhythm}`keep` bars repeats it with changes" if bars else rhythm.removesuffix(", ")
 
 
 def _goes_well(primer: Primer, bundle: Bundle, engine: Engine, **asked: Any) -> bool:
     """Return True where a short trial of these settings is likely music to the model."""
+    fit = _trial(primer, bundle, engine, **asked)
+    return fit is not None and fit.times < STRANGE_TRIAL
+
+
+def _trial(primer: Primer, bundle: Bundle, engine: Engine, **asked: Any) -> Fit | None:
+    """The fit of a short trial of these settings; None where they cannot be had."""
     try:
         settings = Settings(bars=min(TRIAL_BARS, primer.view.bars), **asked)
         trial = prepare(bundle, engine, primer.score, settings)
         (drawn,) = DECODERS["sampling"].decode(trial, engine, [Seed(0, 1)])
     except MelodyError:
-        return False
-    fit = fit_of(sum(drawn.nats), drawn.ids, bundle)
-    return fit is not None and fit.times < STRANGE_TRIAL
+        return None
+    return fit_of(sum(drawn.nats), drawn.ids, bundle)
 
 
 def _other_model(primer: Primer, bundle: Bundle, unlike: Fit) -> str:

@@ -6,7 +6,7 @@ what is behind a gap, weigh in what is drawn. From nothing, the chords are drawn
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import Bundle
+from melody.generation.model_choice import is_band
 from melody.generation.region import Region
 from melody.generation.seeds import Seed
 from melody.music.chords import NO_CHORD, OCTAVE, Chord
+from melody.music.heard_chords import heard as heard_in
 from melody.music.key import Key
 from melody.music.score import GRID, Ints, Notes, most_at_once
-from melody.tokens.harmonist import Ground, Harmonist, Wanted, plan_of, relative, tones_in
+from melody.tokens.harmonist import FIT, SURE, Ground, Harmonist, Wanted, plan_of, relative, tones_in
 from melody.tokens.harmony import HarmonyPlan, Moment, Rate, Told, harmony_of, phrase_ends, steps_of_bar
 from melody.tokens.plan import FormPlan
 from melody.tokens.vocabulary import METERS
@@ -28,6 +30,7 @@ from melody.tokens.vocabulary import METERS
 if TYPE_CHECKING:
     from melody.generation.primer.primer_view import PrimerView
 
+CHORD = 3  # notes at once
 MOST_BEFORE, MOST_BEHIND = 24, 2  # bars before the new ones, and behind a gap, that the harmonist reads
 
 
@@ -39,6 +42,7 @@ class ChordPlan:
     rate: Rate
     closes: bool
     temperature: float
+    fit: float = FIT  # how much given notes weigh
     ground: Ground | None = None  # None: key and meter are the model's choice, and not known yet
     edges: Ints | None = None  # (S + 1,) of the steps of that ground
     asked: Wanted | None = None
@@ -59,7 +63,7 @@ class ChordPlan:
         assert self.edges is not None
         asked = replace(self.asked, copied=self._copied(self.ground, form)) if form is not None else self.asked
         generator = None if seed is None else seed.generator_of_chords()
-        codes, last = self.harmonist.draw(self.ground, asked, generator, self.temperature)
+        codes, last = self.harmonist.draw(self.ground, asked, generator, self.temperature, self.fit)
         return plan_of(self.edges, codes, last, self.ground)
 
     def draw_later(self, seed: Seed | None, form: FormPlan | None, moment: Moment) -> HarmonyPlan:
@@ -108,6 +112,8 @@ def chord_plan_of(region: Region, view: "PrimerView | None", key: Key | None, bu
     pitched = frozenset(place for place, track in enumerate(bundle.tracks) if not track.drums)
     bold = bundle.harmony_temperature
     plan = ChordPlan(harmonist, bundle.harmony_rate, region.closes, bold, pitched=pitched)
+    if bundle.harmoniser is not None and region.tune(bundle.tracks) is not None:
+        plan = replace(plan, harmonist=bundle.harmoniser, temperature=SURE, fit=FIT / SURE)
     if key is None or not (region.meters or view):
         return plan
     lines, meters = _lines_of(region, view)
@@ -125,8 +131,9 @@ def chord_plan_of(region: Region, view: "PrimerView | None", key: Key | None, bu
         heard = harmony_of(bundle.tokenizer.decode(np.array(view.ids)), plan.rate)
         asked = _as_heard(heard, edges, new, key)
         heard = _before(heard, lines[region.first])
-    if region.given:
-        asked = _fitting(asked, region, edges, new, key)
+    if parts := list(region.pitched(bundle.tracks).values()):
+        asked = _fitting(asked, parts, edges, new, key)
+        asked = _sounding(asked, parts, edges, new, key) if is_band(bundle) else asked
     return replace(plan, ground=ground, edges=edges, asked=asked, heard=heard, first_bar=first_bar, first=first)
 
 
@@ -163,12 +170,8 @@ def _as_heard(heard: HarmonyPlan, edges: Ints, new: NDArray[np.bool_], key: Key)
     return replace(asked, codes=codes, known=known, last=_ends_in(heard.ends, edges) & known, phrased=known)
 
 
-def _fitting(asked: Wanted, region: Region, edges: Ints, new: NDArray[np.bool_], key: Key) -> Wanted:
+def _fitting(asked: Wanted, parts: Sequence[Notes], edges: Ints, new: NDArray[np.bool_], key: Key) -> Wanted:
     """Add to what is asked the tones that given notes sound, and of the highest line the ends of phrases."""
-    parts = [notes for notes, from_tick in region.given.values() if from_tick <= edges[int(new.argmax())]]
-    parts = [notes for notes in parts if len(notes.onset)]
-    if not parts:
-        return asked
     together = Notes(*map(np.concatenate, zip(*parts, strict=True)))
     tones = tones_in(together, edges) * new[:, None]
     tones /= np.maximum(1, tones.sum(axis=1, keepdims=True))
@@ -178,6 +181,17 @@ def _fitting(asked: Wanted, region: Region, edges: Ints, new: NDArray[np.bool_],
         return asked
     last = np.where(new, _ends_in(phrase_ends(tune), edges), asked.last)
     return replace(asked, last=last, phrased=asked.phrased | new)
+
+
+def _sounding(asked: Wanted, parts: Sequence[Notes], edges: Ints, new: NDArray[np.bool_], key: Key) -> Wanted:
+    """Add to what is asked the chords of the new bars that given notes sound, three at once or more."""
+    together = Notes(*map(np.concatenate, zip(*parts, strict=True)))
+    if most_at_once(together) < CHORD:
+        return asked
+    steps = heard_in(together, edges)
+    sounds = new & (steps[:, 0] > 0)
+    codes = np.where(sounds[:, None], relative(steps, key.tonic), asked.codes)
+    return replace(asked, codes=codes, known=asked.known | sounds)
 
 
 def _ends_in(ends: tuple[tuple[int, int], ...], edges: Ints) -> NDArray[np.bool_]:

@@ -26,6 +26,7 @@ from melody.generation.told import contour_told
 from melody.tokens.plan import (
     FIRST,
     LAGS,
+    LIKES,
     NEW,
     UNTOLD,
     Bar,
@@ -63,6 +64,7 @@ class Form:
     cast: frozenset[int] | None = None  # the tracks that may sound; None: chance decides on them
     awake: frozenset[int] = frozenset()  # those that sound in the first new bar
     ends_anew: bool = False  # the last bar is drawn to be no copy, so that it can close as its style asks
+    loops_on: bool = False  # the last bar is as the one that returned before it: it goes round, where it cannot close
     rhythm: tuple[int, ...] = ()  # those of a band that begin it from nothing
     together: frozenset[int] = frozenset()  # those of a band that make harmony
     levels: tuple[float, ...] = ()  # of the contour asked for, in each bar
@@ -90,6 +92,8 @@ class Form:
         new: Sequence[Sequence[Symbol]] = drawn.lines
         if self.ends_anew:  # a piece from nothing may begin with a pickup, and then has a bar more
             new = [_ended(line, known, self.stop - 1) for line, known in zip(new, self.known.lines, strict=True)]
+        elif self.loops_on:
+            new = [_looped(line, known, self.stop - 1) for line, known in zip(new, self.known.lines, strict=True)]
         lines = [(*line, *rest) for line, rest in zip(new, behind, strict=True)]
         return replace(drawn.with_lines(lines), ahead=self.known.ahead)
 
@@ -113,6 +117,15 @@ def _ended(line: Sequence[Symbol], known: Sequence[Symbol], last: int) -> Sequen
     """A plan whose bars from the `last` one on are no copies, unless that was asked for."""
     asked = len(known) > last and known[last] != UNTOLD
     return line if asked else (*line[:last], *(NEW if symbol.is_copy else symbol for symbol in line[last:]))
+
+
+def _looped(line: Sequence[Symbol], known: Sequence[Symbol], last: int) -> Sequence[Symbol]:
+    """A plan whose `last` bar goes on as the one before it returned, unless that was asked for, or is a copy."""
+    before = line[last - 1] if 0 < last < len(line) else NEW
+    asked = len(known) > last and known[last] != UNTOLD
+    if asked or not before.is_copy or not 0 < before.lag <= last or line[last].is_copy:
+        return line
+    return (*line[:last], Symbol(before.lag, LIKES), *line[last + 1 :])
 
 
 def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundle: Bundle) -> Form | None:
@@ -139,12 +152,16 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
         form = Form(planner, known, stop, length, meter)
         if tracks:
             form = _with_players(form, region, bars[: region.first])
+            if settings.add and region.tune(bundle.tracks) is not None:
+                form = _around_tune(form, region, bundle)
     if is_band(bundle):
         form = replace(form, together=frozenset(n for n, track in enumerate(bundle.tracks) if not track.drums))
     if settings.contour:
         table, lines = contour_told(settings.contour, region, view, bundle), region.lines.tolist()
         form = replace(form, levels=tuple(float(table[a:b].mean()) for a, b in pairwise(lines[: stop + 1])))
-    form = replace(form, ends_anew=closes and settings.style_rules and "planned_chords" in bundle.style_rules)
+    closing = closes and settings.style_rules
+    anew = closing and {"planned_chords", "tonic_ending"} <= set(bundle.style_rules)
+    form = replace(form, ends_anew=anew, loops_on=closing and not anew and is_band(bundle))
     if settings.form == AS_PRIMER:
         return _as_primer(form, region)
     if settings.form:
@@ -157,6 +174,16 @@ def _with_players(form: Form, region: Region, before: Sequence[Bar]) -> Form:
     heard, lately = (frozenset(event[1] for bar in bars for event in bar) for bars in (before, before[-AWAKE:]))
     free = frozenset(region.tracks)
     return replace(form, cast=heard | free, awake=free & lately | free - heard)
+
+
+def _around_tune(form: Form, region: Region, bundle: Bundle) -> Form:
+    """Pitched tracks around a tune alone return where it does: a bar's chords would not fit other notes."""
+    (guide,) = region.pitched(bundle.tracks)
+    known, lines = form.known, list(form.known.tracks)
+    again = tuple(FIRST if bar <= known.pickup else s if s.is_copy else NEW for bar, s in enumerate(lines[guide]))
+    for place in set(region.tracks) - {guide}:
+        lines[place] = lines[place] if bundle.tracks[place].drums else again[: region.stop]
+    return replace(form, known=known.with_lines(lines))
 
 
 def _plan_of_primer(region: Region, bars: Sequence[Bar], pickup: int) -> FormPlan:

@@ -32,6 +32,7 @@ from melody.music.score import Notes, most_at_once
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import KEYS
 
+LED_BY = ("bass", "lead", "drums")  # roles whose first track rules of a style ask for
 BEYOND = 5  # semitones
 LATELY = 4  # bars: a track of a band that sounded in them goes on at once
 MOST_EMPTY = 3  # bars in a row of a track of a band that goes on, or is added
@@ -83,16 +84,21 @@ def rooms_for(
 def _usual_ranges(primer: Primer, region: Region, infos: Sequence[TrackInfo]) -> dict[int, tuple[int, int]]:
     """The range of each track that goes on: what it has played, and `BEYOND` semitones more on either side.
 
-    That of a part that is added: `REACH` semitones around its mean in the training music.
+    That of a part that is added: `REACH` semitones around its mean in the training music; chords for a tune alone lie
+    below the tune's mean.
     """
     played: dict[int, list[int]] = {}
     for place, track in region.tracks.items():
         if place in primer.view.notes and place in primer.view.tracks:
             pitch = primer.view.notes[place].pitch
             played.setdefault(track, []).extend((int(pitch.min()), int(pitch.max())))
+    tune = region.tune(infos)
     usual = {track: (max(0, min(of) - BEYOND), min(127, max(of) + BEYOND)) for track, of in played.items()}
     for place in primer.view.added:
-        lowest, highest = round(infos[place].mean) - REACH, round(infos[place].mean) + REACH
+        middle = round(infos[place].mean)
+        if infos[place].role == "chords" and tune is not None:
+            middle = min(middle, round(float(tune.pitch.mean())) - REACH)
+        lowest, highest = middle - REACH, middle + REACH
         usual[region.tracks[place]] = (max(infos[place].lowest, lowest), min(infos[place].highest, highest))
     return usual
 
@@ -179,8 +185,8 @@ def voices_of(
     chords: Sequence[Span] = (),
 ) -> Voices:
     """Return what the rules of a style are about, for the model's tracks at these places; see `Voices`."""
-    bass, lead = (next((p for p in places if bundle.tracks[p].role == role), None) for role in ("bass", "lead"))
-    return Voices(places, fixed, last_fixed, chords, bass, lead)
+    first = {role: next((p for p in places if bundle.tracks[p].role == role), None) for role in LED_BY}
+    return Voices(places, fixed, last_fixed, chords, **first)
 
 
 def _entries(view: PrimerView, region: Region) -> dict[int, int]:

@@ -114,7 +114,7 @@ def choose(
     that no model writes, `UsageError` for tracks that it, or every model, does not have.
     """
     if add:
-        return _adding(score, models, add)
+        return _adding(models, add)
     mapping = mapping or {}
     places = [place for asked in mapping.values() for place in asked]
     named_alone = places and not any(place.isdecimal() for place in places)  # a number is another track in each model
@@ -134,16 +134,11 @@ def choose(
     return Choice(models[best], _reason(tracks, models[best], fits[best], adds))
 
 
-def _adding(score: Score, models: Sequence[Bundle], parts: Sequence[str]) -> Choice:
-    """The first model that knows these parts by their roles, or else one that has tracks of these names.
-
-    Chords for a tune alone are better the other way round (`benchmarks/tune_chords.py`).
-    """
-    alone = len(sounding(score)) == 1 and tuple(parts) == ("chords",)
-    for knows in sorted((is_band, lambda model: not is_band(model)), key=lambda one: (one is is_band) == alone):
-        for model in filter(knows, models):
-            if all(places_of(part, model) for part in parts):
-                return Choice(model, f"it adds {listed(list(parts))} to what is there")
+def _adding(models: Sequence[Bundle], parts: Sequence[str]) -> Choice:
+    """The first model that knows these parts by their roles, or else one that has tracks of these names."""
+    for model in sorted(models, key=lambda one: not is_band(one)):
+        if all(places_of(part, model) for part in parts):
+            return Choice(model, f"it adds {listed(list(parts))} to what is there")
     there = listed(list(dict.fromkeys(part for model in filter(is_band, models) for part in parts_of(model))))
     raise UsageError(f"add {','.join(parts)}: no model here has these parts together; there are {there}")
 

@@ -16,14 +16,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from melody.bundle import Bundle
+from melody.bundle import Bundle, TrackInfo
 from melody.errors import UsageError
 from melody.generation.meters import Meter, in_known_bars, known_meters, length_of, steady
 from melody.generation.primer.primer_view import Primer, PrimerView
 from melody.generation.ranges import find_track, listed, named
 from melody.generation.rules.fixed_notes import FixedNotes
 from melody.generation.settings import AS_PRIMER, Settings
-from melody.music.score import Ints, Notes
+from melody.music.score import Ints, Notes, most_at_once
 from melody.tokens.plan import bars_of, parse_form
 
 DEFAULT_BARS = 8
@@ -57,6 +57,16 @@ class Region:
         if self.own is None:
             return bar
         return self.first + (tick - int(self.lines[self.first])) // length_of(self.own.meter)
+
+    def pitched(self, tracks: Sequence[TrackInfo]) -> dict[int, Notes]:
+        """The notes that are given in the new bars to those of the model's `tracks` that are no drums."""
+        rows = [(place, *row) for place, row in self.given.items() if row[1] <= self.lines[self.first]]
+        return {place: notes for place, notes, _ in rows if len(notes.onset) and not tracks[place].drums}
+
+    def tune(self, tracks: Sequence[TrackInfo]) -> Notes | None:
+        """The single line around which all else is composed; None where more is given, or nothing."""
+        parts = list(self.pitched(tracks).values())
+        return parts[0] if len(parts) == 1 and most_at_once(parts[0]) == 1 else None
 
     @property
     def new_lines(self) -> Ints:

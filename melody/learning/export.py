@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import FORMAT, LOCAL, Bundle, TrackInfo, open_bundle
-from melody.bundle.bundle import FEEL, HARMONIST, PLANNER, WEIGHTS
+from melody.bundle.bundle import FEEL, HARMONISER, HARMONIST, PLANNER, WEIGHTS
 from melody.config import TrainConfig, changed, check_config
 from melody.corpus import Split, TokenStore, open_store, shift_tables
 from melody.corpus.draw_conditions import density_limits
@@ -99,6 +99,8 @@ def _fill(
     feel = add_feel(folder, store, config.base)
     chords = _add_harmonist(folder, store, config) if config.data.harmony else {}
     rewriter = keep_rewriter(folder, store, config)
+    if config.harmoniser and (found := open_bundle(config.harmoniser).harmonist):
+        (folder / HARMONISER).write_bytes(save(shortened(found.weights)))
     seen = token_counts(store.split("train"), tokenizer)
     vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": seen.tolist()}
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")

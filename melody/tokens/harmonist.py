@@ -36,6 +36,7 @@ LENGTHS = 32  # steps of a phrase, at most
 UNKNOWN = LENGTHS  # steps until the phrase ends
 PARTICLES = 32
 FIT = 1.0  # how much given notes weigh against the harmonist's own mind
+SURE = 0.25  # temperature of chords for a tune alone, and of how well they fit it: nearly the best ones that there are
 TEMPERATURE = 0.7  # of chords, unless a bundle says otherwise: what is unlikely each time spoils a progression
 
 Floats = NDArray[np.float32]
@@ -159,16 +160,21 @@ class Harmonist:
         return cls(tensors_of("harmonist", tensors, SHAPES))
 
     def draw(
-        self, ground: Ground, asked: Wanted, generator: np.random.Generator | None, temperature: float = TEMPERATURE
+        self,
+        ground: Ground,
+        asked: Wanted,
+        generator: np.random.Generator | None,
+        temperature: float = TEMPERATURE,
+        fit: float = FIT,
     ) -> tuple[Ints, NDArray[np.bool_]]:
         """Return the chords (S, 3) of all steps, and (S,) in which phrases' last notes begin.
 
-        Without a generator the likeliest ones follow.
+        Without a generator the likeliest ones follow. `fit` is how much given notes weigh.
         """
         drawn = ~asked.known
         behind = asked.known & (np.cumsum(drawn) > 0)
         weighed = generator is not None and bool((asked.tones.any(axis=1) & drawn).any() or behind.any())
-        return _Drawing(self, ground, asked, generator, temperature, PARTICLES if weighed else 1).run()
+        return _Drawing(self, ground, asked, generator, (temperature, fit), PARTICLES if weighed else 1).run()
 
     @cached_property
     def table(self) -> Floats:
@@ -195,12 +201,12 @@ class _Drawing:
         ground: Ground,
         asked: Wanted,
         generator: np.random.Generator | None,
-        temperature: float,
+        weighs: tuple[float, float],  # temperature of chords, and how much given notes weigh
         count: int,
     ) -> None:
         self.weights, self.table, self.fits = harmonist.weights, harmonist.table, harmonist.fits
         self.ground, self.asked = ground, asked
-        self.generator, self.temperature = generator, temperature
+        self.generator, (self.temperature, self.fit) = generator, weighs
         steps = len(ground)
         self.codes = np.zeros((count, steps, 3), np.int64)
         self.last = np.zeros((count, steps), bool)
@@ -286,7 +292,7 @@ class _Drawing:
         heard = asked.tones[step]
         if heard.any():
             before = _logsum(chords)
-            chords = chords + FIT * (self.fits @ heard).ravel()
+            chords = chords + self.fit * (self.fits @ heard).ravel()
             chords[:, : KINDS - 1] = -np.inf  # what sounds there is to be harmonised
             self.weight += _logsum(chords) - before
         root, kind = np.divmod(_pick(chords, self.generator), KINDS - 1)

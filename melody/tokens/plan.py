@@ -49,6 +49,7 @@ class Symbol(NamedTuple):
 
 
 UNTOLD, NEW, FIRST, EMPTY = (Symbol(0, kind) for kind in range(4))
+FOUR = 4  # bars, whose last one may have a fill
 _NAMES = {UNTOLD: "?", NEW: "new", FIRST: "first", EMPTY: "empty"}
 _SIGNS = "-~+="  # of the classes of likeness
 
@@ -90,6 +91,11 @@ class FormPlan:
         """Return the plan with other symbols, for as many tracks as before."""
         known = tuple(tuple(line) for line in lines)
         return replace(self, tracks=known) if self.tracks else replace(self, symbols=known[0])
+
+
+def is_fill(symbol: Symbol, bar: int) -> bool:
+    """Return True for the last of four bars, counted from the first whole one, where drums vary one of before."""
+    return bar % FOUR == FOUR - 1 and symbol.lag > 0 and symbol.like in (LIKES - 2, LIKES - 1)
 
 
 # ---- bars and how alike they are ------------------------------------------------------------------------------------

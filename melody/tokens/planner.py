@@ -13,8 +13,8 @@ Tracks that are not in the cast of a piece are silent throughout; from nothing t
 
 Tracks that make harmony together return together: else the bass would play the chords of one bar while the others play
 those of another one. A lag weighs less (`APART`) where tracks before it have not the same in both bars. Drums hold
-their groove more (`HOLD`), and go on from a fill at the end of four bars less often (`PAST_FILL`), than the LSTM alone
-would have it: behind a fill they go back.
+their groove more (`HOLD`) than the LSTM alone would have it, and vary it at the ends of phrases (`FILLED`): there they
+play a fill (`melody.generation.rules.fills`), behind which they go back.
 
 Its weights stand in a bundle as ``planner.safetensors``; `melody.learning.plan_model` trains them. Here it runs in
 numpy: a bar costs some 30 us a track. A piece's bars up to the first whole one are `first` without being drawn; a
@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.music.tensors import tensors_of
-from melody.tokens.plan import EMPTY, FIRST, LAGS, LIKES, NEW, UNTOLD, FormPlan, Symbol
+from melody.tokens.plan import EMPTY, FIRST, FOUR, LAGS, LIKES, NEW, UNTOLD, FormPlan, Symbol, is_fill
 
 WIDTH = 96
 PHRASE = 16  # bars
@@ -64,9 +64,9 @@ OF_TRACKS: dict[str, tuple[int, ...]] = {  # of a planner that draws a plan for 
     "before": (SYMBOLS, WIDTH),  # what a track before it has in this bar
     "behind": (SYMBOLS, WIDTH),  # what one behind it has in the bar before
 }
-PAST_FILL = 2.0  # nats: .47 of drawn bars after a fill went on from it, .20 of the corpus's
+FILLED = {FOUR: 0.04, 2 * FOUR: 0.16}  # shares of fours and eights that end with a fill; together as in valid, .10
+LONG_FILL = 0.2  # share of fills that take half a bar, and not a quarter
 HOLD = 2.0  # nats: a new groove seldom follows one that returns
-FOUR = 4  # bars, whose last one has the fill
 MOST_REST = 4  # bars, of a track that is to go on
 APART = 1.8  # nats: so drawn bands are together as often as those of the corpus
 CASTS = "casts"  # (P, MOST_TRACKS): 1 for each track that sounds, of training pieces
@@ -202,11 +202,13 @@ class Planner:
                 if track in together:
                     less = _apart([goals[other] for other in together if other < track], bar)
                 else:
-                    less = _off_groove(line[:bar], bar - outline.pickup) if together else 0.0
+                    less = _off_groove(line[:bar]) if together else 0.0
                 drawn = self._draw(y, fits, generator, temperature, less)
                 drawn = FIRST if drawn == NEW and bar <= outline.pickup else drawn
             line[bar : bar + 1] = [drawn]
             goals[track].append(_goal(drawn, bar, goals[track]))
+        for track in set(cast) - set(together) if together else ():
+            lines[track] = _with_fills(lines[track], known.lines[track], outline.pickup, generator)
         return replace(known, pickup=outline.pickup, ahead={}).with_lines(lines)
 
     def nats(self, plan: FormPlan, outline: Outline, start: int = 0) -> list[float]:
@@ -317,19 +319,38 @@ def _apart(others: Sequence[Sequence[int]], bar: int) -> Floats | float:
     return less
 
 
-def _off_groove(line: Sequence[Symbol], bar: int) -> Floats | float:
+def _off_groove(line: Sequence[Symbol]) -> Floats | float:
     """Nats by which each state (STATES,) is less likely for drums, behind the bars that `line` has.
 
-    They hold a groove that returned in the last bar; and they do not go on from that bar where it varied the groove as
-    the last of four. `bar` counts from the first whole one.
+    They hold a groove that returned in the last bar.
     """
     if not line or not line[-1].lag:
         return 0.0
     less = np.zeros(STATES, np.float32)
     less[0] = HOLD  # a new bar
-    if bar and bar % FOUR == 0 and line[-1].like < LIKES:
-        less[2 + _LAG_PLACE[1]] = PAST_FILL
     return less
+
+
+def _with_fills(
+    line: Sequence[Symbol], known: Sequence[Symbol], pickup: int, generator: np.random.Generator | None
+) -> list[Symbol]:
+    """The drums' plan with fills at some ends of phrases: what else returns as the last of four bars does not vary.
+
+    Behind a fill they go back: a bar that would be as one is as the bar that the fill varies. So none comes twice.
+    """
+    result = list(line)
+    for bar, symbol in enumerate(line):
+        if symbol.lag <= 0 or (bar < len(known) and known[bar] != UNTOLD):
+            continue
+        lag, place = symbol.lag, bar - pickup
+        while lag <= bar and is_fill(result[bar - lag], place - lag):
+            lag += result[bar - lag].lag
+        lag = lag if lag in _LAG_PLACE and lag <= bar else symbol.lag
+        share = next((FILLED[bars] for bars in sorted(FILLED, reverse=True) if (1 + place) % bars == 0), 0.0)
+        chance, length = (1.0, 1.0) if generator is None else generator.random(2)
+        like = LIKES if is_fill(symbol, place) else symbol.like
+        result[bar] = Symbol(lag, LIKES - 1 - int(length < LONG_FILL) if chance < share else like)
+    return result
 
 
 def _standing(line: Sequence[Symbol], bar: int, apart: bool) -> Symbol:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 from support.tiny_bundle import tiny_files, write_bundle, write_harmonising_bundle
+from symusic import Note, Track
 
 from melody.bundle import open_bundle
 from melody.errors import UnreadableFile
@@ -88,3 +89,26 @@ def test_a_harmonist_of_other_shapes_is_refused(tmp_path: Path) -> None:
     bundle = open_bundle(write_bundle(tmp_path / "odd", files))
     with pytest.raises(UnreadableFile, match=r"harmonist.safetensors: is no harmonist: its root should be of shape"):
         _ = bundle.harmonist
+
+
+def test_a_tune_alone_gets_the_chords_that_it_spells() -> None:
+    """By the shipped band's harmoniser: arpeggios of I, IV, V, I, each a bar, at any seed."""
+    given, flute = Score(480), Track("Flute", 73, False)
+    for bar, triad in enumerate(([60, 64, 67], [60, 65, 69], [62, 67, 71], [60, 64, 67]) * 2):
+        line = [triad[0], triad[1], triad[2], triad[1]]
+        flute.notes.extend([Note(480 * (4 * bar + beat), 480, 12 + pitch, 80) for beat, pitch in enumerate(line)])
+    given.tracks.append(flute)
+    band, right = Composer("band"), 0
+    for take in band.compose(given, add="chords", seed=1, takes=4):
+        chords = [one.split()[0].split("/")[0].rstrip("7") for one in take.settings["harmony"].split(" | ")]
+        right += sum(one == wanted for one, wanted in zip(chords, ["C", "F", "G", "C"] * 2, strict=True))
+    assert right >= 24  # of 32 bars; a third can stand for them too
+
+
+def test_a_tune_over_chords_is_planned_over_those_that_sound() -> None:
+    given, keys = Score(480), Track("Keys", 4, False)
+    for bar, triad in enumerate(([60, 64, 67], [60, 65, 69], [62, 67, 71], [60, 64, 67])):
+        keys.notes.extend([Note(1920 * bar, 1920, pitch, 80) for pitch in triad])
+    given.tracks.append(keys)
+    (take,) = Composer("band").compose(given, add="lead", seed=2)
+    assert take.settings["harmony"] == "C | F/C | G/D | C"

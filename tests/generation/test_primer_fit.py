@@ -113,3 +113,13 @@ def test_reading_counts_the_nats_of_what_it_reads(chorale: Composer, monkeypatch
     prefix = read_prefix(chorale.engine, chorale.bundle.tokenizer.reader(plan), ids)
     raw = token_nats([np.array(ids)], chorale.bundle, chorale.engine, plan)[0][1]
     assert prefix.nats == pytest.approx(raw.sum(), rel=1e-5)
+
+
+def test_repeating_its_bars_is_advised_where_nothing_else_goes_well(
+    chorale: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("melody.generation.advice.STRANGE_TRIAL", 0.0)
+    monkeypatch.setattr("melody.generation.advice.BETTER", 0.0)
+    (said,) = strange(chorale, primer(tune()))
+    assert said.endswith("times what is typical; `keep` bars repeats it with changes")
+    chorale.compose(primer(tune()), keep="bars", bars=2, seed=1)

@@ -10,7 +10,7 @@ from melody.generation import Composer
 from melody.generation.chord_plan import _lag_of
 from melody.generation.rules.returns import LOUD, PLAYED, WHOLE
 from melody.tokens.plan import EMPTY, NEW, Bar, FormPlan, Symbol, bars_of
-from melody.tokens.planner import APART, HOLD, LAGS, PAST_FILL, STATES, _apart, _off_groove
+from melody.tokens.planner import APART, HOLD, LAGS, STATES, _apart, _off_groove
 
 SECTION = 2  # bars
 BARS = 8
@@ -107,16 +107,10 @@ def test_a_lag_by_which_others_do_not_return_is_less_likely() -> None:
     assert _apart([new], 4) == 0
 
 
-def test_drums_hold_their_groove_and_go_back_behind_a_fill_at_the_end_of_four_bars() -> None:
-    same, fill = Symbol(1, 4), Symbol(1, 3)
-    go_on = 2 + LAGS.index(1)
-    for line, bar, less in (
-        ([NEW, same, same, fill], 4, {0: HOLD, go_on: PAST_FILL}),
-        ([NEW, same, same, same], 4, {0: HOLD}),
-        ([NEW, same, fill], 3, {0: HOLD}),
-        ([NEW, same, NEW], 3, {}),
-    ):
-        found = np.zeros(STATES) + _off_groove(line, bar)
+def test_drums_hold_their_groove() -> None:
+    same = Symbol(1, 4)
+    for line, less in (([NEW, same, same], {0: HOLD}), ([NEW, same, NEW], {}), ([], {})):
+        found = np.zeros(STATES) + _off_groove(line)
         assert {state: nats for state, nats in enumerate(found) if nats} == pytest.approx(less)
 
 

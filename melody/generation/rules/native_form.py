@@ -30,6 +30,7 @@ FORMS = (  # in the order of core/rules.h
     "keep fixed",
     "no long silence of",
     "each sounds",
+    "planned fills",
 )
 
 

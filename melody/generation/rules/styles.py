@@ -11,6 +11,7 @@ import numpy as np
 
 from melody.errors import UsageError
 from melody.generation.rules.contract import CountedRule, Mask, Rule, without
+from melody.generation.rules.fills import PlayFills
 from melody.generation.rules.native_form import KnownRule, NativeForm
 from melody.generation.rules.returns import PLAYED, KeepReturns
 from melody.music.chords import DIM, DIM_SEVENTH, HALF_DIM, MAJOR, SEVENTH, VALUES, Chord, Span
@@ -35,6 +36,7 @@ class Voices:
     chords: Sequence[Span] = ()  # asked for, in ticks of the grid
     bass: int | None = None  # of a band: the tracks that have these roles
     lead: int | None = None
+    drums: int | None = None
 
     @property
     def lowest(self) -> int:
@@ -370,10 +372,17 @@ def played_returns(vocabulary: Vocabulary, voices: Voices) -> Rule:
     return KeepReturns(vocabulary, sorted(set(voices.tracks) - voices.fixed), PLAYED)
 
 
+def planned_fills(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """Drums fill the end of four bars where their plan varies it, see `melody.generation.rules.fills`."""
+    drums = -1 if voices.drums is None or voices.drums in voices.fixed else voices.drums
+    return PlayFills(vocabulary, drums)
+
+
 STYLE_RULES: Mapping[str, Callable[[Vocabulary, Voices], Rule]] = {
     "leading_notes": leading_notes,
     "no_parallels": no_parallels,
     "planned_chords": planned_chords,
+    "planned_fills": planned_fills,
     "planned_phrases": planned_phrases,
     "planned_returns": planned_returns,
     "played_returns": played_returns,

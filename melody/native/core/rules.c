@@ -209,6 +209,9 @@ static int apply(const Rule *rules, int place, Ask ask, int row, const Reader *r
     case EACH_SOUNDS:
       each_sounds(rule, r, mask);
       break;
+    case PLANNED_FILLS:
+      fills_narrow(rule, r, mask);
+      break;
     default:
       break;
   }
@@ -222,6 +225,8 @@ int rule_way_on(const Rule *rule, const Reader *reader, uint8_t *passing) {
       return style_way_on(rule, reader, passing);
     case PLANNED_RETURNS:
       return returns_way_on(rule, reader, passing);
+    case PLANNED_FILLS:
+      return fills_way_on(rule, reader, passing);
     case KEEP_FIXED:
       fixed = fixed_of(rule, 0);
       return fixed_way_on(&fixed, reader, passing);

@@ -22,6 +22,7 @@ typedef enum {
   KEEP_FIXED,
   NO_LONG_SILENCE_OF,
   EACH_SOUNDS,
+  PLANNED_FILLS,
   RULES
 } RuleKind;
 
@@ -49,6 +50,9 @@ void style_planned_phrases(const Rule *rule, const Reader *reader, uint8_t *mask
 void returns_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
 // The token that leads on to the next note that returns, as above.
 int returns_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
+void fills_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
+// The token that leads on to the next hit of a fill, as above.
+int fills_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void style_leading_notes(const Rule *rule, const Reader *reader, uint8_t *mask);
 
 static inline void close_ids(uint8_t *mask, int from, int to) {

@@ -1,0 +1,102 @@
+// The rule of planned fills (`melody.generation.rules.fills`): where the plan of the drums varies the last of four bars
+// they fill its end, and begin the next one with a crash.
+#include <string.h>
+
+#include "rules.h"
+
+enum { EACH = TICKS / 2, FOUR = 4, KICK = 36 };
+static const int HELD[1 + LIKES] = {0, 0, 2, 3, 4};  // quarters of a bar, by the class of likeness
+enum { FILLINGS = 4, CRASH_COUNT = 2 };
+static const int FILLING[FILLINGS] = {38, 43, 45, 48}, CRASHES[CRASH_COUNT] = {49, 57};
+
+// A hit that has to come: where in the bar (-1: none), and of which drums one.
+typedef struct {
+  int place, count;
+  const int *drums;
+} Hit;
+
+static int is_one_of(int pitch, const int *drums, int count) {
+  for (int i = 0; i < count; i++) {
+    if (drums[i] == pitch) return 1;
+  }
+  return 0;
+}
+
+// The tick at which the fill of a bar begins; -1 without one.
+static int start_of(const Reader *r, int drums, int bar) {
+  const FormPlan *plan = &r->memory->plan;
+  int place = bar - plan->pickup;
+  if (!plan->there || !plan->by_track || bar < 0 || (place % FOUR + FOUR) % FOUR != FOUR - 1) return -1;
+  Symbol symbol = memory_symbol(plan, drums, bar);
+  if (symbol.lag <= 0 || symbol.like < LIKES - 2 || symbol.like > LIKES - 1) return -1;
+  return HELD[symbol.like] * r->bar_ticks / 4;
+}
+
+// One of these drums can still be played at a place, and none has been.
+static int may_play(const Reader *r, int drums, int place, const int *which, int count) {
+  if (place != r->position) return place > r->position;
+  if (r->track > drums && (r->noted || r->kind == TRACK || r->kind == VELOCITY)) return 0;
+  for (int i = 0; i < r->nows; i++) {
+    if (r->now[i].track != drums) continue;
+    if (r->now[i].pitch >= which[count - 1] || is_one_of(r->now[i].pitch, which, count)) return 0;
+  }
+  return 1;
+}
+
+static Hit due_hit(const Reader *r, int drums, int start) {
+  Hit none = {-1, 0, NULL};
+  if (r->position <= 0 && may_play(r, drums, 0, CRASHES, CRASH_COUNT) && start_of(r, drums, r->bar - 1) >= 0) {
+    return (Hit){0, CRASH_COUNT, CRASHES};
+  }
+  if (start < 0) return none;
+  int place = r->position < start ? start : r->position + ((start - r->position) % EACH + EACH) % EACH;
+  if (!may_play(r, drums, place, FILLING, FILLINGS)) place += EACH;
+  return place < r->bar_ticks ? (Hit){place, FILLINGS, FILLING} : none;
+}
+
+static int is_idle(const Rule *rule, const Reader *r) {
+  return rule->numbers[0] < 0 || r->bar < 0 || reader_under_way(r) || !r->memory;
+}
+
+// numbers: the track of the drums, -1 for none.
+void fills_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
+  int drums = rule->numbers[0];
+  if (is_idle(rule, r)) return;
+  int start = start_of(r, drums, r->bar);
+  if (r->track == drums && start >= 0 && start <= r->position) {
+    for (int pitch = 0; pitch < PITCHES; pitch++) {
+      if (pitch != KICK && !is_one_of(pitch, FILLING, FILLINGS)) mask[FIRST_DRUM + pitch] = 0;
+    }
+    if (r->last_pitch >= FILLING[FILLINGS - 1]) close_kind(mask, VELOCITY);  // drums of a place go upwards
+  }
+  Hit hit = due_hit(r, drums, start);
+  if (hit.place < 0) return;
+  mask[FIRST[BAR]] = mask[FIRST[END]] = 0;
+  close_ids(mask, FIRST_POSITION + hit.place + 1, FIRST_POSITION + MOST_BAR_TICKS);
+  if (hit.place != r->position) return;
+  close_kind(mask, POSITION);
+  close_ids(mask, FIRST_TRACK + drums + 1, FIRST_TRACK + MOST_TRACKS);
+  if (r->track != drums) {
+    close_kind(mask, PITCH);
+    close_kind(mask, VELOCITY);
+    return;
+  }
+  close_ids(mask, FIRST_DRUM + hit.drums[hit.count - 1] + 1, FIRST_DRUM + PITCHES);
+}
+
+int fills_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
+  int drums = rule->numbers[0];
+  if (is_idle(rule, r)) return -1;
+  Hit hit = due_hit(r, drums, start_of(r, drums, r->bar));
+  if (hit.place < 0) return -1;
+  memset(passing, 0, TOKENS);
+  memset(passing + FIRST_POSITION, 1, MOST_BAR_TICKS);
+  passing[FIRST[BAR]] = passing[FIRST[END]] = 1;
+  if (hit.place == r->position) {
+    if (r->track == drums) return -1;
+    for (int track = drums + 1; track < MOST_TRACKS; track++) passing[FIRST_TRACK + track] = 1;
+    return FIRST_TRACK + drums;
+  }
+  close_ids(passing, FIRST_POSITION, FIRST_POSITION + hit.place + 1);
+  return FIRST_POSITION + hit.place;
+}
