@@ -20,9 +20,15 @@ from pathlib import Path
 from melody.native import library
 library.LIBRARY = Path(sys.argv[1])
 assert library.core() is not None, library.opened()
+import random
 from support.native_trials import trial
+from support.wild_midi import altered, is_agreed, wild
 for seed in range(int(sys.argv[2])):
     trial(seed)
+    numbers = random.Random(seed)
+    for _ in range(5):
+        is_agreed(altered(wild(numbers), numbers))
+        is_agreed(wild(numbers))
 print("held", sys.argv[2])
 """
 
