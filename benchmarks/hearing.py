@@ -28,6 +28,7 @@ from numpy.typing import NDArray  # noqa: E402
 from symusic import Tempo, TimeSignature, Track  # noqa: E402
 
 from melody.corpus import open_store  # noqa: E402
+from melody.errors import UnreadableFile  # noqa: E402
 from melody.music.key import estimate_key, key_of_signature  # noqa: E402
 from melody.music.score import (  # noqa: E402
     GRID,
@@ -196,7 +197,10 @@ def measure(tune: Tune, played: Score, sound: Samples, stretch: float) -> dict[s
     """Return the figures of one tune."""
     data = encode(sound[:, None], RATE, "WAV")
     begun = time.process_time()
-    heard = hear(data, tune.name)
+    try:
+        heard = hear(data, tune.name)
+    except UnreadableFile as error:
+        return refused(tune, error, (time.process_time() - begun) / (len(sound) / RATE))
     seconds = time.process_time() - begun
     notes = notes_of(played.tracks[0])
     scale = 60 / tune.qpm / 1000 * stretch
@@ -228,6 +232,15 @@ def measure(tune: Tune, played: Score, sound: Samples, stretch: float) -> dict[s
         "declared": declared,
         "real-time factor": seconds / (len(sound) / RATE),
     }
+
+
+def refused(tune: Tune, error: UnreadableFile, factor: float) -> dict[str, Any]:
+    """Return the figures of a tune that is not taken for one: nothing of it was heard."""
+    print(error, file=sys.stderr)
+    nothing = {"f1": 0.0, "precision": 0.0, "recall": 0.0, "onset f1": 0.0, "ratio": 0.0}
+    wrong = dict.fromkeys(("tempo", "tempo or octave", "meter", "key", "declared"), False)
+    row = {"tune": tune.name, "instrument": tune.instrument, "true meter": f"{tune.meter}", "meter heard": "none"}
+    return row | nothing | wrong | {"real-time factor": factor}
 
 
 def several(count: int) -> list[dict[str, Any]]:

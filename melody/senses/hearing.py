@@ -65,7 +65,7 @@ def hear_samples(samples: Samples, rate: int, name: str = "<recording>", known: 
         found = "no note was" if not notes else "1 note was" if len(notes) == 1 else f"only {len(notes)} notes were"
         raise UnreadableFile(f"{name}: {found} heard in it; {(*remarks, ALONE)[0]}")
     if not several:
-        remarks += _steadiness(curve, notes, name)
+        remarks += _steadiness(curve, notes, name, known.polyphonic is False)
         if abs(tuning) >= OUT_OF_TUNE:
             side = "above" if tuning > 0 else "below"
             remarks.append(f"tuned {abs(100 * tuning):.0f} cents {side} A = 440 Hz; moved")
@@ -85,11 +85,13 @@ def _several(samples: Samples, rate: int, curve: PitchCurve, asked: bool | None)
     return True, [f"sounds like several notes at once: {NOTICE}; `monophonic` hears one line"]
 
 
-def _steadiness(curve: PitchCurve, notes: Sequence[HeardTone], name: str) -> list[str]:
-    """Return what to say of a voice that glides. Raises `UnreadableFile` where it is speech."""
+def _steadiness(curve: PitchCurve, notes: Sequence[HeardTone], name: str, sure: bool) -> list[str]:
+    """Return what to say of a voice that glides. Raises `UnreadableFile` for speech, if a tune is not `sure`."""
     glide, agreement = gliding(curve, notes)
-    if glide >= GLIDING and agreement < NO_SCALE:
-        raise UnreadableFile(f"{name}: the voice rests on no pitch, as in speech; hum, sing or play the tune")
+    if glide >= GLIDING and agreement < NO_SCALE and not sure:
+        raise UnreadableFile(
+            f"{name}: the voice rests on no pitch, as in speech; hum, sing or play the tune (`monophonic`: it is one)"
+        )
     return ["the voice glides much; check the notes"] if glide >= GLIDING or agreement < NO_SCALE else []
 
 

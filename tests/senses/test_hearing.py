@@ -154,6 +154,11 @@ def test_what_is_no_tune_costs_one_line(data: bytes, reason: str):
     assert str(caught.value).isprintable()
 
 
+def test_a_voice_that_glides_is_a_tune_to_those_who_say_so():
+    heard = hear_samples(speech(), RATE, known=Listening(polyphonic=False))
+    assert "the voice glides much; check the notes" in heard.remarks
+
+
 def test_two_hours_cost_one_line(tmp_path: Path, capsys):
     path = tmp_path / "concert.flac"
     with soundfile.SoundFile(path, "w", 8000, 1, format="FLAC") as file:

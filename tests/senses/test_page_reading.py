@@ -64,6 +64,16 @@ def test_two_staves_that_belong_together_are_two_tracks() -> None:
     assert share_read(found, both) == 1
 
 
+def test_triplets_under_a_beam_are_read() -> None:
+    tune = read(b"X:1\nM:4/4\nL:1/8\nK:G\n(3GAB (3cBA GABc|d2 (3Bcd e2 d2|(3edc B2 (3ABc d2|G4 (3GAB G2|]\n")
+    assert notes_in(read(png(page_of(tune, "Leland")))) == notes_in(tune)
+
+
+def test_whole_notes_are_read() -> None:
+    hymn = read(b"X:1\nM:4/2\nL:1/2\nK:F\nF2 G A|B2 A2|G A B c|A2 F2|\n")
+    assert notes_in(read(png(page_of(hymn, "Leland")))) == notes_in(hymn)
+
+
 def test_bars_that_do_not_add_up_are_named() -> None:
     page = page_of(read(TUNE), "Leland")
     staff = np.asarray(page).copy()

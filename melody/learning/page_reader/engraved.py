@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from symusic import KeySignature, TimeSignature
 
 from melody.corpus import open_store
 from melody.errors import MelodyError
@@ -31,6 +32,7 @@ from melody.tokens import EventTokenizer
 CORPORA = ("folk", "chorale", "lied", "lied")
 FONTS = ("Leipzig", "Bravura", "Gootville", "Petaluma")
 BARS = (6, 28)  # of a page
+LONG = 0.15  # share of lines whose notes are twice as long
 WIDTHS = (650, 1500)  # of a page, in tenths of a millimetre where a space is 1.6 mm
 SUPERSAMPLED = 1.1  # pixels that a staff is drawn with for each that it keeps
 Pixels = NDArray[np.uint8]
@@ -63,6 +65,8 @@ def _line(score: Score, draw: random.Random) -> Score | None:
     line = clip(score, first, min(count, first + wanted))
     if not len(line.tracks) or len(line.tracks[0].notes) < 4 or len(meters(line)) > 3:
         return None
+    if draw.random() < LONG and all(denominator in (4, 8) for *_, denominator in meters(line)):
+        line = _in_long_notes(line)
     notes = notes_of(line.tracks[0])
     notes = notes.take(np.append(np.diff(notes.onset) > 0, True))
     ends = np.minimum(notes.onset + notes.duration, np.append(notes.onset[1:], 10**9))
@@ -73,6 +77,16 @@ def _line(score: Score, draw: random.Random) -> Score | None:
     weights = [0.35 if low + s < 50 else 0.5 if low + s < 57 else 1.0 for s in shifts]
     line.markers, line.tempos = [], []
     return transpose(line, draw.choices(shifts, weights)[0]) if shifts else None
+
+
+def _in_long_notes(line: Score) -> Score:
+    """Return a line as hymn books print it: each note twice as long, in halves where it had quarters."""
+    result = line.copy()
+    notes = notes_of(result.tracks[0])
+    set_notes(result.tracks[0], notes._replace(onset=2 * notes.onset, duration=2 * notes.duration))
+    result.time_signatures = [TimeSignature(2 * m.time, m.numerator, m.denominator // 2) for m in line.time_signatures]
+    result.key_signatures = [KeySignature(2 * k.time, k.key, k.tonality) for k in line.key_signatures]
+    return result
 
 
 def pages(split: str, fonts: tuple[str, ...], seed: int) -> Iterator[list[StaffPicture]]:

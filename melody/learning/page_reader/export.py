@@ -72,7 +72,7 @@ def main() -> None:
     data = MODEL.read_bytes()
     if given.weights:
         network = StaffReader().eval()
-        network.load_state_dict(torch.load(given.weights, weights_only=True))
+        network.load_state_dict(torch.load(given.weights, map_location="cpu", weights_only=True))
         data = onnx_bytes(network)
         check(data, network)
     print(write_bytes(given.out, short := in_halves(data), force=True), len(short))

@@ -4,7 +4,7 @@
         --minutes 50 --out outputs/page_reader
     python -m melody.learning.page_reader.train --measure outputs/pages/test --out outputs/page_reader
 
-
+Minutes are those of the processor; with a GPU, of the clock, and `--workers` processes distort staves for it.
 The engraving says in which frame each symbol begins, so the network first learns frame by frame (cross entropy), which
 is quick, and then by CTC (Graves et al. 2006), which lets it choose the frames. Half of the staves are distorted as
 photographs, a quarter as scans. The figure is the symbol error rate: edit distance over symbols.
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.optim import swa_utils
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from melody.learning.page_reader.distorted import STRONG, WEAK, crowded, distorted
 from melody.learning.page_reader.network import StaffReader
@@ -67,12 +68,14 @@ def picture(sample: StaffSample) -> Pixels:
     return np.asarray(Image.open(io.BytesIO(sample.png)))
 
 
-def batches(pool: list[StaffSample], draw: np.random.Generator) -> Iterator[tuple[Tensor, list[StaffSample]]]:
-    """Yield pictures (B, 1, H, W), distorted, with their samples; staves of like length go together."""
+def batches(
+    pool: list[StaffSample], draw: np.random.Generator, size: int = BATCH
+) -> Iterator[tuple[Tensor, list[StaffSample]]]:
+    """Yield pictures (B, 1, H, W), distorted, in 8 bits, with their samples; staves of like length go together."""
     order = draw.permutation(len(pool))
-    for chunk in range(0, len(order), BATCH * 32):
-        part = sorted(order[chunk : chunk + BATCH * 32], key=lambda index: len(pool[index].png))
-        groups = [part[start : start + BATCH] for start in range(0, len(part) - BATCH + 1, BATCH)]
+    for chunk in range(0, len(order), size * 32):
+        part = sorted(order[chunk : chunk + size * 32], key=lambda index: len(pool[index].png))
+        groups = [part[start : start + size] for start in range(0, len(part) - size + 1, size)]
         for number in draw.permutation(len(groups)):
             chosen = [pool[index] for index in groups[number]]
             shown = [picture(sample) for sample in chosen]
@@ -83,12 +86,30 @@ def batches(pool: list[StaffSample], draw: np.random.Generator) -> Iterator[tupl
 
 
 def stacked(pictures: list[Pixels]) -> Tensor:
-    """Return pictures as one tensor (B, 1, H, W), ink 1, filled up with paper at the right."""
+    """Return pictures as one tensor (B, 1, H, W) in 8 bits, filled up with paper at the right."""
     width = -(-max(p.shape[1] for p in pictures) // STRIDE) * STRIDE
-    result = np.zeros((len(pictures), 1, pictures[0].shape[0], width), np.float32)
+    result = np.full((len(pictures), 1, pictures[0].shape[0], width), 255, np.uint8)
     for row, pixels in zip(result, pictures, strict=True):
-        row[0, :, : pixels.shape[1]] = 1 - pixels / 255.0
+        row[0, :, : pixels.shape[1]] = pixels
     return torch.from_numpy(result)
+
+
+def inked(pictures: Tensor) -> Tensor:
+    """Return pictures in 8 bits as the network sees them: ink 1, paper 0."""
+    return 1 - pictures.float() / 255
+
+
+class ShownStaves(IterableDataset[tuple[Tensor, list[StaffSample]]]):
+    """Batches of a folder's staves for ever, by a chance of its own in each process."""
+
+    def __init__(self, folder: Path, seed: int, size: int) -> None:
+        self.folder, self.seed, self.size = folder, seed, size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, list[StaffSample]]]:
+        worker = get_worker_info()
+        draw = np.random.default_rng([self.seed, worker.id if worker else 0])
+        while True:
+            yield from batches(samples(self.folder), draw, self.size)  # more may have come
 
 
 def frame_targets(chosen: list[StaffSample], frames: int) -> Tensor:
@@ -108,63 +129,66 @@ def frame_targets(chosen: list[StaffSample], frames: int) -> Tensor:
 def loss_of(logits: Tensor, chosen: list[StaffSample], by_frame: bool) -> Tensor:
     """Return the mean loss: of frames, or CTC's for each symbol."""
     if by_frame:
-        targets = frame_targets(chosen, logits.shape[1])
-        weight = torch.ones(logits.shape[2])
+        targets = frame_targets(chosen, logits.shape[1]).to(logits.device)
+        weight = torch.ones(logits.shape[2], device=logits.device)
         weight[0] = 0.3
         return nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), weight, ignore_index=IGNORED)
-    flat = torch.tensor([symbol for sample in chosen for symbol in sample.symbols])
+    flat = torch.tensor([symbol for sample in chosen for symbol in sample.symbols], device=logits.device)
     lengths = torch.tensor([len(sample.symbols) for sample in chosen])
     frames = torch.full((len(chosen),), logits.shape[1])
     return nn.functional.ctc_loss(logits.log_softmax(2).transpose(0, 1), flat, frames, lengths, zero_infinity=True)
 
 
-def train(pool_folder: Path, valid_folder: Path, minutes: float, out: Path, seed: int = 1, resume: float = 0.0) -> None:
-    """Train for so many minutes of processor time, and leave the weights in `out`.
+def train(
+    pool_folder: Path,
+    valid_folder: Path,
+    minutes: float,
+    out: Path,
+    seed: int = 1,
+    resume: float = 0.0,
+    batch: int = BATCH,
+    workers: int = 0,
+) -> None:
+    """Train for so many minutes, and leave the weights in `out`.
 
     With `resume` training goes on from the weights there, at this share of its schedule.
     """
     torch.manual_seed(seed)
-    draw = np.random.default_rng(seed)
     out.mkdir(parents=True, exist_ok=True)
-    network = StaffReader().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    clock = time.process_time if device == "cpu" else time.monotonic
+    network = StaffReader().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if resume:
-        network.load_state_dict(torch.load(out / "weights.pt", weights_only=True))
+        network.load_state_dict(torch.load(out / "weights.pt", map_location=device, weights_only=True))
     average = swa_utils.get_ema_multi_avg_fn(SMOOTHED)  # type: ignore[no-untyped-call]
     mean = swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.01)
-    begun, step, seen, said = time.process_time(), 0, 0, 0.0
-    while time.process_time() - begun < 60 * minutes:
-        pool = samples(pool_folder)  # more may have come
-        for pictures, chosen in batches(pool, draw):
-            share = resume + (1 - resume) * (time.process_time() - begun) / (60 * minutes)
-            if share >= 1:
-                break
-            optimizer.param_groups[0]["lr"] = (
-                LEARNING_RATE * min(1, (step + 1) / 200) * (0.02 + 0.98 * math.cos(share * math.pi / 2) ** 2)
-            )
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = network(pictures.contiguous(memory_format=torch.channels_last)).float()
-            loss = loss_of(logits, chosen, share < ALIGNED)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            mean.update_parameters(network)
-            step, seen = step + 1, seen + len(chosen)
-            if time.process_time() - begun - said > REPORTED:
-                said = time.process_time() - begun
-                valid = samples(valid_folder)[:150]
-                rates = {str(strength): error_rate(mean.module, valid, strength) for strength in (0.0, STRONG)}
-                row = {
-                    "minutes": round(said / 60, 1),
-                    "step": step,
-                    "staves": seen,
-                    "of": len(pool),
-                    "loss": float(loss.detach()),
-                }
-                print(json.dumps(row | {"symbol error rate": rates}), flush=True)
-                torch.save(mean.module.state_dict(), out / "weights.pt")
-                network.train()
+    begun, step, seen, said = clock(), 0, 0, 0.0
+    for pictures, chosen in DataLoader(ShownStaves(pool_folder, seed, batch), batch_size=None, num_workers=workers):
+        share = resume + (1 - resume) * (clock() - begun) / (60 * minutes)
+        if share >= 1:
+            break
+        optimizer.param_groups[0]["lr"] = (
+            LEARNING_RATE * min(1, (step + 1) / 200) * (0.02 + 0.98 * math.cos(share * math.pi / 2) ** 2)
+        )
+        with torch.autocast("cpu", torch.bfloat16, enabled=device == "cpu"):
+            shown = inked(pictures.to(device)).contiguous(memory_format=torch.channels_last)
+            logits = network(shown).float()
+        loss = loss_of(logits, chosen, share < ALIGNED)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        mean.update_parameters(network)
+        step, seen = step + 1, seen + len(chosen)
+        if clock() - begun - said > REPORTED:
+            said = clock() - begun
+            valid = samples(valid_folder)[:150]
+            rates = {str(strength): error_rate(mean.module, valid, strength) for strength in (0.0, STRONG)}
+            row = {"minutes": round(said / 60, 1), "step": step, "staves": seen, "loss": float(loss.detach())}
+            print(json.dumps(row | {"symbol error rate": rates}), flush=True)
+            torch.save(mean.module.state_dict(), out / "weights.pt")
+            network.train()
     torch.save(mean.module.state_dict(), out / "weights.pt")
 
 
@@ -172,12 +196,13 @@ def train(pool_folder: Path, valid_folder: Path, minutes: float, out: Path, seed
 def error_rate(network: nn.Module, pool: list[StaffSample], strength: float) -> float:
     """Return the symbol error rate on staves, distorted by a chance that is always the same."""
     network.eval()
+    device = next(network.parameters()).device
     draw = np.random.default_rng(5)
     wrong = total = 0
     for start in range(0, len(pool), BATCH):
         chosen = pool[start : start + BATCH]
         shown = [distorted(picture(sample), draw, strength) for sample in chosen]
-        best = network(stacked(shown)).argmax(2).numpy()
+        best = network(inked(stacked(shown).to(device))).argmax(2).cpu().numpy()
         for row, sample, pixels in zip(best, chosen, shown, strict=True):
             wrong += distance(collapsed(row[: -(-pixels.shape[1] // STRIDE)]), sample.symbols)
             total += len(sample.symbols)
@@ -207,15 +232,17 @@ def main() -> None:
     parser.add_argument("--valid", type=Path)
     parser.add_argument("--minutes", type=float, default=50)
     parser.add_argument("--resume", type=float, default=0.0, help="share of the schedule to go on at")
+    parser.add_argument("--batch", type=int, default=BATCH, help="staves of a step")
+    parser.add_argument("--workers", type=int, default=0, help="processes that distort staves")
     parser.add_argument("--measure", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     given: Any = parser.parse_args()
     torch.set_num_threads(1)
     if given.staves:
-        train(given.staves, given.valid, given.minutes, given.out, resume=given.resume)
+        train(given.staves, given.valid, given.minutes, given.out, 1, given.resume, given.batch, given.workers)
     if given.measure:
         network = StaffReader()
-        network.load_state_dict(torch.load(given.out / "weights.pt", weights_only=True))
+        network.load_state_dict(torch.load(given.out / "weights.pt", map_location="cpu", weights_only=True))
         pool = samples(given.measure)
         for name, strength in (("clean", 0.0), ("as scans", WEAK), ("as photographs", STRONG)):
             print(f"{given.measure} {name}: {100 * error_rate(network, pool, strength):.2f} % of {len(pool)} staves")

@@ -29,6 +29,7 @@ SYLLABLES = (
     "O",
 )
 
+TEMPOS = ("Allegro", "Andante con moto", "Lento", "\u2669 = 96", "\u2669 = 120", "\u266a = 160", "= 72")
 WORDS = {
     "dynam": ("p", "f", "mf", "pp", "ff"),
     "dir": ("dolce", "cresc.", "Fine", "rit.", "a tempo"),
@@ -52,7 +53,7 @@ def varied(mei: str, draw: random.Random) -> str:
     _bars(measures, draw)
     _meter(root, draw)
     _clef(root, notes, draw)
-    for chance, add in ((0.35, _slurs), (0.25, _words), (0.2, _articulation), (0.25, _signs), (0.2, _triplets)):
+    for add, chance in CHANCES.items():
         if draw.random() < chance:
             add(measures, draw)
     return ET.tostring(root, encoding="unicode")
@@ -142,6 +143,14 @@ def _signs(measures: list[ET.Element], draw: random.Random) -> None:
             sign.set("place", draw.choice(("above", "below")) if kind == "dynam" else "above")
 
 
+def _tempo(measures: list[ET.Element], draw: random.Random) -> None:
+    """Set a word or a number above the meter."""
+    note = next(measures[0].iter(f"{{{MEI}}}note"), None)
+    if note is not None:
+        sign = ET.SubElement(measures[0], f"{{{MEI}}}tempo", {"startid": f"#{note.get(ID)}", "place": "above"})
+        sign.text = draw.choice(TEMPOS)
+
+
 def _triplets(measures: list[ET.Element], draw: random.Random) -> None:
     """Make two equal unbeamed or beamed notes that stand together the first and second of a triplet of three."""
     for measure in measures:
@@ -168,3 +177,6 @@ def _triplets(measures: list[ET.Element], draw: random.Random) -> None:
 
 def _is_plain(element: ET.Element) -> bool:
     return element.tag == f"{{{MEI}}}note" and not element.get("dots") and element.get("dur") in ("4", "8", "16")
+
+
+CHANCES = {_slurs: 0.35, _words: 0.25, _articulation: 0.2, _signs: 0.25, _tempo: 0.3, _triplets: 0.35}  # of a page
