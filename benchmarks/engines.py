@@ -1,6 +1,6 @@
 """The native core against Python with ONNX Runtime, on every shipped model: ratios in one run, one thread each.
 
-    python benchmarks/engines.py [--quick] [--json]
+    python benchmarks/engines.py [MODEL ...] [--rounds N] [--quick] [--json]
 
 - a whole composition of 16 bars from nothing, from the call to the take, a token; and 64 takes of them drawn at once
 - an answer to a call of four bars: from the call to the first whole bar that `Composer.stream` gives, as in a jam
@@ -38,7 +38,7 @@ from melody.tokens import Reader  # noqa: E402
 from melody.tokens.channels import layout_of  # noqa: E402
 from melody.tokens.native_reader import reader_for  # noqa: E402
 
-MODELS = ("chorale", "folk", "pop", "drums", "band")
+MODELS = ("chorale", "folk", "pop", "piano", "drums", "band")
 COMPOSE, CHANNELS, FIRST_BAR = 5, 30, 0.030  # goals: times as fast; seconds
 CALL_BARS = 4
 
@@ -173,12 +173,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("models", nargs="*", default=MODELS, help="shipped models, or folders of bundles")
+    parser.add_argument("--rounds", type=int, default=Sizes().rounds, help="turns of what races (default %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a few rounds, for a first look")
     parser.add_argument("--json", action="store_true", help="a report for programs")
     options = parser.parse_args(arguments)
     facts, results = [], []
     for model in options.models:
-        own = measured(model, QUICK if options.quick else Sizes())
+        own = measured(model, QUICK if options.quick else Sizes(rounds=options.rounds))
         facts += own[0]
         results += own[1]
     print(report("Native core: times as fast as Python with ONNX Runtime", facts, results, as_json=options.json))
