@@ -64,7 +64,7 @@ OF_TRACKS: dict[str, tuple[int, ...]] = {  # of a planner that draws a plan for 
     "before": (SYMBOLS, WIDTH),  # what a track before it has in this bar
     "behind": (SYMBOLS, WIDTH),  # what one behind it has in the bar before
 }
-FILLED = {FOUR: 0.04, 2 * FOUR: 0.16}  # shares of fours and eights that end with a fill; together as in valid, .10
+FILLED = {FOUR: 0.05, 2 * FOUR: 0.2}  # shares of fours and eights that end with a fill; of both about .12, of valid .10
 LONG_FILL = 0.2  # share of fills that take half a bar, and not a quarter
 HOLD = 2.0  # nats: a new groove seldom follows one that returns
 MOST_REST = 4  # bars, of a track that is to go on
@@ -336,14 +336,15 @@ def _with_fills(
 ) -> list[Symbol]:
     """The drums' plan with fills at some ends of phrases: what else returns as the last of four bars does not vary.
 
-    Behind a fill they go back: a bar that would be as one is as the bar that the fill varies. So none comes twice.
+    Behind a fill they go back: a bar that would be as one, or as the one with the crash behind it, is as the bar that
+    this one is as. So neither comes twice.
     """
     result = list(line)
     for bar, symbol in enumerate(line):
         if symbol.lag <= 0 or (bar < len(known) and known[bar] != UNTOLD):
             continue
         lag, place = symbol.lag, bar - pickup
-        while lag <= bar and is_fill(result[bar - lag], place - lag):
+        while lag <= bar and result[bar - lag].lag > 0 and _is_at_fill(result, bar - lag, pickup):
             lag += result[bar - lag].lag
         lag = lag if lag in _LAG_PLACE and lag <= bar else symbol.lag
         share = next((FILLED[bars] for bars in sorted(FILLED, reverse=True) if (1 + place) % bars == 0), 0.0)
@@ -351,6 +352,11 @@ def _with_fills(
         like = LIKES if is_fill(symbol, place) else symbol.like
         result[bar] = Symbol(lag, LIKES - 1 - int(length < LONG_FILL) if chance < share else like)
     return result
+
+
+def _is_at_fill(line: Sequence[Symbol], bar: int, pickup: int) -> bool:
+    """Return True for a bar with a fill, and for the one behind it."""
+    return any(is_fill(line[one], one - pickup) for one in (bar, bar - 1) if one >= 0)
 
 
 def _standing(line: Sequence[Symbol], bar: int, apart: bool) -> Symbol:

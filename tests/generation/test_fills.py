@@ -67,7 +67,7 @@ def test_a_bar_planned_as_a_fill_is_as_the_bar_that_the_fill_varied(monkeypatch:
     assert is_fill(drawn[7], 7)
     assert drawn[7].lag == 4
     assert drawn[8] == Symbol(5, LIKES)  # the bar before that four
-    assert drawn[9] == SAME
+    assert drawn[9] == Symbol(6, LIKES)  # not as the one with the crash
     assert drawn[:7] == line[:7]  # no fill at the first four
 
 
