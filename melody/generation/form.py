@@ -170,10 +170,13 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
 
 
 def _with_players(form: Form, region: Region, before: Sequence[Bar]) -> Form:
-    """The tracks that may sound: those heard and those asked for; these, and free ones heard lately, do at once."""
+    """The tracks that may sound: those heard, those asked for and those that wait.
+
+    The second ones, and free ones heard lately, do at once.
+    """
     heard, lately = (frozenset(event[1] for bar in bars for event in bar) for bars in (before, before[-AWAKE:]))
     free = frozenset(region.tracks)
-    return replace(form, cast=heard | free, awake=free & lately | free - heard)
+    return replace(form, cast=heard | free, awake=free & lately | free - heard - region.waiting)
 
 
 def _around_tune(form: Form, region: Region, bundle: Bundle) -> Form:

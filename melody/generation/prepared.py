@@ -142,10 +142,12 @@ class Prepared:
         idle = (f"without effect on drums: {listed(self.idle)}",) if self.idle else ()
         strange = (self.strange,) if self.strange else ()
         own = (self.region.own.said,) if self.region.own else ()
+        waiting = [self.bundle.tracks[place].name for place in sorted(self.region.waiting)]
+        empty = (f"empty in the primer, may come in: {listed(waiting)}",) if waiting else ()
         seen = self.primer.view.messages if self.primer else ()
         filled = self.settings.rounds is not None and self.settings.strength is None and self.note_by_note
         slow = (f"filled, not rewritten: {self.note_by_note}",) if filled else ()
-        return (*seen, *own, *scale, *marked, *self._clashes, *idle, *strange, *slow, *self.at_seam)
+        return (*seen, *empty, *own, *scale, *marked, *self._clashes, *idle, *strange, *slow, *self.at_seam)
 
     @property
     def _clashes(self) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class Region:
     replaces: bool = False  # what the musician had in these bars of these tracks
     own: "OwnBars | None" = None  # the musician's bars, where the model composes in others
     whole: bool = False  # a pickup is no bar of those asked for
+    waiting: frozenset[int] = frozenset()  # the model's tracks that come in where their plan says so, not at once
 
     @property
     def bars(self) -> int:
@@ -126,13 +127,15 @@ def _continued(settings: Settings, view: PrimerView | None, bundle: Bundle, bars
             stop = first + len(new)
         lines = np.concatenate([lines, lines[-1] + np.cumsum([length_of(one) for one in new])])
         meters = [*before, *new]
-    tracks = view.tracks if view else {place: place for place in range(len(bundle.tracks))}
+    waiting = _waiting(view, bundle) if view and not settings.keep else {}
+    tracks = {**view.tracks, **waiting} if view else {place: place for place in range(len(bundle.tracks))}
     fixed = None
     if view and settings.keep in ("rhythm", "bars"):
         fixed = _again(view, lines, first, stop, _pitched_bars(stop - first) if settings.keep == "bars" else [])
     closes = settings.ending and not settings.keep and not settings.loop
     whole = view is None and not meters and stop > 1
-    return Region(first, stop, closes, tracks, lines, meters, fixed, own=own, whole=whole)
+    comes_in = frozenset(waiting)
+    return Region(first, stop, closes, tracks, lines, meters, fixed, own=own, whole=whole, waiting=comes_in)
 
 
 def _own_bars(meter: Meter, count: int, bundle: Bundle) -> OwnBars | None:
@@ -270,6 +273,16 @@ def _around(
     fixed = FixedNotes({place: _between(view.notes[place], start, end) for place in guides})
     given = {place: (view.notes[place], 0) for place in guides}
     return Region(first, stop, closes, tracks, view.lines, view.meters, fixed, added, given)
+
+
+def _waiting(view: PrimerView, bundle: Bundle) -> dict[int, int]:
+    """The tracks of the primer without notes that a model with a plan for each track may let come in, by place."""
+    if bundle.planner is None or not bundle.planner.is_of_tracks:
+        return {}
+    places = {track.name.casefold(): place for place, track in enumerate(bundle.tracks)}
+    empty = [(track.name.casefold(), n) for n, track in enumerate(view.written.tracks) if not len(track.notes)]
+    named_so = {places[name]: track for name, track in reversed(empty) if name in places}
+    return {place: track for place, track in sorted(named_so.items()) if place not in view.tracks}
 
 
 def _new_tracks(places: Sequence[int], primer: Primer, bundle: Bundle) -> tuple[dict[int, int], tuple[str, ...]]:

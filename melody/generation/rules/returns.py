@@ -6,9 +6,9 @@ errors add up: loops fray. Rhythm sections of real bands do not. So what the pla
     =   the same: all of the bar                      ~   alike: its first half
     +   nearly: its first three quarters, then the model varies it, as players do before the next bar line
 
-Onsets, pitches and lengths are held, and of drums the loudness within `LOUD` bins, or accents and ghost notes would move.
-All else is the model's. A player varies a groove more than a band's file does: a bar that is the same is held for three
-quarters, one that is nearly so for its first half (`PLAYED`). As the notes of an onset go by track and
+Onsets, pitches and lengths are held, and of drums the loudness within `LOUD` bins, or accents and ghost notes would
+move. All else is the model's. A player varies a groove more than a band's file does: a bar that is the same is held
+for three quarters, one that is nearly so for its first half (`PLAYED`). As the notes of an onset go by track and
 pitch, what has to come next follows from where the reader is, and nothing has to be remembered.
 """
 
