@@ -40,7 +40,7 @@ from melody.tokens.channels import layout_of
 from melody.tokens.contract import Tokenizer
 
 MOST_LOSS = 0.002  # nats a note
-MOST_TOKENS = 40_000  # of valid
+MOST_TOKENS = 500_000  # of valid: 40,000 err by as much as the loss that is allowed
 GRAPH = "step.onnx"
 LEAST_FETCHES = 1000  # of pieces of train: each time another transposition, told other things
 
