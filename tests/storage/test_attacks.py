@@ -209,8 +209,9 @@ def test_any_setting_passes_or_gives_a_reason(name: str, value: Any):
         check_settings(whole | {name: value}, 1, EventTokenizer().config)
 
 
-def test_the_shipped_bundle_passes(tmp_path: Path):
-    bundle = open_bundle("chorale")
+@pytest.mark.parametrize("model", ["chorale", "folk", "pop", "drums", "band", "piano"])
+def test_the_shipped_bundles_pass(model: str):
+    bundle = open_bundle(model)
     for name in bundle.settings["files"]:
         assert hashlib.sha256(bundle.read(name)).hexdigest() == bundle.settings["files"][name]
     with pytest.raises(UnreadableFile, match="has no secret"):

@@ -53,7 +53,7 @@ def test_numpy_runs_what_torch_trains() -> None:
     one = piece()
     known = Wanted.nothing(16)
     known.known[:], known.codes[:], known.phrased[:], known.last[:] = True, one.codes, True, LAST
-    drawing = _Drawing(Harmonist.of(tensors), one.ground, known, None, 1.0, 1)
+    drawing = _Drawing(Harmonist.of(tensors), one.ground, known, None, (1.0, 1.0), 1)
     advance = drawing._advance
 
     def watched(step: int) -> None:
