@@ -5,6 +5,7 @@ unless the piece is full of shorter ones, and its tempo marks to whole numbers. 
 wait for the other. A short rest after a note it gives to the note, as a copyist would.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -15,6 +16,7 @@ from daws.seen import Note, Part, Seen, Slack, changes
 
 NAME = "MuseScore 3"
 NEEDS = ("mscore3",)
+SHORTEST = 15  # ticks of 480: a 128th
 SLACK = Slack(60, 200, 750)  # the most in 600 pieces, and a little
 
 
@@ -25,9 +27,26 @@ def read(midi: Path, desk: Desk) -> Seen:
     return from_musicxml(ET.parse(saved).getroot())
 
 
+def apart(notes: Sequence[Note]) -> tuple[Note, ...]:
+    """Notes without those that begin within `SHORTEST` of one of the same pitch."""
+    last: dict[int, int] = {}
+    kept = []
+    for note in sorted(notes, key=lambda note: note[1]):
+        if note[1] - last.get(note[0], -SHORTEST) >= SHORTEST:
+            kept.append(note)
+        last[note[0]] = note[1]
+    return tuple(sorted(kept))
+
+
 def shows(right: Seen) -> Seen:
-    """It names a part "instrument, track"; a pickup is a short bar of the meter after it; a key not told is guessed."""
-    parts = tuple(replace(part, program=None if part.is_drum else part.program, controls=()) for part in right.parts)
+    """It names a part "instrument, track"; a pickup is a short bar of the meter after it; a key not told is guessed.
+
+    Two strokes of one pitch nearer than its shortest note are one.
+    """
+    parts = tuple(
+        replace(part, program=None if part.is_drum else part.program, controls=(), notes=apart(part.notes))
+        for part in right.parts
+    )
     meters = right.meters
     if len(meters) > 1 and meters[0][1] * 1920 // meters[0][2] == meters[1][0] < 1920 * meters[1][1] // meters[1][2]:
         meters = changes([(0, *meters[1][1:]), *meters[1:]])
