@@ -1,6 +1,8 @@
 // The chords of a take from nothing, step by step, drawn as `melody.tokens.harmonist` and `melody.generation.chord_plan`
 // draw them: the same LSTM from the same random numbers.
 
+import { product } from "./matrix.js";
+
 const OCTAVE = 12;
 const [NOT_YET, MOST_PLACES, MOST_SINCE, MOST_LEFT] = [13, 12, 24, 32];
 const LENGTHS = 32; // steps of a phrase, at most
@@ -101,8 +103,8 @@ class Drawing {
     for (const [name, row] of this.rows(step, at)) {
       for (let d = 0; d < width; d += 1) x[d] += weights[name][row * width + d];
     }
-    const own = this.product("weight_ih", x);
-    const past = this.product("weight_hh", this.h);
+    const own = product(this.weights.weight_ih, x);
+    const past = product(this.weights.weight_hh, this.h);
     const gate = (part, d) => own[part * width + d] + past[part * width + d] + weights.bias[part * width + d];
     for (let d = 0; d < width; d += 1) {
       this.c[d] = sigmoid(gate(1, d)) * this.c[d] + sigmoid(gate(0, d)) * Math.tanh(gate(2, d));
@@ -171,18 +173,7 @@ class Drawing {
   }
 
   affine(name, x) {
-    return [...this.product(name, x)].map((value, at) => value + this.weights[`${name}_bias`][at]);
-  }
-
-  product(name, x) {
-    const matrix = this.weights[name];
-    const result = new Float64Array(matrix.length / this.width);
-    for (let row = 0; row < result.length; row += 1) {
-      let sum = 0;
-      for (let d = 0; d < this.width; d += 1) sum += matrix[row * this.width + d] * x[d];
-      result[row] = sum;
-    }
-    return result;
+    return [...product(this.weights[name], x)].map((value, at) => value + this.weights[`${name}_bias`][at]);
   }
 }
 

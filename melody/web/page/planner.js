@@ -1,5 +1,7 @@
 // The plan of a take, bar by bar, drawn as `melody.tokens.planner` draws it: the same LSTM from the same random numbers.
 
+import { product } from "./matrix.js";
+
 const UNTOLD = [0, 0];
 const NEW = [0, 1];
 const FIRST = [0, 2];
@@ -55,13 +57,13 @@ class Planner {
   symbol(bar, track, state, next) {
     const y = this.step(bar, track, state);
     if (!this.apart && bar <= this.pickup) return FIRST;
-    const logits = this.product("state", y).map((value, at) => value + this.weights.state_bias[at]);
+    const logits = product(this.weights.state, y).map((value, at) => value + this.weights.state_bias[at]);
     const fits = this.fits(bar, track);
     const chosen = choose(logits, fits, next);
     if (chosen === 0) return bar <= this.pickup ? FIRST : NEW;
     if (chosen === 1) return EMPTY;
     const own = y.map((value, d) => value + this.weights.lag[(chosen - 2) * this.width + d]);
-    const likes = this.product("like", own).map((value, at) => value + this.weights.like_bias[at]);
+    const likes = product(this.weights.like, own).map((value, at) => value + this.weights.like_bias[at]);
     return [this.lags[chosen - 2], 1 + choose(likes, null, next)];
   }
 
@@ -88,8 +90,8 @@ class Planner {
       before.forEach((code) => add("before", code, 1 / before.length));
       behind.forEach((code) => add("behind", code, 1 / behind.length));
     }
-    const own = this.product("weight_ih", x);
-    const past = this.product("weight_hh", state.h);
+    const own = product(this.weights.weight_ih, x);
+    const past = product(this.weights.weight_hh, state.h);
     const gate = (part, d) => own[part * width + d] + past[part * width + d] + weights.bias[part * width + d];
     const y = new Float64Array(width);
     for (let d = 0; d < width; d += 1) {
@@ -114,17 +116,6 @@ class Planner {
 
   code([lag, like]) {
     return lag ? 4 + this.likes * this.lags.indexOf(lag) + like - 1 : like;
-  }
-
-  product(name, x) {
-    const matrix = this.weights[name];
-    const result = new Float64Array(matrix.length / this.width);
-    for (let row = 0; row < result.length; row += 1) {
-      let sum = 0;
-      for (let d = 0; d < this.width; d += 1) sum += matrix[row * this.width + d] * x[d];
-      result[row] = sum;
-    }
-    return result;
   }
 }
 
