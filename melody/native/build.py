@@ -5,6 +5,7 @@
 The hook is hatchling's. It asks for ziglang only where no compiler is found; where that cannot be had either, the
 wheel is built without the core. MELODY_TARGET names another system for which zig is to build (`TARGETS`), or ``none``.
 The flags matter: without ``-ffp-contract=off`` a compiler may fuse products and sums, and takes would depend on it.
+Without ``-fno-trapping-math`` GCC keeps the branches of a bounded value, and makes no vectors of the LSTM's cell.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 SOURCES = FOLDER / "core"
-COMMON = ("-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden")
+COMMON = ("-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden")
 FLAGS = (*COMMON, "-shared")
 WEB_FLAGS = (*COMMON, "-target", "wasm32-wasi", "-mexec-model=reactor", "-msimd128", "-Wl,--export-dynamic", "-s")
 WEB_SOURCES = FOLDER / "web"
