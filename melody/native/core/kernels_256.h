@@ -1,11 +1,49 @@
 // The product of AVX2 and of AVX-VNNI: 8 outputs a register. How products are added is what differs between them.
 
-// The sum of products with a group of 4 inputs of 8 outputs, from input k of the block on.
-__attribute__((always_inline)) TARGET static inline __m256i add_group(__m256i sum, const uint8_t *block, int k, int bits,
-                                                                      __m256i q) {
-  if (bits == 8) return add_products(sum, _mm256_load_si256((const __m256i *)(block + k * TILE)), q);
-  __m256i two = _mm256_load_si256((const __m256i *)(block + k / 8 * 4 * TILE));
-  return add_nibbles(sum, _mm256_and_si256(k & 4 ? _mm256_srli_epi16(two, 4) : two, _mm256_set1_epi8(15)), q);
+// Four inputs, for each output.
+__attribute__((always_inline)) TARGET static inline __m256i four_of(const int8_t *q) {
+  int32_t four;
+  memcpy(&four, q, 4);
+  return _mm256_set1_epi32(four);
+}
+
+// Adds to `sums` (side, count) of 8 outputs each what a block of 8-bit weights gives; `w` is where they begin.
+__attribute__((always_inline)) TARGET static inline void add_bytes(__m256i sums[MOST_SIDE][8], const uint8_t *const *w,
+                                                                   int count, const int8_t *const *q, int side) {
+  for (int k = 0; k < BLOCK; k += 4) {
+    for (int r = 0; r < side; r++) {
+      __m256i four = four_of(q[r] + k);
+      for (int t = 0; t < count; t++) {
+        sums[r][t] = add_products(sums[r][t], _mm256_load_si256((const __m256i *)(w[t] + k * TILE)), four);
+      }
+    }
+  }
+}
+
+// The same of 4-bit weights. Sums of half a block fit 16 bits, where AVX2 takes them first.
+__attribute__((always_inline)) TARGET static inline void add_nibbles(__m256i sums[MOST_SIDE][8],
+                                                                     const uint8_t *const *w, int count,
+                                                                     const int8_t *const *q, int side) {
+  const __m256i lower = _mm256_set1_epi8(15);
+  for (int half = 0; half < BLOCK; half += BLOCK / 2) {
+    __m256i parts[MOST_SIDE][8];
+    for (int r = 0; r < side; r++) {
+      for (int t = 0; t < count; t++) parts[r][t] = _mm256_setzero_si256();
+    }
+#pragma GCC unroll 1
+    for (int k = half; k < half + BLOCK / 2; k += 8) {
+      for (int t = 0; t < count; t++) {
+        __m256i two = _mm256_load_si256((const __m256i *)(w[t] + k / 2 * TILE));
+        __m256i even = _mm256_and_si256(two, lower), odd = _mm256_and_si256(_mm256_srli_epi16(two, 4), lower);
+        for (int r = 0; r < side; r++) {
+          parts[r][t] = add_part(add_part(parts[r][t], even, four_of(q[r] + k)), odd, four_of(q[r] + k + 4));
+        }
+      }
+    }
+    for (int r = 0; r < side; r++) {
+      for (int t = 0; t < count; t++) sums[r][t] = _mm256_add_epi32(sums[r][t], whole(parts[r][t]));
+    }
+  }
 }
 
 // `side` rows by `wide` tiles of `bits`; these are constants where this is inlined.
@@ -25,19 +63,14 @@ __attribute__((always_inline)) TARGET static inline void multiply_some(const Mat
       w[t] = weights_of(matrix, tiles[t / 2], b, bits) + t % 2 * 32;
     }
     __m256i products[MOST_SIDE][8];
+    const int8_t *q[MOST_SIDE];
     for (int r = 0; r < side; r++) {
+      q[r] = rows[r]->values + b * BLOCK;
       __m256i first = bits == 8 ? first_sum(rows[r]->offsets[b] * 16) : _mm256_set1_epi32(rows[r]->offsets[b]);
       for (int t = 0; t < 2 * wide; t++) products[r][t] = first;
     }
-#pragma GCC unroll 16
-    for (int k = 0; k < BLOCK; k += 4) {
-      for (int r = 0; r < side; r++) {
-        int32_t four;
-        memcpy(&four, rows[r]->values + b * BLOCK + k, 4);
-        __m256i q = _mm256_set1_epi32(four);
-        for (int t = 0; t < 2 * wide; t++) products[r][t] = add_group(products[r][t], w[t], k, bits, q);
-      }
-    }
+    if (bits == 8) add_bytes(products, w, 2 * wide, q, side);
+    else add_nibbles(products, w, 2 * wide, q, side);
     for (int t = 0; t < 2 * wide; t++) {
       __m256 scales = _mm256_load_ps(matrix->scales + ((size_t)tiles[t / 2] * blocks + b) * TILE + t % 2 * 8);
       for (int r = 0; r < side; r++) {

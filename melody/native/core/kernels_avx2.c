@@ -16,9 +16,11 @@ TARGET static inline __m256i add_products(__m256i sum, __m256i weights, __m256i 
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-TARGET static inline __m256i add_nibbles(__m256i sum, __m256i weights, __m256i q) {
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(weights, q), _mm256_set1_epi16(1)));
+TARGET static inline __m256i add_part(__m256i part, __m256i weights, __m256i q) {
+  return _mm256_add_epi16(part, _mm256_maddubs_epi16(weights, q));
 }
+
+TARGET static inline __m256i whole(__m256i part) { return _mm256_madd_epi16(part, _mm256_set1_epi16(1)); }
 
 #include "kernels_256.h"
 

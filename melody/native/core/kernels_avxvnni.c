@@ -11,9 +11,11 @@ TARGET static inline __m256i add_products(__m256i sum, __m256i weights, __m256i 
   return _mm256_dpbusd_avx_epi32(sum, weights, q);
 }
 
-TARGET static inline __m256i add_nibbles(__m256i sum, __m256i weights, __m256i q) {
-  return _mm256_dpbusd_avx_epi32(sum, weights, q);
+TARGET static inline __m256i add_part(__m256i part, __m256i weights, __m256i q) {
+  return _mm256_dpbusd_avx_epi32(part, weights, q);
 }
+
+TARGET static inline __m256i whole(__m256i part) { return part; }
 
 #include "kernels_256.h"
 
