@@ -81,7 +81,7 @@ class Composer:
             for number in range(1, takes + 1):
                 yield self._varied(prepared, primer, Seed(seed, number))
             return
-        prepared = replace(prepared, strange=with_advice(prepared, self.bundle, self.engine))
+        prepared = replace(prepared, advised=with_advice(prepared, self.bundle, self.engine))
         size = takes if prepared.settings.beam_width else max(1, BATCH // prepared.settings.candidates)
         for first in range(1, takes + 1, size):
             yield from self._compose(prepared, seed, range(first, min(first + size, takes + 1)))

@@ -31,12 +31,19 @@ class Prefix:
         reader: Reader | Callable[[], Reader],
         carry: Carry,
         logits: NDArray[np.float32],
-        nats: float = 0.0,
+        nats: float | Callable[[], float] = 0.0,
         native: NativeReader | None = None,
     ) -> None:
-        """`nats` are those of what was read, after the first token, without the grammar; a reader may come later."""
-        self.carry, self.logits, self.nats, self.native = carry, logits, nats, native
-        self._reader = reader
+        """`nats` are those of what was read, after the first token, without the grammar; they and a reader may come
+        later.
+        """
+        self.carry, self.logits, self.native = carry, logits, native
+        self._reader, self._nats = reader, nats
+
+    @cached_property
+    def nats(self) -> float:
+        """Nats that it cost the model to read this."""
+        return self._nats() if callable(self._nats) else self._nats
 
     @cached_property
     def reader(self) -> Reader:
@@ -45,7 +52,7 @@ class Prefix:
 
     def read_by(self, reader: Reader) -> "Prefix":
         """Return the same place with another reader, of whose knowledge the core has none."""
-        return Prefix(reader, self.carry, self.logits, self.nats)
+        return Prefix(reader, self.carry, self.logits, lambda: self.nats)
 
 
 class TakePlan(NamedTuple):
@@ -81,7 +88,7 @@ class Opening:
                 self._again(plan, readers[row]),
                 reorder(carry, np.array([row])),
                 logits[row].copy(),
-                self.before.nats,
+                lambda: self.before.nats,
                 natives[row] if natives else None,
             )
             for row, plan in enumerate(plans)
@@ -108,8 +115,8 @@ def read_prefix(engine: Engine, reader: Reader, ids: Sequence[int]) -> Prefix:
     """Let a fresh reader and the engine read `ids` (at least BOS)."""
     carry = start_for(engine, [reader])
     if isinstance(engine, NativeEngine) and (native := engine.reader(reader.columns.layout, reader.plan)) is not None:
-        logits, after, nats = engine.read(native, ids, carry)
-        return Prefix(lambda: reader.read_all(ids), after, logits, nats, native)
+        logits, after, cost = engine.read(native, ids, carry)
+        return Prefix(lambda: reader.read_all(ids), after, logits, cost, native)
     nats = 0.0
     for start in range(0, len(ids), _BLOCK):
         block = []

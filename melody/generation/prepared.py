@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,7 @@ class Prepared:
     key: Key | None  # of the new music, where one is asked for or the primer has one
     chords: list[Span]  # asked for, in ticks of the grid
     idle: tuple[str, ...] = ()  # options that say nothing to drums
-    unlike: Fit | None = None  # the primer's, where it is unlike the training music
-    strange: str = ""  # what to say of it
+    advised: str | None = None  # what to say of a primer that is unlike the training music, where advice was sought
     given: Score | None = None  # the primer at a resolution at which nothing of it moves, its seam made ready
     seam: Seam = NOWHERE  # in ticks of `given`
     at_seam: tuple[str, ...] = ()  # what the musician should know of it
@@ -75,6 +75,20 @@ class Prepared:
     def track_of(self) -> Mapping[int, int]:
         """The musician's track of each of the model's that sounds in the new bars."""
         return {**(self.primer.view.tracks if self.primer and self.region.given else {}), **self.region.tracks}
+
+    @cached_property
+    def unlike(self) -> Fit | None:
+        """The fit of the primer, where it is unlike the training music. Nobody waits for it who hears notes first."""
+        fit = fit_of(self.prefix.nats, self.ids, self.bundle) if self.primer else None
+        return fit if fit and fit.is_strange else None
+
+    @property
+    def strange(self) -> str:
+        """The line about a primer that is unlike the training music."""
+        if self.unlike is None:
+            return ""
+        cost = f"{self.unlike.nats_per_note:.1f} nats a note, {self.unlike.times:.1f} times what is typical"
+        return f"the primer is unlike {self.bundle.name}'s training music: {cost}"
 
     def start(self, seeds: Sequence[Seed]) -> list[Prefix]:
         """Return where each take begins. What is drawn for a take before its notes belongs here."""
@@ -140,7 +154,8 @@ class Prepared:
         scale = (f"new pitches from the scale of {self.key.name}",) if self.key and unasked else ()
         marked = ("chords from the markers of the primer",) if self.chords and not self.settings.chords else ()
         idle = (f"without effect on drums: {listed(self.idle)}",) if self.idle else ()
-        strange = (self.strange,) if self.strange else ()
+        said = self.strange if self.advised is None else self.advised
+        strange = (said,) if said else ()
         own = (self.region.own.said,) if self.region.own else ()
         waiting = [self.bundle.tracks[place].name for place in sorted(self.region.waiting)]
         empty = (f"empty in the primer, may come in: {listed(waiting)}",) if waiting else ()
@@ -202,8 +217,6 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         lines = given_lines(settings, region)
         prefix = prefix.read_by(watching(prefix.reader, bundle.originality, settings.max_copy_bars, lines))
     settings = settled(settings, primer, bundle)
-    fit = fit_of(prefix.nats, ids, bundle) if primer else None
-    unlike = fit if fit and fit.is_strange else None
     seam, said = NOWHERE, list[str]()
     if given is not None and view is not None:
         seam = _seam_of(given, view, region)
@@ -220,8 +233,6 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         key=key,
         chords=chords,
         idle=idle,
-        unlike=unlike,
-        strange=_said_of(unlike, bundle) if unlike else "",
         given=given,
         seam=seam,
         at_seam=tuple(said),
@@ -265,11 +276,6 @@ def _read(
 def _not_yet(moment: Moment) -> Told:
     """Stand for chords that each take draws later."""
     return np.zeros((1, len(HARMONISING)), np.int16)
-
-
-def _said_of(unlike: Fit, bundle: Bundle) -> str:
-    cost = f"{unlike.nats_per_note:.1f} nats a note, {unlike.times:.1f} times what is typical"
-    return f"the primer is unlike {bundle.name}'s training music: {cost}"
 
 
 def _seam_of(given: Score, view: PrimerView, region: Region) -> Seam:

@@ -16,8 +16,8 @@ int model_intervals(Model *model, int references, int pitches, int first_pitch, 
                     const int32_t *first, const int16_t *places, int values);
 const char *model_kernels(const Model *model);
 int reader_replan(Reader *reader, const FormPlan *form, const Chords *chords);
-int loop_read(const Model *model, Reader *reader, const int32_t *tokens, int count, float *carry, float *logits,
-              double *nats);
+int loop_read(const Model *model, Reader *reader, const int32_t *tokens, int count, float *carry, float *states,
+              int16_t *contexts, float *logits);
 Loop *loop_new(const Model *model, const Rule *rules, int rule_count, const Sampling *sampling, Ask ask, int rows,
                const Reader *const *readers, const float *carries, const float *logits, void *const *next,
                void *const *states);

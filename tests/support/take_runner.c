@@ -63,7 +63,11 @@ int main(void) {
   double nats[1] = {0};
   for (int part = 0; part < 2; part++) {
     int32_t *count = next(), *ids = next();
-    if (loop_read(model, reader, ids, *count, carry, logits, nats)) return 4;
+    float *states = calloc((size_t)*count * model->width, sizeof *states);
+    int16_t *contexts = calloc((size_t)*count * model->channels, sizeof *contexts);
+    if (loop_read(model, reader, ids, *count, carry, states, contexts, logits)) return 4;
+    free(states);
+    free(contexts);
     if (part == 0) reader_replan(reader, &form, &plan.chords);
   }
   int rule_count;

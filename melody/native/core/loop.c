@@ -152,22 +152,44 @@ EXPORT int loop_goes_on(const Loop *loop) {
   return going;
 }
 
-// Lets a reader and the model read tokens (count): writes the carry (2 L D), in place, and the logits (TOKENS) behind
-// the last; adds to `nats` what each token but the first costs, without the grammar.
-EXPORT int loop_read(const Model *model, Reader *reader, const int32_t *tokens, int count, float *carry, float *logits,
+// Lets a reader and the model read tokens (count): writes the channels (count, C) and the model's states (count, D)
+// behind each, the carry (2 L D), in place, and the logits (TOKENS) behind the last.
+EXPORT int loop_read(const Model *model, Reader *reader, const int32_t *tokens, int count, float *carry, float *states,
+                     int16_t *contexts, float *logits) {
+  float made[WHOLE_TILES], *out = made;
+  Embedded embedded;
+  int failed;
+  embedded_begin(&embedded);
+  for (int i = 0; i < count; i++) {
+    if (!reader_read(reader, tokens[i])) return FAILED_TO_READ;
+    memcpy(contexts + (size_t)i * model->channels, reader->row, (size_t)model->channels * sizeof *contexts);
+  }
+  if ((failed = walk(model, count, tokens, contexts, &embedded, carry, states)) || !count) return failed;
+  const float *last = states + (size_t)(count - 1) * model->width;
+  const int16_t *context = contexts + (size_t)(count - 1) * model->channels;
+  if ((failed = show(model, 1, &last, &context, NULL, &out))) return failed;
+  memcpy(logits, made, TOKENS * sizeof *logits);
+  return STEP_DONE;
+}
+
+// Adds to `nats` what each of the tokens (count) that were read, but the first, costs without the grammar, by the
+// states and channels that `loop_read` wrote.
+EXPORT int loop_nats(const Model *model, const int32_t *tokens, int count, const float *states, const int16_t *contexts,
                      double *nats) {
   uint8_t all[TOKENS];
-  float made[WHOLE_TILES], *out = made;
-  const int16_t *context = reader->row;
-  Embedded embedded, *own = &embedded;
-  embedded_begin(own);
   memset(all, 1, sizeof all);
-  for (int i = 0; i < count; i++) {
-    int failed;
-    if (!reader_read(reader, tokens[i])) return FAILED_TO_READ;
-    if ((failed = step(model, 1, &tokens[i], &context, &own, &carry, NULL, &out))) return failed;
-    if (i + 1 < count) *nats += nats_of(model->kernels, made, all, tokens[i + 1]);
+  for (int begin = 0; begin + 1 < count; begin += MOST_SIDE) {
+    float made[MOST_SIDE][WHOLE_TILES], *out[MOST_SIDE];
+    const float *own[MOST_SIDE];
+    const int16_t *context[MOST_SIDE];
+    int side = count - 1 - begin < MOST_SIDE ? count - 1 - begin : MOST_SIDE, failed;
+    for (int r = 0; r < side; r++) {
+      out[r] = made[r];
+      own[r] = states + (size_t)(begin + r) * model->width;
+      context[r] = contexts + (size_t)(begin + r) * model->channels;
+    }
+    if ((failed = show(model, side, own, context, NULL, out))) return failed;
+    for (int r = 0; r < side; r++) *nats += nats_of(model->kernels, made[r], all, tokens[begin + r + 1]);
   }
-  if (count) memcpy(logits, made, TOKENS * sizeof *logits);
   return STEP_DONE;
 }

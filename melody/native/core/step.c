@@ -5,7 +5,7 @@
 
 #include "export.h"
 
-enum { MOST_GATES = 4 * MOST_WIDTH, MOST_TILES = 65536 / TILE };
+enum { MOST_GATES = 4 * MOST_WIDTH, MOST_TILES = 65536 / TILE, MOST_STRETCH = 64 };
 
 // ---- the step -------------------------------------------------------------------------------------------------------
 
@@ -30,11 +30,11 @@ static int embed_token(const Model *model, int token, const int16_t *context, Em
 // A layer for up to MOST_SIDE rows, whose weights are read once for all of them.
 static int advance(const Model *model, int layer, int side, float *const *x, float *const *carries) {
   const Matrix *matrix = &model->layer[layer];
-  int width = model->width, tiles[MOST_GATES / TILE];
+  int width = model->width, tiles[MOST_GATES / TILE] = {0};
   float joined[MOST_BLOCKS * BLOCK + BLOCK], gates[MOST_SIDE][MOST_GATES];
   Quantized quantized[MOST_SIDE];
-  const Quantized *inputs[MOST_SIDE];
-  float *outputs[MOST_SIDE];
+  const Quantized *inputs[MOST_SIDE] = {NULL};
+  float *outputs[MOST_SIDE] = {NULL};
   size_t bytes = (size_t)width * sizeof(float);
   for (int r = 0; r < side; r++) {
     memset(joined + 2 * width, 0, BLOCK * sizeof(float));  // past the last whole block
@@ -109,18 +109,24 @@ static int are_numbers(const float *logits, const int *tiles, int count, int siz
   return largest < 0x7f800000u;
 }
 
-static int show(const Model *model, const float *x, const int16_t *context, const uint8_t *wanted, float *logits) {
-  float padded[MOST_WIDTH + BLOCK], *out = logits;
-  Quantized quantized;
-  const Quantized *input = &quantized;
-  int tiles[MOST_TILES];
-  memcpy(padded, x, (size_t)model->width * sizeof *x);
-  memset(padded + model->width, 0, BLOCK * sizeof *x);
-  if (model->kernels->quantize(&quantized, padded, model->head.blocks)) return STEP_NO_NUMBERS;
-  int count = tiles_wanted(wanted, model->vocabulary, tiles);
-  model->kernels->multiply(&model->head, &input, 1, tiles, count, &out);
-  if (model->intervals.references) score_intervals(model, &quantized, context, wanted, logits);
-  return are_numbers(logits, tiles, count, model->vocabulary) ? STEP_DONE : STEP_NO_NUMBERS;
+int show(const Model *model, int side, const float *const *states, const int16_t *const *contexts,
+         const uint8_t *wanted, float *const *logits) {
+  float padded[MOST_WIDTH + BLOCK];
+  Quantized quantized[MOST_SIDE];
+  const Quantized *inputs[MOST_SIDE] = {NULL};
+  int tiles[MOST_TILES], count = tiles_wanted(wanted, model->vocabulary, tiles);
+  memset(padded + model->width, 0, BLOCK * sizeof *padded);
+  for (int r = 0; r < side; r++) {
+    memcpy(padded, states[r], (size_t)model->width * sizeof *padded);
+    if (model->kernels->quantize(&quantized[r], padded, model->head.blocks)) return STEP_NO_NUMBERS;
+    inputs[r] = &quantized[r];
+  }
+  model->kernels->multiply(&model->head, inputs, side, tiles, count, logits);
+  for (int r = 0; r < side; r++) {
+    if (model->intervals.references) score_intervals(model, inputs[r], contexts[r], wanted, logits[r]);
+    if (!are_numbers(logits[r], tiles, count, model->vocabulary)) return STEP_NO_NUMBERS;
+  }
+  return STEP_DONE;
 }
 
 int step(const Model *model, int rows, const int32_t *tokens, const int16_t *const *contexts,
@@ -142,8 +148,27 @@ int step(const Model *model, int rows, const int32_t *tokens, const int16_t *con
       }
     }
     for (int r = 0; r < count; r++) {
+      const float *own = x[r];
       const uint8_t *asked = wanted ? wanted[begin + r] : NULL;
-      if ((failed = show(model, x[r], contexts[begin + r], asked, logits[begin + r]))) return failed;
+      if ((failed = show(model, 1, &own, contexts + begin + r, asked, logits + begin + r))) return failed;
+    }
+  }
+  return STEP_DONE;
+}
+
+int walk(const Model *model, int count, const int32_t *tokens, const int16_t *contexts, Embedded *embedded,
+         float *carry, float *states) {
+  for (int begin = 0; begin < count; begin += MOST_STRETCH) {
+    int end = count - begin < MOST_STRETCH ? count : begin + MOST_STRETCH, failed;
+    for (int i = begin; i < end; i++) {
+      if ((failed = embed_token(model, tokens[i], contexts + (size_t)i * model->channels, embedded))) return failed;
+      model->kernels->embed(embedded->sums, states + (size_t)i * model->width, model->width);
+    }
+    for (int layer = 0; layer < model->layers; layer++) {
+      for (int i = begin; i < end; i++) {
+        float *x = states + (size_t)i * model->width;
+        if ((failed = advance(model, layer, 1, &x, &carry))) return failed;
+      }
     }
   }
   return STEP_DONE;

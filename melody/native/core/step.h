@@ -40,9 +40,19 @@ void embedded_begin(Embedded *embedded);
 enum { STEP_DONE, STEP_OUT_OF_RANGE, STEP_NO_NUMBERS };
 
 // Rows step side by side. `wanted` (V) says of which tokens a row's logits are asked (NULL: of all); the others are
-// left as they are, or not. Both have room for whole tiles. Returns STEP_DONE, or why not: a token or channel beyond its size, or logits that are no
-// numbers.
+// left as they are, or not. Both have room for whole tiles. Returns STEP_DONE, or why not: a token or channel beyond its
+// size, or logits that are no numbers.
 int step(const Model *model, int rows, const int32_t *tokens, const int16_t *const *contexts,
          Embedded *const *embedded, float *const *carries, const uint8_t *const *wanted, float *const *logits);
+
+// A row steps through tokens (count) that are known, with their channels (count, C), and gives no logits: what it would
+// make them of are the states (count, D) behind the last layer. One layer at a time goes through a stretch of them, so
+// that its weights stay in the cache. Carry and states are the same as by steps.
+int walk(const Model *model, int count, const int32_t *tokens, const int16_t *contexts, Embedded *embedded,
+         float *carry, float *states);
+
+// Logits of 1 to MOST_SIDE states (D), as a step makes them.
+int show(const Model *model, int side, const float *const *states, const int16_t *const *contexts,
+         const uint8_t *wanted, float *const *logits);
 
 #endif

@@ -161,7 +161,10 @@ export class Core {
   }
 
   read(reader, ids, carry, logits) {
-    this.check(this.calls.loop_read(this.model, reader, this.ints(...ids), ids.length, carry, logits, this.room(8)));
+    const { width, channels } = this.given.sizes;
+    const [states, contexts] = [this.room(ids.length * width * 4), this.room(ids.length * channels * 2)];
+    const tokens = this.ints(...ids);
+    this.check(this.calls.loop_read(this.model, reader, tokens, ids.length, carry, states, contexts, logits));
   }
 
   *draw(reader, carry, logits, numbers, bars, temperature) {
