@@ -99,7 +99,8 @@ def _cut(split: Split, index: int, bundle: Bundle, generator: np.random.Generato
         return None
     score = bundle.tokenizer.decode(ids)
     for track, info in zip(score.tracks, bundle.tracks, strict=False):
-        track.name = info.name  # as a musician's tracks have names: each goes on in its own place
+        # as a musician's tracks have names: each goes on in its own place, and who is silent throughout is not there
+        track.name = info.name if len(track.notes) else ""
     lines = bars(score)
     ticks = int(lines[pickup + 1] - lines[pickup])
     followed = all_bars[given : given + new - 1]

@@ -60,7 +60,7 @@ def finish(
         | _planned(plan, chords, bundle)
         | seed.named
         | settings.to_dict(),
-        messages=prepared.messages,
+        messages=(*prepared.messages, *_emptied(prepared, score)),
         candidate=seed.candidate,
         candidates=settings.candidates,
         in_training=_in_training(fresh, bundle),
@@ -74,6 +74,21 @@ def finish(
         plan=plan,
         sections=_sections(prepared, plan),
     )
+
+
+def _emptied(prepared: Prepared, score: Score) -> list[str]:
+    """Remarks on tracks that had notes before their bars were filled and have none now: programs drop them."""
+    primer, region = prepared.primer, prepared.region
+    if primer is None or not region.replaces or prepared.settings.only_new:
+        return []
+    kit = primer.view.kit
+    tracks = {*region.tracks.values(), *(kit.tracks if kit and kit.main in region.tracks.values() else ())}
+    gone = [
+        track
+        for track in sorted(tracks)
+        if len(primer.score.tracks[track].notes) and not len(score.tracks[track].notes)
+    ]
+    return [f"{named(primer.names, track)}: without a note now, some programs show no such track" for track in gone]
 
 
 def _provenance(prepared: Prepared, bundle: Bundle, engine_name: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from melody.generation.rules.bars import each_sounds, exact_bars, keep_meters, n
 from melody.generation.rules.contract import Mask, Rule, without
 from melody.generation.rules.copying import NoLongCopy
 from melody.generation.rules.density import HoldDensity
+from melody.generation.rules.entries import ComeIn
 from melody.generation.rules.fixed_notes import KeepFixed
 from melody.generation.rules.harmony import chord_tones
 from melody.generation.rules.playable import Free, InOrder, Room, playable
@@ -36,6 +37,7 @@ LED_BY = ("bass", "lead", "drums")  # roles whose first track rules of a style a
 BEYOND = 5  # semitones
 LATELY = 4  # bars: a track of a band that sounded in them goes on at once
 MOST_EMPTY = 3  # bars in a row of a track of a band that goes on, or is added
+MIDDLE = 2  # quarters of a bar
 REACH = 16  # semitones on either side of the mean of a part: nine in ten notes of an added part's kind lie within
 
 
@@ -152,6 +154,9 @@ def rules_for(
         rules.append(no_long_silence(vocabulary))
     if view and region.meters and is_band(bundle) and not settings.keep and (entries := _entries(view, region)):
         rules.append(each_sounds(vocabulary, entries, region.lines, region.first, region.stop, MOST_EMPTY))
+    if is_band(bundle) and not settings.keep:
+        latest = {place: 0 if bundle.tracks[place].drums else MIDDLE for place in free}
+        rules.append(ComeIn(vocabulary, latest, region.first))
     rules.append(playable(vocabulary, rooms, fixed))
     if settings.density:
         unfixed = {place: rooms[place] for place in free}

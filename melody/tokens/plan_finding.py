@@ -155,6 +155,8 @@ def plan_of_tracks_around(bars: Sequence[Bar], pickup: int, gap: range, count: i
     lines = []
     for track, own in enumerate(zip(*(by_track(bar, count) for bar in bars), strict=True)):
         found = plan_of_bars(own, pickup).plan.symbols if track in known else _symbols_around(own, pickup, gap)
+        if track not in known:  # a track begins where its plan is drawn to, a piece with its first bar
+            found = [UNTOLD if bar in gap and one == FIRST else one for bar, one in enumerate(found)]
         unknown = range(0) if track in known else gap
         lines.append(tuple(one if own[bar] or bar in unknown else EMPTY for bar, one in enumerate(found)))
     return FormPlan((), pickup, {bar: bars[bar] for bar in range(gap.stop, len(bars))}, tuple(lines))

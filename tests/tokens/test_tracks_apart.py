@@ -156,6 +156,8 @@ def test_around_a_gap_tracks_that_stand_are_known() -> None:
     assert plan.tracks[1][4:6] == (NEW, NEW)
     assert plan.tracks[2][4:] == (UNTOLD, UNTOLD, EMPTY, EMPTY)
     assert set(plan.ahead) == {6, 7}
+    first = plan_of_tracks_around(bars, pickup, range(2), VOICES, known={1})
+    assert [line[0] for line in first.tracks] == [UNTOLD, FIRST, UNTOLD]  # who begins in it is not known
     tune, _ = p.bars_of(piece_of([A, B, C, D, A, C] * 3))
     alone = plan_of_tracks_around(tune, 0, range(2, 4), 1, known=())
     assert alone.tracks == (plan_around(tune, 0, range(2, 4)).symbols,)

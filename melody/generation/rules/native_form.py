@@ -31,6 +31,7 @@ FORMS = (  # in the order of core/rules.h
     "no long silence of",
     "each sounds",
     "planned fills",
+    "planned entries",
 )
 
 

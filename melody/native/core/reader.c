@@ -128,6 +128,7 @@ static int read_duration(Reader *r, int ticks) {
   r->active[r->actives++] = (Sounding){end, (uint8_t)r->track, (uint8_t)r->pitch};
   r->written[r->track]++;
   r->latest_end[r->track] = end;
+  r->latest_onset[r->track] = r->tick;
   r->sound_end = end > r->sound_end ? end : r->sound_end;
   tell_sounding(r);
   return 1;

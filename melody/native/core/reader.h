@@ -75,6 +75,7 @@ typedef struct {
   int actives, befores, nows;                    // how many
   int written[MOST_TRACKS];                      // notes of each track, without the one under way
   int latest_end[MOST_TRACKS];                   // tick at which the latest of these ends
+  int latest_onset[MOST_TRACKS];                 // tick at which it began
   Sounding active[MOST_NOTES];                   // notes that still sound
   Written before[MOST_NOTES], now[MOST_NOTES];   // what sounded right before this position; what was written at it
   int16_t row[MOST_COLUMNS + 1];                 // the channels, and a spare column

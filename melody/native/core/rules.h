@@ -23,6 +23,7 @@ typedef enum {
   NO_LONG_SILENCE_OF,
   EACH_SOUNDS,
   PLANNED_FILLS,
+  PLANNED_ENTRIES,
   RULES
 } RuleKind;
 
@@ -53,6 +54,9 @@ int returns_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void fills_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
 // The token that leads on to the next hit of a fill, as above.
 int fills_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
+void entries_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
+// The token that leads on to the next track that is due, as above.
+int entries_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void style_leading_notes(const Rule *rule, const Reader *reader, uint8_t *mask);
 
 static inline void close_ids(uint8_t *mask, int from, int to) {

@@ -1,0 +1,96 @@
+"""Rule of entries: a track of a band whose bar is planned to be new comes in by some place in it.
+
+A plan may say that drums play, and the model write none: what it then reads is music without drums, it goes on so, and
+what returns brings silence back. So in a bar that is planned as `first`, `new`, or hardly alike to another, each track
+begins a note by its place, unless one sounds past it: drums on the downbeat (.99 of their bars do; train), others by
+the middle (.95 to .99 of the bars of each role). Bars that return have what stood there (`rules.returns`).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from melody.generation.rules.contract import Mask, without
+from melody.generation.rules.native_form import NativeForm
+from melody.generation.rules.returns import HELD, UNDER_WAY, WHOLE
+from melody.music.score import GRID
+from melody.tokens import Reader, Vocabulary
+from melody.tokens.plan import FIRST, NEW
+from melody.tokens.vocabulary import MAX_TRACKS
+
+EIGHTH = GRID // 2  # ticks: places in meters of odd length are those that the training music has
+
+
+class ComeIn:
+    """The rule that tracks come in where their plan says so. `latest` are quarters of a bar by track."""
+
+    def __init__(self, vocabulary: Vocabulary, latest: Mapping[int, int], first: int) -> None:
+        """The new bars are those from `first` on."""
+        self.vocabulary = vocabulary
+        self.latest = dict(sorted(latest.items()))
+        self.first = first
+        table = np.array([[latest.get(track, -1)] for track in range(MAX_TRACKS)])
+        self.native = NativeForm("planned entries", (first,), table=table)
+        self._no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
+        self._no_way_on = without(vocabulary, "Bar", "End")
+        self._no_passing = without(vocabulary, "Position", "Bar", "End")
+
+    def __call__(self, reader: Reader) -> Mask | None:
+        """Return the tokens (V,) that may follow."""
+        due = self._due(reader)
+        if not due:
+            return None
+        now, place = self._next(reader, due)
+        mask = (self._no_way_on if now < 0 else self._no_passing).copy()
+        if now >= 0:
+            tracks = self.vocabulary.ids["Track"]
+            mask[tracks.start + now + 1 : tracks.stop] = False
+            if reader.track > now:  # it would play on here without being named again
+                mask &= self._no_note
+        elif place >= 0:
+            positions = self.vocabulary.ids["Position"]
+            mask[positions.start + place + 1 : positions.stop] = False
+        return mask
+
+    def redirect(self, reader: Reader) -> tuple[int, Mask] | None:
+        """Return the token that leads to the next track that is due, and those (V,) that would pass it by."""
+        due = self._due(reader)
+        if not due:
+            return None
+        now, place = self._next(reader, due)
+        ids, passing = self.vocabulary.ids, ~self._no_passing
+        if now >= 0:
+            passing[ids["Track"].start + now + 1 : ids["Track"].stop] = True
+            return ids["Track"][now], passing
+        if place < 0:
+            return None
+        passing[ids["Position"].start : ids["Position"].start + place + 1] = False
+        return ids["Position"][place], passing
+
+    def _due(self, reader: Reader) -> dict[int, int]:
+        """The tick in the bar by which each track is to begin that has not."""
+        form = reader.plan.form
+        if reader.memory is None or form is None or not form.tracks or reader.kind in UNDER_WAY:
+            return {}
+        if reader.bar < max(self.first, form.pickup):
+            return {}
+        eighths = reader.bar_ticks // EIGHTH
+        ends = {track: quarters * eighths // WHOLE * EIGHTH for track, quarters in self.latest.items()}
+        return {track: end for track, end in ends.items() if self._is_due(reader, track, end)}
+
+    def _is_due(self, reader: Reader, track: int, end: int) -> bool:
+        symbol, latest = reader.planned(track), reader.history[track] if track < len(reader.history) else None
+        if symbol not in (FIRST, NEW) and not (symbol.lag and not HELD[symbol.like]):
+            return False
+        if latest is not None and latest.onset >= reader.bar_start:
+            return False
+        until = max(reader.bar_start + end, reader.tick)
+        return all(of != track or stop <= until for stop, of, _ in reader.active)
+
+    @staticmethod
+    def _next(reader: Reader, due: Mapping[int, int]) -> tuple[int, int]:
+        """The track that is to begin at this position, and the place to go to next; -1 for none."""
+        here = reader.position
+        past = reader.track if reader.noted or reader.kind in ("Track", "Velocity") else -1
+        now = min((track for track, end in due.items() if end <= here and track > past), default=-1)
+        return now, min((end for end in due.values() if end > here), default=-1)
