@@ -18,6 +18,7 @@ from melody.engine import open_engine
 from melody.engine.adapted import step_graph_of
 from melody.engine.native_weights import CoreWeights, read_weights
 from melody.errors import UsageError
+from melody.generation.form import BEGIN
 from melody.generation.prepared import Prepared, prepare
 from melody.generation.rules.contract import Rule
 from melody.generation.rules.native_form import FORMS, form_of
@@ -26,7 +27,7 @@ from melody.tokens import harmonist
 from melody.tokens.harmony import WAITS
 from melody.tokens.native_reader import NativeReader
 from melody.tokens.plan import LAGS, LIKES
-from melody.tokens.planner import CASTS, MOST_TRACKS, WIDTH
+from melody.tokens.planner import APART, CASTS, FILLED, HOLD, LONG_FILL, MOST_REST, MOST_TRACKS, WIDTH
 from melody.tokens.vocabulary import MAX_DURATION, METERS, TEMPOS, VELOCITIES
 
 _CODES = {"int8": "i1", "uint8": "u1", "int16": "i2", "int32": "i4", "float32": "f4"}
@@ -63,8 +64,6 @@ def page_model(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
         raise UsageError(f"{bundle.name}: its tokens or channels are unknown to the native core; try folk or drums")
     if any(form_of(rule).name == FORMS[0] for rule in prepared.rules):
         raise UsageError(f"{bundle.name}: a rule of its style has no form in the native core; try folk or drums")
-    if prepared.form is not None and prepared.form.together:
-        raise UsageError(f"{bundle.name}: its tracks are planned together, which the page cannot; try pop or piano")
     packed = Packed()
     facts = {
         **_about(prepared.bundle),
@@ -181,8 +180,17 @@ def _planner(prepared: Prepared, packed: Packed) -> Mapping[str, Any] | None:
         "meter": form.meter,
         "pickup_drawn": form.pickup_drawn,
         "ends_anew": form.ends_anew,
+        "loops_on": form.loops_on,
         "tracks": len(form.known.tracks),
         "most_tracks": MOST_TRACKS,
+        "rhythm": form.rhythm,
+        "begin": BEGIN,
+        "together": sorted(form.together),
+        "most_rest": MOST_REST,
+        "apart": APART,
+        "hold": HOLD,
+        "filled": sorted(FILLED.items(), reverse=True),
+        "long_fill": LONG_FILL,
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.browser import PROGRAM, Browser, chromium
 from support.ears import SPY
+from support.tiny_bundle import tiny_files, write_bundle
 
 from melody import native
 from melody.errors import MelodyError, UsageError
@@ -25,7 +26,7 @@ from melody.web import export
 from melody.web.export import FILES, export_page, index_page
 from melody.web.model import page_model
 
-SERVED = ("folk", "drums", "pop", "piano", "chorale")
+SERVED = ("folk", "drums", "pop", "piano", "chorale", "band")
 CASES = [(1, 16, 1.0), (7, 8, 1.0), (12345678901, 4, 1.0), (2, 2, 1.0), (3, 8, 0.7)]  # seed, bars, temperature
 native_only = pytest.mark.skipif(core() is None, reason="the native core is not installed")
 
@@ -48,8 +49,10 @@ def test_a_model_lies_in_the_page_as_in_the_bundle(name: str) -> None:
 
 @native_only
 def test_a_model_that_the_page_cannot_serve_is_refused_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="band: its tracks are planned together"):
-        export_page("band", tmp_path / "page")
+    files = {name: data for name, data in tiny_files().items() if name != "step.onnx"}
+    bundle = write_bundle(tmp_path / "tiny", files)
+    with pytest.raises(UsageError, match=r"tiny: the page .* here this kind of model has no step graph"):
+        export_page(str(bundle), tmp_path / "page")
     assert not (tmp_path / "page").exists()
 
 

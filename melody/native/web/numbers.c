@@ -79,6 +79,16 @@ EXPORT uint32_t numbers_below(Numbers *numbers, uint32_t count) {
   return (uint32_t)(product >> 32);
 }
 
+// A whole number up to `most`, without bias, as numpy's `permutation` draws where it swaps: masked, and drawn again.
+EXPORT uint32_t numbers_up_to(Numbers *numbers, uint32_t most) {
+  uint32_t mask = most, value;
+  for (int shift = 1; shift < 32; shift *= 2) mask |= mask >> shift;
+  if (!most) return 0;
+  do value = next_half(numbers) & mask;
+  while (value > most);
+  return value;
+}
+
 EXPORT NextDouble numbers_function(void) { return numbers_next; }
 
 EXPORT void *room_new(uint32_t bytes) { return calloc(1, bytes); }
