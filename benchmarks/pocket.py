@@ -1,6 +1,6 @@
 """Small and anywhere: memory and cold start of `melody compose`, sizes, and the page that composes by itself.
 
-    python benchmarks/pocket.py [--models folk drums ...] [--web] [--pruned MODEL] [--quick] [--json]
+    python benchmarks/pocket.py [--models folk drums ...] [--web] [--quick] [--json]
 
 Times are of the processor, not of the wall, so that a busy machine changes them little. `compose` runs from a copy of
 the package with its byte code compiled, as pip leaves it. `--web` needs Chromium and ziglang (melody[web]).
@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 RUNS = 3
 SEEDS, BARS = (1, 2, 3), 32
-SHARES = (0.25, 0.5, 0.75, 0.9)
 
 
 def cost(words: list[str], folder: Path, site: Path) -> tuple[float, float]:
@@ -96,53 +95,18 @@ def pages(models: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def pruned(model: str) -> list[dict[str, Any]]:
-    """Size and speed of a model with fewer units, before it is trained: neither depends on that."""
-    from time import process_time
-
-    from melody.bundle import open_bundle
-    from melody.engine.graphs import STEP_GRAPHS
-    from melody.engine.native import NativeEngine
-    from melody.engine.weights import weights_of
-    from melody.generation.decoders.sampling import Sampled
-    from melody.generation.prepared import prepare
-    from melody.generation.seeds import Seed
-    from melody.generation.settings import Settings
-    from melody.learning.prune import cut, magnitudes, width_for
-    from melody.tokens.views import views_of
-
-    bundle, rows = open_bundle(model), []
-    weights, options = weights_of(bundle), dict(bundle.settings["model"])
-    order = (-magnitudes(weights)).argsort()
-    for share in (0.0, *SHARES):
-        width = width_for(bundle, share) if share else options["hidden_size"]
-        left = cut(weights, order[:width])
-        graph = STEP_GRAPHS[options["name"]].build(left, options, views_of(bundle.tokenizer, options), True)
-        engine = NativeEngine(graph)
-        prepared = prepare(bundle, engine, None, Settings(bars=BARS))
-        started = process_time()
-        takes = Sampled().decode(prepared, engine, [Seed(seed, 1) for seed in SEEDS])
-        rate = sum(len(take.ids) for take in takes) / (process_time() - started)
-        row = {"what": f"{model} without {share:.0%}", "units": width, "MB": round(len(graph) / 1e6, 2)}
-        rows.append(row | {"tokens a second": round(rate, -2)})
-    return rows
-
-
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["folk", "drums", "band", "pop", "piano", "chorale"])
     parser.add_argument("--web", action="store_true", help="the page too, in Chromium")
-    parser.add_argument("--pruned", metavar="MODEL", help="instead: a model with fewer units")
     parser.add_argument("--quick", action="store_true", help="one run of each, and short pieces")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     if asked.quick:
         global RUNS, BARS
         RUNS, BARS = 1, 8
-    found = {"pruned": pruned(asked.pruned)} if asked.pruned else {}
-    if not asked.pruned:
-        found = {"start": starts(asked.models), "size": sizes(asked.models)}
+    found = {"start": starts(asked.models), "size": sizes(asked.models)}
     if asked.web:
         found["page"] = pages(asked.models)
     if asked.json:

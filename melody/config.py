@@ -133,8 +133,9 @@ class TransformerConfig(ConfigSection):
         return self.model_dump(exclude={"name", "intervals"})
 
 
-def _model_name(value: Any) -> Any:
-    return value.get("name", "residual_lstm") if isinstance(value, dict) else getattr(value, "name", "residual_lstm")
+def _by_name(usual: str) -> Discriminator:
+    """Tell sections apart by their name; one without has the usual name."""
+    return Discriminator(lambda one: one.get("name", usual) if isinstance(one, dict) else getattr(one, "name", usual))
 
 
 ModelConfig = Annotated[
@@ -142,7 +143,7 @@ ModelConfig = Annotated[
     | Annotated[ClockworkLSTMConfig, Tag("clockwork_lstm")]
     | Annotated[EncoderDecoderConfig, Tag("encoder_decoder")]
     | Annotated[TransformerConfig, Tag("transformer")],
-    Discriminator(_model_name),
+    _by_name("residual_lstm"),
 ]
 
 
@@ -188,6 +189,7 @@ class DistilledConfig(ConfigSection):
     teachers: Annotated[tuple[str, ...], Field(min_length=1)]  # runs (folders) or models with the same tokens
     weight: Share = 0.5  # of what they think, in the loss
     temperature: Positive = 1.0  # by which their logits are divided
+    drawn: Natural = 0  # pieces that they compose for it, to be learned beside the corpus
 
 
 class LimitsConfig(ConfigSection):
@@ -234,16 +236,12 @@ class AdversarialConfig(DrawingConfig):
     silent: Natural = 4  # draws that only teach it
 
 
-def _objective_name(value: Any) -> Any:
-    return value.get("name", "cross_entropy") if isinstance(value, dict) else getattr(value, "name", "cross_entropy")
-
-
 ObjectiveConfig = Annotated[
     Annotated[CrossEntropyConfig, Tag("cross_entropy")]
     | Annotated[DistilledConfig, Tag("distilled")]
     | Annotated[PolicyConfig, Tag("policy")]
     | Annotated[AdversarialConfig, Tag("adversarial")],
-    Discriminator(_objective_name),
+    _by_name("cross_entropy"),
 ]
 
 

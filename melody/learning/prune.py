@@ -20,6 +20,7 @@ The last three are controls.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -75,15 +76,15 @@ def prune(
     width = width_for(bundle, share)
     name = name or f"{bundle.name}-{width}" + ("" if by == "movement" else f"-{by}")
     refuse_bundle(LOCAL / name, force)
-    config = _config_of(bundle, model, name, width, passes, overrides)
+    config = config_of(bundle, model, name, width, passes, overrides)
     base = base_of(model, bundle.tokenizer.vocabulary.hash, bundle.tokenizer.channels)
     full = base.weights
     if by == "xavier":
-        weights = _fresh(bundle, width, config.data.seed)
+        weights = fresh(bundle, width, config.data.seed)
     else:
-        kept = np.sort(np.argsort(-_scores(bundle, config, full, by))[:width])
+        kept = largest(scores_of(bundle, config, full, by), width)
         if by == "lottery":
-            full = _fresh(bundle, len(full["embedding.weight"][0]), config.data.seed)
+            full = fresh(bundle, width_of(bundle), config.data.seed)
         weights = cut(full, kept)
     result = train_run(config, RUNS / name, type(base)(base.name, base.sha256, weights))
     made = open_bundle(export_run(RUNS / name, LOCAL / name, samples=0, force=True))
@@ -92,7 +93,7 @@ def prune(
         folder=made.folder,
         base=bundle.name,
         width=width,
-        was=_width_of(bundle),
+        was=width_of(bundle),
         base_nats=made.settings["base"]["valid_nats_per_note"],
         cut_nats=result.base_nats_per_note,
         scores=made.settings["scores"],
@@ -108,7 +109,7 @@ def width_for(bundle: Bundle, share: float) -> int:
         )
     if not 0 < share < 1:
         raise UsageError(f"`share` must lie in (0, 1), got {share:g}; 0.5 takes half of the units away")
-    return max(STEP, round(_width_of(bundle) * (1 - share) / STEP) * STEP)
+    return max(STEP, round(width_of(bundle) * (1 - share) / STEP) * STEP)
 
 
 def cut(weights: Weights, kept: NDArray[np.integer]) -> dict[str, NDArray[np.float32]]:
@@ -142,9 +143,10 @@ def _by_unit(weights: Weights) -> Iterator[NDArray[np.float64]]:
             yield squares.reshape(4, width, -1).sum(axis=(0, 2))
 
 
-def _scores(bundle: Bundle, config: TrainConfig, weights: Weights, by: str) -> NDArray[np.float64]:
+def scores_of(bundle: Bundle, config: TrainConfig, weights: Weights, by: str) -> NDArray[np.float64]:
+    """The worth (D,) of each unit by a way of choosing; by movement, for a lottery ticket."""
     if by == "random":
-        return np.random.default_rng(config.data.seed).random(_width_of(bundle))
+        return np.random.default_rng(config.data.seed).random(width_of(bundle))
     return magnitudes(weights) if by == "magnitude" else _movements(bundle, config, weights)
 
 
@@ -159,11 +161,11 @@ def _movements(bundle: Bundle, config: TrainConfig, weights: Weights) -> NDArray
     from melody.training.lanes import Lanes
     from melody.training.objectives import CrossEntropy
 
-    net = _net(bundle, _width_of(bundle))
+    net = net_of(bundle, width_of(bundle))
     net.load_state_dict({name: torch.from_numpy(np.array(weight)) for name, weight in weights.items()})
     source, objective = sources_of(told_as_base(config)).learnt, CrossEntropy()
     initial = carry = net.start(config.data.batch_size)
-    scores = np.zeros(_width_of(bundle))
+    scores = np.zeros(width_of(bundle))
     windows = Lanes(source, config.data.batch_size, config.data.window, config.data.seed).windows(0)
     for window, _ in zip(windows, range(WINDOWS), strict=False):
         started = window.begin(carry, initial, lambda size, condition: net.start(size, condition))
@@ -187,19 +189,25 @@ def _sums(moved: Weights, width: int) -> NDArray[np.float64]:
     return total
 
 
-def _fresh(bundle: Bundle, width: int, seed: int) -> dict[str, NDArray[np.float32]]:
+def largest(scores: NDArray[np.floating], width: int) -> NDArray[np.intp]:
+    """The units (width,) of the largest scores (D,), in their order."""
+    return np.sort(np.argsort(-scores)[:width])
+
+
+def fresh(bundle: Bundle, width: int, seed: int) -> dict[str, NDArray[np.float32]]:
     """The weights with which training of this model begins, at a width."""
     import torch
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return {name: weight.numpy() for name, weight in _net(bundle, width).state_dict().items()}
+        return {name: weight.numpy() for name, weight in net_of(bundle, width).state_dict().items()}
 
 
-def _net(bundle: Bundle, width: int) -> Any:
+def net_of(bundle: Bundle, width: int, changes: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """A bundle's model at a width, in torch, with fresh weights and changes to its options."""
     from melody.models import build
 
-    options: dict[str, Any] = dict(bundle.settings["model"])
+    options: dict[str, Any] = {**bundle.settings["model"], **changes}
     views = views_of(bundle.tokenizer, options)
     sizes = [channel.size for channel in bundle.tokenizer.channels]
     options |= {"hidden_size": width, **views}
@@ -207,21 +215,22 @@ def _net(bundle: Bundle, width: int) -> Any:
     return build(name, vocabulary_size=len(bundle.tokenizer.vocabulary), channel_sizes=sizes, **options)
 
 
-def _width_of(bundle: Bundle) -> int:
+def width_of(bundle: Bundle) -> int:
+    """Units of each layer of a bundle's model."""
     return int(bundle.settings["model"]["hidden_size"])
 
 
-def _config_of(
+def config_of(
     bundle: Bundle, model: str, name: str, width: int, passes: int, overrides: tuple[str, ...]
 ) -> TrainConfig:
     """The configuration of the model's own training, shorter and gentler; a smaller model needs less dropout."""
     own: dict[str, Any] = OmegaConf.to_container(OmegaConf.create(bundle.read("config.yaml").decode()))  # type: ignore[assignment]
-    share = width / _width_of(bundle)
+    share = width / width_of(bundle)
     dropout = {key: value * share for key, value in own["model"].items() if key.endswith("dropout")}
     own |= {
         "name": name,
         "base": model,
-        "description": f"{bundle.settings['description'].rstrip('.')}; {width} of {_width_of(bundle)} units.",
+        "description": f"{bundle.settings['description'].rstrip('.')}; {width} of {width_of(bundle)} units.",
         "model": {**own["model"], **dropout, "hidden_size": width},
         "max_passes": passes,
         "ema_decay": min(own["ema_decay"], 0.995),

@@ -9,6 +9,7 @@ import numpy as np
 from melody.bundle import open_bundle
 from melody.config import TrainConfig, at_temperature, load_config
 from melody.errors import MelodyError
+from melody.learning.drawn import with_drawn
 from melody.learning.objectives import objective_of
 from melody.learning.sample import RunSampler
 from melody.learning.sources import sources_of
@@ -51,13 +52,14 @@ def train_run(config: TrainConfig, run: Path | None = None, base: "Base | None" 
     """
     train = _trainer()
     config = told_as_base(config)
-    store, kind, tokenizer, learnt, held_out = sources_of(config)
+    sources = sources_of(config)
+    store, kind, tokenizer, _, held_out = sources
     if config.base and base is None:
         base = base_of(config.base, store.vocabulary_hash, tokenizer.channels)
     check_style(config.default_style, store)
     result = train(
         config,
-        learnt,
+        with_drawn(sources, config),
         held_out,
         len(tokenizer.vocabulary),
         [channel.size for channel in tokenizer.channels],

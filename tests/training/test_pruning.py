@@ -1,5 +1,7 @@
 """Pruning: what is left computes as the whole model would without the units that went, and trains on."""
 
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,21 @@ from support.tunes import tune
 import melody
 from melody.bundle import open_bundle
 from melody.cli import run
+from melody.config import load_config
 from melody.engine.graphs.residual_lstm import build_step_graph, step_weights
 from melody.engine.onnx import OnnxEngine
 from melody.errors import UsageError
 from melody.learning import fine_tune
+from melody.learning.drawn import Joined, drawn, with_drawn
 from melody.learning.prune import cut, magnitudes, width_for
+from melody.learning.sources import sources_of
+from melody.learning.train import told_as_base
 from melody.models import build
+from melody.music.score import note_count
 from melody.tokens import EventTokenizer
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import pruning
 
 KEPT = np.array([0, 2, 3, 7, 8, 11, 14, 15])
 SIZES = [channel.size for channel in EventTokenizer().channels]
@@ -87,11 +97,21 @@ def test_shares_and_models_that_make_no_sense(tmp_path: Path) -> None:
         width_for(open_bundle(write_bundle(tmp_path / "other", changes=others)), 0.5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("by", ["movement", "magnitude", "random", "lottery", "xavier"])
-def test_a_model_is_pruned_trained_and_composes(
-    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_blocks_of_the_least_norm_are_zeros() -> None:
+    weights = tiny_weights()
+    masks = pruning.block_masks(weights, 0.75)
+    assert set(masks) == {"lstms.0.weight_ih_l0", "lstms.0.weight_hh_l0"}
+    kept = {name: mask.numpy().reshape(-1, pruning.ROWS, WIDTH) for name, mask in masks.items()}
+    assert all((mask.all(axis=1) == mask.any(axis=1)).all() for mask in kept.values())
+    assert np.mean([mask.mean() for mask in kept.values()]) == pytest.approx(0.25, abs=0.01)
+    blocks = {name: weights[name].astype(np.float64).reshape(-1, pruning.ROWS, WIDTH) for name in masks}
+    norms = [(np.square(blocks[name]).sum(axis=1), kept[name].any(axis=1)) for name in masks]
+    assert max(norm[~stay].max() for norm, stay in norms) <= min(norm[stay].min() for norm, stay in norms)
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A small model `tiny-mine` whose corpus is there."""
     monkeypatch.chdir(tmp_path)
     write_bundle(tmp_path / "tiny")
     for seed in range(16):
@@ -99,6 +119,11 @@ def test_a_model_is_pruned_trained_and_composes(
     quick = ["precision=32-true", "threads=1", "tensorboard=false", "max_passes=2", "evaluation.every=1"]
     assert fine_tune(tmp_path / "mine", "tiny", overrides=[*quick, "optimizer.learning_rate=0.02"]).bundle
     capsys.readouterr()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["movement", "magnitude", "random", "lottery", "xavier"])
+def test_a_model_is_pruned_trained_and_composes(by: str, mine: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["prune", "tiny-mine", "--share", "0.5", "--by", by, "--name", "small", "tensorboard=false"]) == 0
     assert "8 of 16 units are left" in capsys.readouterr().out
     small = open_bundle("small")
@@ -108,3 +133,54 @@ def test_a_model_is_pruned_trained_and_composes(
     assert run(["prune", "tiny-mine", "--name", "small"]) == 1
     assert "a bundle is there" in capsys.readouterr().err
     assert run(["prune", "tiny-mine", "--by", "luck"]) == 2
+
+
+@pytest.mark.slow
+def test_a_student_learns_from_what_its_teacher_composes(mine: None, capsys: pytest.CaptureFixture[str]) -> None:
+    teacher = ["objective.name=distilled", "objective.teachers=[tiny-mine]", "tensorboard=false"]
+    assert run(["prune", "tiny-mine", "--name", "taught", *teacher, "objective.drawn=6"]) == 0
+    assert open_bundle("taught").settings["model"]["hidden_size"] == 8
+    config = load_config("outputs/bundles/taught/config.yaml")
+    sources = sources_of(told_as_base(config))
+    found = with_drawn(sources, config)
+    assert isinstance(found, Joined)
+    corpus, composed = found.parts
+    assert len(found.lengths) == len(found.notes) == len(corpus) + 6
+    again = drawn([open_bundle("tiny-mine")], sources, 6, config.data.seed)
+    for number in range(6):
+        ids, context = found.fetch(len(corpus) + number, np.random.default_rng(number))
+        assert ids.tolist() == again.piece(number)[0].tolist() == composed.split.piece(number)[0].tolist()
+        assert context.shape == (len(ids), len(sources.tokenizer.channels))
+        assert context.any()
+        assert found.notes[len(corpus) + number] == note_count(EventTokenizer().decode(ids))
+    assert found.fetch(0, np.random.default_rng(0))[0].tolist() == corpus.fetch(0, np.random.default_rng(0))[0].tolist()
+    capsys.readouterr()
+    assert (
+        run(
+            [
+                "prune",
+                "tiny-mine",
+                "--name",
+                "none",
+                *teacher,
+                "objective.drawn=6",
+                "objective.teachers=[outputs/runs/taught]",
+            ]
+        )
+        == 1
+    )
+    assert "objective.drawn: outputs/runs/taught is no model that composes" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_curve_of_pruning_has_a_row_a_variant(mine: None, tmp_path: Path) -> None:
+    curve = pruning.Curve("tiny-mine", steps=2, drawn=2, pieces=4, evaluated=None)
+    ways, into = ["movement", "xavier", "blocks", "drawn"], tmp_path / "curve.jsonl"
+    pruning.measure(curve, ways, [0.5], into)
+    rows = [json.loads(line) for line in into.read_text().splitlines()]
+    assert [row["way"] for row in rows] == ["whole", *ways]
+    assert [row["units"] for row in rows] == [WIDTH, 8, 8, WIDTH, 8]
+    assert rows[1]["nats right after"] == rows[4]["nats right after"] != rows[2]["nats right after"]
+    assert all(row["nats"] < row["nats right after"] for row in rows[1:])
+    pruning.measure(curve, ways, [0.5], into)
+    assert len(into.read_text().splitlines()) == len(rows)
