@@ -28,13 +28,13 @@ from melody.tokens.harmonist import (
     SHAPES,
     TABLES,
     UNKNOWN,
-    WIDTH,
     Ground,
     Harmonist,
     relative,
     tones_in,
 )
 from melody.tokens.harmony import Rate, harmony_of, steps_of, tune_of
+from melody.tokens.small_lstm import WIDTH
 
 if TYPE_CHECKING:
     import torch

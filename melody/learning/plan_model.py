@@ -25,7 +25,6 @@ from melody.tokens.planner import (
     STATES,
     SYMBOLS,
     TABLES,
-    WIDTH,
     Outline,
     Planner,
     cast_of,
@@ -33,6 +32,7 @@ from melody.tokens.planner import (
     is_drawn,
     state_of,
 )
+from melody.tokens.small_lstm import WIDTH
 
 if TYPE_CHECKING:
     import torch

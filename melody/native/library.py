@@ -36,6 +36,8 @@ _FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {  # its result and its argum
     "loop_read": (_INT, (*(_POINTER,) * 3, _INT, *(_POINTER,) * 4)),
     "loop_nats": (_INT, (_POINTER, _POINTER, _INT, *(_POINTER,) * 3)),
     "loop_free": (None, (_POINTER,)),
+    "small_lstm_step": (None, (_POINTER, _INT, *(_POINTER,) * 5)),
+    "harmonist_draw": (None, (_POINTER, _POINTER, _INT, _POINTER, _POINTER, ctypes.c_double, *(_POINTER,) * 3)),
     "midi_read": (_INT, (ctypes.c_char_p, _INT, _POINTER)),
     "feel_play": (None, (_POINTER, _INT, *(_POINTER,) * 7)),
 }

@@ -10,7 +10,7 @@
 Roots and basses count from the tonic. Where notes are given, a tune or any other, chords are drawn by how well they fit
 them as well: `PARTICLES` plans grow side by side, each weighed by how likely it makes those notes (a particle filter,
 Gordon et al. 1993), and so a chord may prepare for a note that is yet to come. `melody.learning.harmony_model` trains
-the weights; here they run in numpy, some 0.1 ms a step.
+the weights. Where no notes are given the core draws, in numpy a step takes some 0.1 ms.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,11 @@ from melody.music.chords import OCTAVE, QUALITIES
 from melody.music.key import Key
 from melody.music.score import Notes
 from melody.music.tensors import tensors_of
+from melody.native.library import core
 from melody.tokens.harmony import HarmonyPlan, Steps
+from melody.tokens.native_harmonist import NativeHarmonist
+from melody.tokens.small_lstm import WIDTH, SmallLstm, sigmoid
 
-WIDTH = 96
 ROOTS, KINDS = 1 + OCTAVE, 1 + len(QUALITIES)  # 0: no chord
 NOT_YET = ROOTS  # a root before the piece
 AGO = (2, 4, 8)  # bars
@@ -111,6 +113,11 @@ class Ground:
         ]
         return np.array(rows, np.int64).reshape(-1, len(AGO))
 
+    @property
+    def table(self) -> Ints:
+        """Rows of tables and steps ago (S, 7), as the core has them."""
+        return np.concatenate([self.rows, self.ago], axis=1)
+
 
 def relative(steps: Steps, tonic: int) -> Ints:
     """Steps as (root, kind, bass) over the tonic (S, 3)."""
@@ -139,6 +146,11 @@ class Wanted:
     phrased: NDArray[np.bool_]  # (S,): whether that is known
     tones: Floats  # (S, 12): how much each pitch class over the tonic sounds in given notes, at most 1 together
     copied: Ints  # (S,): the step whose chord is this one's too; -1: none
+
+    @property
+    def table(self) -> Ints:
+        """All that is known (S, 7) but notes, as the core has it."""
+        return np.column_stack([self.codes, self.known, self.last, self.phrased, self.copied])
 
     @classmethod
     def nothing(cls, count: int) -> "Wanted":
@@ -174,12 +186,20 @@ class Harmonist:
         drawn = ~asked.known
         behind = asked.known & (np.cumsum(drawn) > 0)
         weighed = generator is not None and bool((asked.tones.any(axis=1) & drawn).any() or behind.any())
+        if generator is not None and not weighed and (library := core()) is not None:
+            rows = self._native.draw(library, ground.table, asked.table, generator, temperature)
+            return rows[:, :3].astype(np.int64), rows[:, 3] > 0
         return _Drawing(self, ground, asked, generator, (temperature, fit), PARTICLES if weighed else 1).run()
 
     @cached_property
     def table(self) -> Floats:
         """All `TABLES`, one below the other."""
         return np.concatenate([self.weights[name] for name in TABLES])
+
+    @cached_property
+    def _native(self) -> NativeHarmonist:
+        lstm = SmallLstm(self.table, *(self.weights[name] for name in ("weight_ih", "weight_hh", "bias")))
+        return NativeHarmonist(lstm, self.weights, _FIRST.tolist())
 
     @cached_property
     def fits(self) -> Floats:
@@ -234,7 +254,7 @@ class _Drawing:
         x = self.table[rows + _FIRST].sum(axis=1)
         gates = x @ self.weights["weight_ih"].T + self.h @ self.weights["weight_hh"].T + self.weights["bias"]
         gates = gates.reshape(-1, 4, WIDTH)
-        show = _sigmoid(gates)  # all at once: calls cost more than numbers
+        show = sigmoid(gates)  # all at once: calls cost more than numbers
         self.c = show[:, 1] * self.c + show[:, 0] * np.tanh(gates[:, 2])
         self.h = show[:, 3] * np.tanh(self.c)
         self.y = self.h + x
@@ -342,10 +362,6 @@ def tones_in(notes: Notes, edges: Ints) -> Floats:
             inside = min(onset + duration, int(edges[step + 1])) - max(onset, int(edges[step]))
             result[step, pitch % OCTAVE] += max(0, inside) / (edges[step + 1] - edges[step])
     return result
-
-
-def _sigmoid(x: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.minimum(np.maximum(x, -30), 30))), np.float32)  # a clip, quicker
 
 
 def _logsum(logits: Floats) -> NDArray[np.float64]:

@@ -16,14 +16,14 @@ those of another one. A lag weighs less (`APART`) where tracks before it have no
 their groove more (`HOLD`) than the LSTM alone would have it, and vary it at the ends of phrases (`FILLED`): there they
 play a fill (`melody.generation.rules.fills`), behind which they go back.
 
-Its weights stand in a bundle as ``planner.safetensors``; `melody.learning.plan_model` trains them. Here it runs in
-numpy: a bar costs some 30 us a track. A piece's bars up to the first whole one are `first` without being drawn; a
-track's are either that or empty.
+Its weights stand in a bundle as ``planner.safetensors``; `melody.learning.plan_model` trains them. A piece's bars up to
+the first whole one are `first` without being drawn; a track's are either that or empty.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 
 from melody.music.tensors import tensors_of
 from melody.tokens.plan import EMPTY, FIRST, FOUR, LAGS, LIKES, NEW, UNTOLD, FormPlan, Symbol, is_fill
+from melody.tokens.small_lstm import WIDTH, SmallLstm
 
-WIDTH = 96
 PHRASE = 16  # bars
 MOST_LEFT, MOST_SO_FAR, MOST_IN_ALL, MOST_BEATS = 9, 15, 65, 12
 STATES = 2 + len(LAGS)  # new, empty, the lags
@@ -71,7 +71,9 @@ MOST_REST = 4  # bars, of a track that is to go on
 APART = 1.8  # nats: so drawn bands are together as often as those of the corpus
 CASTS = "casts"  # (P, MOST_TRACKS): 1 for each track that sounds, of training pieces
 TABLES = ("symbol", "phrase", "left", "so_far", "in_all", "beats", "unit")  # whose rows make x
-_FIRST = np.cumsum([0, *(SHAPES[name][0] for name in TABLES[:-1])])  # row of each, one below the other
+_FIRST = [sum(SHAPES[other][0] for other in TABLES[:place]) for place in range(len(TABLES))]  # row of each
+_TRACK = sum(SHAPES[name][0] for name in TABLES)  # row of the first track, below which stand the other tables
+_BEFORE, _BEHIND = _TRACK + MOST_TRACKS, _TRACK + MOST_TRACKS + SYMBOLS
 _LAGS = np.array(LAGS)
 _LAG_PLACE = {lag: place for place, lag in enumerate(LAGS)}
 _RESTED = [EMPTY] * MOST_REST
@@ -137,9 +139,11 @@ class Planner:
         return cls(found)
 
     @cached_property
-    def _table(self) -> Floats:
-        """All `TABLES`, one below the other."""
-        return np.concatenate([self.weights[name] for name in TABLES])
+    def _lstm(self) -> SmallLstm:
+        """The LSTM with all `TABLES`, one below the other, and those of tracks."""
+        names = (*TABLES, *(OF_TRACKS if self.is_of_tracks else ()))
+        table = np.concatenate([self.weights[name] for name in names])
+        return SmallLstm(table, *(self.weights[name] for name in ("weight_ih", "weight_hh", "bias")))
 
     @property
     def pickup_share(self) -> float:
@@ -266,28 +270,36 @@ class Planner:
         self, lines: Sequence[Sequence[Symbol]], stop: int, outline: Outline, cast: Collection[int]
     ) -> Iterator[tuple[int, int, Floats | None]]:
         """Each bar and track with the distribution of its symbol (None beyond the cast), as the lines grow."""
-        states = {track: _State(self.weights) for track in cast}
+        states = {track: self._lstm.begin() for track in cast}
         for bar in range(stop):
             for track in range(len(lines)):
                 if track not in states:
                     yield bar, track, None
                     continue
                 own = lines[track]
-                rows = outline.rows(own[bar - 1] if bar else UNTOLD, bar)
-                x = self._table[np.add(rows, _FIRST)].sum(axis=0)
+                rows = list(map(add, outline.rows(own[bar - 1] if bar else UNTOLD, bar), _FIRST))
+                shares = [1.0] * len(rows)
                 if self.is_of_tracks:
-                    x = x + self._beside(lines, bar, track, states)
-                yield bar, track, states[track].next(x)
+                    _add_others(rows, shares, lines, bar, track, states)
+                yield bar, track, states[track].next(rows, shares)
 
-    def _beside(self, lines: Sequence[Sequence[Symbol]], bar: int, track: int, cast: Collection[int]) -> Floats:
-        """The track, and what those beside it have."""
-        x: Floats = self.weights["track"][min(track, MOST_TRACKS - 1)]
-        before = [code_of(lines[other][bar]) for other in cast if other < track]
-        behind = [code_of(lines[other][bar - 1]) for other in cast if other > track and bar]
-        for name, codes in (("before", before), ("behind", behind)):
-            if codes:
-                x = x + self.weights[name][codes].mean(axis=0)
-        return x
+
+def _add_others(
+    rows: list[int],
+    shares: list[float],
+    lines: Sequence[Sequence[Symbol]],
+    bar: int,
+    track: int,
+    cast: Collection[int],
+) -> None:
+    """Add to the rows of x, and their shares, those of the track and of what others beside it have."""
+    rows.append(_TRACK + min(track, MOST_TRACKS - 1))
+    shares.append(1.0)
+    before = [_BEFORE + code_of(lines[other][bar]) for other in cast if other < track]
+    behind = [_BEHIND + code_of(lines[other][bar - 1]) for other in cast if other > track and bar]
+    for found in (before, behind):
+        rows += found
+        shares += [1 / len(found)] * len(found) if found else []
 
 
 def _may_rest(line: Sequence[Symbol], bar: int, start: int | None) -> bool:
@@ -363,28 +375,6 @@ def _standing(line: Sequence[Symbol], bar: int, apart: bool) -> Symbol:
     """A symbol that is asked for; a track that is to be as in a bar of silence is silent."""
     symbol = line[bar]
     return EMPTY if apart and 0 < symbol.lag <= bar and line[bar - symbol.lag] == EMPTY else symbol
-
-
-class _State:
-    """The state of the LSTM on its way through a line."""
-
-    def __init__(self, weights: Mapping[str, Floats]) -> None:
-        self.weights = weights
-        self.h = self.c = np.zeros(WIDTH, np.float32)
-
-    def next(self, x: Floats) -> Floats:
-        """Return the distribution of a bar's symbol, after what is known of it."""
-        gates = self.weights["weight_ih"] @ x + self.weights["weight_hh"] @ self.h + self.weights["bias"]
-        gates = gates.reshape(4, WIDTH)
-        i, f, _, o = _sigmoid(gates)  # all at once: calls cost more than numbers
-        self.c = f * self.c + i * np.tanh(gates[2])
-        self.h = o * np.tanh(self.c)
-        result: Floats = self.h + x
-        return result
-
-
-def _sigmoid(x: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.minimum(np.maximum(x, -30), 30))), np.float32)  # a clip, quicker
 
 
 def _softmax(logits: Floats) -> NDArray[np.float64]:

@@ -27,7 +27,8 @@ from melody.tokens import harmonist
 from melody.tokens.harmony import WAITS
 from melody.tokens.native_reader import NativeReader
 from melody.tokens.plan import LAGS, LIKES
-from melody.tokens.planner import APART, CASTS, FILLED, HOLD, LONG_FILL, MOST_REST, MOST_TRACKS, WIDTH
+from melody.tokens.planner import APART, CASTS, FILLED, HOLD, LONG_FILL, MOST_REST, MOST_TRACKS
+from melody.tokens.small_lstm import WIDTH
 from melody.tokens.vocabulary import MAX_DURATION, METERS, TEMPOS, VELOCITIES
 
 _CODES = {"int8": "i1", "uint8": "u1", "int16": "i2", "int32": "i4", "float32": "f4"}
@@ -203,7 +204,7 @@ def _harmonist(prepared: Prepared, packed: Packed) -> Mapping[str, Any] | None:
         packed.add(f"harmonist_{name}", array)
     return {
         "weights": list(chords.harmonist.weights),
-        "width": harmonist.WIDTH,
+        "width": WIDTH,
         "ago": harmonist.AGO,
         "waits": WAITS,
         "likes": LIKES,

@@ -9,6 +9,7 @@ from symusic import KeySignature, TimeSignature, Track
 from melody.music.chords import MAJOR, OCTAVE, SEVENTH
 from melody.music.key import Key
 from melody.music.score import GRID, Notes, Score, set_notes, transpose
+from melody.native.library import core
 from melody.tokens import EventTokenizer, Plan
 from melody.tokens.channels import HARMONISING, names_of
 from melody.tokens.harmonist import NOT_YET, SHAPES, Ground, Harmonist, Wanted, absolute, plan_of, relative, tones_in
@@ -125,6 +126,31 @@ def test_what_is_known_stays_and_copies_have_the_chords_of_their_bars() -> None:
     other, _ = harmonist().draw(ground, asked, np.random.default_rng(2))
     assert np.array_equal(codes, again)
     assert not np.array_equal(codes, other)
+
+
+@pytest.mark.skipif(core() is None, reason="the native core is not installed")
+@pytest.mark.parametrize("seed", range(40))
+def test_in_c_and_in_numpy_the_same_chords_are_drawn(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From nothing or after known chords, with copied ones, and with ends of phrases that are known in part."""
+    random = np.random.default_rng(seed)
+    ground = Ground.of(bars_of_beats(30), Key(int(random.integers(12)), "minor"), ends=bool(seed % 2))
+    asked, count = Wanted.nothing(len(ground)), len(ground)
+    first = int(random.choice([0, 0, 9, 50]))
+    copied = np.where(random.random(count) < 0.3, np.arange(count) - int(random.choice([8, 16])), -1)
+    codes = np.stack([random.integers(1, 13, count), random.integers(1, 11, count), random.integers(1, 13, count)], 1)
+    known = np.arange(count) < first
+    phrased = known if seed % 3 else known | (np.arange(count) > 70)
+    last = random.random(count) < 0.1
+    asked = replace(asked, codes=codes, known=known, last=last, phrased=phrased, copied=np.maximum(copied, -1))
+    own, drawn = harmonist(seed % 4, 0.2), []
+    for library in (core, lambda: None):
+        monkeypatch.setattr("melody.tokens.harmonist.core", library)
+        numbers = np.random.default_rng(seed)
+        drawn.append(own.draw(ground, asked, numbers, 0.7))
+    (chords, ends), (others, other_ends) = drawn
+    assert np.array_equal(chords, others)
+    assert np.array_equal(ends, other_ends)
+    assert len(np.unique(chords, axis=0)) > 10
 
 
 def test_phrases_end_where_a_given_tune_says() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from melody.native.library import core
 from melody.tokens.plan import EMPTY, FIRST, LAGS, NEW, UNTOLD, FormPlan, Symbol
 from melody.tokens.planner import (
     CASTS,
@@ -116,6 +117,21 @@ def some_planner_of_tracks(seed: int = 0) -> Planner:
 
 
 OF_BAND = some_planner_of_tracks()
+
+
+@pytest.mark.skipif(core() is None, reason="the native core is not installed")
+@pytest.mark.parametrize("seed", range(20))
+def test_in_c_and_in_numpy_the_same_plan_is_drawn(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    for library in (core, lambda: None):
+        monkeypatch.setattr("melody.tokens.small_lstm.core", library)
+        alone = some_planner(seed).draw(FormPlan(), 24, Outline(seed % 2, 24), numbers(seed))
+        known = FormPlan(tracks=((NEW, Symbol(1, 4)), (), (EMPTY, NEW), ()))
+        band = OF_BAND.draw(known, 16, Outline(), numbers(seed), cast=(0, 1, 3), awake=(3,), together=(1, 3))
+        drawn.append((alone, band))
+    assert drawn[0] == drawn[1]
+
+
 THREE = FormPlan(tracks=((),) * 3)
 
 

@@ -71,6 +71,25 @@ TARGET static void exponentials(float *restrict x, float top, int count) {
   for (int i = 0; i < count; i++) x[i] = exponential(x[i] - top);
 }
 
+TARGET static void affine(float *restrict out, const float *restrict bias, const float *restrict matrix,
+                          const float *restrict x, int inputs, int outputs) {
+  enum { TOGETHER = 32 };  // outputs whose sums stay in registers
+  int n = 0;
+  for (; n + TOGETHER <= outputs; n += TOGETHER) {
+    float sums[TOGETHER];
+    for (int k = 0; k < TOGETHER; k++) sums[k] = bias[n + k];
+    for (int i = 0; i < inputs; i++) {
+      const float *row = matrix + (size_t)i * outputs + n;
+      for (int k = 0; k < TOGETHER; k++) sums[k] = sums[k] + row[k] * x[i];
+    }
+    for (int k = 0; k < TOGETHER; k++) out[n + k] = sums[k];
+  }
+  for (int k = n; k < outputs; k++) out[k] = bias[k];
+  for (int i = 0; i < inputs; i++) {
+    for (int k = n; k < outputs; k++) out[k] = out[k] + matrix[(size_t)i * outputs + k] * x[i];
+  }
+}
+
 // 8-bit values of a block: its largest is 127 steps of the scale.
 TARGET static int quantize(Quantized *restrict to, const float *restrict x, int blocks) {
   uint32_t worst = 0;

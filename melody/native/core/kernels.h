@@ -56,6 +56,8 @@ typedef struct {
   void (*embed)(const int32_t *sums, float *x, int width);
   // x = e^(x - top)
   void (*exponentials)(float *x, float top, int count);
+  // out (outputs) = bias + x matrix, which lies as [inputs][outputs]; sums in the order of inputs
+  void (*affine)(float *out, const float *bias, const float *matrix, const float *x, int inputs, int outputs);
 } Kernels;
 
 // The kernels that this processor can run, the fastest first, up to the plain ones; ends with NULL.

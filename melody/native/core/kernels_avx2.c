@@ -24,5 +24,5 @@ TARGET static inline __m256i whole(__m256i part) { return _mm256_madd_epi16(part
 
 #include "kernels_256.h"
 
-const Kernels avx2_kernels = {"AVX2", 1, quantize, multiply, cell, exchange, embed, exponentials};
+const Kernels avx2_kernels = {"AVX2", 1, quantize, multiply, cell, exchange, embed, exponentials, affine};
 #endif

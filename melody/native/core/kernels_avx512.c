@@ -73,5 +73,5 @@ TARGET static void multiply(const Matrix *matrix, const Quantized *const *rows, 
   else multiply_all(matrix, 4, rows, side, tiles, count, out);
 }
 
-const Kernels avx512_kernels = {"AVX-512 VNNI", 0, quantize, multiply, cell, exchange, embed, exponentials};
+const Kernels avx512_kernels = {"AVX-512 VNNI", 0, quantize, multiply, cell, exchange, embed, exponentials, affine};
 #endif

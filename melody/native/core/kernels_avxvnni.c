@@ -19,5 +19,5 @@ TARGET static inline __m256i whole(__m256i part) { return part; }
 
 #include "kernels_256.h"
 
-const Kernels avxvnni_kernels = {"AVX-VNNI", 0, quantize, multiply, cell, exchange, embed, exponentials};
+const Kernels avxvnni_kernels = {"AVX-VNNI", 0, quantize, multiply, cell, exchange, embed, exponentials, affine};
 #endif

@@ -46,5 +46,5 @@ static void multiply(const Matrix *matrix, const Quantized *const *rows, int sid
   }
 }
 
-const Kernels neon_kernels = {"NEON", 1, quantize, multiply, cell, exchange, embed, exponentials};
+const Kernels neon_kernels = {"NEON", 1, quantize, multiply, cell, exchange, embed, exponentials, affine};
 #endif

@@ -43,4 +43,4 @@ static void multiply(const Matrix *matrix, const Quantized *const *rows, int sid
   else multiply_all(matrix, 4, rows, side, tiles, count, out);
 }
 
-const Kernels plain_kernels = {"plain C", 1, quantize, multiply, cell, exchange, embed, exponentials};
+const Kernels plain_kernels = {"plain C", 1, quantize, multiply, cell, exchange, embed, exponentials, affine};

@@ -47,5 +47,5 @@ static void multiply(const Matrix *matrix, const Quantized *const *rows, int sid
   }
 }
 
-const Kernels wasm_kernels = {"WebAssembly SIMD", 1, quantize, multiply, cell, exchange, embed, exponentials};
+const Kernels wasm_kernels = {"WebAssembly SIMD", 1, quantize, multiply, cell, exchange, embed, exponentials, affine};
 #endif

@@ -26,8 +26,8 @@ double exponential(double x) {
   return (1.0 + (r + r * r * p)) * power_of_two((int64_t)n);
 }
 
-// For x >= 1: ln(2^n m) with the series of artanh; m within the square roots of 1/2 and 2.
-static double logarithm(double x) {
+// ln(2^n m) with the series of artanh; m within the square roots of 1/2 and 2.
+double logarithm(double x) {
   uint64_t bits;
   memcpy(&bits, &x, 8);
   int64_t n = (int64_t)(bits >> 52) - 1023;

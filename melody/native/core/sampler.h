@@ -24,4 +24,7 @@ double mass_of(const float *logits, const uint8_t *mask);
 // e^x for x of 0 or less, the same on all processors; 0 below -700.
 double exponential(double x);
 
+// ln x for x of 1 or more, the same on all processors.
+double logarithm(double x);
+
 #endif
