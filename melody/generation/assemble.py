@@ -49,7 +49,8 @@ def placed_notes(prepared: Prepared, ids: Sequence[int], model: Score, bundle: B
         if place not in prepared.region.tracks:
             continue  # fixed notes stand there already
         velocity = loudness(prepared, place, notes.velocity)
-        columns = (notes.onset * SCALE + offset, notes.duration * SCALE, notes.pitch, velocity)
+        pitch = np.array([own_sound(prepared, place, one) for one in notes.pitch.tolist()], np.int64)
+        columns = (notes.onset * SCALE + offset, notes.duration * SCALE, pitch, velocity)
         by_track.setdefault(prepared.region.tracks[place], []).append(Notes(*columns))
     result = []
     for track, voices in by_track.items():  # voices that meet on one note are one note
@@ -58,6 +59,11 @@ def placed_notes(prepared: Prepared, ids: Sequence[int], model: Score, bundle: B
         rows = zip(*(column.tolist() for column in (*merged, bar)), strict=True)
         result += [NewNote(own_track(prepared, track, row[2]), *row) for row in rows]
     return result
+
+
+def own_sound(prepared: Prepared, place: int, pitch: int) -> int:
+    """The pitch of a new note in one of the model's tracks: of a drum the sound that the musician's kit has for it."""
+    return prepared.primer.view.sounds.get(place, {}).get(pitch, pitch) if prepared.primer else pitch
 
 
 def own_track(prepared: Prepared, track: int, pitch: int) -> int:

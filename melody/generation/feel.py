@@ -26,7 +26,8 @@ from melody.music.swing import Swing, is_triplet
 
 PLAYERS = "drums"  # the shipped model whose feel serves models without one
 ACCENTS = 0.25  # of a drummer's accents, for tracks of one loudness that no primer shows how to play
-DOUBLE_TICKS, NEAREST = 24, 4  # of a second stroke, and from other notes of its drum, at 480 a quarter
+DOUBLE_TICKS = 24  # of a second stroke, at 480 a quarter
+NEAREST = 15  # ticks from one stroke of a drum to the next: a 128th, the shortest note that notation programs know
 
 Floats = NDArray[np.float64]
 
@@ -106,15 +107,23 @@ class _Part:
         )
 
     def moved(self, notes: Sequence[NewNote], moves: Floats) -> list[NewNote]:
-        """Notes moved by so many grid ticks, each pitch in order; ends go with the notes that begin where they were."""
+        """Notes moved by so many grid ticks, each pitch in order; ends go with the notes that begin where they were.
+
+        Strokes of a drum stay `NEAREST` apart, where they were.
+        """
         keys, onsets, latest = [(note.track, note.pitch) for note in notes], list[int](), list[int]()
-        last, behind, follows = (dict[tuple[int, int], int]() for _ in range(3))
-        for key in reversed(keys):  # each leaves room for those of its pitch behind it
-            behind[key] = most = behind.get(key, self.stop) - 1
-            latest.append(most)
-        for note, key, by, most in zip(notes, keys, moves.tolist(), reversed(latest), strict=True):
-            least = max(self.start, last.get(key, self.start - 1) + 1)
-            last[key] = at = max(least, min(note.onset + round(by * SCALE), most))
+        apart = [NEAREST if is_drum else 1 for is_drum in self.drums]
+        last, behind = (dict[tuple[int, int], tuple[int, int]]() for _ in range(2))  # where it goes, where it was
+        follows: dict[tuple[int, int], int] = {}
+        for note, key, room in zip(reversed(notes), reversed(keys), reversed(apart), strict=True):
+            to, was = behind.get(key, (self.stop, note.onset + 1))  # each leaves room for those of its pitch behind it
+            behind[key] = to - max(1, min(room, was - note.onset)), note.onset
+            latest.append(behind[key][0])
+        for note, key, room, by, most in zip(notes, keys, apart, moves.tolist(), reversed(latest), strict=True):
+            to, was = last.get(key, (self.start - 1, note.onset - 1))
+            least = max(self.start, to + max(1, min(room, note.onset - was)))
+            at = max(least, min(note.onset + round(by * SCALE), most))
+            last[key] = at, note.onset
             begin = note.track, note.onset
             follows[begin] = min(at, follows.get(begin, at))
             onsets.append(at)
@@ -140,7 +149,8 @@ class _Part:
             double, luck = double_of(stroke.double, numbers), numbers.random()
             if double is None or not is_drum or luck >= amount:
                 continue
-            onset, there = note.onset + round(double.gap_ms * ticks), onsets[note.track, note.pitch]
+            gap, there = round(double.gap_ms * ticks), onsets[note.track, note.pitch]
+            onset = note.onset + (min(gap, -NEAREST) if double.gap_ms < 0 else max(gap, NEAREST))
             place = bisect_left(there, onset)
             near = min(abs(onset - other) for other in there[max(0, place - 1) : place + 1])
             if near >= NEAREST and self.start <= onset < self.stop:

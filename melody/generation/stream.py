@@ -9,7 +9,7 @@ waits for its end; and so do those after it, as notes come in order of onset.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from melody.generation.assemble import NewNote, first_new_grid_tick, junction, loudness, own_track
+from melody.generation.assemble import NewNote, first_new_grid_tick, junction, loudness, own_sound, own_track
 from melody.generation.prepared import Prepared
 from melody.generation.primer.primer_view import SCALE
 from melody.tokens import EventTokenizer, Plan, Reader
@@ -40,9 +40,10 @@ def _latest(prepared: Prepared, reader: Reader, offset: int) -> NewNote:
     assert note is not None
     velocity = int(loudness(prepared, track, VELOCITIES[reader.velocity[track]]))
     onset = note.onset * SCALE + offset
-    own = own_track(prepared, prepared.region.tracks[track], note.pitch)
+    pitch = own_sound(prepared, track, note.pitch)
+    own = own_track(prepared, prepared.region.tracks[track], pitch)
     bar = prepared.region.bar_of(note.onset, reader.bar)
-    return NewNote(own, onset, note.duration * SCALE, note.pitch, velocity, bar + 1)
+    return NewNote(own, onset, note.duration * SCALE, pitch, velocity, bar + 1)
 
 
 def _together(waiting: Sequence[NewNote], new: NewNote) -> list[NewNote]:

@@ -19,7 +19,7 @@ from melody.generation import Composer
 from melody.generation.model_choice import choose
 from melody.generation.primer.kit import as_one_track, kit_of
 from melody.generation.primer.primer_view import view_primer
-from melody.music.drumkit import FOLD, HIT, as_hits, folded
+from melody.music.drumkit import FOLD, HIT, as_hits, drums_of, folded, sounds_of
 from melody.music.score import GRID, Notes, Score, notes_of, set_notes
 
 BARS = 4
@@ -69,6 +69,37 @@ def test_neither_lengths_nor_second_sounds_surprise_the_model(drummer: Composer)
     assert max(bar["nats per note"] for bar in plain) < 7
     for other in (beat(240), beat(10), beat(120, kick=35, snare=40)):
         assert nats_per_bar(other, drummer.bundle, drummer.engine) == plain
+
+
+@pytest.mark.parametrize(("kick", "snare"), [(35, 40), (KICK, 39)])
+def test_new_hits_have_the_sounds_of_the_musicians_kit(drummer: Composer, kick: int, snare: int):
+    score = beat(kick=kick, snare=snare)
+    stream = drummer.stream(score, seed=1, bars=BARS, humanize=0)
+    streamed = set()
+    while True:
+        try:
+            note = next(stream)
+            streamed.add((note.onset, note.pitch))
+        except StopIteration as stop:
+            take = stop.value
+            break
+    new = {(onset, pitch) for onset, _, pitch, _ in rows(take.score, 1920 * BARS)}
+    sounds = {pitch for _, pitch in new}
+    assert {kick, snare} <= sounds
+    assert not sounds & ({KICK, SNARE} - {kick, snare})
+    assert new == streamed
+
+
+def test_claps_beside_a_snare_are_no_snare():
+    pitch = np.array([36, 38, 39, 39, 82])
+    drums = drums_of(pitch, {36, 38, 42})
+    assert drums == {36: 36, 38: 38, 39: 39, 82: 42}
+    assert sounds_of(np.array([35, 35, 36, 82]), {35: 36, 36: 36, 82: 42}) == {36: 35, 42: 82}
+
+
+def test_a_band_hears_drums_as_hits_of_its_training_music():
+    known = [view_primer(one, open_bundle("band")).ids for one in (beat(), beat(240, kick=35, snare=40), beat(10))]
+    assert known[0] == known[1] == known[2]
 
 
 def test_a_hit_just_before_the_last_bar_line_makes_no_bar_more():

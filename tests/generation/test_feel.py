@@ -12,6 +12,7 @@ import melody
 from melody.errors import UsageError
 from melody.formats.midi import check
 from melody.generation import Composer
+from melody.generation.feel import NEAREST
 from melody.generation.primer.manner import Manner
 from melody.generation.primer.primer_view import Primer, view_primer
 from melody.generation.settings import Settings, settings_from
@@ -172,3 +173,14 @@ def test_the_manner_of_a_primer_is_read(drums: Composer):
     late = [by for hit, by in zip(seen.hits, seen.deviations, strict=True) if hit.voice == voice_of(SNARE)]
     assert late == pytest.approx([LATE / 20] * len(late))
     assert not Manner(Primer(groove(), view_primer(groove(), drums.bundle))).is_played
+
+
+def test_strokes_of_a_drum_are_a_128th_apart_or_more(drums: Composer):
+    near = 0
+    for take in drums.compose(bars=8, seed=2, takes=4, humanize=2.0, tempo_qpm=60):
+        notes = notes_of(take.score.tracks[0])
+        for pitch in np.unique(notes.pitch):
+            apart = np.diff(np.sort(notes.onset[notes.pitch == pitch]))
+            assert (apart >= NEAREST).all()
+            near += int((apart < 60).sum())
+    assert near >= 5  # flams and bounces there are

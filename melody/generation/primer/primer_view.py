@@ -7,7 +7,7 @@ primer itself is never changed by this.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from symusic import KeySignature, Tempo, Track
@@ -19,7 +19,7 @@ from melody.generation.primer.added import places_to_add
 from melody.generation.primer.assignment import Asked, PlacedLine, is_keyboard, place_lines, places_asked, roles_by_name
 from melody.generation.primer.kit import Kit, as_one_track, kit_for
 from melody.generation.ranges import listed, named
-from melody.music.drumkit import HIT, as_hits, folded
+from melody.music.drumkit import HIT, as_hits, drums_of, sounds_of
 from melody.music.key import Key, estimate_key, key_of_signature
 from melody.music.quantize import as_written, quantize, tempo_bin, tempo_of_bin
 from melody.music.score import (
@@ -57,6 +57,7 @@ class PrimerView:
     written: Score  # the primer on the rhythms that its player meant, track by track and note by note
     kit: Kit | None = None  # where drums of several tracks go to one of the model's
     added: tuple[int, ...] = ()  # places of the parts that are to be added
+    sounds: Mapping[int, Mapping[int, int]] = field(default_factory=dict)  # of tracks of drums: those of their drums
 
     @property
     def bars(self) -> int:
@@ -105,7 +106,7 @@ def view_primer(
     if not placed:
         raise MelodyError(f"{bundle.name} writes {_kinds(bundle.tracks)}; the primer has {_kinds_of(quantized)}")
     lines = bars(quantized)
-    parts, loudness = _parts(placed, bundle, int(lines[-1]), own_drums)
+    parts, loudness, sounds = _parts(placed, bundle, int(lines[-1]), own_drums)
     key = keys_of(quantized)[0]
     last_key = keys_of(primer)[-1] if primer.key_signatures else key  # it may stand on the final bar line
     heard = _heard(quantized, placed, parts, key, bundle)
@@ -116,7 +117,7 @@ def view_primer(
     lost = "not heard" if add else "not continued"
     messages += _messages(primer, sources, list(tracks.values()), kit, lost, is_keyboard(bundle.tracks))
     return PrimerView(
-        ids, tracks, parts, heard, loudness, lines, bar_meters, key, last_key, messages, written, kit, added
+        ids, tracks, parts, heard, loudness, lines, bar_meters, key, last_key, messages, written, kit, added, sounds
     )
 
 
@@ -127,18 +128,23 @@ def lines_seen(primer: Score) -> Ints:
 
 def _parts(
     placed: Mapping[int, PlacedLine], bundle: Bundle, end: int, own_drums: bool
-) -> tuple[dict[int, Notes], dict[int, int]]:
-    """The notes on each place in words that the model knows, and how much louder they are."""
+) -> tuple[dict[int, Notes], dict[int, int], dict[int, dict[int, int]]]:
+    """The notes on each place in words that the model knows, how much louder they are, and the sounds of its drums."""
     seen, parts, loudness = Seen(bundle), dict[int, Notes](), dict[int, int]()
+    sounds: dict[int, dict[int, int]] = {}
+    known = set(seen.indices("Drum").tolist())
     for place, line in sorted(placed.items()):
-        notes = line.notes
-        if bundle.tracks[place].drums and seen.hits_alone:
-            sounds = notes.pitch if own_drums else folded(notes.pitch)
-            notes = _hits_until(end, notes._replace(pitch=sounds))
-        known = seen.velocities(notes.velocity)
-        loudness[place] = round(float(np.mean(notes.velocity) - np.mean(known)))
-        parts[place] = notes._replace(velocity=known)
-    return parts, loudness
+        notes, info = line.notes, bundle.tracks[place]
+        if info.drums and (seen.hits_alone or info.role):
+            if not own_drums:
+                drums = drums_of(notes.pitch, known)
+                sounds[place] = sounds_of(notes.pitch, drums)
+                notes = notes._replace(pitch=np.array([drums[one] for one in notes.pitch.tolist()], np.int64))
+            notes = _hits_until(end, notes)
+        velocity = seen.velocities(notes.velocity)
+        loudness[place] = round(float(np.mean(notes.velocity) - np.mean(velocity)))
+        parts[place] = notes._replace(velocity=velocity)
+    return parts, loudness, sounds
 
 
 def _heard(

@@ -13,7 +13,7 @@ pitch, what has to come next follows from where the reader is, and nothing has t
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from melody.generation.rules.fixed_notes import lasting
 from melody.generation.rules.native_form import NativeForm
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.plan import DRUM_HIT, Bar
+from melody.tokens.vocabulary import MAX_TRACKS
 
 HELD, WHOLE = (0, 0, 2, 3, 4), 4  # quarters of a bar, by the class of likeness
 PLAYED = (0, 0, 0, 2, 3)
@@ -42,12 +43,14 @@ class Due(NamedTuple):
 class KeepReturns:
     """The rule that tracks whose bar returns play it. It yields where a note cannot be taken."""
 
-    def __init__(self, vocabulary: Vocabulary, tracks: Sequence[int], held: Sequence[int] = HELD) -> None:
+    def __init__(self, vocabulary: Vocabulary, held: Mapping[int, Sequence[int]]) -> None:
+        """`held` are, for each track, the quarters of a bar by the class of likeness."""
         self.vocabulary = vocabulary
-        self.tracks = tuple(sorted(tracks))
-        self.held = tuple(held)
+        self.tracks = tuple(sorted(held))
+        self.held = held
         bits = sum(1 << track for track in self.tracks)
-        self.native = NativeForm("planned returns", (bits, len(self.tracks), *self.held[2:]))
+        table = np.array([held.get(track, (0,) * len(HELD)) for track in range(MAX_TRACKS)])
+        self.native = NativeForm("planned returns", (bits, len(self.tracks)), table=table)
         self._no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
         self._no_way_on = without(vocabulary, "Position", "Bar", "End")
 
@@ -107,7 +110,7 @@ class KeepReturns:
     def _until(self, reader: Reader, track: int) -> int:
         """The tick in the bar up to which the plan of a track holds it; 0 where it does not."""
         symbol = reader.planned(track)
-        return self.held[symbol.like] * reader.bar_ticks // WHOLE if symbol.lag else 0
+        return self.held[track][symbol.like] * reader.bar_ticks // WHOLE if symbol.lag else 0
 
     def _source(self, reader: Reader, track: int) -> Bar:
         """The notes of the bar that a track is to play again; empty where it is not known."""

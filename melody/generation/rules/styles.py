@@ -13,7 +13,7 @@ from melody.errors import UsageError
 from melody.generation.rules.contract import CountedRule, Mask, Rule, without
 from melody.generation.rules.fills import PlayFills
 from melody.generation.rules.native_form import KnownRule, NativeForm
-from melody.generation.rules.returns import PLAYED, KeepReturns
+from melody.generation.rules.returns import HELD, PLAYED, KeepReturns
 from melody.music.chords import DIM, DIM_SEVENTH, HALF_DIM, MAJOR, SEVENTH, VALUES, Chord, Span
 from melody.music.score import GRID, Score, has_strong_middle, notes_of
 from melody.music.voice_leading import parallels, slices
@@ -364,12 +364,14 @@ def planned_phrases(vocabulary: Vocabulary, voices: Voices) -> Rule:
 
 def planned_returns(vocabulary: Vocabulary, voices: Voices) -> Rule:
     """Bars of a track that are planned as others have the notes of those, see `melody.generation.rules.returns`."""
-    return KeepReturns(vocabulary, sorted(set(voices.tracks) - voices.fixed))
+    return KeepReturns(vocabulary, dict.fromkeys(set(voices.tracks) - voices.fixed, HELD))
 
 
 def played_returns(vocabulary: Vocabulary, voices: Voices) -> Rule:
-    """Bars return as by `planned_returns`, but less exactly, in music that is played."""
-    return KeepReturns(vocabulary, sorted(set(voices.tracks) - voices.fixed), PLAYED)
+    """Bars return as by `planned_returns`, but less exactly, in music that is played; of a band those of its drums."""
+    drums = set(voices.tracks) if voices.drums is None else {voices.drums}
+    free = set(voices.tracks) - voices.fixed
+    return KeepReturns(vocabulary, {track: PLAYED if track in drums else HELD for track in free})
 
 
 def planned_fills(vocabulary: Vocabulary, voices: Voices) -> Rule:

@@ -17,13 +17,13 @@ typedef struct {
 } Due;
 
 // How many quarters of a bar in a class of likeness are held; see returns_narrow.
-static int held_of(const Rule *rule, int like) { return like < 2 ? 0 : rule->numbers[like]; }
+static int held_of(const Rule *rule, int track, int like) { return rule->table[track * rule->width + like]; }
 
 static Source source_of(const Rule *rule, const Reader *r, int track) {
   Source none = {NULL, 0, 0}, found = none;
   const Memory *m = r->memory;
   Symbol symbol = memory_symbol(&m->plan, track, r->bar);
-  if (!symbol.lag || !held_of(rule, symbol.like)) return none;
+  if (!symbol.lag || !held_of(rule, track, symbol.like)) return none;
   if (symbol.lag < 0) {
     for (int i = 0; i < m->plan.aheads; i++) {
       if (m->plan.ahead_bars[i] != r->bar - symbol.lag || m->plan.ahead[i].loud == UINT8_MAX) continue;
@@ -36,7 +36,7 @@ static Source source_of(const Rule *rule, const Reader *r, int track) {
   }
   for (int i = 0; i < found.count; i++) {
     if (found.events[i].track != track) continue;
-    found.until = held_of(rule, symbol.like) * r->bar_ticks / ALL;
+    found.until = held_of(rule, track, symbol.like) * r->bar_ticks / ALL;
     return found;
   }
   return none;
@@ -105,8 +105,8 @@ static void keep_loudness(const Due *due, const Reader *r, uint8_t *mask) {
   if (r->velocity[due->track] < least || r->velocity[due->track] > most) close_kind(mask, DRUM);
 }
 
-// numbers: bits of the tracks that are held, how many they are, and how many quarters of a bar are in the classes of
-// likeness from the second on.
+// numbers: bits of the tracks that are held, how many they are; table (tracks, classes): how many quarters of a bar of a
+// track are held in each class of likeness.
 void returns_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
   uint32_t tracks = (uint32_t)rule->numbers[0];
   uint8_t places[MOST_BAR_TICKS] = {0};
