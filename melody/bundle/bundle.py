@@ -118,7 +118,7 @@ class Bundle:
             return own
         return hashlib.sha256(f"{own} {self.adapter.sha256}".encode()).hexdigest()
 
-    @property
+    @cached_property
     def tracks(self) -> list[TrackInfo]:
         """The tracks of a piece, in the order of the model's Track tokens."""
         return [TrackInfo(**track) for track in self.settings["tracks"]]

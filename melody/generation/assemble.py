@@ -48,7 +48,7 @@ def placed_notes(prepared: Prepared, ids: Sequence[int], model: Score, bundle: B
     for place, notes in new_notes(model, first).items():
         if place not in prepared.region.tracks:
             continue  # fixed notes stand there already
-        velocity = loudness(prepared, place, notes.velocity)
+        velocity = np.clip(notes.velocity + louder(prepared, place), 1, 127)
         pitch = np.array([own_sound(prepared, place, one) for one in notes.pitch.tolist()], np.int64)
         columns = (notes.onset * SCALE + offset, notes.duration * SCALE, pitch, velocity)
         by_track.setdefault(prepared.region.tracks[place], []).append(Notes(*columns))
@@ -79,11 +79,9 @@ def _bar_lines(prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> Ints:
     return np.concatenate([lines[: region.first], region.new_lines[:-1]]) if region.own else lines
 
 
-def loudness(prepared: Prepared, place: int, velocity: Ints | int) -> Ints:
-    """Velocities as the model writes them for one of its tracks, as loud as the musician plays there."""
-    louder = prepared.primer.view.loudness.get(place, _mean_loudness(prepared)) if prepared.primer else 0
-    result: Ints = np.clip(velocity + louder, 1, 127)
-    return result
+def louder(prepared: Prepared, place: int) -> int:
+    """Add this to velocities as the model writes them for one of its tracks: as loud the musician plays there."""
+    return prepared.primer.view.loudness.get(place, _mean_loudness(prepared)) if prepared.primer else 0
 
 
 def _mean_loudness(prepared: Prepared) -> int:

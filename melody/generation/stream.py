@@ -9,7 +9,7 @@ waits for its end; and so do those after it, as notes come in order of onset.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from melody.generation.assemble import NewNote, first_new_grid_tick, junction, loudness, own_sound, own_track
+from melody.generation.assemble import NewNote, first_new_grid_tick, junction, louder, own_sound, own_track
 from melody.generation.prepared import Prepared
 from melody.generation.primer.primer_view import SCALE
 from melody.tokens import EventTokenizer, Plan, Reader
@@ -38,7 +38,7 @@ def _latest(prepared: Prepared, reader: Reader, offset: int) -> NewNote:
     """The note that has just been read."""
     track, note = reader.track, reader.history[reader.track]
     assert note is not None
-    velocity = int(loudness(prepared, track, VELOCITIES[reader.velocity[track]]))
+    velocity = min(max(VELOCITIES[reader.velocity[track]] + louder(prepared, track), 1), 127)
     onset = note.onset * SCALE + offset
     pitch = own_sound(prepared, track, note.pitch)
     own = own_track(prepared, prepared.region.tracks[track], pitch)

@@ -70,8 +70,9 @@ def different(values: NDArray[Scalar]) -> NDArray[Scalar]:
 
 def notes_of(track: Track) -> Notes:
     """The notes of a track in the order in which they stand."""
-    columns = track.notes.numpy()
-    return Notes(*(columns[name].astype(np.int64) for name in ("time", "duration", "pitch", "velocity")))
+    columns, wide = track.notes.numpy(), np.int64
+    onset, duration = columns["time"].astype(wide), columns["duration"].astype(wide)
+    return Notes(onset, duration, columns["pitch"].astype(wide), columns["velocity"].astype(wide))
 
 
 def set_notes(track: Track, notes: Notes) -> None:
@@ -84,7 +85,8 @@ def set_notes(track: Track, notes: Notes) -> None:
 
 def end_tick(score: Score) -> int:
     """The tick at which the last note ends; 0 without notes."""
-    return max((int((n.onset + n.duration).max()) for n in map(notes_of, score.tracks) if len(n.onset)), default=0)
+    notes = (track.notes.numpy() for track in score.tracks if track.notes)
+    return max((int(np.add(n["time"], n["duration"], dtype=np.int64).max()) for n in notes), default=0)
 
 
 def most_at_once(notes: Notes) -> int:

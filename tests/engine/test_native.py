@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from support.older_graphs import with_halves
+from support.tiny_bundle import write_bundle
 
 from melody import engine as engines
 from melody.bundle import Bundle, open_bundle
@@ -19,7 +20,10 @@ from melody.engine.native import NativeEngine
 from melody.engine.native_weights import read_weights
 from melody.engine.onnx import OnnxEngine
 from melody.errors import MelodyError, UsageError
+from melody.generation import Composer
 from melody.native import library as native
+from melody.tokens import Plan
+from melody.tokens.channels import layout_of
 
 MODELS = ("chorale", "folk", "pop", "drums", "band")
 needs_core = pytest.mark.skipif(native.core() is None, reason=f"no native core: {native.opened()[1]}")
@@ -155,6 +159,34 @@ def test_a_step_is_that_of_onnx_runtime(model: str) -> None:
 
 
 @needs_core
+def bundle_of(name: str, folder: Path) -> Bundle:
+    return open_bundle(write_bundle(folder) if name == "tiny" else name)
+
+
+@needs_core
+@pytest.mark.parametrize("name", ["folk", "drums", "tiny"])  # tiny: its width is no whole blocks
+def test_what_is_read_at_once_is_what_is_read_in_steps(name: str, tmp_path: Path) -> None:
+    """Carry and logits to the bit, by all kernels; nats as the logits of each step have them."""
+    bundle, library = bundle_of(name, tmp_path), native.core()
+    assert library is not None
+    ids = bundle.tokenizer.encode(Composer("folk").compose(bars=6, seed=4)[0].score)[:53]
+    layout = layout_of(bundle.tokenizer.names)
+    for kernels in range(library.kernels_count()):
+        engine = NativeEngine(bundle.read("step.onnx"), kernels=kernels, layer_bits=bundle.layer_bits)
+        readers = [engine.reader(layout, Plan(bars=9)) for _ in range(2)]
+        assert readers[0] is not None
+        assert readers[1] is not None
+        logits, (carry,), cost = engine.read(readers[0], ids.tolist(), engine.start(1))
+        own, nats = engine.start(1), 0.0
+        for place, (token, context) in enumerate(zip(ids, readers[1].contexts(ids), strict=True)):
+            found, own = engine.step(np.array([token]), context[None], own)
+            if place + 1 < len(ids):
+                nats += float(np.logaddexp.reduce(found[0].astype(np.float64)) - found[0, ids[place + 1]])
+        assert np.array_equal(logits, found[0]), engine.kernels
+        assert np.array_equal(carry, own[0]), engine.kernels
+        assert cost() == pytest.approx(nats, rel=1e-6)
+
+
 def test_the_engine_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = open_bundle("chorale")
     assert isinstance(open_engine(bundle), NativeEngine)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.bundle import Bundle
 from melody.generation.primer.primer_view import SCALE, Primer
@@ -20,24 +21,40 @@ class Manner:
     """Hits of a primer, in order, and how far off the grid each was played."""
 
     def __init__(self, primer: Primer) -> None:
-        lines, rows = primer.view.lines, []
-        for number, (track, written) in enumerate(zip(primer.score.tracks, primer.view.written.tracks, strict=True)):
-            notes, meant = notes_of(track), notes_of(written).onset
+        tracks = zip(primer.score.tracks, primer.view.written.tracks, strict=True)
+        self._lines = primer.view.lines
+        self._tracks = [(bool(track.is_drum), notes_of(track), notes_of(written).onset) for track, written in tracks]
+
+    @cached_property
+    def _rows(self) -> list[tuple[Hit, float]]:
+        """The hits, each with its deviation."""
+        lines, rows = self._lines, []
+        for number, (is_drum, notes, meant) in enumerate(self._tracks):
             onset = rescale(meant, TICKS_PER_QUARTER, GRID)
             place = onset - lines[np.maximum(np.searchsorted(lines, onset, side="right") - 1, 0)]
             deviation = np.clip((notes.onset - meant) / SCALE, -MOST, MOST)
             columns = (onset, place, notes.pitch, notes.velocity, deviation)
             rows += [
-                (Hit(at, within, *voice_and_part(number, pitch, track.is_drum), velocity), by)
+                (Hit(at, within, *voice_and_part(number, pitch, is_drum), velocity), by)
                 for at, within, pitch, velocity, by in zip(*(column.tolist() for column in columns), strict=True)
             ]
-        rows = sorted(rows, key=lambda row: row[0][:4])[-MOST_HEARD:]
-        self.hits = [hit for hit, _ in rows]
-        self.deviations = np.array([by for _, by in rows])
+        return sorted(rows, key=lambda row: row[0][:4])[-MOST_HEARD:]
+
+    @cached_property
+    def hits(self) -> list[Hit]:
+        """The hits, in order."""
+        return [hit for hit, _ in self._rows]
+
+    @cached_property
+    def deviations(self) -> NDArray[np.float64]:
+        """The deviation of each hit, in ticks of the grid."""
+        return np.array([by for _, by in self._rows])
 
     @property
     def is_played(self) -> bool:
         """True where the notes were off the grid."""
+        if all(np.array_equal(notes.onset, meant) for _, notes, meant in self._tracks):
+            return False  # nobody needs to look at the hits
         return len(self.hits) > 0 and float(np.abs(self.deviations).mean()) >= PLAYED
 
     @cached_property

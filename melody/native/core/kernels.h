@@ -24,6 +24,7 @@ enum {
 // bits, around 8, two groups share a byte: the even one has its lower half, the odd one behind it the upper.
 typedef struct {
   int outputs, tiles, blocks, bits;
+  int stride;        // blocks from a tile to the next: more than `blocks` in a part of a matrix
   uint8_t *weights;  // around 128, or, of 8 bits, signed where the kernels want them so
   float *scales;     // [tile][block][16 outputs]
   float *bias;       // [tile][16 outputs]
@@ -37,7 +38,11 @@ typedef struct {
 
 // Where a tile's weights of a block begin.
 static inline const uint8_t *weights_of(const Matrix *matrix, int tile, int block, int bits) {
-  return matrix->weights + ((size_t)tile * matrix->blocks + block) * (BLOCK * TILE / 8) * bits;
+  return matrix->weights + ((size_t)tile * matrix->stride + block) * (BLOCK * TILE / 8) * bits;
+}
+
+static inline float *scales_of(const Matrix *matrix, int tile, int block) {
+  return matrix->scales + ((size_t)tile * matrix->stride + block) * TILE;
 }
 
 typedef struct {

@@ -72,7 +72,7 @@ __attribute__((always_inline)) TARGET static inline void multiply_some(const Mat
     if (bits == 8) add_bytes(products, w, 2 * wide, q, side);
     else add_nibbles(products, w, 2 * wide, q, side);
     for (int t = 0; t < 2 * wide; t++) {
-      __m256 scales = _mm256_load_ps(matrix->scales + ((size_t)tiles[t / 2] * blocks + b) * TILE + t % 2 * 8);
+      __m256 scales = _mm256_load_ps(scales_of(matrix, tiles[t / 2], b) + t % 2 * 8);
       for (int r = 0; r < side; r++) {
         __m256 scale = _mm256_mul_ps(_mm256_set1_ps(rows[r]->scales[b]), scales);
         sums[r][t] = _mm256_add_ps(sums[r][t], _mm256_mul_ps(_mm256_cvtepi32_ps(products[r][t]), scale));

@@ -40,7 +40,7 @@ __attribute__((always_inline)) TARGET static inline void multiply_some(const Mat
       }
     }
     for (int t = 0; t < wide; t++) {
-      __m512 scales = _mm512_load_ps(matrix->scales + ((size_t)tiles[t] * blocks + b) * TILE);
+      __m512 scales = _mm512_load_ps(scales_of(matrix, tiles[t], b));
       for (int r = 0; r < side; r++) {
         __m512 scale = _mm512_mul_ps(_mm512_set1_ps(rows[r]->scales[b]), scales);
         sums[r][t] = _mm512_add_ps(sums[r][t], _mm512_mul_ps(_mm512_cvtepi32_ps(products[r][t]), scale));

@@ -15,7 +15,7 @@ static inline void multiply_all(const Matrix *matrix, int bits, const Quantized 
   for (int row = 0; row < side; row++) {
     for (int i = 0; i < count; i++) {
       size_t tile = (size_t)tiles[i];
-      const float *scales = matrix->scales + tile * blocks * TILE;
+      const float *scales = scales_of(matrix, tiles[i], 0);
       float *sums = out[row] + tile * TILE;
       memcpy(sums, matrix->bias + tile * TILE, TILE * sizeof *sums);
       for (int b = 0; b < blocks; b++, scales += TILE) {

@@ -22,7 +22,7 @@ static void multiply(const Matrix *matrix, const Quantized *const *rows, int sid
   for (int i = 0; i < count; i++) {
     for (int row = 0; row < side; row++) {
       size_t tile = (size_t)tiles[i];
-      const float *scales = matrix->scales + tile * blocks * TILE;
+      const float *scales = scales_of(matrix, tiles[i], 0);
       v128_t sums[4];
       for (int t = 0; t < 4; t++) sums[t] = wasm_v128_load(matrix->bias + tile * TILE + t * 4);
       for (int b = 0; b < blocks; b++, scales += TILE) {

@@ -5,7 +5,7 @@
 
 #include "export.h"
 
-enum { MOST_GATES = 4 * MOST_WIDTH, MOST_TILES = 65536 / TILE, MOST_STRETCH = 64 };
+enum { MOST_GATES = 4 * MOST_WIDTH, MOST_TILES = 65536 / TILE, MOST_STRETCH = 16 };
 
 // ---- the step -------------------------------------------------------------------------------------------------------
 
@@ -156,18 +156,61 @@ int step(const Model *model, int rows, const int32_t *tokens, const int16_t *con
   return STEP_DONE;
 }
 
+// The columns of a matrix from one block on, so many.
+static Matrix part_of(const Matrix *whole, int first, int blocks) {
+  Matrix part = *whole;
+  part.blocks = blocks;
+  part.weights = whole->weights + (size_t)first * (BLOCK * TILE / 8) * whole->bits;
+  part.scales = whole->scales + (size_t)first * TILE;
+  return part;
+}
+
+// A layer goes through a stretch of inputs x (count, D): those are multiplied side by side, then h from one to the next.
+// The sums are those of `advance`, block by block, where D is whole blocks.
+static int pass(const Model *model, int layer, int count, float *x, float *carry, float *gates) {
+  int width = model->width, half = width / BLOCK, tiles[MOST_GATES / TILE] = {0};
+  Matrix input = part_of(&model->layer[layer], 0, half), state = part_of(&model->layer[layer], half, half);
+  float *h = carry + 2 * layer * width, made[MOST_GATES];
+  Quantized quantized[MOST_SIDE];
+  const Quantized *inputs[MOST_SIDE] = {NULL};
+  float *outputs[MOST_SIDE] = {NULL}, *own = made;
+  for (int t = 0; t < input.tiles; t++) tiles[t] = t;
+  for (int begin = 0; begin < count; begin += MOST_SIDE) {
+    int side = count - begin < MOST_SIDE ? count - begin : MOST_SIDE;
+    for (int r = 0; r < side; r++) {
+      if (model->kernels->quantize(&quantized[r], x + (begin + r) * width, half)) return STEP_NO_NUMBERS;
+      inputs[r] = &quantized[r];
+      outputs[r] = gates + (begin + r) * 4 * width;
+    }
+    model->kernels->multiply(&input, inputs, side, tiles, input.tiles, outputs);
+  }
+  inputs[0] = &quantized[0];
+  for (int i = 0; i < count; i++) {
+    if (model->kernels->quantize(&quantized[0], h, half)) return STEP_NO_NUMBERS;
+    state.bias = gates + i * 4 * width;  // the sum goes on
+    model->kernels->multiply(&state, inputs, 1, tiles, state.tiles, &own);
+    model->kernels->cell(made, h + width, h, x + i * width, width);
+  }
+  return STEP_DONE;
+}
+
 int walk(const Model *model, int count, const int32_t *tokens, const int16_t *contexts, Embedded *embedded,
          float *carry, float *states) {
+  float gates[MOST_STRETCH * MOST_GATES];
+  int whole = model->width % BLOCK == 0;
   for (int begin = 0; begin < count; begin += MOST_STRETCH) {
-    int end = count - begin < MOST_STRETCH ? count : begin + MOST_STRETCH, failed;
-    for (int i = begin; i < end; i++) {
-      if ((failed = embed_token(model, tokens[i], contexts + (size_t)i * model->channels, embedded))) return failed;
-      model->kernels->embed(embedded->sums, states + (size_t)i * model->width, model->width);
+    int stretch = count - begin < MOST_STRETCH ? count - begin : MOST_STRETCH, failed;
+    float *x = states + (size_t)begin * model->width;
+    for (int i = 0; i < stretch; i++) {
+      const int16_t *context = contexts + (size_t)(begin + i) * model->channels;
+      if ((failed = embed_token(model, tokens[begin + i], context, embedded))) return failed;
+      model->kernels->embed(embedded->sums, x + i * model->width, model->width);
     }
     for (int layer = 0; layer < model->layers; layer++) {
-      for (int i = begin; i < end; i++) {
-        float *x = states + (size_t)i * model->width;
-        if ((failed = advance(model, layer, 1, &x, &carry))) return failed;
+      if (whole && (failed = pass(model, layer, stretch, x, carry, gates))) return failed;
+      for (int i = 0; i < stretch && !whole; i++) {
+        float *own = x + i * model->width;
+        if ((failed = advance(model, layer, 1, &own, &carry))) return failed;
       }
     }
   }
@@ -230,7 +273,7 @@ static float pack_nibbles(const uint8_t *from, uint8_t *to) {
 static int pack(Matrix *matrix, int outputs, int blocks, int bits, const uint8_t *values, const float *scales,
                 const float *bias, uint8_t flip) {
   int tiles = (outputs + TILE - 1) / TILE;
-  *matrix = (Matrix){outputs, tiles, blocks, bits, NULL, NULL, NULL};
+  *matrix = (Matrix){outputs, tiles, blocks, bits, blocks, NULL, NULL, NULL};
   matrix->weights = aligned((size_t)tiles * blocks * (BLOCK * TILE / 8) * bits);
   matrix->scales = aligned((size_t)tiles * blocks * TILE * sizeof(float));
   matrix->bias = aligned((size_t)tiles * TILE * sizeof(float));
@@ -244,7 +287,7 @@ static int pack(Matrix *matrix, int outputs, int blocks, int bits, const uint8_t
       float step = 1.0f;
       if (bits == 8) pack_bytes(from, to, flip);
       else step = pack_nibbles(from, to);
-      matrix->scales[(tile * blocks + b) * TILE + place] = scales[(size_t)n * blocks + b] * step;
+      scales_of(matrix, (int)tile, b)[place] = scales[(size_t)n * blocks + b] * step;
     }
   }
   return 1;

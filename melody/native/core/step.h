@@ -47,7 +47,7 @@ int step(const Model *model, int rows, const int32_t *tokens, const int16_t *con
 
 // A row steps through tokens (count) that are known, with their channels (count, C), and gives no logits: what it would
 // make them of are the states (count, D) behind the last layer. One layer at a time goes through a stretch of them, so
-// that its weights stay in the cache. Carry and states are the same as by steps.
+// that its weights stay in the cache, and half of them are read once for several. Carry and states are as by steps.
 int walk(const Model *model, int count, const int32_t *tokens, const int16_t *contexts, Embedded *embedded,
          float *carry, float *states);
 
