@@ -89,10 +89,11 @@ def choose_model(score: Score, with_tracks: Sequence[str] = ()) -> tuple[str, st
 
     For a score to be composed around, `with_tracks` names the tracks that go on.
     """
-    from melody.generation.model_choice import choose, shipped
+    from melody.generation.advice import at_home
 
-    bundle, reason = choose(score, shipped(), with_tracks)
-    return bundle.name, reason
+    choice = at_home(score, with_tracks)
+    assert choice is not None  # there is a score to choose by
+    return choice.bundle.name, choice.reason
 
 
 @overload

@@ -201,9 +201,9 @@ def chosen(
     contour: Sequence[float] | None = None,
 ) -> tuple[Path, str]:
     """Return the model named, or the shipped one that suits a theme and follows a contour, and why that one."""
-    from melody.generation.model_choice import suitable
+    from melody.generation.advice import at_home
 
-    choice = None if model else suitable(theme, around, mapping, add, contour)
+    choice = None if model else at_home(theme, around, mapping, add, contour)
     return (choice.bundle.folder, choice.reason) if choice else (Path(model or o.FROM_NOTHING), "")
 
 

@@ -15,7 +15,7 @@ from melody.bundle import Bundle, all_bundles
 from melody.errors import LimitExceeded, UsageError
 from melody.formats.midi import Reading
 from melody.generation import Composer, NewNote, Settings, Take
-from melody.generation.model_choice import suitable
+from melody.generation.advice import at_home
 from melody.generation.region import DEFAULT_BARS
 from melody.generation.settings import LIMITS
 from melody.music.score import TICKS_PER_QUARTER, rescale
@@ -65,7 +65,7 @@ def choose_bundle(asked: Asked, reading: Reading | None) -> tuple[Bundle, str]:
     """Return the model of a request, or the one that suits its primer, and why. Raises `MelodyError`."""
     settings, score = asked.settings, reading.score if reading else None
     if asked.model is None and (
-        choice := suitable(score, settings.with_tracks, settings.mapping, settings.add, settings.contour)
+        choice := at_home(score, settings.with_tracks, settings.mapping, settings.add, settings.contour)
     ):
         return choice
     there, name = bundles(), asked.model or FROM_NOTHING

@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 from support.fakes import fake_bundle
 from support.primers import PRIMERS, primer, tune, voices
+from symusic import Track
 
 import melody
 from melody.evaluation.likelihood import token_nats
 from melody.generation import Composer
 from melody.generation import prefix as reading
+from melody.generation.advice import at_home
+from melody.generation.model_choice import suitable
 from melody.generation.prefix import read_prefix
 from melody.generation.primer.primer_fit import LEAST_NOTES, STRANGE, fit_of
 from melody.generation.primer.primer_view import view_primer
-from melody.music.score import Score, clip
+from melody.music.score import Notes, Score, clip, set_notes
 from melody.tokens import Plan
 
 
@@ -123,3 +126,42 @@ def test_repeating_its_bars_is_advised_where_nothing_else_goes_well(
     (said,) = strange(chorale, primer(tune()))
     assert said.endswith("times what is typical; `keep` bars repeats it with changes")
     chorale.compose(primer(tune()), keep="bars", bars=2, seed=1)
+
+
+def boogie() -> Score:
+    """Twelve bars of a shuffle in two hands, on three chords."""
+    right, left = [], []
+    for bar, root in enumerate([45, 45, 45, 45, 50, 50, 45, 45, 52, 50, 45, 52]):
+        for beat in range(4):
+            for place, length, up in ((0, 320, 7), (320, 160, 9 if beat % 2 else 7)):
+                onset = 1920 * bar + 480 * beat + place
+                left += [(onset, length - 20, root - 12, 80), (onset, length - 20, root - 12 + up, 70)]
+        riff = [(0, 0), (320, 3), (480, 4), (800, 7), (960, 9), (1120, 7), (1280, 4)]
+        chord = [(at, up) for at in (480, 1440) for up in (16, 22, 25)]
+        right += [(1920 * bar + at, 140, root + 12 + up, 90) for at, up in (riff if bar % 2 == 0 else chord)]
+    tracks = []
+    for name, rows in (("Piano RH", right), ("Piano LH", left)):
+        track = Track(name, 0, False)
+        set_notes(track, Notes(*np.array(sorted(rows), np.int64).T))
+        tracks.append(track)
+    return primer(*tracks)
+
+
+def test_a_primer_goes_to_who_knows_such_music_not_to_who_has_as_many_tracks():
+    by_tracks, chosen = suitable(boogie()), at_home(boogie())
+    assert by_tracks is not None
+    assert chosen is not None
+    assert by_tracks.bundle.name == "piano"
+    found = re.search(r"([\d.]+) times what is typical, piano, which has such tracks, ([\d.]+)", chosen.reason)
+    assert found
+    assert float(found[1]) < STRANGE < float(found[2])
+    assert strange(melody.load(chosen.bundle.name), boogie()) == []
+    assert melody.choose_model(boogie()) == (chosen.bundle.name, chosen.reason)
+    assert at_home(boogie(), mapping={"Piano RH": ("Right hand",)}) == suitable(
+        boogie(), mapping={"Piano RH": ("Right hand",)}
+    )
+
+
+@pytest.mark.parametrize("name", PRIMERS)
+def test_a_primer_of_a_models_kind_stays_with_it(name: str):
+    assert at_home(PRIMERS[name]) == suitable(PRIMERS[name])
