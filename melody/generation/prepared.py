@@ -3,9 +3,9 @@
 `Prepared` is all that a decoder needs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ class Prepared:
     bundle: Bundle  # in the style that is asked for
     primer: Primer | None
     region: Region
-    prefix: Prefix
+    read: Callable[[], Prefix]  # makes the prefix, once
     ids: list[int]  # of the prefix
     rules: list[Rule]
     rooms: Mapping[int, Room]  # of the model's tracks that get new notes
@@ -76,10 +76,16 @@ class Prepared:
         """The musician's track of each of the model's that sounds in the new bars."""
         return {**(self.primer.view.tracks if self.primer and self.region.given else {}), **self.region.tracks}
 
+    @property
+    def prefix(self) -> Prefix:
+        """All that stands before the new music, under the plans that are there before a take draws its own."""
+        return self.read()
+
     @cached_property
     def unlike(self) -> Fit | None:
         """The fit of the primer, where it is unlike the training music. Nobody waits for it who hears notes first."""
-        fit = fit_of(self.prefix.nats, self.ids, self.bundle) if self.primer else None
+        whole = self.prefix if self.opening is None else self.opening.before
+        fit = fit_of(whole.nats, self.ids, self.bundle) if self.primer else None
         return fit if fit and fit.is_strange else None
 
     @property
@@ -201,21 +207,26 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
     plans = settings.decoder != "rewriting" or bool(note_by_note)
     form = form_of(settings, region, view, bundle) if plans else None
     chord_plan = None if chords or drums or not (told and plans) else chord_plan_of(region, view, key, bundle)
+    harmony = chord_plan.known if chord_plan is not None else None
     plan = Plan(
         bars=region.stop if region.closes else bars_of(region, view),
         key=key_token(key) if key else None,
         stop=None if region.closes else region.stop,
         foreseen=foreseen(settings, region, view, chords, bundle) if told else None,
         form=form.known if form is not None else None,
-        harmony=chord_plan.known if chord_plan is not None else None,
-        harmonist=_not_yet if chord_plan is not None and chord_plan.known is None else None,
+        harmony=harmony,
+        harmonist=_not_yet if chord_plan is not None and harmony is None else None,
         whole=region.whole,
     )
     ids = ids_before(region, view, bundle)
-    prefix, opening = _read(engine, bundle, plan, ids, form is not None or chord_plan is not None)
+    read, opening = _read(engine, bundle, plan, ids, form is not None or chord_plan is not None)
     if settings.max_copy_bars is not None:
-        lines = given_lines(settings, region)
-        prefix = prefix.read_by(watching(prefix.reader, bundle.originality, settings.max_copy_bars, lines))
+        lines, prefix = given_lines(settings, region), read()
+        watched = prefix.read_by(watching(prefix.reader, bundle.originality, settings.max_copy_bars, lines))
+
+        def read() -> Prefix:
+            return watched
+
     settings = settled(settings, primer, bundle)
     seam, said = NOWHERE, list[str]()
     if given is not None and view is not None:
@@ -226,7 +237,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         bundle=bundle,
         primer=primer,
         region=region,
-        prefix=prefix,
+        read=read,
         ids=ids,
         rules=rules_for(settings, view, region, asked, rooms, chords, bundle),
         rooms=rooms,
@@ -264,13 +275,14 @@ def _with_primer(
 
 def _read(
     engine: Engine, bundle: Bundle, plan: Plan, ids: Sequence[int], is_planned: bool
-) -> tuple[Prefix, Opening | None]:
+) -> tuple[Callable[[], Prefix], Opening | None]:
     """Let the model read what stands before the new music, up to where takes may differ by their plans."""
     reader = bundle.tokenizer.reader(plan)
     if not is_planned:
-        return read_prefix(engine, reader, ids), None
-    opening = read_opening(engine, reader, ids)
-    return opening.under([TakePlan(plan.form, plan.harmony, plan.harmonist)])[0], opening
+        prefix = read_prefix(engine, reader, ids)
+        return lambda: prefix, None
+    opening, told = read_opening(engine, reader, ids), TakePlan(plan.form, plan.harmony, plan.harmonist)
+    return cache(lambda: opening.under([told])[0]), opening
 
 
 def _not_yet(moment: Moment) -> Told:

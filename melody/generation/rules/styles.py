@@ -298,10 +298,15 @@ def planned_chords(vocabulary: Vocabulary, voices: Voices) -> Rule:
             return None
         return mask_of(value, bass, reader.track == lowest and lowest > 0)
 
-    chords = [_chord(value, 1 + (value - 1) % OCTAVE) for value in range(1, VALUES)]  # over their roots
-    classes = [0, *(sum(1 << one for one in chord.classes) for chord in chords)]
     numbers = sum(1 << track for track in free), lowest
-    return KnownRule(rule, NativeForm("planned chords", numbers, table=np.array(classes)[:, None]))
+    return KnownRule(rule, NativeForm("planned chords", numbers, table=np.array(_classes_of_chords())[:, None]))
+
+
+@cache
+def _classes_of_chords() -> tuple[int, ...]:
+    """The pitch classes of each chord over its root, by its value, a bit each."""
+    chords = [_chord(value, 1 + (value - 1) % OCTAVE) for value in range(1, VALUES)]
+    return (0, *(sum(1 << one for one in chord.classes) for chord in chords))
 
 
 def _chord(value: int, bass: int) -> Chord:
@@ -335,6 +340,7 @@ def leading_notes(vocabulary: Vocabulary, voices: Voices) -> Rule:
     return KnownRule(rule, form)
 
 
+@cache
 def _leading_classes() -> list[int]:
     """The class of the leading note in each chord, by its value; -1 where it has none."""
     result = [-1] * VALUES
