@@ -138,10 +138,10 @@ CHANGED = {
     ],
     "melody/config.py": [
         (
-            "def _model_name(",
+            "def _by_name(",
             'class ToyConfig(ConfigSection):\n    name: Literal["toy"] = "toy"\n    hidden_size: Count = 8\n'
             "    intervals: None = None\n\n    def options(self) -> dict[str, Any]:\n"
-            '        return {"hidden_size": self.hidden_size}\n\n\ndef _model_name(',
+            '        return {"hidden_size": self.hidden_size}\n\n\ndef _by_name(',
         ),
         ('Tag("transformer")],', 'Tag("transformer")] | Annotated[ToyConfig, Tag("toy")],'),
     ],
