@@ -172,6 +172,7 @@ class OptimizerConfig(ConfigSection):
     clip_norm: Positive = 1.0
     warmup_steps: Natural = 100
     floor: Share = 0.02  # of the learning rate, at the end of the cosine
+    new_channels: Positive = 1.0  # times the learning rate, for channels that a base did not know
     passes: Count | None = None  # where the cosine ends; default: max_passes
     label_smoothing: Rate = 0.0
 
@@ -205,8 +206,7 @@ class DrawingConfig(ConfigSection):
     """Options of drawing pieces while a model learns, and of learning from them."""
 
     weight: Positive = 1.0  # of the policy gradient beside cross entropy
-    rules: tuple[str, ...] = ()  # of a style (`melody.generation.rules.styles`): the model learns to obey them itself
-    lawful: Positive = 5.0  # weight of what it costs to obey them
+    rules: dict[str, Positive] = {}  # of a style (`melody.generation.rules.styles`), and what it costs to break them
     kl_target: Positive = 0.02  # nats a token from the base
     kl_coefficient: Positive = 1.0  # at the start; it adapts
     pieces: Count = 48  # drawn at a time

@@ -20,9 +20,10 @@ from melody.corpus.store import Split, read_channels
 from melody.tokens.aligned_memory import NAMES, OF_MEMORY, part_sizes
 from melody.tokens.channels import layout_of
 from melody.tokens.contract import Teller, Tokenizer, Told, columns_in
+from melody.tokens.counterpoint import names as counterpoint
 from melody.tokens.given import GivenView, given_rows, given_view
 from melody.tokens.lines import NAMES as LINES
-from melody.tokens.whole_pieces import lines_of, recalls, remembered
+from melody.tokens.whole_pieces import counterpoint_of, lines_of, recalls, remembered
 
 Arrays = dict[str, NDArray[np.int64]]  # a condition, by name
 Fetched = tuple[NDArray[np.int32], NDArray[np.int16]] | tuple[NDArray[np.int32], NDArray[np.int16], Arrays]
@@ -41,7 +42,9 @@ class Tables(NamedTuple):
     repetition: tuple[NDArray[np.intp], NDArray[np.intp]]  # the columns of those of `REPETITION`, and which these are
     form: tuple[NDArray[np.intp], NDArray[np.intp]]  # the same of the channels of `melody.tokens.aligned_memory`
     lines: tuple[NDArray[np.intp], NDArray[np.intp]]  # the same of those of `melody.tokens.lines`
+    counterpoint: tuple[NDArray[np.intp], NDArray[np.intp]]  # of those of `melody.tokens.counterpoint`
     parts: int  # tracks whose own plans are told
+    voices: int  # tracks of whose pitches a model is told
 
 
 class GivenGrid(NamedTuple):
@@ -76,6 +79,8 @@ def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
     plan = np.array([channel.plan for channel in tokenizer.channels], str)
     column = {channel.name: place for place, channel in enumerate(tokenizer.channels)}
     parts = layout_of(tuple(column)).parts if column.keys() & part_sizes(0).keys() else 0
+    opposed = len(columns_in(tokenizer.channels, "counterpoint")) > 0
+    voices = layout_of(tuple(column)).voices if opposed else 0
     stored = held_columns(tokenizer, split)
     read = [channel.name for channel in read_channels(tokenizer)]
     is_held = len(stored[0]) == len(read)
@@ -90,7 +95,9 @@ def shift_tables(tokenizer: Tokenizer, split: Split) -> Tables:
         _places(tokenizer, ("repetition",), REPETITION),
         _places(tokenizer, ("form", "parts"), formed_names(parts)),
         _places(tokenizer, ("lines",), LINES),
+        _places(tokenizer, ("counterpoint",), counterpoint(voices)),
         parts,
+        voices,
     )
 
 
@@ -207,6 +214,9 @@ class AugmentedSource:
         lined, which = self.tables.lines
         if len(lined):
             context[:, lined] = lines_of(moved)[:, which]
+        opposed, which = self.tables.counterpoint
+        if len(opposed):
+            context[:, opposed] = counterpoint_of(moved, self.tables.voices)[:, which]
         return moved, context
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from melody.bundle import Bundle, open_bundle
@@ -12,8 +13,11 @@ from melody.evaluation.rewards import REWARDS
 from melody.generation.rules.styles import STYLE_RULES
 from melody.learning.trained import teacher_of
 from melody.tokens.contract import Tokenizer
+from melody.tokens.views import views_of
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from melody.training.objectives import Adversarial, CrossEntropy, Distilled, Objective, Policy
 
 
@@ -50,13 +54,12 @@ def _distilled(config: TrainConfig, tokens: Tokenizer) -> "Distilled":
 
 def _policy(config: TrainConfig, tokens: Tokenizer) -> "Policy":
     """Raise `MelodyError` without a base, for a reward that is unknown, or several processes."""
-    from melody.engine.torch import model_of
     from melody.learning.rewarded import Drawing
     from melody.training.devices import reads_in_bf16
     from melody.training.objectives import Limit, Policy
 
     section: Any = config.objective
-    bundle, store = _base_of(config, tokens), open_store(config.corpus)
+    (bundle, base), store = _base_of(config, tokens), open_store(config.corpus)
     if unknown := sorted(section.rewards.keys() - REWARDS.keys()):
         raise ConfigError(f"objective.rewards: {unknown[0]!r} is unknown; there are: {', '.join(REWARDS)}")
     if unknown := sorted(set(section.rules) - STYLE_RULES.keys()):
@@ -64,12 +67,11 @@ def _policy(config: TrainConfig, tokens: Tokenizer) -> "Policy":
     drawing = Drawing(bundle, store, config, section)
     limits = section.limits
     return Policy(
-        model_of(bundle),
+        base,
         drawing.draw,
         drawing.judge,
         window=config.data.window,
         weight=section.weight,
-        lawful=section.lawful if section.rules else 0.0,
         kl_target=section.kl_target,
         coefficient=section.kl_coefficient,
         limits=[
@@ -108,16 +110,28 @@ def _adversarial(config: TrainConfig, tokens: Tokenizer) -> "Adversarial":
     )
 
 
-def _base_of(config: TrainConfig, tokens: Tokenizer) -> Bundle:
-    """The bundle that a rewarded model starts from, and draws with."""
+def _base_of(config: TrainConfig, tokens: Tokenizer) -> "tuple[Bundle, nn.Module]":
+    """The bundle that a rewarded model starts from, and draws with, and its model, told what that one is told."""
+    from melody.learning.train import base_of
+    from melody.models import build
+    from melody.training.warm_start import take_over
+
     if config.base is None:
         raise ConfigError(f"{config.name}: rewards are learned from a base; write base: and a model's name or folder")
     if config.devices > 1 or "TORCHELASTIC_RUN_ID" in os.environ:
         raise ConfigError("objective policy: draws in one process; leave out `devices`")
-    bundle = open_bundle(config.base)
-    if tuple(channel.name for channel in tokens.channels) != tuple(bundle.channels):
-        raise ConfigError(f"{config.name}: is told other channels than {bundle.name}; leave out data.channels")
-    return bundle
+    bundle, told = open_bundle(config.base), tuple(channel.name for channel in tokens.channels)
+    if lacking := [name for name in bundle.channels if name not in told]:
+        raise ConfigError(f"{config.name}: is not told {lacking[0]}, as {bundle.name} is; leave out data.channels")
+    net = build(
+        config.model.name,
+        len(tokens.vocabulary),
+        [channel.size for channel in tokens.channels],
+        **views_of(tokens, config.model.model_dump()),
+        **config.model.options(),
+    )
+    take_over(net, base_of(config.base, tokens.vocabulary.hash, tokens.channels))
+    return replace(bundle, settings={**bundle.settings, "channels": list(told)}), net
 
 
 MAKERS: dict[str, Callable[..., Any]] = {

@@ -29,7 +29,7 @@ from melody.generation.decoders import DECODERS
 from melody.generation.held import voices_of
 from melody.generation.prefix import TakePlan
 from melody.generation.prepared import Prepared, prepare
-from melody.generation.rules.contract import Rule, forbidden_by
+from melody.generation.rules.contract import Rule, ruling_of
 from melody.generation.rules.styles import style_rules
 from melody.generation.sampling import Sampling
 from melody.generation.seeds import Seed
@@ -61,6 +61,8 @@ class Read(NamedTuple):
     tick: NDArray[np.int64]  # (T,), of the token that follows
     bar: NDArray[np.int64]  # likewise
     forbidden: NDArray[np.bool_]  # (T, V), of the token that follows; (T, 0) without rules
+    way_on: NDArray[np.int64]  # (T,): the token by which rules lead on, -1 for none
+    stakes: NDArray[np.float32]  # (T,): what the rules count that speak there
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,11 @@ class Drawing:
         settings = Settings(bars=bars, style_rules=False, sampling=Sampling(top_p=top_p))
         return prepare(self.bundle, engine, cut.primer if cut else None, settings)
 
-    def _rules(self, prepared: Prepared) -> list[Rule]:
-        """The rules that are learned, of the voices that sound."""
+    def _rules(self, prepared: Prepared) -> "list[tuple[Rule, float]]":
+        """The rules that are learned, of the voices that sound, and what they count."""
         vocabulary, voices = self.bundle.tokenizer.vocabulary, voices_of(self.bundle, sorted(prepared.rooms))
-        return style_rules(self.section.rules, vocabulary, voices)
+        rules = style_rules(list(self.section.rules), vocabulary, voices)
+        return list(zip(rules, self.section.rules.values(), strict=True))
 
     def _decoded(self, prepared: Prepared, engine: Engine, seeds: Sequence[Seed]) -> list[list[int]]:
         drawn = DECODERS["sampling"].decode(prepared, engine, seeds)
@@ -193,8 +196,8 @@ def _critic(cut: Sequence[Cut], ours: Sequence[Any]) -> float:
 # ---- as training reads them -----------------------------------------------------------------------------------------
 
 
-def _read(prepared: Prepared, seed: Seed, drawn: Sequence[int], rules: Sequence[Rule] = ()) -> Read:
-    """Read a piece as its model did, by the plans of its take, and see what the rules forbid."""
+def _read(prepared: Prepared, seed: Seed, drawn: Sequence[int], rules: Sequence[tuple[Rule, float]] = ()) -> Read:
+    """Read a piece as its model did, by the plans of its take, and see what rules ask for, each with its weight."""
     ids = [*prepared.ids, *drawn]
     plan = prepared.prefix.reader.plan if prepared.opening is None else prepared.opening.before.reader.plan
     reader = prepared.bundle.tokenizer.reader(plan)
@@ -203,6 +206,7 @@ def _read(prepared: Prepared, seed: Seed, drawn: Sequence[int], rules: Sequence[
     context = np.zeros((len(ids) - 1, len(reader.context)), np.int16)
     tick, number = np.zeros((2, len(ids)), np.int64)
     forbidden = np.zeros((len(ids) - 1, len(reader.vocabulary) if rules else 0), np.bool_)
+    way_on, stakes = np.full(len(ids) - 1, -1, np.int64), np.zeros(len(ids) - 1, np.float32)
     for place, token in enumerate(ids):
         if place == last and prepared.opening is not None:
             reader.replan(*_as_drawn(prepared, seed))
@@ -211,9 +215,11 @@ def _read(prepared: Prepared, seed: Seed, drawn: Sequence[int], rules: Sequence[
         if place < len(context):
             context[place] = reader.context
             if rules and place + 1 >= len(prepared.ids):
-                forbidden[place] = forbidden_by(rules, reader)
+                ruling = ruling_of([rule for rule, _ in rules], reader)
+                forbidden[place], way_on[place] = ruling.forbidden, -1 if ruling.way_on is None else ruling.way_on
+                stakes[place] = max((rules[number][1] for number in ruling.spoken), default=0.0)
     follows = np.arange(1, len(ids)) >= len(prepared.ids)
-    return Read(ids, context, follows, tick[1:], number[1:], forbidden)
+    return Read(ids, context, follows, tick[1:], number[1:], forbidden, way_on, stakes)
 
 
 def _as_drawn(prepared: Prepared, seed: Seed) -> TakePlan:
@@ -263,4 +269,6 @@ def _as_tensors(
         earned=padded(earned, longest - 1),
         reward=torch.tensor(reward, dtype=torch.float32),
         forbidden=padded([one.forbidden for one in read], longest - 1),
+        way_on=padded([one.way_on for one in read], longest - 1),  # behind the end nothing is read
+        stakes=padded([one.stakes for one in read], longest - 1),
     )

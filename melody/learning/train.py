@@ -98,7 +98,8 @@ def base_of(name: str, vocabulary_hash: str, channels: Sequence[Channel]) -> "Ba
         for number, channel in enumerate(channels)
     }
     others = {key: weight for key, weight in weights.items() if not key.startswith("channels.")}
-    return Base(bundle.name, bundle.settings["files"][bundle.weights_file], others | tables)
+    new = frozenset(f"channels.{i}.weight" for i, channel in enumerate(channels) if channel.name not in place)
+    return Base(bundle.name, bundle.settings["files"][bundle.weights_file], others | tables, new)
 
 
 def check_torch() -> None:

@@ -28,6 +28,7 @@ _FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {  # its result and its argum
     "reader_free": (None, (_POINTER,)),
     "recall_channels": (_INT, (_POINTER, _INT, _POINTER)),
     "lines_channels": (None, (_POINTER, _INT, _POINTER)),
+    "counterpoint_channels": (None, (_POINTER, _INT, _INT, _POINTER)),
     "memory_channels": (_INT, (_POINTER, _INT, _POINTER, _INT, _INT, _POINTER)),
     "rules_narrow": (None, (_POINTER, _INT, _POINTER, _POINTER)),
     "loop_new": (_POINTER, (_POINTER, _POINTER, _INT, _POINTER, _POINTER, _INT, *(_POINTER,) * 5)),

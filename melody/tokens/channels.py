@@ -10,6 +10,7 @@ Channels are selected by name, and a bundle records the names of those that its 
 - ``parts`` beside them: each track has a plan and a memory of its own, and the model is told what each is planned as
 - ``harmony`` say which chords are planned, the next one too, and where phrases end (`melody.tokens.harmony`)
 - ``lines`` say where the track under way comes from: its last move and its range of late (`melody.tokens.lines`)
+- ``counterpoint`` say how voices that move stood to the track under way (`melody.tokens.counterpoint`)
 - ``contour`` says how high the tune is to lie (`melody.tokens.contour`); `melody.tokens.conditions` holds it too
 - ``told`` say what other pieces did under the same tune (`melody.jsb16.tune_book`)
 
@@ -30,6 +31,8 @@ from melody.music import chords
 from melody.music.score import GRID
 from melody.tokens.aligned_memory import SIZES, part_sizes
 from melody.tokens.contour import LEVELS
+from melody.tokens.counterpoint import SIZE as OF_COUNTERPOINT
+from melody.tokens.counterpoint import names as counterpoint
 from melody.tokens.harmony import SIZES as OF_HARMONY
 from melody.tokens.harmony import WAITS
 from melody.tokens.lines import SIZES as OF_LINES
@@ -47,7 +50,9 @@ STYLES = 15
 REST = 129  # of a given channel: the track is given, and is silent here
 RECALLED = "recalled"
 
-Group = Literal["read", "foreseen", "repetition", "form", "parts", "harmony", "lines", "contour", "told"]
+Group = Literal[
+    "read", "foreseen", "repetition", "form", "parts", "harmony", "lines", "counterpoint", "contour", "told"
+]
 
 
 class Channel(NamedTuple):
@@ -111,6 +116,11 @@ HARMONISING = tuple(
 LINING = tuple(Channel(name, size, group="lines") for name, size in OF_LINES.items())
 
 
+def opposing(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
+    """The ``counterpoint`` channels of a model that is told of so many voices."""
+    return tuple(Channel(name, OF_COUNTERPOINT, group="counterpoint") for name in counterpoint(voices))
+
+
 def parting(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
     """The ``parts`` channels of a model that is told the plans of so many tracks."""
     return tuple(Channel(name, size, group="parts") for name, size in part_sizes(voices).items())
@@ -120,12 +130,11 @@ def parting(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
 def event_channels(voices: int = USUAL_VOICES) -> tuple[Channel, ...]:
     """All channels that a model of events can be told, of so many tracks."""
     recalled = recalling(len(event_vocabulary()))
-    return (
-        reading(voices) + foreseeing(voices) + recalled + FORMING + parting(voices) + HARMONISING + LINING + (CONTOUR,)
-    )
+    told = reading(voices) + foreseeing(voices) + recalled + FORMING + parting(voices)
+    return told + HARMONISING + LINING + opposing(voices) + (CONTOUR,)
 
 
-UNUSUAL: tuple[Group, ...] = ("form", "parts", "harmony", "lines", "contour")
+UNUSUAL: tuple[Group, ...] = ("form", "parts", "harmony", "lines", "counterpoint", "contour")
 USUAL = tuple(c.name for c in event_channels() if c.group not in UNUSUAL)  # where nothing else is said
 
 
@@ -142,7 +151,7 @@ def names_of(groups: Iterable[str], voices: int = USUAL_VOICES) -> tuple[str, ..
             hint = (
                 f"did you mean {close[0]}?"
                 if close
-                else "there are read, foreseen, repetition, form, parts, harmony, lines and contour"
+                else "there are read, foreseen, repetition, form, parts, harmony, lines, counterpoint and contour"
             )
             raise ConfigError(f"channel {name!r} is unknown; {hint}")
     return tuple(channel.name for channel in channels if channel.name in wanted or channel.group in wanted)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from melody.music.score import GRID, bar_length
 from melody.native.library import core
 from melody.tokens.channels import HARMONISING, Layout, forming, wishing
+from melody.tokens.counterpoint import names as counterpoint
 from melody.tokens.harmony import DrawChords, Moment, Told
 from melody.tokens.lines import NAMES as LINES
 from melody.tokens.plan import LAGS, FormPlan
@@ -24,7 +25,7 @@ from melody.tokens.vocabulary import METERS, event_vocabulary
 
 _SINGLE = ("bars_left", "key", "position", "meter", "track", "sounding", "bass", "time_left")  # as in core/reader.h
 _REPETITION = ("recalled", "agreed", "times", "ago")
-_KNOWN = ("read", "foreseen", "repetition", "form", "parts", "harmony", "lines", "contour")  # groups of channels
+_UNKNOWN = ("told",)  # groups of channels
 _MOST_COLUMNS, _MOST_VOICES, _MOST_FORESEEN, _MOST_FORM = 256, 16, 64, 40
 _EVENT = np.dtype([("place", "i4"), ("duration", "i4"), *((name, "u1") for name in ("track", "hit", "loud", "sure"))])
 _NO_EVENT = 255  # in `loud`: the mark of an empty bar
@@ -204,7 +205,7 @@ def _agrees() -> bool:
 @cache
 def _columns(layout: Layout) -> NDArray[np.int32] | None:
     """A layout as core/reader.h has it; None where there is a channel that the core does not know."""
-    if any(channel.group not in _KNOWN for channel in layout.channels) or len(layout.names) > _MOST_COLUMNS:
+    if any(channel.group in _UNKNOWN for channel in layout.channels) or len(layout.names) > _MOST_COLUMNS:
         return None
     foreseen = [channel.name for channel in wishing(layout.voices)]
     form = [channel.name for channel in forming(layout)]
@@ -221,6 +222,7 @@ def _columns(layout: Layout) -> NDArray[np.int32] | None:
     parts = (
         *((_SINGLE, 8), (voices, _MOST_VOICES), (foreseen, _MOST_FORESEEN), (_REPETITION, 4)),
         *((form, _MOST_FORM), (chords, len(HARMONISING)), (LINES, len(LINES))),
+        (counterpoint(layout.voices), _MOST_VOICES),
     )
     return np.array([*sizes, *(place for names, most in parts for place in places(names, most))], np.int32)
 

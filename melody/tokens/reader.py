@@ -24,10 +24,12 @@ from melody.tokens.channels import (
     Layout,
     forming,
     layout_of,
+    opposing,
     recalling,
     wishing,
 )
 from melody.tokens.conditions import Conditions
+from melody.tokens.counterpoint import CounterpointMemory
 from melody.tokens.grammar import allowed
 from melody.tokens.harmony import DrawChords, Moment, Told
 from melody.tokens.lines import LineMemory
@@ -85,6 +87,7 @@ class _Columns:
         self.foreseen = layout.columns(wishing(layout.voices))
         self.repetition = layout.columns(recalling(0)) if layout.has("repetition") else None
         self.lines = layout.columns(LINING) if layout.has("lines") else None
+        self.counterpoint = layout.columns(opposing(layout.voices)) if layout.has("counterpoint") else None
         self.parts = layout.parts
         told = forming(layout)
         self.form = layout.columns(told) if told else None
@@ -112,6 +115,7 @@ class Reader:
         "bar_ticks",
         "before",
         "columns",
+        "counterpoint",
         "history",
         "ids",
         "key",
@@ -169,6 +173,8 @@ class Reader:
         self.recall = Recall() if self.columns.repetition is not None else None
         self.memory = AlignedMemory(plan.form, self.columns.parts) if self.columns.form is not None else None
         self.lines = LineMemory() if self.columns.lines is not None else None
+        told = self.columns.counterpoint is not None
+        self.counterpoint = CounterpointMemory(self.columns.voices) if told else None
         self.row: NDArray[np.int16] = np.zeros(self.columns.count + 1, np.int16)  # and a spare column
         self.key_told = key_value(*plan.key) if plan.key is not None else 0  # a value of the channel "key"
         self.row[self.columns.key] = self.key_told
@@ -183,6 +189,7 @@ class Reader:
         result.recall = self.recall.copy() if self.recall else None
         result.memory = self.memory.copy() if self.memory else None
         result.lines = self.lines.copy() if self.lines else None
+        result.counterpoint = self.counterpoint.copy() if self.counterpoint else None
         return result
 
     @property
@@ -206,6 +213,9 @@ class Reader:
         if self.lines is not None:
             self.lines.read(token)
             self.row[self.columns.lines] = self.lines.context
+        if self.counterpoint is not None:
+            self.counterpoint.read(token)
+            self.row[self.columns.counterpoint] = self.counterpoint.context
 
     def replan(self, form: FormPlan | None, harmony: Told | None = None, harmonist: DrawChords | None = None) -> None:
         """Let other plans hold from the next bar line on."""

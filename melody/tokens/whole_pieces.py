@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.native.library import core
-from melody.tokens import aligned_memory, lines, repetition
+from melody.tokens import aligned_memory, counterpoint, lines, repetition
 from melody.tokens.aligned_memory import NAMES, part_sizes
 from melody.tokens.native_reader import form_plan
 from melody.tokens.plan import FormPlan
@@ -29,6 +29,15 @@ def lines_of(ids: Ids) -> NDArray[np.int16]:
         return lines.lines_of(ids)
     tokens, result = np.require(ids, np.int32, ["C", "A"]), np.empty((len(ids), len(lines.NAMES)), np.int16)
     library.lines_channels(tokens.ctypes.data, len(ids), result.ctypes.data)
+    return result
+
+
+def counterpoint_of(ids: Ids, voices: int) -> NDArray[np.int16]:
+    """The channels of counterpoint (T, voices) after each of the ids (T,)."""
+    if (library := core()) is None:
+        return counterpoint.counterpoint_of(ids, voices)
+    tokens, result = np.require(ids, np.int32, ["C", "A"]), np.empty((len(ids), voices), np.int16)
+    library.counterpoint_channels(tokens.ctypes.data, len(ids), voices, result.ctypes.data)
     return result
 
 

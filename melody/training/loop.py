@@ -112,7 +112,8 @@ class Session:
             )
         if job.base:
             take_over(model, job.base)
-        self.state = RunState.fresh(model, config.optimizer, data.batch_size // ranks, job.objective)
+        new = job.base.new if job.base else ()
+        self.state = RunState.fresh(model, config.optimizer, data.batch_size // ranks, job.objective, new)
         torch.manual_seed(data.seed + 1 + rank)  # ranks draw different dropout
         self.info: dict[str, Any] = {
             "format": 1,

@@ -5,7 +5,7 @@ on bit for bit as if it had never stopped.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -55,13 +55,21 @@ class RunState:
 
     @classmethod
     def fresh(
-        cls, model: nn.Module, config: OptimizerConfig, lanes: int, objective: Objective | None = None
+        cls,
+        model: nn.Module,
+        config: OptimizerConfig,
+        lanes: int,
+        objective: Objective | None = None,
+        new: Collection[str] = (),
     ) -> "RunState":
-        """Return the state before the first step, with `lanes` lanes in this process; by default for cross entropy."""
+        """Return the state before the first step, with `lanes` lanes in this process; by default for cross entropy.
+
+        `new` are the weights that a base did not know.
+        """
         objective = objective or CrossEntropy(config.label_smoothing)
         initial = carries.detach(objective.start(model, lanes))
         averaged = copy.deepcopy(model).requires_grad_(False).eval()
-        return cls(model, averaged, make_optimizer(model, config), initial, initial, objective)
+        return cls(model, averaged, make_optimizer(model, config, new), initial, initial, objective)
 
     @torch.no_grad()
     def average(self, decay: float) -> None:
@@ -98,17 +106,25 @@ class RunState:
         return [(name, weight) for name, weight in self.model.named_parameters() if weight in self.optimizer.state]
 
 
-def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW (arXiv:1711.05101) that lets matrices decay, but no biases and no embeddings."""
+def make_optimizer(model: nn.Module, config: OptimizerConfig, new: Collection[str] = ()) -> torch.optim.AdamW:
+    """AdamW (arXiv:1711.05101) that lets matrices decay, but no biases and no embeddings, nor what is `new`.
+
+    A group's `times` is what the learning rate is multiplied by.
+    """
     tables = {id(weight) for part in model.modules() if isinstance(part, nn.Embedding) for weight in part.parameters()}
     decaying: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
+    unknown: list[nn.Parameter] = []
     for name, weight in model.named_parameters():
+        if name in new:
+            unknown.append(weight)
+            continue
         decays = weight.dim() > 1 and id(weight) not in tables and not name.endswith("bias")
         (decaying if decays else others).append(weight)
     groups = [
-        {"params": decaying, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": decaying, "weight_decay": config.weight_decay, "times": 1.0},
+        {"params": others, "weight_decay": 0.0, "times": 1.0},
+        *[{"params": unknown, "weight_decay": 0.0, "times": config.new_channels}] * bool(unknown),
     ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 

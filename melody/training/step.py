@@ -70,7 +70,7 @@ def _set_learning_rate(state: RunState, config: TrainConfig, total_steps: int) -
         floor=config.optimizer.floor,
     )
     for group in state.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["times"]
     return rate
 
 

@@ -18,6 +18,7 @@ class Base:
     name: str
     sha256: str  # of the file that they come from: a run goes on with the same base alone
     weights: Mapping[str, NDArray[Any]]  # of floats of any size
+    new: frozenset[str] = frozenset()  # those of them that it did not know, all zeros
 
 
 def take_over(model: nn.Module, base: Base) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melody.errors import UsageError
-from melody.generation.rules.contract import forbidden_by, narrowed
+from melody.generation.rules.contract import narrowed, ruling_of
 from melody.generation.sampling import Sampling, choose, log_probability, min_p, nucleus, top_k
 
 HALF = np.log([0.5, 0.25, 0.125, 0.125])  # four tokens
@@ -118,16 +118,18 @@ def only(*tokens: int):
 
 
 @pytest.mark.parametrize(
-    ("rules", "forbidden"),
+    ("rules", "forbidden", "way_on", "spoken"),
     [
-        ([], []),
-        ([lambda reader: None], []),
-        ([only(0, 1, 2, 3), only(2, 3, 4, 5)], [0, 1, 4, 5]),
-        ([only(0, 1), only(2, 3)], [2, 3, 4, 5]),  # the second would leave nothing, and yields
-        ([only(5)], []),  # the grammar has it not
-        ([LeadsOn(1)], []),  # one token leads on
-        ([LeadsOn(2)], [2, 3, 4, 5]),  # which the rule itself has not
+        ([], [], None, []),
+        ([lambda reader: None], [], None, []),
+        ([only(0, 1, 2, 3), only(2, 3, 4, 5)], [0, 1, 4, 5], None, [0, 1]),
+        ([only(0, 1), only(2, 3)], [2, 3, 4, 5], None, [0]),  # the second would leave nothing, and yields
+        ([only(5)], [], None, []),  # the grammar has it not
+        ([only(1, 2), LeadsOn(1)], [0, 2, 3, 4, 5], 1, [0, 1]),  # one token leads on
+        ([LeadsOn(2)], [2, 3, 4, 5], None, [0]),  # to one that the rule itself has not
     ],
 )
-def test_what_rules_forbid(rules: list, forbidden: list[int]):
-    assert np.flatnonzero(forbidden_by(rules, Grammar())).tolist() == forbidden
+def test_what_rules_forbid(rules: list, forbidden: list[int], way_on: int | None, spoken: list[int]):
+    ruling = ruling_of(rules, Grammar())
+    assert np.flatnonzero(ruling.forbidden).tolist() == forbidden
+    assert (ruling.way_on, ruling.spoken) == (way_on, spoken)

@@ -20,7 +20,7 @@ from melody.generation.settings import settings_of
 from melody.music.score import Score
 from melody.native.library import core
 from melody.tokens import EventTokenizer, Plan, Reader
-from melody.tokens.channels import Layout, forming, layout_of, names_of
+from melody.tokens.channels import UNUSUAL, Layout, forming, layout_of, names_of
 from melody.tokens.conditions import Conditions
 from melody.tokens.harmony import SIZES as HARMONY
 from melody.tokens.harmony import DrawChords, Told
@@ -35,7 +35,7 @@ Random = np.random.Generator
 
 def layout(random: Random) -> Layout:
     """Some groups of channels, of so many voices, or a few of their channels alone."""
-    planned = [group for group in ("form", "parts", "harmony", "lines", "contour") if random.random() < 0.5]
+    planned = [group for group in UNUSUAL if random.random() < 0.5]
     groups = ["read", "foreseen", "repetition", *planned]
     names = names_of(groups, int(random.choice([1, 2, 4, 8, 16])))
     kept = [name for name in names if random.random() < 0.7]

@@ -65,6 +65,15 @@ def test_biases_and_embeddings_do_not_decay() -> None:
     assert len(names) == len(decaying["params"]) + len(others["params"])
 
 
+def test_what_is_new_to_a_base_has_a_rate_of_its_own() -> None:
+    model = build("residual_lstm", VOCABULARY, CHANNELS, **configuration().model.options())
+    config = configuration(optimizer={"new_channels": 20}).optimizer
+    _, others, new = make_optimizer(model, config, {"channels.0.weight"}).param_groups
+    assert [id(weight) for weight in new["params"]] == [id(model.channels[0].weight)]
+    assert id(model.channels[0].weight) not in map(id, others["params"])
+    assert (others["times"], new["times"]) == (1, 20)
+
+
 class Uniform(nn.Module):
     """A model that knows nothing."""
 

@@ -25,7 +25,7 @@ from melody.training import train
 from melody.training.checkpoint import load_newest
 from melody.training.lanes import Lanes, Window
 from melody.training.objectives import Judging, Limit, Policy
-from melody.training.objectives.policy import STEPS, DrawnPieces, within
+from melody.training.objectives.policy import STEPS, DrawnPieces, led_on, within
 
 WANTED = 4  # the token that earns
 PIECES, LENGTH, GROUP = 32, 12, 16
@@ -60,8 +60,14 @@ def draw(net: nn.Module, number: int) -> DrawnPieces:
         torch.zeros(PIECES, LENGTH, dtype=torch.int64),
         earned,
         earned.sum(dim=1).mean(),
-        torch.zeros(PIECES, LENGTH, 0, dtype=torch.bool),
+        *no_rules(PIECES, LENGTH),
     )
+
+
+def no_rules(count: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Nothing forbidden, no way on, nothing at stake."""
+    nowhere = torch.full((count, length), -1)
+    return torch.zeros(count, length, 0, dtype=torch.bool), nowhere, torch.zeros(count, length)
 
 
 def judge(net: nn.Module) -> dict[str, float]:
@@ -89,8 +95,8 @@ def test_the_advantage_is_beyond_the_group_at_the_same_bar():
     mask = torch.tensor([[True, True, False], [True, True, False], [True, False, False]])
     bar = torch.tensor([[0, 1, 1], [0, 1, 1], [0, 0, 0]])
     group = torch.tensor([0, 0, 1])
-    reward, forbidden = torch.tensor(0.0), torch.zeros(3, 3, 0)
-    pieces = DrawnPieces(torch.zeros(3, 4), torch.zeros(3, 3, 1), mask, group, bar, earned, reward, forbidden)
+    none, reward = no_rules(3, 3), torch.tensor(0.0)
+    pieces = DrawnPieces(torch.zeros(3, 4), torch.zeros(3, 3, 1), mask, group, bar, earned, reward, *none)
     wanted = torch.tensor([[-1.0, -1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
     assert torch.allclose(pieces.advantage(), wanted)
 
@@ -104,8 +110,8 @@ def test_the_gradient_is_that_of_the_expected_reward():
         earned = (tokens == 2).float()[:, None]
         ones = torch.ones(64, 1, dtype=torch.bool)
         nothing = torch.zeros(64, 1, dtype=torch.int64)
-        none, read = torch.zeros(64, 1, 0), nothing[..., None]
-        pieces = DrawnPieces(nothing, read, ones, nothing[:, 0], nothing, earned, torch.tensor(0.0), none)
+        none, read = no_rules(64, 1), nothing[..., None]
+        pieces = DrawnPieces(nothing, read, ones, nothing[:, 0], nothing, earned, torch.tensor(0.0), *none)
         logits = probabilities.log().clone().requires_grad_()
         (-(pieces.advantage()[:, 0] * torch.log_softmax(logits, 0)[tokens]).mean()).backward()
         assert logits.grad is not None
@@ -126,12 +132,14 @@ def test_kl_is_zero_at_the_start_whatever_the_dropout():
     assert learns.figures()["kl"] > 1e-3
 
 
-def forbidding(net: nn.Module, number: int) -> DrawnPieces:
+def forbidding(net: nn.Module, number: int, way_on: int = -1) -> DrawnPieces:
     """Pieces that earn nothing, and in which `WANTED` is forbidden."""
     pieces = draw(net, number)
     forbidden = torch.zeros(PIECES, LENGTH, VOCABULARY, dtype=torch.bool)
     forbidden[..., WANTED] = True
-    return replace(pieces, earned=torch.zeros_like(pieces.earned), forbidden=forbidden)
+    leads, stakes = torch.full_like(pieces.way_on, way_on), torch.full_like(pieces.stakes, 20.0)
+    nothing = torch.zeros_like(pieces.earned)
+    return replace(pieces, earned=nothing, forbidden=forbidden, way_on=leads, stakes=stakes)
 
 
 def test_the_gradient_of_what_is_forbidden_is_exact():
@@ -147,9 +155,44 @@ def test_the_gradient_of_what_is_forbidden_is_exact():
     assert torch.allclose(among.exp(), rest, atol=1e-6)
 
 
+def test_what_is_forbidden_becomes_the_way_on():
+    """The base, led on, has the probabilities of one held by its rules; the others stay as they are."""
+    p = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.4]])
+    forbidden = torch.tensor([[False, False, True, True], [False, False, True, False]])
+    found = led_on(forbidden, torch.tensor([1, -1]), p.log()).exp()
+    assert torch.allclose(found[0, :2], torch.tensor([0.1, 0.9]))
+    assert torch.allclose(found[1], p[1])
+    among, _ = within(~forbidden, found.log())
+    assert torch.allclose(
+        among.exp(), torch.tensor([[0.1, 0.9, 0, 0], [0.1 / 0.7, 0.2 / 0.7, 0, 0.4 / 0.7]]), atol=1e-6
+    )
+
+
+def test_rules_lead_on_by_one_token(tmp_path: Path):
+    """What is forbidden is drawn no longer, and the token that leads on is drawn in its place."""
+    base = model(1)
+    other = WANTED - 1
+    learns = Policy(
+        base,
+        lambda net, number: forbidding(net, number, other),
+        lambda net: {"reward": float((composed(net, 7, 256)[:, 1:] == other).float().mean()), "distinct": 1.0},
+        window=8,
+        judged=("reward", "distinct"),
+        weight=1e-9,
+        kl_target=1e-3,
+        coefficient=10.0,
+    )
+    tokens = composed(base, 7, 256)[:, 1:]
+    trained(tmp_path, learns=learns, optimizer={"learning_rate": 0.02, "warmup_steps": 0}, max_passes=8)
+    found = float(rows_of(tmp_path / "evaluations.csv")[-1]["reward"])
+    both = float(((tokens == other) | (tokens == WANTED)).float().mean())
+    assert found == pytest.approx(both, rel=0.25)
+    assert found > 1.4 * float((tokens == other).float().mean())
+
+
 def test_what_rules_forbid_is_no_longer_drawn_and_the_rest_stays_near_the_base(tmp_path: Path):
     base = model(1)
-    learns = Policy(base, forbidding, judge, window=8, judged=("reward", "distinct"), lawful=20.0, weight=1e-9)
+    learns = Policy(base, forbidding, judge, window=8, judged=("reward", "distinct"), weight=1e-9)
     learns.loss(base, window(), learns.start(base, 4))
     assert abs(learns.figures()["kl"]) < 1e-7  # among what is lawful, too
     trained(tmp_path, learns=learns, optimizer={"learning_rate": 0.02, "warmup_steps": 0})

@@ -11,7 +11,7 @@ for one that closes the way on but for a single token.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,19 +125,30 @@ def _yielding(lawful: Mask, opinions: Sequence[Mask]) -> Mask:
     return lawful
 
 
-def forbidden_by(rules: Sequence[Rule], reader: Reader) -> Mask:
-    """Return the tokens (V,) that rules forbid here. One that yields, or redirects to a single token, forbids none."""
-    forbidden = np.zeros(len(reader.vocabulary), bool)
+class Ruling(NamedTuple):
+    """Ruling of rules at one token, for a model that learns to obey them."""
+
+    forbidden: Mask  # (V,)
+    way_on: int | None  # the token that leads on, and gets the mass of those that are forbidden
+    spoken: list[int]  # which of the rules have something to say
+
+
+def ruling_of(rules: Sequence[Rule], reader: Reader) -> Ruling:
+    """Return what rules forbid here, and where they lead. One that yields has nothing to say."""
+    forbidden, way_on, spoken = np.zeros(len(reader.vocabulary), bool), None, list[int]()
     lawful: Mask | None = None
-    for rule in rules:
+    for number, rule in enumerate(rules):
         if (opinion := rule(reader)) is None:
             continue
         lawful = reader.allow() if lawful is None else lawful
-        rest = lawful & opinion
-        way_on = rule.redirect(reader) if isinstance(rule, Redirects) else None
-        if rest.any() and (way_on is None or not rest[way_on[0]]):
-            lawful, forbidden = rest, forbidden | ~opinion
-    return forbidden
+        if not (rest := lawful & opinion).any():
+            continue
+        lawful, forbidden = rest, forbidden | ~opinion
+        spoken.append(number)
+        found = rule.redirect(reader) if isinstance(rule, Redirects) else None
+        if way_on is None and found is not None and rest[found[0]]:
+            way_on = found[0]
+    return Ruling(forbidden, way_on, spoken)
 
 
 def without(vocabulary: Vocabulary, *kinds: str) -> Mask:

@@ -185,9 +185,9 @@ static int read_event(Reader *r, int kind, int value) {
 // Before any of them grows past what fits 32 bits.
 static int is_far(const Reader *r) { return r->bar_start > 1 << 29 || r->length > 1 << 28; }
 
-static int tells_lines(const Layout *layout) {
-  for (int i = 0; i < LINE_CHANNELS; i++) {
-    if (layout->lines[i] < layout->count) return 1;
+static int tells(const Layout *layout, const int32_t *columns, int count) {
+  for (int i = 0; i < count; i++) {
+    if (columns[i] < layout->count) return 1;
   }
   return 0;
 }
@@ -207,11 +207,17 @@ int reader_read(Reader *r, int token) {
     if (!memory_read(r->memory, kind, token - FIRST[kind])) return 0;
     for (int i = 0; i < r->layout.form_count; i++) r->row[r->layout.form[i]] = r->memory->told[i];
   }
-  if (tells_lines(&r->layout)) {
+  if (tells(&r->layout, r->layout.lines, LINE_CHANNELS)) {
     int16_t told[LINE_CHANNELS];
     lines_read(&r->lines, kind, token - FIRST[kind]);
     lines_tell(&r->lines, told);
     for (int i = 0; i < LINE_CHANNELS; i++) r->row[r->layout.lines[i]] = told[i];
+  }
+  if (tells(&r->layout, r->layout.stood, r->layout.voices)) {
+    counterpoint_read(&r->counterpoint, kind, token - FIRST[kind]);
+    for (int i = 0; i < r->layout.voices; i++) {
+      r->row[r->layout.stood[i]] = counterpoint_tell(&r->counterpoint, i);
+    }
   }
   return 1;
 }
@@ -231,6 +237,7 @@ EXPORT Reader *reader_new(const Layout *layout, const Plan *plan, const FormPlan
   r->kind = NOTHING;
   r->bar = r->meter = r->key = r->tempo = r->position = r->track = r->last_pitch = r->pitch = -1;
   lines_begin(&r->lines);
+  counterpoint_begin(&r->counterpoint);
   if (layout->has_repetition) r->recall = recall_new();
   if (layout->form_count) r->memory = memory_new(form, layout->parts);
   if ((layout->has_repetition && !r->recall) || (layout->form_count && !r->memory)) {

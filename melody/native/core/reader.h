@@ -3,6 +3,7 @@
 #ifndef MELODY_READER_H
 #define MELODY_READER_H
 #include "aligned_memory.h"
+#include "counterpoint.h"
 #include "export.h"
 #include "lines.h"
 #include "repetition.h"
@@ -26,7 +27,7 @@ typedef struct {
   int32_t count, voices, foreseen_count, has_repetition, form_count, parts;  // form_count: 0 without memory
   int32_t bars_left, key, position, meter, track, sounding, bass, time_left;
   int32_t voice[MOST_VOICES], foreseen[MOST_FORESEEN], repetition[4], form[MOST_FORM_CHANNELS];
-  int32_t chords[CHORD_CHANNELS], lines[LINE_CHANNELS];
+  int32_t chords[CHORD_CHANNELS], lines[LINE_CHANNELS], stood[MOST_VOICES];
 } Layout;
 
 // Where a reader stands that is to be told chords from here on: `melody.tokens.harmony.Moment`.
@@ -82,6 +83,7 @@ typedef struct {
   Recall *recall;                                // where the layout has it
   Memory *memory;
   Lines lines;
+  Counterpoint counterpoint;
 } Reader;
 
 EXPORT Reader *reader_new(const Layout *layout, const Plan *plan, const FormPlan *form);

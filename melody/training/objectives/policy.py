@@ -1,17 +1,17 @@
 """Policy gradient: a model learns from what its own pieces earn, stays near its base, and goes on learning from music.
 
-    loss = cross entropy of the window + tokens of it x (weight x policy + lawful x rules + coefficient x KL)
+    loss = cross entropy of the window + tokens of it x (weight x policy + rules + coefficient x KL)
 
 - Pieces are drawn by the model, read once, window after window, and drawn anew: no ratio to an older model is needed.
 - policy: -advantage x ln p of each token that was drawn. The advantage is what the token and those after it earned,
   less the mean of its group at the same bar, over the spread of the group (GRPO, Shao et al. 2024, arXiv:2402.03300,
   with rewards where they are earned). A group has the same beginning.
-- rules: -ln of the probability of all that the rules of the style leave at that token: what it costs to obey. A reward
-  that is known for every token before one is drawn needs no draw: the sum over all actions has no noise (expected
-  policy gradients, Ciosek & Whiteson 2018, arXiv:1706.05374).
+- rules: -ln of the probability of all that the rules of the style leave at that token: what it costs to obey, times
+  what the rules count that speak there. A reward that is known for every token before one is drawn needs no draw: the
+  sum over all actions has no noise (expected policy gradients, Ciosek & Whiteson 2018, arXiv:1706.05374).
 - KL: from the base, exact, over the whole vocabulary at each such token (RL Tuner, Jaques et al. 2017,
-  arXiv:1611.02796), or over what the rules leave of it. Its coefficient adapts until the KL is near `kl_target`
-  (Ziegler et al. 2019, arXiv:1909.08593).
+  arXiv:1611.02796), or over what the rules leave of it. Where they lead on by one token, the base gives it what it gave
+  the forbidden ones. The coefficient adapts until the KL is near `kl_target` (Ziegler et al. 2019, arXiv:1909.08593).
 - Both are read without dropout, as pieces are drawn. Tokens that the grammar forbids are not left out of ln p: the base
   gives them next to nothing.
 
@@ -53,6 +53,8 @@ class DrawnPieces:
     earned: Tensor  # (N, T) float32, by the token that follows and by those after it
     reward: Tensor  # () float32: the mean of the pieces
     forbidden: Tensor  # (N, T, V) bool: by rules, after each token; (N, T, 0) without rules
+    way_on: Tensor  # (N, T) int64: the token by which rules lead on there, -1 for none
+    stakes: Tensor  # (N, T) float32: what the rules count that speak there
 
     def advantage(self) -> Tensor:
         """Return what each token earned beyond its group at the same bar, (N, T), by the spread of the group."""
@@ -105,7 +107,6 @@ class Policy:
         *,
         window: int,
         weight: float = 1.0,
-        lawful: float = 0.0,
         kl_target: float = 0.02,
         coefficient: float = 1.0,
         limits: Sequence[Limit] = (),
@@ -120,7 +121,7 @@ class Policy:
         """
         self.base = base.eval().requires_grad_(False)
         self.draw, self.judge_by = draw, judge
-        self.window, self.weight, self.lawful, self.kl_target = window, weight, lawful, kl_target
+        self.window, self.weight, self.kl_target = window, weight, kl_target
         self.limits, self.judged, self.smoothing = tuple(limits), tuple(judged), smoothing
         self.half, self.settings = half, dict(settings or {})
         self.kept = PolicyState(coefficient)
@@ -139,7 +140,6 @@ class Policy:
             self.judge_by,
             window=self.window,
             weight=self.weight,
-            lawful=self.lawful,
             kl_target=self.kl_target,
             coefficient=self.kept.coefficient,
             smoothing=self.smoothing,
@@ -182,15 +182,17 @@ class Policy:
         chosen = log_p.gather(-1, targets[mask][:, None])[:, 0]
         policy = -(reading.advantage[going][:, here][mask] * chosen).sum() / count
         entropy = -float((log_p.exp() * log_p).detach().sum())
-        cost = log_p.new_zeros(len(log_p))
+        cost, staked = log_p.new_zeros(len(log_p)), log_p.new_zeros(())
         if forbidden.shape[-1]:
+            way_on, stakes = (part[going][:, here][mask] for part in (pieces.way_on, pieces.stakes))  # (n,)
+            log_base = led_on(forbidden, way_on, log_base)
             (log_p, left), (log_base, _) = (within(~forbidden, part) for part in (log_p, log_base))
-            cost = -left
+            cost, staked = -left, -(stakes * left).sum()
         kl = (log_p.exp() * (log_p - log_base)).sum()
         coefficient = self.kept.coefficient
         unlawful = float(-torch.expm1(-cost.detach()).sum())
         self._note(float(kl.detach()), entropy, unlawful, int(mask.sum()), float(pieces.reward))
-        return self.weight * policy + self.lawful * cost.sum() / count + coefficient * kl / count
+        return self.weight * policy + (staked + coefficient * kl) / count
 
     def _drawn_anew(self, network: Any) -> DrawnReading:
         model = getattr(network, "module", network)  # Fabric's view, or the model itself
@@ -275,6 +277,14 @@ class Policy:
             pieces = DrawnPieces(**part("pieces"))
             own, base = (carries.unflatten(part(name)) for name in ("own", "base"))
             self.reading = DrawnReading(pieces, pieces.advantage(), own, base, int(tensors["window"]))
+
+
+def led_on(forbidden: Tensor, way_on: Tensor, log_p: Tensor) -> Tensor:
+    """Return ln p (n, V) in which the token that leads on (n,), where there is one, has what was `forbidden`, too."""
+    place = way_on.clamp(min=0)[:, None]
+    gained = torch.logsumexp(log_p.masked_fill(~forbidden, NOTHING), dim=-1, keepdim=True)
+    own = log_p.gather(-1, place)
+    return log_p.scatter(-1, place, torch.where(way_on[:, None] < 0, own, torch.logaddexp(own, gained)))
 
 
 def within(lawful: Tensor, log_p: Tensor) -> tuple[Tensor, Tensor]:
