@@ -14,6 +14,8 @@ those of the largest norm. All units stay, and so does the size, since no engine
 `distilled` and `drawn` begin as `movement` does and are taught by the whole model: half of their loss is what it thinks
 at each place of the corpus, or of the corpus and of so many pieces that it has composed (`melody.learning.drawn`).
 
+With `--steps 0 --pieces 0` nothing is trained: sizes and speeds alone, close together in time.
+
 One line of JSON a variant goes to FILE as it comes; what stands there is not measured again.
 """
 
@@ -91,7 +93,7 @@ class Curve:
             split = self.sources.held_out.split
             held = replace(split, **{name: getattr(split, name)[:evaluated] for name in ("names", "notes", "lengths")})
             self.sources = self.sources._replace(held_out=replace(self.sources.held_out, split=held))
-        self._scores: dict[str, NDArray[np.float64]] = {}
+        self.scores: dict[str, NDArray[np.float64]] = {}
         self._windows: dict[bool, list[Window]] = {}
 
     def windows(self, drawn: bool) -> list[Window]:
@@ -119,10 +121,11 @@ class Curve:
         width = prune.width_for(self.bundle, share) if share else prune.width_of(self.bundle)
         weights, masks = self._start(way, width, share)
         right_after = self._nats(weights)
-        learned = self._train(weights, masks, way) if share else weights
+        trains = bool(share and self.steps)
+        learned = self._train(weights, masks, way) if trains else weights
         row = {"model": self.bundle.name, "way": way, "share": share, "units": units_of(weights)}
         row |= {"steps": self.steps if share else 0}
-        row |= {"nats right after": right_after, "nats": self._nats(learned) if share else right_after}
+        row |= {"nats right after": right_after, "nats": self._nats(learned) if trains else right_after}
         with self._bundled(learned) as bundle:
             row["MB"] = round(len(bundle.read("step.onnx")) / 1e6, 3)
             row |= self._music(bundle) | {"tokens a second": self._speed(bundle)}
@@ -139,9 +142,9 @@ class Curve:
         if way == "xavier":
             return prune.fresh(self.bundle, width, self.config.data.seed), {}
         chosen = "movement" if way in AS_MOVEMENT else way
-        if chosen not in self._scores:
-            self._scores[chosen] = prune.scores_of(self.bundle, self.config, self.weights, chosen)
-        return prune.cut(self._whole(way), prune.largest(self._scores[chosen], width)), {}
+        if chosen not in self.scores:
+            self.scores[chosen] = prune.scores_of(self.bundle, self.config, self.weights, chosen)
+        return prune.cut(self._whole(way), prune.largest(self.scores[chosen], width)), {}
 
     def _whole(self, way: str) -> Weights:
         before = prune.fresh(self.bundle, prune.width_of(self.bundle), self.config.data.seed)

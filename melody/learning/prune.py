@@ -5,9 +5,9 @@ to x. A unit goes as a whole, from stream, layers, tables and head at once, so w
 same kind. Every engine steps it, and the work of a step falls with the square of its width.
 
     by          units that stay                                                         their weights
-    movement    those without which the loss would grow most: (dL/dm)^2 with a mask m   as they are
-                at 1, summed over windows of the corpus (Molchanov et al. 2017,
-                arXiv:1611.06440; Sanh et al. 2020, arXiv:2005.07683)
+    movement    those without whose weights w the loss would change most: (w dL/dw)^2   as they are
+                summed over them and over windows of the corpus (Molchanov et al. 2019,
+                arXiv:1906.10771; Sanh et al. 2020, arXiv:2005.07683)
     magnitude   those of the largest weights                                            as they are
     random      any                                                                     as they are
     lottery     as by movement                                                          as before training
@@ -151,9 +151,9 @@ def scores_of(bundle: Bundle, config: TrainConfig, weights: Weights, by: str) ->
 
 
 def _movements(bundle: Bundle, config: TrainConfig, weights: Weights) -> NDArray[np.float64]:
-    """The squares (D,) of what the loss would change by with each unit, over windows of the corpus.
+    """Changes of the loss (D,) without the weights of each unit, squared, over windows of the corpus.
 
-    A mask m on unit j stands before each of its weights once, so that dL/dm_j is the sum of w dL/dw over them.
+    Each weight counts by itself: the square of their sum, in which gains and losses cancel, keeps worse units.
     """
     import torch
 
@@ -161,7 +161,7 @@ def _movements(bundle: Bundle, config: TrainConfig, weights: Weights) -> NDArray
     from melody.training.lanes import Lanes
     from melody.training.objectives import CrossEntropy
 
-    net = net_of(bundle, width_of(bundle))
+    net = net_of(bundle, width_of(bundle)).eval()
     net.load_state_dict({name: torch.from_numpy(np.array(weight)) for name, weight in weights.items()})
     source, objective = sources_of(told_as_base(config)).learnt, CrossEntropy()
     initial = carry = net.start(config.data.batch_size)
@@ -174,19 +174,8 @@ def _movements(bundle: Bundle, config: TrainConfig, weights: Weights) -> NDArray
         torch.autograd.backward(loss / count.clamp(min=1))
         carry = carries.detach(carry)
         moved = {name: (p.detach() * p.grad).numpy() for name, p in net.named_parameters() if p.grad is not None}
-        scores += _sums(moved, len(scores)) ** 2
+        scores += sum(_by_unit(moved))
     return scores
-
-
-def _sums(moved: Weights, width: int) -> NDArray[np.float64]:
-    """The sum (D,) over the weights of each unit."""
-    total = np.zeros(width)
-    for name, part in moved.items():
-        if part.ndim == 2:
-            total += part.sum(axis=0)
-        if name.startswith("lstms."):
-            total += part.reshape(4, width, -1).sum(axis=(0, 2))
-    return total
 
 
 def largest(scores: NDArray[np.floating], width: int) -> NDArray[np.intp]:

@@ -22,7 +22,7 @@ from melody.engine.onnx import OnnxEngine
 from melody.errors import UsageError
 from melody.learning import fine_tune
 from melody.learning.drawn import Joined, drawn, with_drawn
-from melody.learning.prune import cut, magnitudes, width_for
+from melody.learning.prune import cut, magnitudes, scores_of, width_for
 from melody.learning.sources import sources_of
 from melody.learning.train import told_as_base
 from melody.models import build
@@ -178,6 +178,9 @@ def test_the_curve_of_pruning_has_a_row_a_variant(mine: None, tmp_path: Path) ->
     ways, into = ["movement", "xavier", "blocks", "drawn"], tmp_path / "curve.jsonl"
     pruning.measure(curve, ways, [0.5], into)
     rows = [json.loads(line) for line in into.read_text().splitlines()]
+    assert (
+        scores_of(curve.bundle, curve.config, curve.weights, "movement").tolist() == curve.scores["movement"].tolist()
+    )
     assert [row["way"] for row in rows] == ["whole", *ways]
     assert [row["units"] for row in rows] == [WIDTH, 8, 8, WIDTH, 8]
     assert rows[1]["nats right after"] == rows[4]["nats right after"] != rows[2]["nats right after"]
