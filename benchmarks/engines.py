@@ -1,6 +1,6 @@
 """The native core against Python with ONNX Runtime, on every shipped model: ratios in one run, one thread each.
 
-    python benchmarks/engines.py [MODEL ...] [--rounds N] [--quick] [--json]
+    python benchmarks/engines.py [MODEL ...] [--rounds N] [--quick] [--answers] [--json]
 
 - a whole composition of 16 bars from nothing, from the call to the take, a token; and 64 takes of them drawn at once
 - an answer to a call of four bars: from the call to the first whole bar that `Composer.stream` gives, as in a jam
@@ -25,6 +25,7 @@ from race import Contestant, Result, one_thread, race, ratio, report  # noqa: E4
 one_thread()
 
 import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 
 from melody.bundle import open_bundle  # noqa: E402
 from melody.engine.native import NativeEngine  # noqa: E402
@@ -139,6 +140,20 @@ def reading(composer: Composer, ids: list[int]) -> dict[str, Contestant]:
     return {"c": in_c, "python": in_python}
 
 
+def answers(model: str, sizes: Sizes) -> tuple[list[str], list[Result]]:
+    """Facts and results of a model's answers alone."""
+    native, onnx = Composer(model, "native"), Composer(model, "onnx")
+    call = clip(onnx.compose(bars=max(16, CALL_BARS), seed=3)[0].score, 0, CALL_BARS)
+    bar = race({"native": answering(native, call), "onnx": answering(onnx, call)}, sizes.rounds)
+    own, other = (float(np.median(bar[name])) * 1e3 for name in ("native", "onnx"))
+    return [f"{model}: first bar {own:.0f} ms, with ONNX Runtime {other:.0f} ms"], [first_bar(model, bar["native"])]
+
+
+def first_bar(model: str, seconds: NDArray[np.float64]) -> Result:
+    """The result of a race of answers."""
+    return Result(f"{model}: first bar of an answer, s", float(np.median(seconds)), seconds.min(), FIRST_BAR, True)
+
+
 def measured(model: str, sizes: Sizes) -> tuple[list[str], list[Result]]:
     """Facts and results of a model."""
     native, onnx = Composer(model, "native"), Composer(model, "onnx")
@@ -153,9 +168,7 @@ def measured(model: str, sizes: Sizes) -> tuple[list[str], list[Result]]:
     results = [
         ratio(f"{model}: compose {sizes.bars} bars", one["onnx"], one["native"], COMPOSE),
         ratio(f"{model}: {sizes.takes} takes at once", all_["onnx"], all_["native"], COMPOSE),
-        Result(
-            f"{model}: first bar of an answer, s", float(np.median(bar["native"])), bar["native"].min(), FIRST_BAR, True
-        ),
+        first_bar(model, bar["native"]),
     ]
     if readers:
         read = race(readers, sizes.rounds)
@@ -175,11 +188,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("models", nargs="*", default=MODELS, help="shipped models, or folders of bundles")
     parser.add_argument("--rounds", type=int, default=Sizes().rounds, help="turns of what races (default %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a few rounds, for a first look")
+    parser.add_argument("--answers", action="store_true", help="the first bars of answers alone")
     parser.add_argument("--json", action="store_true", help="a report for programs")
     options = parser.parse_args(arguments)
     facts, results = [], []
     for model in options.models:
-        own = measured(model, QUICK if options.quick else Sizes(rounds=options.rounds))
+        sizes = QUICK if options.quick else Sizes(rounds=options.rounds)
+        own = answers(model, sizes) if options.answers else measured(model, sizes)
         facts += own[0]
         results += own[1]
     print(report("Native core: times as fast as Python with ONNX Runtime", facts, results, as_json=options.json))
