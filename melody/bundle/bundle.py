@@ -177,7 +177,7 @@ class Bundle:
         ]
         told = {name: known[name] for name in ("tempo_qpm", "meter") if name in known}
         result = replace(self, settings={**self.settings, "tracks": tracks, **told})
-        read = self.__dict__.keys() - {"folder", "settings", "adapter"}
+        read = self.__dict__.keys() - {"folder", "settings", "adapter", "tracks"}  # the style has tracks of its own
         result.__dict__.update({name: self.__dict__[name] for name in read})
         return result
 
