@@ -60,9 +60,9 @@ def at_home(
     better = _better(primer, choice.bundle, own) if own and own.is_strange else None
     if own is None or better is None:
         return choice
-    name, fit = better
+    other, fit = better
     times = f"{fit.times:.1f} times what is typical, {choice.bundle.name}, which has such tracks, {own.times:.1f} times"
-    return Choice(next(one for one in shipped() if one.name == name), f"it finds the music less strange: {times}")
+    return Choice(other, f"it finds the music less strange: {times}")
 
 
 def with_advice(prepared: Prepared, bundle: Bundle, engine: Engine) -> str:
@@ -127,15 +127,15 @@ def _trial(primer: Primer, bundle: Bundle, engine: Engine, **asked: Any) -> Fit 
 def _other_model(primer: Primer, bundle: Bundle, unlike: Fit) -> str:
     """Advice to take another shipped model, where one continues as many tracks and knows such music much better."""
     better = _better(primer, bundle, unlike)
-    return f"`model` {better[0]} suits it better: {better[1].times:.1f} times what is typical" if better else ""
+    return f"`model` {better[0].name} suits it better: {better[1].times:.1f} times what is typical" if better else ""
 
 
-def _better(primer: Primer, bundle: Bundle, unlike: Fit) -> tuple[str, Fit] | None:
+def _better(primer: Primer, bundle: Bundle, unlike: Fit) -> tuple[Bundle, Fit] | None:
     """The other shipped model that knows such music best, and much better than this one; None where there is none."""
-    others = {other.name: _fit(primer, other) for other in shipped() if other.name != bundle.name}
-    fits = {name: fit for name, fit in others.items() if fit}
-    best = min(fits, key=lambda name: fits[name].times, default="")
-    return (best, fits[best]) if best and fits[best].times <= BETTER * unlike.times else None
+    others = [(other, _fit(primer, other)) for other in shipped() if other.name != bundle.name]
+    fits = [(other, fit) for other, fit in others if fit]
+    best = min(fits, key=lambda found: found[1].times, default=None)
+    return best if best and best[1].times <= BETTER * unlike.times else None
 
 
 def _fit(primer: Primer, other: Bundle) -> Fit | None:

@@ -80,7 +80,7 @@ def _bar_lines(prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> Ints:
 
 
 def louder(prepared: Prepared, place: int) -> int:
-    """Add this to velocities as the model writes them for one of its tracks: as loud the musician plays there."""
+    """Add this to velocities as the model writes them for one of its tracks: as loud as the musician plays there."""
     return prepared.primer.view.loudness.get(place, _mean_loudness(prepared)) if prepared.primer else 0
 
 
