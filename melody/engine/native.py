@@ -117,12 +117,9 @@ class NativeEngine:
 def _model(library: ctypes.CDLL, weights: CoreWeights, kernels: int, layer_bits: Sequence[int]) -> int:
     """A model of the core with these weights, which it copies."""
     whole, shapes = weights.table.whole, weights.shapes
-    sizes = whole.shape[1], len(weights.layers), shapes.channels, shapes.vocabulary
-    table, first = (
-        np.require(whole, requirements=["C", "A"]),
-        np.require(weights.first, requirements=["C", "A"]),
-    )
-    model: int | None = library.model_new(kernels, *sizes, table.ctypes.data, first.ctypes.data)
+    sizes = whole.shape[1], len(weights.layers), shapes.channels, shapes.vocabulary, len(whole)
+    arrays = [np.require(array, requirements=["C", "A"]) for array in (whole, weights.table.places, weights.first)]
+    model: int | None = library.model_new(kernels, *sizes, *(array.ctypes.data for array in arrays))
     if model is None:
         raise MemoryError
     bits = [*layer_bits, *[8] * len(weights.layers)]

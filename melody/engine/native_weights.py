@@ -37,11 +37,16 @@ _LOOK_UP = """
 rows = Unsqueeze ids #first_axis
 joined = Concat:axis=1 rows context
 places = Add joined #offsets
-found = Gather:axis=0 #table places
+"""
+_SPOKEN = """
+stands = Gather:axis=0 #places_of_rows places
+"""
+_FOUND = """
+found = Gather:axis=0 #table {places}
 floats = Cast:to=1 found
 """
 _SCALE = """
-scale = Gather:axis=0 #table_scales places
+scale = Gather:axis=0 #table_scales {places}
 rows_found = Mul floats scale
 """
 _EMBED = """
@@ -94,14 +99,15 @@ class Linear:
 
 @dataclass(frozen=True)
 class EmbeddingRows:
-    """Rows (rows, D) of the token and of each channel, as whole numbers times a whole scale each, in `TABLE_UNIT`s."""
+    """Rows of the token and of each channel, as whole numbers times a whole scale each, in `TABLE_UNIT`s."""
 
-    values: NDArray[np.int8] | NDArray[np.int32]
-    scales: NDArray[np.int32]  # (rows, 1)
+    values: NDArray[np.int8] | NDArray[np.int32]  # (table rows, D)
+    scales: NDArray[np.int32]  # (table rows, 1)
+    places: NDArray[np.int32]  # (rows,): where each row stands in the table
 
     @property
     def whole(self) -> NDArray[np.int32]:
-        """The rows (rows, D), whose sums are the same in any order."""
+        """The table (table rows, D), sums of whose rows are the same in any order."""
         return self.values * self.scales
 
 
@@ -137,8 +143,8 @@ def read_weights(data: bytes) -> CoreWeights:
     if not same or not within or shapes.vocabulary > MOST_TOKENS:
         raise ValueError("is larger than the native core takes")
     offsets = found["offsets"].astype(np.int64).reshape(-1)
-    table = _table(found["table"], found.get("table_scales"), offsets)
-    first = np.append(offsets, len(table.values))
+    table = _table(found["table"], found.get("table_scales"), found.get("places_of_rows"), offsets)
+    first = np.append(offsets, len(table.places))
     if (
         first[0] != 0
         or (np.diff(first) <= 0).any()
@@ -169,24 +175,33 @@ def constants_of(data: bytes | bytearray) -> tuple[StepShapes, int, dict[str, Ar
     return shapes, layers, _match(nodes, constants, layers)
 
 
-def _table(values: Array, scales: Array | None, offsets: Array) -> EmbeddingRows:
-    """The table in whole numbers; 16-bit floats above 2^-10, of an older graph that has no scales, are so exactly."""
+def _table(values: Array, scales: Array | None, places: Array | None, offsets: Array) -> EmbeddingRows:
+    """The table in whole numbers; 16-bit floats above 2^-10, of an older graph that has no scales, are so exactly.
+
+    In an older graph the table has all rows, in their order.
+    """
+    own = np.arange(len(values), dtype=np.int32) if places is None else places
+    if own.dtype != np.int32 or own.ndim != 1 or not 0 <= own.min(initial=0) <= own.max(initial=0) < len(values):
+        raise ValueError("has rows that do not stand in its table")
     floats = (values if scales is None else scales).astype(np.float64) * TABLE_UNIT
     if scales is not None and (values.dtype != np.int8 or scales.shape != (len(values), 1) or (floats % 1).any()):
         raise ValueError("has a table of another type or scale than melody writes")
     rows = floats if scales is None else values * floats
-    most = sum(float(np.abs(part).max(initial=0)) for part in np.split(rows, offsets[1:]))
+    largest = np.abs(rows).max(axis=1, initial=0)[own]
+    most = sum(float(part.max(initial=0)) for part in np.split(largest, offsets[1:]))
     if most >= 2**31 - 2**16:
         raise ValueError("has embeddings whose sum is larger than the native core takes")
     whole = np.round(floats).astype(np.int32)
     ones = np.ones((len(whole), 1), np.int32)
-    return EmbeddingRows(whole, ones) if scales is None else EmbeddingRows(values, whole)
+    return EmbeddingRows(whole, ones, own) if scales is None else EmbeddingRows(values, whole, own)
 
 
 def _match(nodes: list[Any], constants: dict[str, Array], layers: int) -> dict[str, Array]:
     """The constants of a graph by the names that they have here. Raises `ValueError` for any other graph."""
-    with_scales = len(nodes) > 5 and text(nodes[5], 4) == "Gather"
-    embed = [_LOOK_UP, *[_SCALE] * with_scales, _EMBED.format(floats="rows_found" if with_scales else "floats")]
+    kinds = [text(node, 4) for node in nodes[:7]]
+    spoken, with_scales = kinds[3:5] == ["Gather"] * 2, kinds.count("Gather") > 1
+    found_at = (_FOUND + _SCALE * with_scales).format(places="stands" if spoken else "places")
+    embed = [_LOOK_UP, *[_SPOKEN] * spoken, found_at, _EMBED.format(floats="rows_found" if with_scales else "floats")]
     parts = [*embed, *(_LAYER.format(l=layer, n=layer + 1) for layer in range(layers)), _HEAD.format(l=layers)]
     lines = "".join(parts).split("\n")
     with_intervals = len(nodes) > sum(map(bool, lines)) + 1

@@ -2,7 +2,7 @@
 
     python -m melody.learning.short_weights BUNDLE ...      shortens those of bundles that are there
 
-- tables have 8 bits; the rows of what training never met are zeros, which say nothing and pack to nothing
+- tables have 8 bits; the rows of what training never met are zeros, which say nothing and stand there once
 - layers have 4 bits where held-out pieces then cost at most `MOST_LOSS` more: of a step's time most is the reading of
   its weights, and nine tenths of these are the layers'
 - large matrices of the planner and the harmonist have 8 bits

@@ -13,7 +13,7 @@ _FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {  # its result and its argum
     "vocabulary_fill": (_INT, ()),
     "vocabulary_tell": (None, (_POINTER,) * 3),
     "kernels_count": (_INT, ()),
-    "model_new": (_POINTER, (*(_INT,) * 5, _POINTER, _POINTER)),
+    "model_new": (_POINTER, (*(_INT,) * 6, *(_POINTER,) * 3)),
     "model_matrix": (_INT, (_POINTER, *(_INT,) * 4, *(_POINTER,) * 3)),
     "model_intervals": (_INT, (_POINTER, *(_INT,) * 3, *(_POINTER,) * 3, _INT)),
     "model_kernels": (ctypes.c_char_p, (_POINTER,)),

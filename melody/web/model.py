@@ -101,6 +101,7 @@ def _weights(weights: CoreWeights, layer_bits: Sequence[int], packed: Packed) ->
     """Add the step's weights, as the step graph has them."""
     packed.add("table", weights.table.values)
     packed.add("table_scales", weights.table.scales)
+    packed.add("table_places", weights.table.places)
     packed.add("first", weights.first)
     head = weights.intervals
     linears = [*weights.layers, weights.head, *([head.linear] if head else [])]

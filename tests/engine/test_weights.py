@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 torch = pytest.importorskip("torch")
 
@@ -16,6 +18,7 @@ from melody.bundle import open_bundle  # noqa: E402
 from melody.bundle.bundle import SHIPPED  # noqa: E402
 from melody.engine import open_engine  # noqa: E402
 from melody.engine.graphs import STEP_GRAPHS  # noqa: E402
+from melody.engine.native_weights import read_weights  # noqa: E402
 from melody.engine.weights import weights_of  # noqa: E402
 from melody.errors import MelodyError, UnreadableFile  # noqa: E402
 
@@ -114,3 +117,27 @@ def test_every_shipped_model_can_be_trained_further_and_stays_small():
     for bundle in shipped:
         assert sum(weight.size for weight in weights_of(bundle).values()) == bundle.settings["parameters"]
         assert sum(path.stat().st_size for path in bundle.folder.iterdir()) <= 8_000_000, bundle.name
+
+
+def test_rows_of_zeros_stand_once_in_the_table():
+    name, model, options = GRAPHS["plain"]()
+    weights = {part: weight.numpy() for part, weight in model.state_dict().items()}
+    seen = np.arange(sum(SIZES)) % 3 > 0
+    graph = STEP_GRAPHS[name].build(weights, options, options, True, seen)
+    table = read_weights(graph).table
+    assert len(table.values) == 1 + np.count_nonzero(seen)
+    assert not table.whole[0].any()
+    assert np.array_equal(table.places > 0, seen)
+
+
+@pytest.mark.parametrize("place", [-1, 10**6])
+def test_a_row_beyond_the_table_is_refused(place: int):
+    name, model, options = GRAPHS["plain"]()
+    proto = onnx.load_from_string(graph_of(name, model, options, eight_bit=True))
+    rows = next(tensor for tensor in proto.graph.initializer if tensor.data_type == onnx.TensorProto.INT32)
+    places = numpy_helper.to_array(rows).copy()
+    places[5] = place
+    rows.CopyFrom(numpy_helper.from_array(places, rows.name))
+    for read in (read_weights, lambda graph: STEP_GRAPHS[name].weights(graph, options, SIZES)):
+        with pytest.raises(ValueError, match="rows"):
+            read(proto.SerializeToString())

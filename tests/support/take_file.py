@@ -30,8 +30,10 @@ def take_file(bundle: Bundle, prepared: Prepared, seed: Seed, bars: int) -> byte
 
     sizes, heads = facts["sizes"], facts["intervals"]
     shape = [sizes[name] for name in ("width", "layers", "channels", "vocabulary")]
-    put([*shape, len(facts["matrices"]), bool(heads)])
-    put(array("table").reshape(-1, sizes["width"]) * array("table_scales")[:, None])
+    table = array("table").reshape(-1, sizes["width"]) * array("table_scales")[:, None]
+    put([*shape, len(table), len(facts["matrices"]), bool(heads)])
+    put(table)
+    put(array("table_places"))
     put(array("first"))
     for place, matrix in enumerate(facts["matrices"]):
         put([matrix[name] for name in ("outputs", "blocks", "bits")])

@@ -19,15 +19,16 @@ static void *next(void) {  // an array: its bytes, then itself; NULL for none
 }
 
 static Model *read_model(void) {
-  int32_t *sizes = next(), *table = next(), *first = next();  // width, layers, channels, tokens, matrices, intervals
-  Model *model = model_new(0, sizes[0], sizes[1], sizes[2], sizes[3], table, first);
-  for (int i = 0; i < sizes[4]; i++) {
+  int32_t *sizes = next();  // width, layers, channels, tokens, places, matrices, intervals
+  int32_t *table = next(), *place = next(), *first = next();
+  Model *model = model_new(0, sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], table, place, first);
+  for (int i = 0; i < sizes[5]; i++) {
     int32_t *shape = next();
     uint8_t *values = next();
     float *scales = next(), *bias = next();
     model_matrix(model, i, shape[0], shape[1], shape[2], values, scales, bias);
   }
-  if (sizes[5]) {
+  if (sizes[6]) {
     int32_t *numbers = next(), *columns = next(), *begin = next();
     model_intervals(model, numbers[0], numbers[1], numbers[2], columns, begin, next(), numbers[3]);
   }

@@ -22,7 +22,7 @@ BATCH = 16  # what an open dimension counts as
 MOST_PARTS = 10_000  # fields of one message: operators and constants of a graph
 MOST_DIMENSIONS = 8
 MOST_LETTERS = 200  # of a name
-FLOAT, UINT8, INT8, INT16, INT64, FLOAT16 = 1, 2, 3, 5, 7, 10
+FLOAT, UINT8, INT8, INT16, INT32, INT64, FLOAT16 = 1, 2, 3, 5, 6, 7, 10
 TYPES: dict[int, np.dtype[Any]] = {
     number: np.dtype(name)
     for number, name in (
@@ -30,6 +30,7 @@ TYPES: dict[int, np.dtype[Any]] = {
         (UINT8, "u1"),
         (INT8, "i1"),
         (INT16, "<i2"),
+        (INT32, "<i4"),
         (INT64, "<i8"),
         (FLOAT16, "<f2"),
     )

@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from melody.engine.blocks import Floats, dequantized, quantize_blocks, quantize_rows
+from melody.engine.blocks import Floats, dequantized, quantize_blocks, quantize_rows, spoken, spoken_places
 from melody.tokens.intervals import IntervalView
 
 OPSET = 17
@@ -127,15 +127,29 @@ class GraphWeights:
 
     def tables(self, sizes: Sequence[int]) -> list[Floats]:
         """Return the tables (size, D) of the token and of each channel. Raises `ValueError` where they have others."""
-        gathered = (self._constants.get(node.input[0]) for node in self._nodes if node.op_type == "Gather")
-        looked_up = (found for found in gathered if found is not None and found.ndim == 2)
-        table = next(looked_up, None)
-        if table is None or len(table) != sum(sizes):
+        values, scales = self.rows()
+        if len(values) != sum(sizes):
             raise ValueError(f"looks up other tables than those of {sum(sizes)} tokens and channels")
-        scale = next(looked_up, None) if table.dtype == np.int8 else np.ones((len(table), 1), np.float32)
+        return np.split(values.astype(np.float32) * scales, np.cumsum(sizes)[:-1])
+
+    def rows(self) -> tuple[NDArray[Any], Floats]:
+        """Return the rows (rows, D) of all tables, one after the other, and the scale of each (rows, 1).
+
+        Raises `ValueError` where it looks up none.
+        """
+        gathers = [node for node in self._nodes if node.op_type == "Gather" and node.input[0] in self._constants]
+        looked_up = ((node, found) for node in gathers if (found := self._constants[node.input[0]]).ndim == 2)
+        at, table = next(looked_up, (None, None))
+        if at is None or table is None:
+            raise ValueError("looks up no table")
+        scale = next(looked_up, (None, None))[1] if table.dtype == np.int8 else np.ones((len(table), 1), np.float32)
         if scale is None or scale.shape != (len(table), 1):
             raise ValueError("looks up a table without its scales")
-        return np.split(table.astype(np.float32) * scale, np.cumsum(sizes)[:-1])
+        spoken_at = (self._constants[node.input[0]] for node in gathers if node.output[0] == at.input[1])
+        places = next(spoken_at, np.arange(len(table)))  # none in an older graph
+        if not 0 <= places.min() <= places.max() < len(table):
+            raise ValueError("looks up rows that its table does not have")
+        return table[places], scale[places]
 
     def of_shape(self, *shape: int) -> Floats:
         """Return the first constant of a shape. Raises `ValueError` where there is none."""
@@ -148,7 +162,8 @@ class GraphWeights:
 def embed(graph: GraphBuilder, tables: Sequence[Floats], seen: NDArray[np.bool_] | None = None) -> str:
     """The sum (B, D) of the rows of the token and of each channel, from one table with an offset for each channel.
 
-    Rows that training has not `seen` (all rows,) are zeros: they are as chance first made them.
+    Rows that training has not `seen` (all rows,) are zeros: they are as chance first made them. In 8 bits, all rows of
+    zeros are one.
     """
     offsets = np.cumsum([0] + [len(table) for table in tables])[:-1].astype(np.int64)
     table = np.concatenate(tables).astype(np.float32)
@@ -157,7 +172,9 @@ def embed(graph: GraphBuilder, tables: Sequence[Floats], seen: NDArray[np.bool_]
     ids = graph.node("Unsqueeze", "ids", graph.constant(np.array([1], np.int64)))
     rows = graph.node("Add", graph.node("Concat", ids, "context", axis=1), graph.constant(offsets))
     if graph.eight_bit:
-        values, scales = quantize_rows(table)
+        places = spoken_places(table)
+        values, scales = quantize_rows(spoken(table, places))
+        rows = graph.node("Gather", graph.constant(places), rows)
         found = graph.node("Cast", graph.node("Gather", graph.constant(values), rows), to=TensorProto.FLOAT)
         found = graph.node("Mul", found, graph.node("Gather", graph.constant(scales), rows))  # (B, 1 + C, D)
     else:

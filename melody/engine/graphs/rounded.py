@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from melody.engine.blocks import quantize_rows, rounded_blocks
+from melody.engine.blocks import quantize_rows, rounded_blocks, spoken, spoken_places
+from melody.engine.graphs.parts import GraphWeights
 
 
 def with_short_layers(graph: bytes, layers: Collection[int]) -> bytes:
@@ -22,31 +23,37 @@ def with_short_layers(graph: bytes, layers: Collection[int]) -> bytes:
 
 
 def with_short_tables(graph: bytes, seen: NDArray[np.bool_] | None = None) -> bytes:
-    """Return the graph with its table in 8 bits, whose rows that training has not `seen` (all rows,) are zeros."""
-    model = onnx.load_from_string(graph)
-    nodes = model.graph.node
-    at = next(place for place, node in enumerate(nodes) if node.op_type == "Gather" and _is_table(model, node.input[0]))
-    table, cast = _constant(model, nodes[at].input[0]), nodes[at + 1]
-    values = numpy_helper.to_array(table).astype(np.float32)
-    if (scaled := nodes[at + 2]).op_type == "Gather":
-        scales = _constant(model, scaled.input[0])
-        values = values * numpy_helper.to_array(scales)
-    else:
-        scales = model.graph.initializer.add(name="table_scales")
-        scale = helper.make_node("Gather", ["table_scales", nodes[at].input[1]], ["table_scale"])
-        product = helper.make_node("Mul", [cast.output[0], "table_scale"], ["table_rows"])
-        scaled.input[0] = "table_rows"  # of the sum
-        nodes.insert(at + 2, scale), nodes.insert(at + 3, product)
-    _put((table, scales), quantize_rows(values if seen is None else values * seen[:, None]))
+    """Return the graph with its table in 8 bits; rows that training has not `seen` (all rows,) are zeros, and one."""
+    model, (rows, scale) = onnx.load_from_string(graph), GraphWeights(graph).rows()
+    values, scales = (rows, scale) if rows.dtype == np.int8 else quantize_rows(rows)
+    if seen is not None:
+        values = values * seen[:, None]
+    places = spoken_places(values)
+    nodes, constants = model.graph.node, model.graph.initializer
+    kinds, flat = [node.op_type for node in nodes], {tensor.name: len(tensor.dims) < 2 for tensor in constants}
+    table_at = next(at for at, node in enumerate(nodes) if kinds[at] == "Gather" and not flat.get(node.input[0], True))
+    begin = table_at - (kinds[table_at - 1] == "Gather")  # in an older graph all rows stand in the table
+    end = kinds.index("ReduceSum", begin)
+    gone = {node.input[0] for node in nodes[begin:end] if node.op_type == "Gather"}
+    kept = [tensor for tensor in constants if tensor.name not in gone]
+    new = {"rows": places, "table": spoken(values, places), "table_scales": spoken(scales, places)}
+    look_up = [
+        helper.make_node("Gather", ["rows", nodes[begin].input[1]], ["spoken"]),
+        helper.make_node("Gather", ["table", "spoken"], ["values"]),
+        helper.make_node("Cast", ["values"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Gather", ["table_scales", "spoken"], ["scales"]),
+        helper.make_node("Mul", ["floats", "scales"], ["found"]),
+    ]
+    nodes[end].input[0] = "found"
+    after = [*nodes[:begin], *look_up, *nodes[end:]]
+    del nodes[:], constants[:]
+    nodes.extend(after)
+    constants.extend([*kept, *(numpy_helper.from_array(np.ascontiguousarray(a), name) for name, a in new.items())])
     return bytes(model.SerializeToString())
 
 
 def _constant(model: Any, name: str) -> Any:
     return next(tensor for tensor in model.graph.initializer if tensor.name == name)
-
-
-def _is_table(model: Any, name: str) -> bool:
-    return any(tensor.name == name and len(tensor.dims) == 2 for tensor in model.graph.initializer)
 
 
 def _put(tensors: tuple[Any, Any], arrays: tuple[NDArray[Any], NDArray[Any]]) -> None:

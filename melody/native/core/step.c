@@ -20,8 +20,9 @@ static int embed_token(const Model *model, int token, const int16_t *context, Em
     int row = model->first[c] + (c ? context[c - 1] : token), old = embedded->rows[c];
     if (row < model->first[c] || row >= (c ? model->first[c + 1] : model->vocabulary)) return STEP_OUT_OF_RANGE;
     if (row == old) continue;
-    const int32_t *gone = old < 0 ? nothing : model->table + (size_t)old * model->width;
-    model->kernels->exchange(embedded->sums, model->table + (size_t)row * model->width, gone, model->width);
+    const int32_t *come = model->table + (size_t)model->place[row] * model->width;
+    const int32_t *gone = old < 0 ? nothing : model->table + (size_t)model->place[old] * model->width;
+    model->kernels->exchange(embedded->sums, come, gone, model->width);
     embedded->rows[c] = row;
   }
   return STEP_DONE;
@@ -303,19 +304,21 @@ EXPORT void model_free(Model *model) {
     let_go(all[i]->bias);
   }
   let_go(model->table);
+  let_go(model->place);
   let_go(model->intervals.places);
   free(model);
 }
 
-// The kernels by their place among `kernels_here`. table (rows, width); first (channels + 2) as in `Model`.
-EXPORT Model *model_new(int kernels, int width, int layers, int channels, int vocabulary, const int32_t *table,
-                        const int32_t *first) {
+// The kernels by their place among `kernels_here`. table (places, width); place (rows); first (channels + 2) as in
+// `Model`.
+EXPORT Model *model_new(int kernels, int width, int layers, int channels, int vocabulary, int places,
+                        const int32_t *table, const int32_t *place, const int32_t *first) {
   const Kernels *const *here = kernels_here();
   while (kernels-- > 0 && here[1]) here++;
   Model *model = calloc(1, sizeof *model);
-  size_t bytes = (size_t)first[channels + 1] * width * sizeof *table;
-  if (!model || !(model->table = aligned(bytes))) {
-    free(model);
+  size_t bytes = (size_t)places * width * sizeof *table, rows = (size_t)first[channels + 1] * sizeof *place;
+  if (!model || !(model->table = aligned(bytes)) || !(model->place = aligned(rows))) {
+    model_free(model);
     return NULL;
   }
   model->kernels = *here;
@@ -324,6 +327,7 @@ EXPORT Model *model_new(int kernels, int width, int layers, int channels, int vo
   model->channels = channels;
   model->vocabulary = vocabulary;
   memcpy(model->table, table, bytes);
+  memcpy(model->place, place, rows);
   memcpy(model->first, first, (size_t)(channels + 2) * sizeof *first);
   return model;
 }

@@ -1,6 +1,6 @@
 // One step of a residual LSTM: a token and its channels (C) go in, logits (V) of the next token come out.
 //
-//     x = sum of the table's rows of the token and of each channel
+//     x = sum of the rows of the token and of each channel, which stand in one table
 //     for each layer: gates = [x, h] W + b;  c, h = cell(gates, c);  x = x + h
 //     logits = x E + b, and of pitches + the scores of their intervals to what the channels tell of
 //
@@ -22,7 +22,8 @@ typedef struct {
 typedef struct {
   const Kernels *kernels;
   int width, layers, channels, vocabulary;
-  int32_t *table;                      // (rows, D) times 2^20: tokens, then each channel's values
+  int32_t *table;                      // (places, D) times 2^20
+  int32_t *place;                      // (rows): where a row stands in the table; those that say nothing share one
   int32_t first[MOST_CHANNELS + 2];    // row of a channel's value 0; 0 for tokens; the number of rows
   Matrix layer[MOST_LAYERS], head, scores;
   IntervalHead intervals;  // without references where the model has none

@@ -24,8 +24,9 @@ export class Core {
     Object.assign(this, { calls, given, buffer });
     this.lent = []; // memory of the take that is drawn
     const { width, layers, channels, vocabulary } = given.sizes;
-    const table = this.put(this.table(width));
-    this.model = calls.model_new(0, width, layers, channels, vocabulary, table, this.put(this.array("first")));
+    const table = this.table(width);
+    const arrays = [table, this.array("table_places"), this.array("first")].map((array) => this.put(array));
+    this.model = calls.model_new(0, width, layers, channels, vocabulary, table.length / width, ...arrays);
     for (let place = 0; place < given.matrices.length; place += 1) this.addMatrix(place, given.matrices[place]);
     if (given.intervals) this.addIntervals(given.intervals);
     this.release();
