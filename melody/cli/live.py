@@ -206,7 +206,10 @@ def jam(
         def answer(primer: "Score", number: int) -> "Composing":
             return composer.begin(primer, seed=first_seed + number, **options)
 
-        session = Jam(answer, (inlet, outlet), SystemClock(), rules, say=report.line)
+        def expect(primer: "Score", number: int) -> None:
+            composer.expect(primer, seed=first_seed + number, **options)
+
+        session = Jam(answer, (inlet, outlet), SystemClock(), rules, expect=expect, say=report.line)
         report.line(f"model {composer.name}, seed {first_seed}, port {outlet.name}; Ctrl-C ends it")
         _await_listener(port)
         try:
@@ -227,6 +230,10 @@ def _finish(session: "Jam", report: Report, out: Path | None, force: bool) -> No
     if waits:
         report.line(f"from your last note to melody's first: {spread(waits)}")
         report.data["wait"] = quantiles(waits)
+    firsts = [one.bar_after_seconds for one in session.rounds if one.bar_after_seconds is not None]
+    if firsts:
+        report.line(f"from the end of your call to melody's first bar: {spread(firsts)}")
+        report.data["first_bar"] = quantiles(firsts)
     _tell(report, session.figures)
     if out and note_count(session.score()):
         report.data["file"] = str(melody.write(session.score(), out, force=force))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from melody.engine import Carry, Logits
 from melody.engine.native_weights import CoreWeights, Linear, read_weights
+from melody.engine.passages import STRETCH, Passage, Passages
 from melody.errors import MelodyError
 from melody.native.library import core
 from melody.tokens.channels import Layout
@@ -59,6 +60,7 @@ class NativeEngine:
         self._carried = len(self.shapes.carry) * self._width
         self._start = np.zeros(self._carried, np.float32) if start is None else start.reshape(-1)
         self.layers = len(weights.layers)
+        self._passages = Passages()
 
     @property
     def kernels(self) -> str:
@@ -90,21 +92,30 @@ class NativeEngine:
     def read(
         self, reader: NativeReader, ids: Sequence[int], carry: Carry
     ) -> tuple[NDArray[np.float32], Carry, Callable[[], float]]:
-        """Let a reader and the model read tokens: logits (V,) of the next one, the carry (batch 1), and what says the
-        nats of all tokens but the first, without the grammar: these take a third as long again.
-        """
-        tokens, after = np.require(ids, np.int32, ["C", "A"]), np.array(carry[0], np.float32, order="C")
-        states = np.empty((len(tokens), self._width), np.float32)
-        contexts = np.empty((len(tokens), self.shapes.channels), np.int16)
-        logits = np.empty(self.shapes.vocabulary, np.float32)
-        places = (array.ctypes.data for array in (after, states, contexts, logits))
-        failed = self.core.loop_read(self.model, reader.pointer, tokens.ctypes.data, len(tokens), *places)
-        reader.check()
-        self.check(failed)
-        return logits, (after,), partial(self._nats, tokens, states, contexts)
+        """Let a reader and the model read tokens, at least one: logits (V,) of the next one, the carry (batch 1), and
+        what says the nats of all tokens but the first, without the grammar: these take a third as long again.
 
-    def _nats(self, tokens: NDArray[np.int32], states: NDArray[np.float32], contexts: NDArray[np.int16]) -> float:
-        nats, places = ctypes.c_double(0.0), (states.ctypes.data, contexts.ctypes.data)
+        The model reads on from where its inputs differ from those of what it has read lately.
+        """
+        count, tokens = len(ids), np.array(ids, np.int32)
+        try:
+            contexts = reader.contexts(tokens)
+        except ValueError as error:
+            raise MelodyError(f"{self.name}: {error}") from None
+        carries = np.empty((1 - -count // STRETCH, self._carried), np.float32)
+        carries[0] = carry[0][0]
+        passage = Passage(tokens, contexts, np.empty((count, self._width), np.float32), carries)
+        logits = np.empty(self.shapes.vocabulary, np.float32)
+        known = self._passages.resume(passage)
+        places = (array.ctypes.data for array in (carries, passage.states, logits))
+        inputs = (array.ctypes.data for array in passage[:2])
+        self.check(self.core.loop_read_on(self.model, *inputs, count, known, *places))
+        self._passages.keep(passage)
+        return logits, (carries[-1:].copy(),), partial(self._nats, passage)
+
+    def _nats(self, passage: Passage) -> float:
+        nats, tokens = ctypes.c_double(0.0), passage.tokens
+        places = (array.ctypes.data for array in (passage.states, passage.contexts))
         self.check(self.core.loop_nats(self.model, tokens.ctypes.data, len(tokens), *places, ctypes.byref(nats)))
         return nats.value
 

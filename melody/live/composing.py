@@ -7,8 +7,9 @@ and the one that plays, which is needed for a few microseconds a millisecond, wa
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib import import_module
+from itertools import chain
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,11 @@ from melody.music.score import TICKS_PER_QUARTER, Score
 
 if TYPE_CHECKING:
     from melody.bundle import TrackInfo
-    from melody.generation import NewNote, Take
+    from melody.generation import Composer, NewNote, Take
 
 Item = tuple[str, Any]  # what comes of a composition: its notes, and at last the take or an error
-NOTE, TAKE, ERROR = "note", "take", "error"
+TOOK, NOTE, TAKE, ERROR = "took", "note", "take", "error"
+EXPECTED = 0  # in place of a job's number
 END_SECONDS = 2.0
 
 
@@ -32,7 +34,9 @@ class Composing:
     def __init__(self, receive: Callable[[], Sequence[Item]]) -> None:
         self.take: Take | None = None
         self.refusal: Exception | None = None  # what composing raised
-        self.first_after_seconds: float | None = None  # how long the first note took
+        self.took_seconds: float | None = None  # of composing, to the first note, whenever that was
+        self.bar_after_seconds: float | None = None  # from when it was asked for until its first bar was there
+        self._first_bar: int | None = None
         self._receive, self._began = receive, time.perf_counter()
 
     def ready(self) -> "list[NewNote]":
@@ -42,13 +46,22 @@ class Composing:
             if kind == ERROR:
                 self.refusal = item
                 raise item
-            if kind == TAKE:
+            if kind == TOOK:
+                self.took_seconds = item
+            elif kind == TAKE:
                 self.take = item
             else:
                 notes.append(item)
-        if notes and self.first_after_seconds is None:
-            self.first_after_seconds = time.perf_counter() - self._began
+        self._time_first_bar(notes)
         return notes
+
+    def _time_first_bar(self, notes: "Sequence[NewNote]") -> None:
+        """Look at the clock where a note shows that the first bar is over, or the take."""
+        if notes and self._first_bar is None:
+            self._first_bar = notes[0].bar
+        over = self.take is not None or any(note.bar != self._first_bar for note in notes)
+        if over and self._first_bar is not None and self.bar_after_seconds is None:
+            self.bar_after_seconds = time.perf_counter() - self._began
 
 
 def at_once(stream: "Generator[NewNote, None, Take]") -> Composing:
@@ -58,9 +71,13 @@ def at_once(stream: "Generator[NewNote, None, Take]") -> Composing:
 
 
 def _items(stream: "Generator[NewNote, None, Take]") -> Generator[Item, None, None]:
+    began = time.perf_counter()
     try:
+        note = next(stream)
+        yield TOOK, time.perf_counter() - began
         while True:
-            yield NOTE, next(stream)
+            yield NOTE, note
+            note = next(stream)
     except StopIteration as stop:
         yield TAKE, stop.value
     except Exception as error:  # raised again where it is played
@@ -91,14 +108,21 @@ class ComposerProcess:
         self.tempo_qpm: float = loaded[2]
 
     def begin(self, primer: Score | None, **options: Any) -> Composing:
-        """Compose as `Composer.stream` does; what was under way is given up."""
+        """Compose as `Composer.stream` does; what was under way is given up, unless it is what was expected."""
         self._job += 1
         job = self._job
+        self._send(job, primer, options)
+        return Composing(lambda: self._received(job))
+
+    def expect(self, primer: Score | None, **options: Any) -> None:
+        """Let the first bar be composed of what may be begun next, so that it is there at once."""
+        self._send(EXPECTED, primer, options)
+
+    def _send(self, job: int, *asked: Any) -> None:
         try:
-            self._pipe.send((job, primer, options))
+            self._pipe.send((job, asked))
         except ConnectionError:
             raise _lost() from None
-        return Composing(lambda: self._received(job))
 
     def _received(self, job: int) -> list[Item]:
         """Return what has come of a job; the rest of earlier ones is passed over."""
@@ -142,14 +166,51 @@ def _serve(pipe: "Connection[Any, Any]", model: str) -> None:
         return
     try:
         pipe.send((composer.bundle.name, composer.bundle.tracks, composer.bundle.tempo_qpm))
+        begun = None
         while True:
-            number, primer, options = pipe.recv()
-            for item in _items(composer.stream(primer, **{"humanize": 0.0} | options)):
-                pipe.send((number, item))
+            job, asked = _latest(pipe)
+            if begun is None or begun.asked != asked:
+                begun = _Begun(composer, asked)
+            if job == EXPECTED:
+                begun.draw_bar(pipe.poll)
+                continue
+            for item in begun.items():
+                pipe.send((job, item))
                 if pipe.poll():
                     break
+            begun = None
     except (EOFError, ConnectionError):  # the player has gone
         return
+
+
+def _latest(pipe: "Connection[Any, Any]") -> Any:
+    """Wait for something that is asked for; of several the last is wanted still."""
+    asked = pipe.recv()
+    while pipe.poll():
+        asked = pipe.recv()
+    return asked
+
+
+class _Begun:
+    """A composition under way, and what it is of."""
+
+    def __init__(self, composer: "Composer", asked: tuple[Score | None, dict[str, Any]]) -> None:
+        self.asked = asked
+        primer, options = asked
+        self._to_come = _items(composer.stream(primer, **{"humanize": 0.0} | options))
+        self._drawn: list[Item] = []
+
+    def draw_bar(self, is_interrupted: Callable[[], bool]) -> None:
+        """Draw up to the first note of the second bar, or less where something else is asked for."""
+        for item in self._to_come:
+            self._drawn.append(item)
+            bars = {note.bar for kind, note in self._drawn if kind == NOTE}
+            if len(bars) > 1 or is_interrupted():
+                return
+
+    def items(self) -> Iterator[Item]:
+        """Items that have been drawn, and those still to come; once."""
+        return chain(self._drawn, self._to_come)
 
 
 def empty_score(tracks: "Sequence[TrackInfo]", qpm: float) -> Score:

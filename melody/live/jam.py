@@ -8,6 +8,10 @@ before as the slowest first note of an answer took, twice, and a little more, at
 is remembered for the next answer. A key held down there is heard up to the line. The answer's later notes are
 composed while the earlier ones sound.
 
+In the last bar of a call its answer is expected, whenever the player takes breath: as if the call was over, the first
+bar of the answer is composed. Where nothing more comes it is there when it is asked for; else it is thrown away, but
+what the model has read of the call it does not read again.
+
 A call that the model cannot answer is said, and the next one is waited for: it is composed from without that one.
 
 The tempo is a given one, with a click and a count-in; or that of another's MIDI clock, whose start makes bar 1.
@@ -32,10 +36,13 @@ if TYPE_CHECKING:
 
 # Given what was heard so far, whose last bar line is where the answer begins, and its number from 1.
 Answer = Callable[[Score, int], Composing]
+# Likewise, of a call that may be over: what is made ready of its answer is there when that is asked for.
+Expect = Callable[[Score, int], None]
 
 LEAD_IN_SECONDS = 0.25
 STEP_SECONDS = 0.001  # how often what comes in is looked at, and so how exactly onsets are heard
 MARGIN_SECONDS = 0.03  # beside twice the time of the slowest first note
+BREATH_SECONDS = 0.04  # without a message, after which a call may be over: fingers of a chord are closer
 MOST_A_STEP = 32  # messages that are heard before what is due is sent: a MIDI cable carries one a millisecond
 MOST_KEPT = 50_000  # notes of the player's and of melody's that a session remembers, for its file: some three hours
 MEMORY_BARS = 16  # of what was played that an answer is composed from, or twice the bars of a call
@@ -62,7 +69,8 @@ class JamRound:
     heard: int  # notes
     answered: int
     wait_seconds: float | None  # from the call's last onset to the answer's first
-    first_after_seconds: float | None  # of composing, to the first note
+    took_seconds: float | None  # of composing, to the first note
+    bar_after_seconds: float | None  # from the end of listening until the answer's first bar was there
 
 
 class ClockStopped(Exception):
@@ -79,9 +87,11 @@ class Jam:
         clock: TimeSource,
         rules: JamSettings,
         *,
+        expect: Expect = lambda primer, number: None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.rounds: list[JamRound] = []
+        self._expect = expect
         self._answer, self._clock, self._rules, self._say = answer, clock, rules, say
         self._inlet, outlet = ports
         self._bar = int(bar_length(*rules.meter, TICKS_PER_QUARTER))
@@ -102,6 +112,8 @@ class Jam:
         self._line = 0  # where the next call begins, in ticks
         self._memory_line = 0  # before it nothing is composed from
         self._last_onset_seconds: float | None = None
+        self._call: tuple[int, int] | None = None  # its first tick and its line, while it is listened to
+        self._breath_at_seconds: float | None = None  # when the call may be over, where it has changed since
 
     @property
     def figures(self) -> Lateness:
@@ -170,8 +182,10 @@ class Jam:
         self._line = line
         if self._rules.click:
             self._scheduler.add(clicks(first, line, self._rules.meter), counted=False)
+        self._call = first, line
         try:
             self._scheduler.run_until(self._cutoff(line))
+            self._call = None
             heard = self._ear.tones(first, line)
             if heard:
                 self._compose(heard, line)
@@ -211,27 +225,50 @@ class Jam:
 
     def _compose(self, heard: list[HeardNote], line: int) -> None:
         """Begin an answer to what was heard now and before."""
+        primer, self._channels = self._primer(heard, line)
+        self._shift = line - final_line(primer)  # bars of rest at a call's end are not heard
+        self._answered = []
+        self._composing = self._answer(primer, len(self.rounds) + 1)
+
+    def _primer(self, heard: list[HeardNote], line: int) -> tuple[Score, list[int]]:
+        """A score of what was heard now and before, and the channels of its tracks."""
         memory = max(MEMORY_BARS, 2 * self._rules.bars) * self._bar // SCALE
         since = max(line // SCALE - memory, self._memory_line // SCALE)
         tones = [tone for tone in (*self._calls, *self._answers) if tone.onset >= since] + heard
         bar = self._bar // SCALE
         start = min(tone.onset for tone in tones) // bar * bar
-        primer, self._channels = score_of(tones, start, self._rules.meter, self._qpm)
-        self._shift = line - final_line(primer)  # bars of rest at a call's end are not heard
-        self._answered = []
-        self._composing = self._answer(primer, len(self.rounds) + 1)
+        qpm = round(self._qpm) if self._rules.follows else self._qpm  # the same while a clock wavers
+        return score_of(tones, start, self._rules.meter, qpm)
+
+    def _look_ahead(self, now: float) -> None:
+        """Expect an answer to what was heard, where the call has changed, may be over and is in its last bar.
+
+        What would not be there in time, by the slowest answer so far, would only be in the way.
+        """
+        if self._call is None or self._breath_at_seconds is None or now < self._breath_at_seconds:
+            return
+        (first, line), transport = self._call, self._scheduler.transport
+        in_time = transport.tick_at(now + self._slowest_seconds) <= self._cutoff(line)
+        if in_time and transport.tick_at(now) >= line - self._bar:
+            self._breath_at_seconds = None
+            if heard := self._ear.tones(first, line):
+                self._expect(self._primer(heard, line)[0], len(self.rounds) + 1)
+
+    @property
+    def _slowest_seconds(self) -> float:
+        """The longest time that composing took to a first note; 0 until something is known."""
+        return max((one.took_seconds or 0.0 for one in self.rounds), default=0.0)
 
     def _tell(self, first: int, heard: int, wait: float | None) -> None:
         """Remember the answer, and say what is known of it."""
         assert self._composing
-        after = self._composing.first_after_seconds
+        took, after = self._composing.took_seconds, self._composing.bar_after_seconds
         self._composing = None
-        if after is not None:
-            slowest = max([after, *(r.first_after_seconds for r in self.rounds if r.first_after_seconds)])
+        self.rounds.append(JamRound(self._number(first), heard, len(self._answered), wait, took, after))
+        if slowest := self._slowest_seconds:
             self._lead_seconds = 2 * slowest + MARGIN_SECONDS
-        self.rounds.append(JamRound(self._number(first), heard, len(self._answered), wait, after))
         waited = "" if wait is None else f", {wait:.2f} s after your last"
-        composed = "" if after is None else f"; its first note was composed in {after * 1000:.0f} ms"
+        composed = "" if after is None else f"; its first bar was there {after * 1000:.0f} ms after your call"
         self._say(f"bar {self._number(first)}: heard {heard} notes, answered {len(self._answered)}{waited}{composed}")
 
     def _number(self, tick: int) -> int:
@@ -251,6 +288,7 @@ class Jam:
         if self._rules.follows and self._follower.is_lost(now):
             self._follower.stop()
             raise ClockStopped
+        self._look_ahead(now)
         if self._composing:
             self._take(self._ready(self._composing))
 
@@ -270,7 +308,9 @@ class Jam:
             _FOLLOW[message.type](self._follower, message, now)
             if message.type == "stop":
                 raise ClockStopped
-        elif self._ear.hear(message, self._scheduler.transport.tick_at(now)):
+            return
+        self._breath_at_seconds = now + BREATH_SECONDS
+        if self._ear.hear(message, self._scheduler.transport.tick_at(now)):
             self._last_onset_seconds = now
 
     def _take(self, notes: "Sequence[NewNote]") -> None:

@@ -78,6 +78,28 @@ def test_later_answers_listen_longer():
     assert as_notes(echo.primers[1].tracks[0])[-1].pitch == 71
 
 
+def test_an_answer_is_expected_where_the_player_takes_breath_in_the_last_bar():
+    clock, echo, expected = FakeClock(), Echo(), []
+    incoming = played([(0, 60), (2, 62), (3, 64), (4, 65), (4, 69), (5.5, 67)], START)
+    wire = Wire(clock, incoming)
+    session = Jam(
+        lambda *heard: at_once(echo(*heard)),
+        (wire, wire),
+        clock,
+        JamSettings(bars=2, qpm=120, rounds=1, click=False),
+        expect=lambda primer, number: expected.append((clock.time - START, primer, number)),
+    )
+    session.run()
+    # the chord, its end, the last note, its end
+    assert [when for when, _, _ in expected] == pytest.approx([2.047, 2.497, 2.783, 3.233], abs=0.005)
+    assert [[note.pitch for note in as_notes(one.tracks[0])] for _, one, _ in expected[:2]] == [
+        [60, 62, 64, 65, 69]
+    ] * 2
+    assert [number for _, _, number in expected] == [1] * 4
+    assert expected[-1][1] == echo.primers[0]
+    assert expected[-2][1] != echo.primers[0]  # the key was still held
+
+
 def test_silence_is_waited_for():
     session, _, said = jam(Echo(), played(BAR, START + 4), click=False)
     assert said[:2] == ["bar 1: heard nothing, listening on", "bar 2: heard nothing, listening on"]

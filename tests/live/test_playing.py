@@ -10,13 +10,14 @@ import pytest
 import melody
 from melody.errors import MelodyError
 from melody.generation import Composer, NewNote
+from melody.music.score import notes_of, set_notes
 
 mido = pytest.importorskip("mido")
 from support.live_fakes import QUARTER, FakeClock, Wire, as_notes, hanging, silenced, tune  # noqa: E402
 
 from melody.live import ComposerProcess, play  # noqa: E402
 from melody.live.clock import TempoMap  # noqa: E402
-from melody.live.composing import at_once, empty_score  # noqa: E402
+from melody.live.composing import _Begun, at_once, empty_score  # noqa: E402
 from melody.live.events import clicks, events_of, final_line  # noqa: E402
 from melody.live.scheduler import Lateness, Scheduler, performing  # noqa: E402
 
@@ -160,7 +161,8 @@ def test_from_nothing_it_sounds_with_the_tracks_of_the_model(composer: Composer)
     play(empty_score(composer.bundle.tracks, 90), wire, clock, new=new)
     assert {message.channel for _, message in wire.of("note_on")} == {0, 1, 2, 3}
     assert wire.of("note_on")[0][0] == pytest.approx(100.25)
-    assert new.first_after_seconds > 0
+    assert new.took_seconds > 0
+    assert new.bar_after_seconds > 0
 
 
 def test_what_composing_raises_is_raised_where_it_plays(composer: Composer):
@@ -190,7 +192,7 @@ def test_another_process_composes_the_same_and_gives_up_when_it_is_asked_for_mor
         notes = awaited(composing)
         assert len(notes) == before.notes
         assert composing.take.settings == before.settings
-        assert composing.first_after_seconds > 0
+        assert 0 < composing.took_seconds < composing.bar_after_seconds
         assert given_up.take is None
         failing = process.begin(empty_score(process.tracks, 90), bars=1)
         with pytest.raises(MelodyError, match="no notes"):
@@ -199,6 +201,33 @@ def test_another_process_composes_the_same_and_gives_up_when_it_is_asked_for_mor
         process._process.join()
         with pytest.raises(MelodyError, match="ended unexpectedly"):
             awaited(composing.__class__(lambda: process._received(9)))
+
+
+@pytest.mark.parametrize("ended", [(8, 5), (8, 6), (7, 5)])  # as it was expected, with another seed, a note less
+def test_what_was_expected_is_composed_and_anything_else_too(composer: Composer, ended: tuple[int, int]):
+    notes, seed = ended
+    theme, expected = tune(), tune()
+    set_notes(theme.tracks[0], notes_of(theme.tracks[0]).take(np.arange(notes)))
+    with closing(ComposerProcess("chorale")) as process:
+        process.expect(expected, bars=3, seed=5)
+        composing = process.begin(theme, bars=3, seed=seed)
+        found = awaited(composing)
+    before = composer.compose(theme, bars=3, seed=seed, humanize=0.0)[0]
+    assert composing.take.settings == before.settings
+    assert composing.take.score == before.score
+    assert len(found) == before.notes
+
+
+def test_the_first_bar_of_what_is_expected_is_drawn_unless_something_else_is_asked_for(composer: Composer):
+    whole, begun, interrupted = (_Begun(composer, (tune(), {"bars": 3, "seed": 5})) for _ in range(3))
+    begun.draw_bar(lambda: False)
+    interrupted.draw_bar(lambda: True)
+    assert [kind for kind, _ in interrupted._drawn] == ["took"]
+    bars = [note.bar for kind, note in begun._drawn if kind == "note"]
+    assert (bars[0], bars[-1], bars.count(bars[-1])) == (3, 4, 1)
+    items = [item for kind, item in whole.items() if kind == "note"]
+    assert [item for kind, item in begun.items() if kind == "note"] == items
+    assert [item for kind, item in interrupted.items() if kind == "note"] == items
 
 
 def test_a_model_that_is_not_there_is_told_at_once():

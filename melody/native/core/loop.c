@@ -152,11 +152,20 @@ EXPORT int loop_goes_on(const Loop *loop) {
   return going;
 }
 
+// Logits (TOKENS) behind the last of tokens (count) that the model has gone through.
+static int show_last(const Model *model, int count, const float *states, const int16_t *contexts, float *logits) {
+  float made[WHOLE_TILES], *out = made;
+  const float *last = states + (size_t)(count - 1) * model->width;
+  const int16_t *context = contexts + (size_t)(count - 1) * model->channels;
+  int failed = show(model, 1, &last, &context, NULL, &out);
+  if (!failed) memcpy(logits, made, TOKENS * sizeof *logits);
+  return failed;
+}
+
 // Lets a reader and the model read tokens (count): writes the channels (count, C) and the model's states (count, D)
 // behind each, the carry (2 L D), in place, and the logits (TOKENS) behind the last.
 EXPORT int loop_read(const Model *model, Reader *reader, const int32_t *tokens, int count, float *carry, float *states,
                      int16_t *contexts, float *logits) {
-  float made[WHOLE_TILES], *out = made;
   Embedded embedded;
   int failed;
   embedded_begin(&embedded);
@@ -165,11 +174,26 @@ EXPORT int loop_read(const Model *model, Reader *reader, const int32_t *tokens, 
     memcpy(contexts + (size_t)i * model->channels, reader->row, (size_t)model->channels * sizeof *contexts);
   }
   if ((failed = walk(model, count, tokens, contexts, &embedded, carry, states)) || !count) return failed;
-  const float *last = states + (size_t)(count - 1) * model->width;
-  const int16_t *context = contexts + (size_t)(count - 1) * model->channels;
-  if ((failed = show(model, 1, &last, &context, NULL, &out))) return failed;
-  memcpy(logits, made, TOKENS * sizeof *logits);
-  return STEP_DONE;
+  return show_last(model, count, states, contexts, logits);
+}
+
+// Lets the model read tokens (count, at least 1) with their channels (count, C), of which it has read `known` before,
+// whole stretches. Up to there states (count, D) and carries (1 + stretches, 2 L D), one before each stretch, are given;
+// writes the others, the carry behind all tokens, and the logits (TOKENS) behind the last.
+EXPORT int loop_read_on(const Model *model, const int32_t *tokens, const int16_t *contexts, int count, int known,
+                        float *carries, float *states, float *logits) {
+  size_t carried = (size_t)2 * model->layers * model->width;
+  Embedded embedded;
+  embedded_begin(&embedded);
+  for (int begin = known; begin < count; begin += MOST_STRETCH) {
+    int stretch = count - begin < MOST_STRETCH ? count - begin : MOST_STRETCH, failed;
+    float *before = carries + (size_t)(begin / MOST_STRETCH) * carried, *after = before + carried;
+    memcpy(after, before, carried * sizeof *after);
+    failed = walk(model, stretch, tokens + begin, contexts + (size_t)begin * model->channels, &embedded, after,
+                  states + (size_t)begin * model->width);
+    if (failed) return failed;
+  }
+  return show_last(model, count, states, contexts, logits);
 }
 
 // Adds to `nats` what each of the tokens (count) that were read, but the first, costs without the grammar, by the

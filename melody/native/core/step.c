@@ -5,7 +5,7 @@
 
 #include "export.h"
 
-enum { MOST_GATES = 4 * MOST_WIDTH, MOST_TILES = 65536 / TILE, MOST_STRETCH = 16 };
+enum { MOST_GATES = 4 * MOST_WIDTH, MOST_TILES = 65536 / TILE };
 
 // ---- the step -------------------------------------------------------------------------------------------------------
 

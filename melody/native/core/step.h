@@ -10,7 +10,7 @@
 #define MELODY_STEP_H
 #include "kernels.h"
 
-enum { MOST_LAYERS = 16, MOST_CHANNELS = 255, MOST_REFERENCES = 32, MOST_SCORES = 4096, MOST_ROWS = 16 };
+enum { MOST_STRETCH = 16, MOST_LAYERS = 16, MOST_CHANNELS = 255, MOST_REFERENCES = 32, MOST_SCORES = 4096, MOST_ROWS = 16 };
 
 // How the logits of pitches depend on channels: reference r is told in a column; its value picks a row of places.
 typedef struct {
