@@ -22,6 +22,7 @@ from melody.music.chords import NO_CHORD, OCTAVE, Chord
 from melody.music.heard_chords import heard as heard_in
 from melody.music.key import Key
 from melody.music.score import GRID, Ints, Notes, most_at_once
+from melody.tokens.closing import strong_places
 from melody.tokens.harmonist import FIT, SURE, Ground, Harmonist, Wanted, plan_of, relative, tones_in
 from melody.tokens.harmony import HarmonyPlan, Moment, Rate, Told, harmony_of, phrase_ends, steps_of_bar
 from melody.tokens.plan import FormPlan
@@ -49,6 +50,7 @@ class ChordPlan:
     heard: HarmonyPlan | None = None  # in the primer
     first_bar: int = 0  # of the piece, with which the ground begins
     first: int = 0  # step from which on chords are drawn
+    ends_at_home: bool = False  # whether its music ends on the tonic, by a rule of its style
     pitched: frozenset[int] = frozenset()  # the tracks whose plans say which bar's chords a bar has
 
     @property
@@ -74,8 +76,21 @@ class ChordPlan:
         minor, tonic = divmod(moment.key - 1, OCTAVE)
         ground = Ground.of(bars, Key(tonic, "minor" if minor else "major"), self.closes)
         edges = np.array([*(tick for steps in bars for tick in steps), lines[-1]])
-        later = replace(self, ground=ground, edges=edges, asked=Wanted.nothing(len(ground)), first_bar=moment.bar)
-        return later.draw(seed, form)
+        asked = self.closing(Wanted.nothing(len(ground)), ground, METERS[moment.meter])
+        return replace(self, ground=ground, edges=edges, asked=asked, first_bar=moment.bar).draw(seed, form)
+
+    def closing(self, asked: Wanted, ground: Ground, meter: tuple[int, int]) -> Wanted:
+        """Add to what is asked where the plan may close: on strong beats of the last bar, whose meter is given.
+
+        It need not where its chords are known, or where less than half of what given notes sound is of the tonic.
+        """
+        if not (self.ends_at_home and ground.ends) or asked.known[-1]:
+            return asked
+        last = ground.bar == ground.bar[-1]
+        may_close = last & np.isin(ground.place, strong_places(int(last.sum()), meter[0]))
+        heard = asked.tones[np.flatnonzero(may_close)[-1] :].sum(axis=0)
+        fits = heard[list(Key(0, ground.key.mode).triad)].sum() >= heard.sum() / 2
+        return replace(asked, may_close=may_close & fits)
 
     def _copied(self, ground: Ground, form: FormPlan) -> Ints:
         """The step (S,) whose chord is each step's too, as the plan of bars has it; -1 for none."""
@@ -112,6 +127,7 @@ def chord_plan_of(region: Region, view: "PrimerView | None", key: Key | None, bu
     pitched = frozenset(place for place, track in enumerate(bundle.tracks) if not track.drums)
     bold = bundle.harmony_temperature
     plan = ChordPlan(harmonist, bundle.harmony_rate, region.closes, bold, pitched=pitched)
+    plan = replace(plan, ends_at_home="tonic_ending" in bundle.style_rules)
     if bundle.harmoniser is not None and region.tune(bundle.tracks) is not None:
         plan = replace(plan, harmonist=bundle.harmoniser, temperature=SURE, fit=FIT / SURE)
     if key is None or not (region.meters or view):
@@ -134,6 +150,7 @@ def chord_plan_of(region: Region, view: "PrimerView | None", key: Key | None, bu
     if parts := list(region.pitched(bundle.tracks).values()):
         asked = _fitting(asked, parts, edges, new, key)
         asked = _sounding(asked, parts, edges, new, key) if is_band(bundle) else asked
+    asked = plan.closing(asked, ground, meters[stop - 1])
     return replace(plan, ground=ground, edges=edges, asked=asked, heard=heard, first_bar=first_bar, first=first)
 
 

@@ -12,6 +12,7 @@ Held-out pieces are not seen: primers, n-grams and the pieces that the critic co
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import floor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -96,7 +97,7 @@ class Drawing:
         groups = max(1, section.pieces // section.group)
         for group in range(groups):
             bars = int(generator.integers(section.bars[0], section.bars[1] + 1))
-            primed = len(self.primers) > 0 and group < round(section.primed * groups)
+            primed = len(self.primers) > 0 and group < primed_of(groups, section.primed, number)
             cut = self.primers[int(generator.integers(len(self.primers)))] if primed else None
             prepared = self._prepared(engine, cut, bars, top_p=1.0)
             seeds = [Seed(number, group * section.group + place) for place in range(1, section.group + 1)]
@@ -173,6 +174,11 @@ class Drawing:
             "notes_a_bar": sum(len(bar) for bars in ours for bar in bars) / max(1, sum(map(len, ours))),
         }
         return {name: float((found | parts)[name]) for name in self.judged}
+
+
+def primed_of(groups: int, share: float, number: int) -> int:
+    """The number of groups that begin from music in the n-th draw: over many draws exactly their share."""
+    return floor(groups * share * (number + 1)) - floor(groups * share * number)
 
 
 def _distinct(pieces: Sequence[Composed], new: Sequence[Any]) -> int:

@@ -9,12 +9,12 @@
 
 Roots and basses count from the tonic. Where notes are given, a tune or any other, chords are drawn by how well they fit
 them as well: `PARTICLES` plans grow side by side, each weighed by how likely it makes those notes (a particle filter,
-Gordon et al. 1993), and so a chord may prepare for a note that is yet to come. `melody.learning.harmony_model` trains
-the weights. Where no notes are given the core draws, in numpy a step takes some 0.1 ms.
+Gordon et al. 1993), and so a chord may prepare for a note that is yet to come. `melody.tokens.closing` has what plans
+end with. `melody.learning.harmony_model` trains the weights. Where no notes are given the core draws.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +26,7 @@ from melody.music.key import Key
 from melody.music.score import Notes
 from melody.music.tensors import tensors_of
 from melody.native.library import core
+from melody.tokens.closing import MOST_TRIES, TONIC, closes, closing_qualities
 from melody.tokens.harmony import HarmonyPlan, Steps
 from melody.tokens.native_harmonist import NativeHarmonist
 from melody.tokens.small_lstm import WIDTH, SmallLstm, sigmoid
@@ -146,18 +147,19 @@ class Wanted:
     phrased: NDArray[np.bool_]  # (S,): whether that is known
     tones: Floats  # (S, 12): how much each pitch class over the tonic sounds in given notes, at most 1 together
     copied: Ints  # (S,): the step whose chord is this one's too; -1: none
+    may_close: NDArray[np.bool_]  # (S,): whether the tonic may close there (`melody.tokens.closing`); none: it need not
 
     @property
     def table(self) -> Ints:
-        """All that is known (S, 7) but notes, as the core has it."""
-        return np.column_stack([self.codes, self.known, self.last, self.phrased, self.copied])
+        """All that is known (S, 8) but notes, as the core has it."""
+        return np.column_stack([self.codes, self.known, self.last, self.phrased, self.copied, self.may_close])
 
     @classmethod
     def nothing(cls, count: int) -> "Wanted":
         """So many steps of which nothing is known."""
-        known, last, phrased = np.zeros((3, count), bool)
+        known, last, phrased, may_close = np.zeros((4, count), bool)
         codes, tones = np.zeros((count, 3), np.int64), np.zeros((count, OCTAVE), np.float32)
-        return cls(codes, known, last, phrased, tones, np.full(count, -1))
+        return cls(codes, known, last, phrased, tones, np.full(count, -1), may_close)
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,14 @@ class Harmonist:
         if generator is not None and not weighed and (library := core()) is not None:
             rows = self._native.draw(library, ground.table, asked.table, generator, temperature)
             return rows[:, :3].astype(np.int64), rows[:, 3] > 0
-        return _Drawing(self, ground, asked, generator, (temperature, fit), PARTICLES if weighed else 1).run()
+        if generator is None or weighed:
+            return _Drawing(self, ground, asked, generator, (temperature, fit), PARTICLES if weighed else 1).run()
+        free = replace(asked, may_close=np.zeros_like(drawn))
+        for _ in range(MOST_TRIES):
+            found = _Drawing(self, ground, free, generator, (temperature, fit), 1).run()
+            if closes(found[0], asked.may_close, ground.key.mode == "minor"):
+                break
+        return found
 
     @cached_property
     def table(self) -> Floats:
@@ -227,7 +236,10 @@ class _Drawing:
         self.weights, self.table, self.fits = harmonist.weights, harmonist.table, harmonist.fits
         self.ground, self.asked = ground, asked
         self.generator, (self.temperature, self.fit) = generator, weighs
-        steps = len(ground)
+        steps, may_close = len(ground), np.flatnonzero(asked.may_close)
+        self.close = int(may_close[-1]) if len(may_close) else steps  # from where on only the tonic comes
+        home = [TONIC * (KINDS - 1) + quality for quality in closing_qualities(ground.key.mode == "minor")]
+        self.away = ~np.isin(np.arange(ROOTS * (KINDS - 1)), home)
         self.codes = np.zeros((count, steps, 3), np.int64)
         self.last = np.zeros((count, steps), bool)
         self.h = self.c = self.y = np.zeros((count, WIDTH), np.float32)
@@ -244,7 +256,8 @@ class _Drawing:
             if self.generator is not None and len(self.weight) > 1:
                 self._resample()
             self._pass_end(step)
-        best = int(self.weight.argmax()) if self.generator is None else _pick(self.weight[None], self.generator)[0]
+        sure = self.generator is None or len(self.weight) == 1
+        best = int(self.weight.argmax()) if sure else _pick(self.weight[None], self.generator)[0]
         return self.codes[best], self.last[best]
 
     def _advance(self, step: int) -> None:
@@ -315,11 +328,14 @@ class _Drawing:
             chords = chords + self.fit * (self.fits @ heard).ravel()
             chords[:, : KINDS - 1] = -np.inf  # what sounds there is to be harmonised
             self.weight += _logsum(chords) - before
+        if step >= self.close:
+            before, chords = _logsum(chords), np.where(self.away, -np.inf, chords)
+            self.weight += _logsum(chords) - before
         root, kind = np.divmod(_pick(chords, self.generator), KINDS - 1)
         kind = np.where(root > 0, 1 + kind, 0)
         own = self.y + self.weights["of_root"][root] + self.weights["of_kind"][kind]
         over = _pick(own @ self.weights["to_bass"].T + self.weights["to_bass_bias"], self.generator)
-        bass = np.where(root > 0, 1 + (root - 1 + over) % OCTAVE, 0)
+        bass = np.where(root > 0, 1 + (root - 1 + over * (step < self.close)) % OCTAVE, 0)
         self.codes[:, step] = np.stack([root, kind, bass], axis=1)
 
     def _chord_logits(self) -> Floats:
@@ -365,8 +381,7 @@ def tones_in(notes: Notes, edges: Ints) -> Floats:
 
 
 def _logsum(logits: Floats) -> NDArray[np.float64]:
-    top = logits.max(axis=1)
-    result: NDArray[np.float64] = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+    result: NDArray[np.float64] = np.logaddexp.reduce(logits, axis=1)
     return result
 
 

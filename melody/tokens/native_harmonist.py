@@ -40,8 +40,8 @@ class NativeHarmonist:
     ) -> Table:
         """Return root, kind and bass of each step, and whether the last note of a phrase begins in it (S, 4).
 
-        ground (S, 7): rows of place, places, left and minor, the steps so many bars ago; asked (S, 7): a chord, and
-        whether it is known, an end is, ends are, the step whose chord it has too.
+        ground (S, 7): rows of place, places, left and minor, the steps so many bars ago; asked (S, 8): a chord,
+        whether it is known, an end is, ends are, the step whose chord it has too, whether the tonic may close.
         """
         result, numbers = np.empty((len(ground), 4), np.int32), generator.bit_generator.ctypes
         tables = [np.require(table, np.int32, ["C", "A"]) for table in (ground, asked)]

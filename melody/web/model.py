@@ -211,6 +211,7 @@ def _harmonist(prepared: Prepared, packed: Packed) -> Mapping[str, Any] | None:
         "likes": LIKES,
         "halves": chords.rate == "halves",
         "closes": chords.closes,
+        "ends_at_home": chords.ends_at_home and chords.closes,
         "temperature": chords.temperature,
         "pitched": sorted(chords.pitched),
     }

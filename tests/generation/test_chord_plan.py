@@ -14,6 +14,8 @@ from melody.errors import UnreadableFile
 from melody.generation import Composer
 from melody.generation.seeds import Seed
 from melody.generation.settings import settings_of
+from melody.music.chords import NO_CHORD, parse_chord
+from melody.music.key import key_of_signature
 from melody.music.score import Score, resample
 from melody.tokens.harmony import harmony_of
 from tests.tokens.test_harmony import DOMINANT, SUBDOMINANT, TONIC, chorale
@@ -112,3 +114,15 @@ def test_a_tune_over_chords_is_planned_over_those_that_sound() -> None:
     given.tracks.append(keys)
     (take,) = Composer("band").compose(given, add="lead", seed=2)
     assert take.settings["harmony"] == "C | F/C | G/D | C"
+
+
+@pytest.mark.parametrize("asked", [{"bars": 8}, {"bars": 8, "key": "F# minor", "meter": (3, 4)}])
+def test_plans_end_on_the_tonic_where_a_style_that_does_so_ends(asked: dict) -> None:
+    """The shipped chorale's, without its rules too: the plan is one thing, what may be played another."""
+    for rules in (True, False):
+        for take in Composer("chorale").compose(**asked, takes=6, seed=4, style_rules=rules):
+            key = take.score.key_signatures[0]
+            tonic = key_of_signature(key.key, key.tonality).tonic
+            last = [name for name in take.settings["harmony"].split(" | ")[-1].split() if name != NO_CHORD][-1]
+            chord = parse_chord(last)
+            assert (chord.root, chord.bass) == (tonic, tonic)

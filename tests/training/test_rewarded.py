@@ -25,7 +25,7 @@ from melody.generation.rules.styles import style_rules
 from melody.generation.seeds import Seed
 from melody.generation.settings import Settings
 from melody.learning.finetune import prepare_store
-from melody.learning.rewarded import JUDGED, Drawing, Read, _read, _returns
+from melody.learning.rewarded import JUDGED, Drawing, Read, _read, _returns, primed_of
 from melody.learning.train import train_run
 from melody.music.voice_leading import parallels, slices, voices
 
@@ -222,3 +222,11 @@ def test_what_does_not_fit_is_said_in_a_line(workshop: Path, tmp_path: Path):
         train_run(configuration(workshop, base=None), tmp_path)
     with pytest.raises(ConfigError, match="draws in one process"):
         train_run(configuration(workshop, devices=2), tmp_path)
+
+
+@pytest.mark.parametrize(("groups", "share"), [(2, 0.25), (4, 0.25), (1, 0.1), (3, 0.5), (5, 0.0), (2, 1.0)])
+def test_over_many_draws_as_many_groups_are_primed_as_asked(groups: int, share: float) -> None:
+    counts = [primed_of(groups, share, number) for number in range(40)]
+    assert sum(counts) == pytest.approx(40 * groups * share)
+    assert max(counts) - min(counts) <= 1
+    assert 0 <= min(counts) <= max(counts) <= groups

@@ -13,6 +13,7 @@
 
 enum { OCTAVE = 12, ROOTS = 1 + OCTAVE, MOST_QUALITIES = 10, NOT_YET = ROOTS, AGO = 3, TABLES = 15, MOST_SINCE = 24 };
 enum { LENGTHS = 32, UNKNOWN = LENGTHS, CHORDS = ROOTS * MOST_QUALITIES };  // `UNKNOWN`: steps until a phrase ends
+enum { TONIC = 1, MAJOR = 0, MINOR = 1, MOST_TRIES = 16 };  // of what closes, see `melody.tokens.closing`
 
 // Matrices lie as [inputs][outputs], and the rows that are added to y as [rows][D].
 typedef struct {
@@ -26,7 +27,7 @@ typedef struct {  // of a step: the rows of four tables, and the steps so many b
 } Ground;
 
 typedef struct {  // what is known of a step; `copied` is the step whose chord it has too, -1 for none
-  int32_t chord[3], is_known, is_last, is_phrased, copied;
+  int32_t chord[3], is_known, is_last, is_phrased, copied, may_close;
 } Asked;
 
 typedef struct {
@@ -139,28 +140,54 @@ static Drawn draw_chord(const Drawing *drawing) {
   return result;
 }
 
-// Draws the chords of steps (count). `first` (TABLES) are the rows with which the tables begin.
+// Tells whether chords close at one of the steps at which they may; true where they need not.
+static int closes(const Drawn *drawn, const Ground *ground, const Asked *asked, int count) {
+  int need_not = 1, step = count - 1;
+  for (int i = 0; i < count; i++) need_not &= !asked[i].may_close;
+  if (need_not) return 1;
+  while (step >= 0 && !drawn[step].root) step--;  // what sounds last
+  for (; step >= 0; step--) {
+    const Drawn *own = &drawn[step];
+    int fits = own->kind == 1 + MAJOR || (ground->minor && own->kind == 1 + MINOR);
+    if (own->root != TONIC || own->bass != TONIC || !fits) return 0;
+    if (asked[step].may_close) return 1;
+  }
+  return 0;
+}
+
+static void draw(Drawing *drawing, const int32_t *first, int count, const Ground *ground, const Asked *asked,
+                 Drawn *drawn) {
+  memset(drawing->h, 0, sizeof drawing->h);
+  memset(drawing->c, 0, sizeof drawing->c);
+  memset(drawing->y, 0, sizeof drawing->y);
+  drawing->ahead = UNKNOWN;
+  drawing->since = 0;
+  open_phrase(drawing);
+  for (int step = 0; step < count; step++) {
+    const Asked *own = &asked[step];
+    foresee_end(drawing, own, count - step);
+    advance(drawing, first, &ground[step], drawn, step);
+    if (own->is_known) drawn[step] = (Drawn){own->chord[0], own->chord[1], own->chord[2], 0};
+    else drawn[step] = own->copied >= 0 ? drawn[own->copied] : draw_chord(drawing);
+    int ended = own->is_phrased ? own->is_last : drawing->ahead == 0;
+    drawn[step].is_last = ended;
+    drawing->since = ended ? 0 : drawing->since + 1;
+    if (ended) open_phrase(drawing);
+    drawing->ahead = ended || drawing->ahead == UNKNOWN ? UNKNOWN : drawing->ahead - 1;
+  }
+}
+
+// Draws the chords of steps (count), again until they close. `first` (TABLES) are the rows with which the tables begin.
 EXPORT void harmonist_draw(const Harmonist *harmonist, const int32_t *first, int count, const Ground *ground,
                            const Asked *asked, double temperature, NextDouble next, void *state, Drawn *drawn) {
   Drawing drawing;
-  memset(&drawing, 0, sizeof drawing);
   drawing.harmonist = harmonist;
   drawing.kernels = kernels_here()[0];
   drawing.temperature = (float)temperature;
   drawing.next = next;
   drawing.state = state;
-  drawing.ahead = UNKNOWN;
-  open_phrase(&drawing);
-  for (int step = 0; step < count; step++) {
-    const Asked *own = &asked[step];
-    foresee_end(&drawing, own, count - step);
-    advance(&drawing, first, &ground[step], drawn, step);
-    if (own->is_known) drawn[step] = (Drawn){own->chord[0], own->chord[1], own->chord[2], 0};
-    else drawn[step] = own->copied >= 0 ? drawn[own->copied] : draw_chord(&drawing);
-    int ended = own->is_phrased ? own->is_last : drawing.ahead == 0;
-    drawn[step].is_last = ended;
-    drawing.since = ended ? 0 : drawing.since + 1;
-    if (ended) open_phrase(&drawing);
-    drawing.ahead = ended || drawing.ahead == UNKNOWN ? UNKNOWN : drawing.ahead - 1;
+  for (int tries = 0; tries < MOST_TRIES; tries++) {
+    draw(&drawing, first, count, ground, asked, drawn);
+    if (closes(drawn, ground, asked, count)) break;
   }
 }

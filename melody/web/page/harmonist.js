@@ -11,6 +11,8 @@ const PHRASE_END = 2; // steps of a phrase's last note
 const SOUNDS = 1; // the last note of a phrase sounds
 const COLUMNS = 6; // told at each tick
 const STREAM = 4; // of random numbers
+const MOST_TRIES = 16; // for a plan that closes
+const [TONIC, MAJOR, MINOR] = [1, 1, 2]; // root, and kinds
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-Math.min(Math.max(x, -30), 30)));
 
@@ -23,7 +25,12 @@ export function chordsOf(core, { seed, take = 1 }, form) {
     const numbers = core.numbers(seed, take, STREAM);
     const steps = stepsFrom(moment, facts, core.given.vocabulary.meters);
     copy(steps, moment.bar, form, facts);
-    const drawn = new Drawing(weights, facts, steps, moment, () => core.calls.numbers_next(numbers)).run();
+    const strong = facts.ends_at_home ? strongSteps(steps, core.given.vocabulary.meters[moment.meter]) : [];
+    const next = () => core.calls.numbers_next(numbers);
+    let drawn;
+    for (let tries = 0; tries < MOST_TRIES && !(drawn && closes(drawn, strong, moment)); tries += 1) {
+      drawn = new Drawing(weights, facts, steps, moment, next).run();
+    }
     return told(drawn, (moment.key - 1) % OCTAVE, facts.waits);
   };
 }
@@ -48,6 +55,22 @@ function stepOf(length, [numerator, denominator], halves) {
   const beat = Math.floor(96 / denominator) * (denominator >= 8 && numerator % 3 === 0 ? 3 : 1);
   if (!halves) return Math.max(1, beat);
   return length % (2 * beat) === 0 ? length / 2 : length;
+}
+
+// The steps of the last bar at which the tonic may close, as `melody.tokens.closing` has them.
+function strongSteps(steps, [units]) {
+  const { bar, places } = steps.at(-1);
+  const strong = units % 4 === 0 && places % 2 === 0 ? [0, places / 2] : [0];
+  return steps.flatMap((step, at) => (step.bar === bar && strong.includes(step.place) ? [at] : []));
+}
+
+function closes(steps, strong, { key }) {
+  if (!strong.length) return true;
+  const kinds = key - 1 >= OCTAVE ? [MAJOR, MINOR] : [MAJOR];
+  const last = steps.findLastIndex(({ code }) => code[0]);
+  const isHome = ({ code: [root, kind, bass] }) => root === TONIC && bass === TONIC && kinds.includes(kind);
+  const before = steps.findLastIndex((step, at) => at <= last && !isHome(step));
+  return strong.some((at) => at > before && at <= last);
 }
 
 // A bar that is planned as another has that one's chords; where tracks are planned apart most pitched ones say which.
