@@ -8,8 +8,8 @@
 
 typedef struct Loop Loop;
 int vocabulary_fill(void);
-Model *model_new(int kernels, int width, int layers, int channels, int vocabulary, const int32_t *table,
-                 const int32_t *first);
+Model *model_new(int kernels, int width, int layers, int channels, int vocabulary, int places, const int32_t *table,
+                 const int32_t *place, const int32_t *first);
 int model_matrix(Model *model, int which, int outputs, int blocks, int bits, const uint8_t *values,
                  const float *scales, const float *bias);
 int model_intervals(Model *model, int references, int pitches, int first_pitch, const int32_t *columns,
