@@ -238,7 +238,7 @@ def evaluate(
     style_rules: Annotated[
         bool, typer.Option("--style-rules/--no-style-rules", help="Apply the rules of the model's style.")
     ] = True,
-    engine: Annotated[str, typer.Option(help="onnx or torch.")] = "onnx",
+    engine: Annotated[str, typer.Option(help="auto, native, onnx or torch.")] = "auto",
     continuations: Annotated[
         int, typer.Option(help="Held-out pieces to continue, beside what really followed; 0: none.")
     ] = 0,

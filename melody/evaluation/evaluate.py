@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from melody.bundle import Bundle, open_bundle
 from melody.corpus import TokenStore, open_store
-from melody.engine import open_engine
+from melody.engine import AUTO, open_engine
 from melody.errors import UsageError
 from melody.evaluation.compare import overlap
 from melody.evaluation.continuations import Figures, Judge, figures
@@ -99,7 +99,7 @@ def evaluate_model(
     seed: int = 0,
     style_rules: bool = True,
     alone: bool = False,
-    engine: str = "onnx",
+    engine: str = AUTO,
     counted: CountModel | None = None,
     continuations: int = 0,
     options: Mapping[str, Any] = MappingProxyType({}),

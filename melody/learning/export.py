@@ -270,14 +270,11 @@ def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenS
     from melody.evaluation.continuations import COUNT
     from melody.evaluation.evaluate import evaluate_model, learn_counts
 
-    engine = "onnx" if "step.onnx" in settings["files"] else "torch"
     asked = (("valid", 0), ("test", samples))
     counted = learn_counts(store)
     cut = COUNT if {PLANNER, HARMONIST} & settings["files"].keys() else 0
     found = {
-        s: evaluate_model(
-            folder, split=s, samples=n, engine=engine, counted=counted, continuations=cut if n >= COUNT else 0
-        )
+        s: evaluate_model(folder, split=s, samples=n, counted=counted, continuations=cut if n >= COUNT else 0)
         for s, n in asked
     }
     settings["scores"] |= {f"{split}_nats_per_note": one.likelihood.nats_per_note for split, one in found.items()}
