@@ -3,7 +3,7 @@
     python benchmarks/engines.py [MODEL ...] [--rounds N] [--quick] [--answers] [--json]
 
 - a whole composition of 16 bars from nothing, from the call to the take, a token; and 64 takes of them drawn at once
-- an answer to a call of four bars: from the call to the first whole bar that `Composer.stream` gives, as in a jam
+- an answer to a call of four bars: from the call to the first whole bar of the answer (`--answers`: see `answers.py`)
 - the channels of whole pieces, as `melody prepare` and training make them
 - the kernels that this processor can run, a token each
 - how many takes are the same under both engines: their logits differ in the last digits, and a take that once draws
@@ -25,7 +25,7 @@ from race import Contestant, Result, one_thread, race, ratio, report  # noqa: E4
 one_thread()
 
 import numpy as np  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
+from answers import KINDS, answers, at_once, calls_by, first_bar_of  # noqa: E402
 
 from melody.bundle import open_bundle  # noqa: E402
 from melody.engine.native import NativeEngine  # noqa: E402
@@ -33,15 +33,13 @@ from melody.generation import Composer  # noqa: E402
 from melody.generation.decoders import sampling  # noqa: E402
 from melody.generation.seeds import Seed  # noqa: E402
 from melody.generation.settings import settings_of  # noqa: E402
-from melody.music.score import Score, clip  # noqa: E402
 from melody.native.library import core  # noqa: E402
 from melody.tokens import Reader  # noqa: E402
 from melody.tokens.channels import layout_of  # noqa: E402
 from melody.tokens.native_reader import reader_for  # noqa: E402
 
 MODELS = ("chorale", "folk", "pop", "piano", "drums", "band")
-COMPOSE, CHANNELS, FIRST_BAR = 5, 30, 0.030  # goals: times as fast; seconds
-CALL_BARS = 4
+COMPOSE, CHANNELS = 5, 30  # goals: times as fast
 
 
 class Sizes(NamedTuple):
@@ -66,23 +64,6 @@ def composing(composer: Composer, bars: int, takes: int) -> Contestant:
         composed = composer.compose(bars=bars, takes=takes, seed=seed)
         seconds = process_time() - start
         return seconds / sum(take.notes for take in composed)
-
-    return turn
-
-
-def answering(composer: Composer, call: Score) -> Contestant:
-    """Seconds from a call to the first whole bar of the answer."""
-    seeds = iter(range(1, 10_000))
-
-    def turn() -> float:
-        start, first = process_time(), 0
-        notes = composer.stream(call, bars=CALL_BARS, seed=next(seeds))
-        for note in notes:
-            first = first or note.bar
-            if note.bar > first:
-                break
-        notes.close()
-        return process_time() - start
 
     return turn
 
@@ -140,35 +121,21 @@ def reading(composer: Composer, ids: list[int]) -> dict[str, Contestant]:
     return {"c": in_c, "python": in_python}
 
 
-def answers(model: str, sizes: Sizes) -> tuple[list[str], list[Result]]:
-    """Facts and results of a model's answers alone."""
-    native, onnx = Composer(model, "native"), Composer(model, "onnx")
-    call = clip(onnx.compose(bars=max(16, CALL_BARS), seed=3)[0].score, 0, CALL_BARS)
-    bar = race({"native": answering(native, call), "onnx": answering(onnx, call)}, sizes.rounds)
-    own, other = (float(np.median(bar[name])) * 1e3 for name in ("native", "onnx"))
-    return [f"{model}: first bar {own:.0f} ms, with ONNX Runtime {other:.0f} ms"], [first_bar(model, bar["native"])]
-
-
-def first_bar(model: str, seconds: NDArray[np.float64]) -> Result:
-    """The result of a race of answers."""
-    return Result(f"{model}: first bar of an answer, s", float(np.median(seconds)), seconds.min(), FIRST_BAR, True)
-
-
 def measured(model: str, sizes: Sizes) -> tuple[list[str], list[Result]]:
     """Facts and results of a model."""
     native, onnx = Composer(model, "native"), Composer(model, "onnx")
-    take = onnx.compose(bars=max(16, CALL_BARS), seed=3)[0]
-    call, ids = clip(take.score, 0, CALL_BARS), native.bundle.tokenizer.encode(take.score).tolist()
+    take, calls = onnx.compose(bars=16, seed=3)[0], calls_by(native)
+    ids = native.bundle.tokenizer.encode(take.score).tolist()
     readers = reading(native, ids)
     many = max(3, sizes.rounds // 5)
     one = race({"native": composing(native, sizes.bars, 1), "onnx": composing(onnx, sizes.bars, 1)}, sizes.rounds)
     all_ = race({"native": composing(native, 4, sizes.takes), "onnx": composing(onnx, 4, sizes.takes)}, many)
-    bar = race({"native": answering(native, call), "onnx": answering(onnx, call)}, sizes.rounds)
+    bar = race({"native": at_once(native, calls), "onnx": at_once(onnx, calls)}, sizes.rounds)
     same = same_takes(native, onnx, sizes.bars, sizes.same)
     results = [
         ratio(f"{model}: compose {sizes.bars} bars", one["onnx"], one["native"], COMPOSE),
         ratio(f"{model}: {sizes.takes} takes at once", all_["onnx"], all_["native"], COMPOSE),
-        first_bar(model, bar["native"]),
+        first_bar_of(model, KINDS[0], bar["native"]),
     ]
     if readers:
         read = race(readers, sizes.rounds)
@@ -194,7 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
     facts, results = [], []
     for model in options.models:
         sizes = QUICK if options.quick else Sizes(rounds=options.rounds)
-        own = answers(model, sizes) if options.answers else measured(model, sizes)
+        own = answers(model, sizes.rounds) if options.answers else measured(model, sizes)
         facts += own[0]
         results += own[1]
     print(report("Native core: times as fast as Python with ONNX Runtime", facts, results, as_json=options.json))

@@ -23,7 +23,6 @@ from melody.music.score import (
     set_notes,
     without_overlaps,
 )
-from melody.tokens import EventTokenizer
 
 _TICK_BITS = 32  # more than any tick has
 
@@ -131,10 +130,7 @@ def junction(prepared: Prepared) -> int:
 
 def first_new_grid_tick(prepared: Prepared) -> int:
     """The same line on the grid."""
-    if prepared.primer is None:
-        return 0
-    ids = np.array(prepared.ids)
-    return int(EventTokenizer().ticks(ids)[ids == EventTokenizer.vocabulary.ids["Bar"][0]][-1])
+    return 0 if prepared.primer is None else int(prepared.primer.view.lines[prepared.region.first])
 
 
 def _blank(bundle: Bundle) -> Score:

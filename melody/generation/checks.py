@@ -15,14 +15,15 @@ _WORDS: Mapping[Any, str] = {int: "a whole number", float: "a number", str: "tex
 def check_types(settings: Any) -> None:
     """Raise `UsageError` where a field of a dataclass does not have its type."""
     kind: Any = type(settings)
-    for name, hint in _hints(kind).items():
-        if not _test(hint)(value := getattr(settings, name)):
+    for name, hint, test in _fields(kind):
+        if not test(value := getattr(settings, name)):
             raise UsageError(f"`{name}`: give {_wanted(hint)}, got {value!r}")
 
 
 @cache
-def _hints(kind: type) -> Mapping[str, Any]:
-    return get_type_hints(kind)
+def _fields(kind: Any) -> list[tuple[str, Any, Callable[[Any], bool]]]:
+    """The fields of a dataclass: their names, types and tests."""
+    return [(name, hint, _test(hint)) for name, hint in get_type_hints(kind).items()]
 
 
 def check_primer(primer: object) -> None:

@@ -144,7 +144,7 @@ def chord_plan_of(region: Region, view: "PrimerView | None", key: Key | None, bu
     heard = None
     asked = Wanted.nothing(len(ground))
     if view is not None:
-        heard = harmony_of(bundle.tokenizer.decode(np.array(view.ids)), plan.rate)
+        heard = harmony_of(view.score, plan.rate)
         asked = _as_heard(heard, edges, new, key)
         heard = _before(heard, lines[region.first])
     if parts := list(region.pitched(bundle.tracks).values()):

@@ -61,9 +61,7 @@ class Prepared:
     chords: list[Span]  # asked for, in ticks of the grid
     idle: tuple[str, ...] = ()  # options that say nothing to drums
     advised: str | None = None  # what to say of a primer that is unlike the training music, where advice was sought
-    given: Score | None = None  # the primer at a resolution at which nothing of it moves, its seam made ready
-    seam: Seam = NOWHERE  # in ticks of `given`
-    at_seam: tuple[str, ...] = ()  # what the musician should know of it
+    own: Score | None = None  # the primer at a resolution at which nothing of it moves
     form: Form | None = None  # None: the model plans no bars
     chord_plan: ChordPlan | None = None  # None: the model plans no chords, or some are asked for
     opening: Opening | None = None  # from where each take reads on by its own plans
@@ -80,6 +78,25 @@ class Prepared:
     def prefix(self) -> Prefix:
         """All that stands before the new music, under the plans that are there before a take draws its own."""
         return self.read()
+
+    @property
+    def seam(self) -> Seam:
+        """The place where new music begins, in ticks of `given`."""
+        return self._across[1]
+
+    @property
+    def given(self) -> Score | None:
+        """The primer at a resolution at which nothing of it moves, its seam made ready."""
+        return self._across[0]
+
+    @cached_property
+    def _across(self) -> tuple[Score | None, Seam, Sequence[str]]:
+        """The primer, its seam and what the musician should know of it. Nobody waits for it who hears notes first."""
+        if self.own is None or self.primer is None:
+            return self.own, NOWHERE, ()
+        seam = _seam_of(self.own, self.primer.view, self.region)
+        given, said = across(self.own, seam)
+        return given, seam, said
 
     @cached_property
     def unlike(self) -> Fit | None:
@@ -168,7 +185,7 @@ class Prepared:
         seen = self.primer.view.messages if self.primer else ()
         filled = self.settings.rounds is not None and self.settings.strength is None and self.note_by_note
         slow = (f"filled, not rewritten: {self.note_by_note}",) if filled else ()
-        return (*seen, *empty, *own, *scale, *marked, *self._clashes, *idle, *strange, *slow, *self.at_seam)
+        return (*seen, *empty, *own, *scale, *marked, *self._clashes, *idle, *strange, *slow, *self._across[2])
 
     @property
     def _clashes(self) -> tuple[str, ...]:
@@ -228,10 +245,6 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
             return watched
 
     settings = settled(settings, primer, bundle)
-    seam, said = NOWHERE, list[str]()
-    if given is not None and view is not None:
-        seam = _seam_of(given, view, region)
-        given, said = across(given, seam)
     return Prepared(
         settings=settings,
         bundle=bundle,
@@ -244,9 +257,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
         key=key,
         chords=chords,
         idle=idle,
-        given=given,
-        seam=seam,
-        at_seam=tuple(said),
+        own=given,
         form=form,
         chord_plan=chord_plan,
         opening=opening,

@@ -1,6 +1,6 @@
 """Seeds: the random numbers of a take depend on its seed and number alone, not on what is drawn beside it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,4 +40,7 @@ class Seed(NamedTuple):
     def _numbers(self, stream: int) -> np.random.Generator:
         words = [self.seed % 2**64, self.take + (self.candidate - 1 << 32)]
         counter = np.array([0, 0, 0, stream], np.uint64)  # streams lie 2^192 draws apart
-        return np.random.Generator(np.random.Philox(key=np.array(words, np.uint64), counter=counter))
+        state: Any = {"state": {"counter": counter, "key": np.array(words, np.uint64)}, "bit_generator": "Philox"}
+        numbers = np.random.Philox(0)  # with a key alone numpy asks the system for a seed, too, and drops it
+        numbers.state = state | {"buffer": np.zeros(4, np.uint64), "buffer_pos": 4, "has_uint32": 0, "uinteger": 0}
+        return np.random.Generator(numbers)

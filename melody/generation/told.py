@@ -107,7 +107,7 @@ def contour_told(line: Sequence[float], region: Region, view: PrimerView | None,
     lines = region.lines
     table = np.zeros(int(lines[-1]) + 1, np.int16)
     if view is not None:
-        own = contour_of(bundle.tokenizer.decode(np.array(view.ids)))[: len(table)]
+        own = contour_of(view.score)[: len(table)]
         table[: len(own)] = own
     bars = range(region.first, region.stop)
     rows = [steps_of_bar(int(lines[bar]), int(lines[bar + 1]), region.meters[bar], "halves") for bar in bars]

@@ -19,7 +19,7 @@ import numpy as np
 from symusic import Track
 
 from melody.music.general_midi import BASSES, BRASS, GUITARS, KEYBOARDS
-from melody.music.score import Ints, Notes, Score, notes_of
+from melody.music.score import Ints, Notes, Score, different, notes_of
 
 Role = Literal["drums", "bass", "chords", "guitar", "lead", "pad", "arpeggio", "other"]
 ROLES: tuple[Role, ...] = ("drums", "bass", "chords", "guitar", "lead", "pad", "arpeggio")
@@ -71,15 +71,17 @@ def texture_of(notes: Notes, tpq: int) -> Texture:
         raise ValueError("a track without notes has no texture")
     order = np.lexsort((notes.pitch, notes.onset))
     notes = notes.take(order)
-    onset, group, count = np.unique(notes.onset, return_inverse=True, return_counts=True)
-    top = notes.pitch[np.cumsum(count) - 1]
-    classes = np.bincount(np.unique(group * 12 + notes.pitch % 12) // 12)  # of each onset
+    first = np.flatnonzero(np.diff(notes.onset, prepend=notes.onset[0] - 1))  # of each onset
+    onset, top = notes.onset[first], notes.pitch[np.append(first[1:], len(notes.pitch)) - 1]
+    sounds = np.zeros((len(onset), 12), np.bool_)
+    sounds[np.repeat(np.arange(len(onset)), np.diff(first, append=len(notes.pitch))), notes.pitch % 12] = True
+    classes = sounds.sum(axis=1)
     steps = np.diff(onset)
     step, often = np.unique(steps, return_counts=True) if len(steps) else (np.array([0]), np.array([0]))
     span = notes.duration.sum() / max(1, _covered(notes))
     return Texture(
         notes=len(notes.onset),
-        pitches=len(np.unique(notes.pitch)),
+        pitches=len(different(notes.pitch)),
         lowest=int(notes.pitch.min()),
         mean=float(notes.pitch.mean()),
         highest=int(notes.pitch.max()),

@@ -120,7 +120,8 @@ def bars(score: Score, end: int | None = None) -> Ints:
     changes = [change for change in meters(score) if change[0] < end or change[0] == 0]
     lines: list[Ints] = [np.zeros(1, np.int64)]
     for (tick, numerator, denominator), after in zip(changes, [*(c[0] for c in changes[1:]), None], strict=True):
-        length = bar_length(numerator, denominator, score.tpq)
+        exact = bar_length(numerator, denominator, score.tpq)
+        length: int | Fraction = int(exact) if exact.denominator == 1 else exact  # a fraction is slow
         stop = end if after is None else after
         count = -(-(stop - tick) // length) if stop > tick else 0
         if count + sum(map(len, lines)) > MAX_BARS + 1:
