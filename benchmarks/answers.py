@@ -22,7 +22,7 @@ from melody.music.score import Score, clip, notes_of, set_notes
 BARS = 4
 CALLS = MOST_KEPT + 2  # of which a model has forgotten one when it comes again
 FIRST_BAR = 0.030  # goal: seconds
-BREATH_SECONDS, STEP_SECONDS = 0.5, 0.0005
+BREATH_SECONDS, STEP_SECONDS = 1.5, 0.0005  # long enough for an answer on a busy machine, too
 JAM: dict[str, Any] = {"bars": BARS, "ending": False, "humanize": 0.0}
 KINDS = ("at once", "as played", "expected")
 

@@ -8,15 +8,14 @@ second, which only such a primer costs.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from melody.bundle import Bundle, open_bundle
-from melody.engine import Engine, open_engine
+from melody.bundle import Bundle
+from melody.engine import Engine
 from melody.errors import MelodyError
 from melody.generation.decoders import DECODERS
+from melody.generation.engines import engine_of
 from melody.generation.model_choice import Choice, shipped, suitable
 from melody.generation.prefix import read_prefix
 from melody.generation.prepared import Prepared, prepare
@@ -142,7 +141,7 @@ def _fit(primer: Primer, other: Bundle) -> Fit | None:
     """Fit of a primer to another model; None where it has no place for its tracks."""
     try:
         view = view_primer(primer.score, other)
-        engine = _engine(other.folder)
+        engine = engine_of(other)
     except MelodyError:
         return None
     if len(set(view.tracks.values())) < len(set(primer.view.tracks.values())):
@@ -150,9 +149,3 @@ def _fit(primer: Primer, other: Bundle) -> Fit | None:
     ids = view.ids[:TRIAL_TOKENS]
     prefix = read_prefix(engine, other.tokenizer.reader(Plan()), ids)
     return fit_of(prefix.nats, ids, other)
-
-
-@lru_cache
-def _engine(folder: Path) -> Engine:
-    """The engine of a shipped model, opened once."""
-    return open_engine(open_bundle(folder))

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from melody.bundle import Bundle, open_bundle
-from melody.engine import AUTO, open_engine
+from melody.engine import AUTO
 from melody.errors import UsageError
 from melody.generation.advice import with_advice
 from melody.generation.assemble import NewNote
 from melody.generation.checks import check_number, check_primer
 from melody.generation.decoders import DECODERS, Continuation
 from melody.generation.decoders.sampling import BATCH, stream
+from melody.generation.engines import engine_of
 from melody.generation.finish import finish
 from melody.generation.gap_score import nats_after
 from melody.generation.options import Options
@@ -42,7 +43,7 @@ class Composer:
 
     def __init__(self, bundle: Bundle | str | Path, engine: str = AUTO, threads: int = 1) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-        self.engine = open_engine(self.bundle, engine, threads)
+        self.engine = engine_of(self.bundle, engine, threads)
         self.engine_name = getattr(self.engine, "kind", engine)
 
     def compose(

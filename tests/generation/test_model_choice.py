@@ -16,6 +16,7 @@ from symusic import Track
 import melody
 from melody.cli import run
 from melody.errors import MelodyError, UsageError
+from melody.generation import Composer
 from melody.generation.model_choice import choose, shipped
 from melody.generation.replay import embedded
 from melody.music.score import Score, notes_of, set_notes
@@ -235,3 +236,8 @@ def test_models_of_ones_own_are_not_chosen_even_where_they_are_broken(here: Path
     (own / "bundle.json").write_text("{")
     assert run(["compose", "folk.mid", "--bars", "1", "--out", "take.mid"]) == 0
     assert "model folk:" in capsys.readouterr().out
+
+
+def test_who_chooses_a_model_and_who_composes_share_its_engine():
+    assert Composer("folk").engine is Composer(melody.load("folk").bundle).engine
+    assert Composer("folk", "onnx").engine is not Composer("folk").engine
