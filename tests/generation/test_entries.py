@@ -55,7 +55,8 @@ def heard_late(take: Take, first: int) -> tuple[int, list[tuple[int, int]]]:
     late = []
     for bar, track in planned:
         places = [event[0] for event in bars[bar] if event[1] == track]
-        held = any(e[1] == track and e[0] + e[4] > 144 for e in bars[bar - 1]) if bar else False  # past the middle
+        ends = [96 * (one - bar) + e[0] + e[4] for one in range(bar) for e in bars[one] if e[1] == track]
+        held = max(ends, default=0) > 48  # past the middle
         if not held and min(places, default=96) > (0 if track == DRUMS else 48):
             late.append((bar, track))
     return len(planned), late

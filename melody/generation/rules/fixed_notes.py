@@ -193,3 +193,14 @@ def lasting(vocabulary: Vocabulary, ticks: int) -> Mask:
     else:
         mask[vocabulary.ids["Duration"][max(ticks, 1) - 1]] = True
     return mask
+
+
+def lasting_between(vocabulary: Vocabulary, least: int, most: int | None) -> Mask:
+    """All but the tokens that would make the note under way shorter or longer than so many ticks from here."""
+    durations = vocabulary.ids["Duration"]
+    mask = np.ones(len(vocabulary), bool)
+    mask[durations.start : durations.start + min(max(least - 1, 0), MAX_DURATION)] = False
+    if most is not None:
+        mask[durations.start + max(most, 1) : durations.stop] = False
+        mask[vocabulary.ids["Sustain"][0]] = most > MAX_DURATION
+    return mask

@@ -32,6 +32,7 @@ FORMS = (  # in the order of core/rules.h
     "each sounds",
     "planned fills",
     "planned entries",
+    "planned rhythms",
 )
 
 

@@ -12,8 +12,10 @@ import numpy as np
 from melody.errors import UsageError
 from melody.generation.rules.contract import CountedRule, Mask, Rule, without
 from melody.generation.rules.fills import PlayFills
+from melody.generation.rules.fixed_notes import lasting_between
 from melody.generation.rules.native_form import KnownRule, NativeForm
 from melody.generation.rules.returns import HELD, PLAYED, KeepReturns
+from melody.generation.rules.rhythms import KeepRhythms
 from melody.music.chords import DIM, DIM_SEVENTH, HALF_DIM, MAJOR, SEVENTH, VALUES, Chord, Span
 from melody.music.score import GRID, Score, has_strong_middle, notes_of
 from melody.music.voice_leading import parallels, slices
@@ -240,27 +242,16 @@ def _length(vocabulary: Vocabulary, reader: Reader, chord: _Closing, close: int)
     """Lengths of the note under way: a foreign one makes room for the last chord, whose notes end together."""
     past = reader.tick + reader.length
     if reader.tick < close:
-        return None if chord.fits(reader.track, reader.pitch) else _between(vocabulary, 1, close - past)
+        return None if chord.fits(reader.track, reader.pitch) else lasting_between(vocabulary, 1, close - past)
     if reader.tick > close:
         return None
     closed = {track for track, _ in reader.now[:-1]}
     ends = [until for until, track, _ in reader.active if track in closed]
     if ends:
-        return _between(vocabulary, ends[0] - past, ends[0] - past)
+        return lasting_between(vocabulary, ends[0] - past, ends[0] - past)
     held = max((until for until, _, _ in reader.active), default=0)
     rest = reader.bar_start + reader.bar_ticks - close  # of the bar: the last chord takes half of it, or more
-    return _between(vocabulary, max(held, reader.tick + max(GRID, rest // 2)) - past, None)
-
-
-def _between(vocabulary: Vocabulary, least: int, most: int | None) -> Mask:
-    """All but the tokens that would make the note under way shorter or longer than so many ticks from here."""
-    durations = vocabulary.ids["Duration"]
-    mask = np.ones(len(vocabulary), bool)
-    mask[durations.start : durations.start + min(max(least - 1, 0), MAX_DURATION)] = False
-    if most is not None:
-        mask[durations.start + max(most, 1) : durations.stop] = False
-        mask[vocabulary.ids["Sustain"][0]] = most > MAX_DURATION
-    return mask
+    return lasting_between(vocabulary, max(held, reader.tick + max(GRID, rest // 2)) - past, None)
 
 
 def style_rules(names: Sequence[str], vocabulary: Vocabulary, voices: Voices) -> list[Rule]:
@@ -363,7 +354,7 @@ def planned_phrases(vocabulary: Vocabulary, voices: Voices) -> Rule:
             return None
         if reader.kind not in ("Pitch", "Sustain") or table[tick, -1] != SOUNDS or table[tick - 1, -1] == SOUNDS:
             return None
-        return _between(vocabulary, LONG - reader.length, None)
+        return lasting_between(vocabulary, LONG - reader.length, None)
 
     return KnownRule(rule, NativeForm("planned phrases", (highest,)))
 
@@ -380,6 +371,13 @@ def played_returns(vocabulary: Vocabulary, voices: Voices) -> Rule:
     return KeepReturns(vocabulary, {track: PLAYED if track in drums else HELD for track in free})
 
 
+def planned_rhythms(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """Tracks rest as planned, and pitched ones keep their rhythm, see `melody.generation.rules.rhythms`."""
+    free = set(voices.tracks) - voices.fixed
+    drums = -1 if voices.drums is None or voices.drums not in free else voices.drums
+    return KeepRhythms(vocabulary, free - {drums}, drums, not voices.fixed)
+
+
 def planned_fills(vocabulary: Vocabulary, voices: Voices) -> Rule:
     """Drums fill the end of four bars where their plan varies it, see `melody.generation.rules.fills`."""
     drums = -1 if voices.drums is None or voices.drums in voices.fixed else voices.drums
@@ -393,6 +391,7 @@ STYLE_RULES: Mapping[str, Callable[[Vocabulary, Voices], Rule]] = {
     "planned_fills": planned_fills,
     "planned_phrases": planned_phrases,
     "planned_returns": planned_returns,
+    "planned_rhythms": planned_rhythms,
     "played_returns": played_returns,
     "tonic_ending": tonic_ending,
 }

@@ -215,6 +215,9 @@ static int apply(const Rule *rules, int place, Ask ask, int row, const Reader *r
     case PLANNED_ENTRIES:
       entries_narrow(rule, r, mask);
       break;
+    case PLANNED_RHYTHMS:
+      rhythms_narrow(rule, r, mask);
+      break;
     default:
       break;
   }
@@ -232,6 +235,8 @@ int rule_way_on(const Rule *rule, const Reader *reader, uint8_t *passing) {
       return fills_way_on(rule, reader, passing);
     case PLANNED_ENTRIES:
       return entries_way_on(rule, reader, passing);
+    case PLANNED_RHYTHMS:
+      return rhythms_way_on(rule, reader, passing);
     case KEEP_FIXED:
       fixed = fixed_of(rule, 0);
       return fixed_way_on(&fixed, reader, passing);

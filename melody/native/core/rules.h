@@ -24,6 +24,7 @@ typedef enum {
   EACH_SOUNDS,
   PLANNED_FILLS,
   PLANNED_ENTRIES,
+  PLANNED_RHYTHMS,
   RULES
 } RuleKind;
 
@@ -57,6 +58,9 @@ int fills_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void entries_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
 // The token that leads on to the next track that is due, as above.
 int entries_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
+void rhythms_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
+// The token that leads on to the next note of a rhythm, as above.
+int rhythms_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void style_leading_notes(const Rule *rule, const Reader *reader, uint8_t *mask);
 
 static inline void close_ids(uint8_t *mask, int from, int to) {
