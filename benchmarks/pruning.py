@@ -23,6 +23,7 @@ import argparse
 import hashlib
 import json
 import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -127,7 +128,8 @@ class Curve:
         row |= {"steps": self.steps if share else 0}
         row |= {"nats right after": right_after, "nats": self._nats(learned) if trains else right_after}
         with self._bundled(learned) as bundle:
-            row["MB"] = round(len(bundle.read("step.onnx")) / 1e6, 3)
+            graph = bundle.read("step.onnx")
+            row |= {"MB": round(len(graph) / 1e6, 3), "packed MB": round(len(zlib.compress(graph, 9)) / 1e6, 3)}
             row |= self._music(bundle) | {"tokens a second": self._speed(bundle)}
         return row | {"seconds": round(process_time() - began)}
 
