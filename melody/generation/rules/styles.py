@@ -239,10 +239,15 @@ def _middle(reader: Reader) -> int:
 
 
 def _length(vocabulary: Vocabulary, reader: Reader, chord: _Closing, close: int) -> Mask | None:
-    """Lengths of the note under way: a foreign one makes room for the last chord, whose notes end together."""
+    """Lengths of the note under way: a foreign one makes room for the last chord, whose notes end together.
+
+    So does the bass, which strikes on a strong beat: it does not ring over from the bar before.
+    """
     past = reader.tick + reader.length
     if reader.tick < close:
-        return None if chord.fits(reader.track, reader.pitch) else lasting_between(vocabulary, 1, close - past)
+        is_weak = reader.tick > reader.bar_start or close >= reader.bar_start + reader.bar_ticks
+        stays = chord.fits(reader.track, reader.pitch) and not (reader.track == chord.bass and is_weak)
+        return None if stays else lasting_between(vocabulary, 1, close - past)
     if reader.tick > close:
         return None
     closed = {track for track, _ in reader.now[:-1]}

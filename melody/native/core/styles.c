@@ -120,7 +120,9 @@ static int middle_of(const Reader *r) {  // the last strong beat
 // Lengths of the note under way: a foreign one makes room for the last chord, whose notes end together.
 static void close_by(const Reader *r, const Closing *chord, int close, uint8_t *mask) {
   int past = r->tick + r->length, held = 0;
-  if (r->tick < close && !fits(chord, r->track, r->pitch)) close_lengths(mask, 1, close > past ? close - past : 0);
+  int is_weak = r->tick > r->bar_start || close >= r->bar_start + r->bar_ticks;
+  int stays = fits(chord, r->track, r->pitch) && !(r->track == chord->bass && is_weak);
+  if (r->tick < close && !stays) close_lengths(mask, 1, close > past ? close - past : 0);
   if (r->tick != close) return;
   for (int i = 0; i < r->actives; i++) {
     int end = r->active[i].end;
