@@ -239,10 +239,7 @@ def _middle(reader: Reader) -> int:
 
 
 def _length(vocabulary: Vocabulary, reader: Reader, chord: _Closing, close: int) -> Mask | None:
-    """Lengths of the note under way: a foreign one makes room for the last chord, whose notes end together.
-
-    So does the bass, which strikes on a strong beat: it does not ring over from the bar before.
-    """
+    """Lengths of the note under way: a foreign one makes room for the last chord, as does a bass from a weak beat."""
     past = reader.tick + reader.length
     if reader.tick < close:
         is_weak = reader.tick > reader.bar_start or close >= reader.bar_start + reader.bar_ticks
