@@ -360,7 +360,7 @@ def open_bundle(name: str | Path) -> Bundle:
             return bundle.with_adapter(adapter_file(adapter))
     if bundle is not None:
         return bundle
-    names = [path.parent.name for path in _shipped_and_local()]
+    names = [path.parent.name for path in bundle_files()]
     close = get_close_matches(str(name), names, 1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names) or 'none'}"
     raise MelodyError(f"no model {str(name)!r}: neither a folder with a bundle.json nor a known name; {hint}")
@@ -377,7 +377,7 @@ def all_bundles() -> tuple[list[Bundle], list[UnreadableFile]]:
     """Return the shipped models and those exported here, and the reasons why some of them cannot be read."""
     found: list[Bundle] = []
     damaged: list[UnreadableFile] = []
-    for path in _shipped_and_local():
+    for path in bundle_files():
         try:
             found.append(_open(path.parent))
         except UnreadableFile as error:
@@ -385,7 +385,8 @@ def all_bundles() -> tuple[list[Bundle], list[UnreadableFile]]:
     return found, damaged
 
 
-def _shipped_and_local() -> list[Path]:
+def bundle_files() -> list[Path]:
+    """Return the bundle.json of each shipped model, and of each that was exported here."""
     return [path for root in (SHIPPED, LOCAL) for path in sorted(root.glob("*/bundle.json"))]
 
 

@@ -9,9 +9,10 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
-from melody.bundle import Bundle, all_bundles
+from melody.bundle import Bundle, all_bundles, bundle_files
 from melody.errors import LimitExceeded, UsageError
 from melody.formats.midi import Reading
 from melody.generation import Composer, NewNote, Settings, Take
@@ -58,6 +59,12 @@ def check(settings: Settings, takes: int, bounds: Bounds) -> None:
 
 def bundles() -> dict[str, Bundle]:
     """Return the models by name: a client can ask for these and no others."""
+    return _bundles(tuple((path, path.stat().st_mtime_ns) for path in bundle_files()))
+
+
+@lru_cache(maxsize=1)
+def _bundles(files: tuple[tuple[Path, int], ...]) -> dict[str, Bundle]:
+    """The models of these files, which are read again when one of them is changed."""
     return {bundle.name: bundle for bundle in all_bundles()[0]}
 
 
