@@ -375,8 +375,7 @@ def _found(name: str | Path) -> Bundle | None:
 
 def all_bundles() -> tuple[list[Bundle], list[UnreadableFile]]:
     """Return the shipped models and those exported here, and the reasons why some of them cannot be read."""
-    found: list[Bundle] = []
-    damaged: list[UnreadableFile] = []
+    found, damaged = list[Bundle](), list[UnreadableFile]()
     for path in bundle_files():
         try:
             found.append(_open(path.parent))
