@@ -59,7 +59,7 @@ def check(settings: Settings, takes: int, bounds: Bounds) -> None:
 
 def bundles() -> dict[str, Bundle]:
     """Return the models by name: a client can ask for these and no others."""
-    return _bundles(tuple((path, path.stat().st_mtime_ns) for path in bundle_files()))
+    return _bundles(tuple((path, path.lstat().st_mtime_ns) for path in bundle_files()))
 
 
 @lru_cache(maxsize=1)
