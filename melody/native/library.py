@@ -34,7 +34,6 @@ _FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {  # its result and its argum
     "loop_new": (_POINTER, (_POINTER, _POINTER, _INT, _POINTER, _POINTER, _INT, *(_POINTER,) * 5)),
     "loop_run": (_INT, (_POINTER, _INT, _INT, _POINTER, _POINTER)),
     "loop_goes_on": (_INT, (_POINTER,)),
-    "loop_read": (_INT, (*(_POINTER,) * 3, _INT, *(_POINTER,) * 4)),
     "loop_read_on": (_INT, (*(_POINTER,) * 3, _INT, _INT, *(_POINTER,) * 3)),
     "loop_nats": (_INT, (_POINTER, _POINTER, _INT, *(_POINTER,) * 3)),
     "loop_free": (None, (_POINTER,)),
