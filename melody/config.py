@@ -234,6 +234,7 @@ class AdversarialConfig(DrawingConfig):
     width: Count = 64  # of the discriminator, in either direction
     adversary_rate: Positive = 1.0e-3  # its learning rate
     silent: Natural = 4  # draws that only teach it
+    gumbel: Positive | None = None  # temperature of samples by which a Wasserstein critic's gradient goes through them
 
 
 ObjectiveConfig = Annotated[

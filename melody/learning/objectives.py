@@ -94,20 +94,17 @@ def _adversarial(config: TrainConfig, tokens: Tokenizer) -> "Adversarial":
     import torch
 
     from melody.models.discriminator import Discriminator
-    from melody.training.objectives import Adversarial
+    from melody.training.objectives import Adversarial, Wasserstein
 
     section: Any = config.objective
     policy = _policy(config, tokens)
     with torch.random.fork_rng(devices=[]):  # the model's own weights are drawn as without it
         torch.manual_seed(config.data.seed)
         discriminator = Discriminator(len(tokens.vocabulary), section.width)
-    return Adversarial(
-        policy,
-        discriminator,
-        weight=section.adversary,
-        learning_rate=section.adversary_rate,
-        silent=section.silent,
-    )
+    options = {"weight": section.adversary, "learning_rate": section.adversary_rate, "silent": section.silent}
+    if section.gumbel is not None:
+        return Wasserstein(policy, discriminator, temperature=section.gumbel, **options)
+    return Adversarial(policy, discriminator, **options)
 
 
 def _base_of(config: TrainConfig, tokens: Tokenizer) -> "tuple[Bundle, nn.Module]":

@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 
 class Discriminator(nn.Module):
-    """`discriminator(tokens (B, T), mask (B, T)) -> (B,)`: logits that a stretch was written by people."""
+    """`discriminator(tokens (B, T), mask (B, T)) -> (B,)`: logits that a stretch was written by people.
+
+    In place of tokens it reads shares of them (B, T, V), too, whose gradient is that of the embeddings.
+    """
 
     def __init__(self, vocabulary_size: int, width: int = 64, dropout: float = 0.0) -> None:
         super().__init__()
@@ -19,7 +22,9 @@ class Discriminator(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Return a logit for each stretch, from the mean of its states where `mask` is true."""
-        states, _ = self.lstm(self.dropout(self.embedding(tokens)))  # (B, T, 2 W)
+        shared = tokens.dim() > mask.dim()
+        embedded = tokens @ self.embedding.weight if shared else self.embedding(tokens)
+        states, _ = self.lstm(self.dropout(embedded))  # (B, T, 2 W)
         weights = mask / mask.sum(dim=1, keepdim=True).clamp(min=1)
         mean: Tensor = torch.einsum("btw,bt->bw", states, weights.to(states.dtype))
         logits: Tensor = self.head(self.dropout(mean))[:, 0]

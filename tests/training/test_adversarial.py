@@ -1,4 +1,4 @@
-"""The adversary: what it learns to tell, what it pays for, and runs that go on bit for bit."""
+"""The adversaries: what they learn to tell, what they pay for or ask for, and runs that go on bit for bit."""
 
 import signal
 from pathlib import Path
@@ -8,12 +8,13 @@ import pytest
 import torch
 from support.counting import LENGTHS, VOCABULARY, Counting, Killing, assert_same_run, rows_of
 from torch import Tensor, nn
-from training.test_policy import LENGTH, PIECES, draw, judge, model, trained
+from training.test_policy import LENGTH, PIECES, WANTED, draw, judge, model, trained
 
 from melody.models.discriminator import Discriminator
 from melody.training.lanes import Lanes
-from melody.training.objectives import Adversarial, Judging, Policy
+from melody.training.objectives import Adversarial, Judging, Policy, Wasserstein
 from melody.training.objectives.adversarial import APART, FOOLED
+from melody.training.objectives.wasserstein import BOUND, relaxed
 
 WINDOW = 4  # two whole windows of the 12 tokens of a piece follow its first
 
@@ -30,6 +31,11 @@ def judged(net: nn.Module) -> dict[str, float]:
 def adversarial(**options: Any) -> Adversarial:
     policy = Policy(model(1), draw, judged, window=WINDOW, judged=("reward", "distinct", "critic"), kl_target=1.0)
     return Adversarial(policy, adversary(), **({"learning_rate": 0.02, "silent": 1} | options))
+
+
+def wasserstein(**options: Any) -> Wasserstein:
+    policy = Policy(model(1), draw, judged, window=WINDOW, judged=("reward", "distinct", "critic"), kl_target=1.0)
+    return Wasserstein(policy, adversary(), **({"learning_rate": 0.02, "silent": 1} | options))
 
 
 def windows(count: int) -> Any:
@@ -83,14 +89,64 @@ def test_the_critic_counts_among_what_makes_weights_the_best():
     assert verdict.cost == pytest.approx(2 * 0.75 - verdict.figures["reward"])
 
 
+@pytest.mark.parametrize("make", [adversarial, wasserstein])
 @pytest.mark.parametrize("after", [7, 16])
-def test_a_run_with_an_adversary_goes_on_bit_for_bit(tmp_path: Path, after: int):
+def test_a_run_with_an_adversary_goes_on_bit_for_bit(tmp_path: Path, make: Any, after: int):
     data = {"batch_size": 4, "window": WINDOW}
-    trained(tmp_path / "whole", learns=adversarial(), data=data)  # type: ignore[arg-type]
-    stopped = trained(tmp_path / "cut", Killing(LENGTHS, after, signal.SIGTERM), adversarial(), data=data)  # type: ignore[arg-type]
+    trained(tmp_path / "whole", learns=make(), data=data)
+    stopped = trained(tmp_path / "cut", Killing(LENGTHS, after, signal.SIGTERM), make(), data=data)
     assert stopped.interrupted
-    trained(tmp_path / "cut", learns=adversarial(), data=data)  # type: ignore[arg-type]
+    trained(tmp_path / "cut", learns=make(), data=data)
     assert_same_run(tmp_path / "whole", tmp_path / "cut")
     steps = rows_of(tmp_path / "whole" / "steps.csv")
     assert {FOOLED, APART} <= steps[0].keys()
     assert any(float(row[APART]) for row in steps)
+
+
+def test_a_relaxed_token_is_the_one_that_was_drawn():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 500, VOCABULARY, requires_grad=True)
+    chosen = torch.distributions.Categorical(logits=logits.detach()).sample()
+    found = relaxed(logits, chosen, 0.5)
+    assert found.detach().allclose(torch.nn.functional.one_hot(chosen, VOCABULARY).float(), atol=1e-6)
+    found[..., WANTED].sum().backward()
+    assert logits.grad is not None
+    assert (logits.grad[..., WANTED] >= 0).all()
+    assert logits.grad.sum(dim=-1).abs().max() < 1e-4  # shares are of one whole
+
+
+def test_what_a_token_is_worth_reaches_the_logits():
+    """A value for each token, known: the model comes to draw the token of the highest one."""
+    torch.manual_seed(0)
+    logits, worth = torch.zeros(VOCABULARY, requires_grad=True), torch.arange(VOCABULARY) == WANTED
+    for _ in range(300):
+        drawn = torch.distributions.Categorical(logits=logits.detach()).sample((64,))
+        value = relaxed(logits.expand(64, -1), drawn, 1.0) @ worth.float()
+        (gradient,) = torch.autograd.grad(-value.mean(), logits)
+        logits = (logits - 0.5 * gradient).detach().requires_grad_()
+    assert torch.softmax(logits, dim=0)[WANTED] > 0.9
+
+
+def test_a_wasserstein_critic_sets_people_above_what_is_drawn_within_its_bound():
+    objective, net = wasserstein(), model(1).train()
+    apart = []
+    for window in windows(150):
+        objective.loss(net, window, objective.start(net, 4))
+        apart.append(objective.figures()[APART])
+    assert sum(apart[-20:]) / 20 > 2 * max(0.0, sum(apart[:20]) / 20)
+    assert sum(apart[-20:]) > 0
+    assert all(weight.abs().max() <= BOUND for weight in objective.discriminator.parameters())
+
+
+def test_a_wasserstein_critic_teaches_the_model_and_not_itself():
+    """Silent draws teach only the critic; then its loss reaches the weights of the model, none of its own."""
+    objective, net = wasserstein(weight=1000.0, silent=1), model(1).train()
+    found: dict[int, list[float]] = {}
+    for window in windows(12):
+        loss, nats, *_ = objective.loss(net, window, objective.start(net, 4))
+        reading = objective.policy.reading
+        assert reading is not None
+        found.setdefault(objective.policy.kept.drawn, []).append(float((loss - nats).detach()))
+        loss.backward()
+        assert all(weight.grad is None or not weight.grad.any() for weight in objective.discriminator.parameters())
+    assert max(map(abs, found[1])) < 50 < max(map(abs, found[2] + found[3]))

@@ -24,6 +24,7 @@ from melody.training.objectives.cross_entropy import CrossEntropy
 from melody.training.objectives.distilled import Distilled
 from melody.training.objectives.policy import Policy
 from melody.training.objectives.verdict import Judging, Limit, Verdict
+from melody.training.objectives.wasserstein import Wasserstein
 
 # (a sum to minimise, the nats of what followed, the number of its tokens, the carry after the window)
 Loss: TypeAlias = tuple[Tensor, Tensor, Tensor, Carry]
@@ -62,4 +63,5 @@ __all__ = [
     "Objective",
     "Policy",
     "Verdict",
+    "Wasserstein",
 ]

@@ -53,9 +53,13 @@ class Adversarial:
         """Return a copy for an estimate of the cost."""
         policy = copy.deepcopy(self.policy)
         policy.draw = self.draw
+        return type(self)(policy, copy.deepcopy(self.discriminator), **self.options)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Arguments it was made with, besides the policy and the discriminator."""
         rate = self.optimizer.param_groups[0]["lr"]
-        other = copy.deepcopy(self.discriminator)
-        return Adversarial(policy, other, weight=self.weight, learning_rate=rate, silent=self.silent)
+        return {"weight": self.weight, "learning_rate": rate, "silent": self.silent}
 
     @property
     def identity(self) -> Mapping[str, Any]:

@@ -124,6 +124,7 @@ class Policy:
         self.window, self.weight, self.kl_target = window, weight, kl_target
         self.limits, self.judged, self.smoothing = tuple(limits), tuple(judged), smoothing
         self.half, self.settings = half, dict(settings or {})
+        self.beside: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None  # logits, targets, mask -> another loss
         self.kept = PolicyState(coefficient)
         self.reading: DrawnReading | None = None
 
@@ -192,7 +193,8 @@ class Policy:
         coefficient = self.kept.coefficient
         unlawful = float(-torch.expm1(-cost.detach()).sum())
         self._note(float(kl.detach()), entropy, unlawful, int(mask.sum()), float(pieces.reward))
-        return self.weight * policy + (staked + coefficient * kl) / count
+        loss = self.weight * policy + (staked + coefficient * kl) / count
+        return loss if self.beside is None else loss + self.beside(logits, targets, mask)
 
     def _drawn_anew(self, network: Any) -> DrawnReading:
         model = getattr(network, "module", network)  # Fabric's view, or the model itself
