@@ -29,7 +29,7 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
         + ".",
         f"- **Training**: `{_command(settings)}` (the configuration is `config.yaml` here); "
         f"the best of the averaged weights on valid, at pass {settings['passes']}.",
-        f"- **This card**: `melody export outputs/runs/{name}`; its figures again: `melody evaluate {name}`.",
+        f"- **This card**: `melody export outputs/runs/{name}`; its figures again: `{_evaluation(settings)}`.",
         "",
         "## Nats per note",
         "",
@@ -62,6 +62,7 @@ def model_card(settings: Mapping[str, Any], store: Mapping[str, Any]) -> str:
             f"{chords['chord']:.3f} nats a chord (back-off n-grams {chords['ngram']:.3f}), {chords['bass']:.3f} its "
             f"bass, {chords['phrases']:.3f} where phrases end. The nats above are those of a model that is told none.",
             "",
+            *_worth_of_chords(settings),
         ]
     if feel := settings.get("feel"):
         lines += [
@@ -90,6 +91,14 @@ def _played_again(feel: Mapping[str, float]) -> list[str]:
         f"When it plays the test pieces again, a sixteenth's mean is off the player's by {feel['test_mean']:.1%} of "
         f"the player's spread, and its spread by {feel['test_spread']:.1%} (`docs/quality.md`)."
     ]
+
+
+def _evaluation(settings: Mapping[str, Any]) -> str:
+    samples, continued = settings.get("samples", 100), settings.get("continuations")
+    parts = [f"melody evaluate {settings['name']}"]
+    parts += [f"--samples {samples}"] if samples != 100 else []
+    parts += ["--continuations 60"] if continued else []
+    return " ".join(parts)
 
 
 def _command(settings: Mapping[str, Any]) -> str:
@@ -122,6 +131,19 @@ def _nats_of_base(settings: Mapping[str, Any]) -> list[str]:
         return []
     figures = [f"{base[f'{split}_nats_per_note']:.4f}" for split in ("valid", "test")]
     return [f"| its base, {base['name']} | {' | '.join(figures)} | {base['valid_nats_per_note_fp32']:.4f} |"]
+
+
+def _worth_of_chords(settings: Mapping[str, Any]) -> list[str]:
+    """Say what a harmony that all tracks share is worth."""
+    found = settings.get("chords_told")
+    if not found:
+        return []
+    return [
+        f"Nats a note on test without shared harmony {found['untold']:.4f}, with that of each piece "
+        f"{found['told']:.4f}; the chords themselves cost {found['plan']:.4f}. Both are of these weights, which "
+        "learned from pieces with their chords told and untold: no model was trained without.",
+        "",
+    ]
 
 
 def _statistics(rows: Sequence[Mapping[str, Any]], samples: int) -> list[str]:

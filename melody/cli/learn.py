@@ -250,6 +250,9 @@ def evaluate(
     html: Annotated[
         Path | None, typer.Option(help="Also write a page with plots, next to the model without its rules.")
     ] = None,
+    card: Annotated[
+        bool, typer.Option("--card", help="Also put the figures on the model's card, README.md in its folder.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a page that is there.")] = False,
     benchmark: Annotated[
         str | None, typer.Option(help="Give the figures of a published benchmark instead: jsb16.")
@@ -260,6 +263,8 @@ def evaluate(
     """Measure a model: how well it predicts held-out pieces (nats per note), and how its pieces compare with real ones.
 
     Example: melody evaluate chorale --html chorale.html
+
+    Example: melody evaluate folk --continuations 60 --card
 
     Example: melody evaluate outputs/runs/jsb16 --benchmark jsb16 --data Jsb16thSeparated.npz
     """
@@ -279,6 +284,10 @@ def evaluate(
         raise UsageError("several models, and --data, are for a benchmark: pass --benchmark jsb16 too")
     if token_critic and not continuations:
         raise UsageError("--token-critic judges continuations: say how many, as --continuations 60")
+    if card and (not style_rules or best_of > 1 or (bars, seed) != (16, 0)):
+        raise UsageError(
+            "a card says what a model does by itself: leave --no-style-rules, --best-of, --bars, --seed away"
+        )
     if html is not None:
         _check_page(html, samples, force)
     result = evaluate_model(
@@ -303,6 +312,11 @@ def evaluate(
         f"a count model of the same training pieces, {result.count_model.context + 1}-grams with back-off: "
         f"{result.count_model.nats_per_note:.4f} nats per note"
     )
+    if (told := result.chords) is not None:
+        report.line(
+            f"without shared harmony {told['untold']:.4f} nats per note, told the chords of each piece "
+            f"{told['told']:.4f} (the same weights); the chords cost {told['plan']:.4f}"
+        )
     if result.statistics:
         report.line("")
         report.table(result.statistics, dict.fromkeys(list(result.statistics[0])[1:], _three_digits))
@@ -315,6 +329,10 @@ def evaluate(
 
         report.line("")
         report.line(f"{write_page(result, open_bundle(model), model, html, force)}")
+    if card:
+        from melody.learning.card import renew_card
+
+        report.line(f"{renew_card(model, result)}")
     report.done(**result.to_dict(), **({} if html is None else {"html": str(html)}))
 
 

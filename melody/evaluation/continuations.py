@@ -33,6 +33,7 @@ LEAST_NEW = 8  # that follow in the shorter pieces, which stand in where there a
 COUNT = 60
 LEAST_ONSETS = 8  # of a primer
 WHOLE_BARS = 32
+SE = "SE: distance of the curves of likeness"  # `melody.evaluation.form.curve_error`; of people, half against half
 OF_CHORDS = ("nats of a chord change", "roots that fall a fifth", "chord as 4 bars ago")
 
 
@@ -133,7 +134,7 @@ def figures(
     harmony = harmonies(Changes.of(_whole_excerpts(store, "train"))) if _has_harmony(bundle) else {}
     if drums:  # a band's tune and bass have no places of their own
         harmony = {name: found for name, found in harmony.items() if name in OF_CHORDS}
-    rows = _rows((GROOVES if drums else TUNES) | harmony, cut, sides)
+    rows = [*_rows((GROOVES if drums else TUNES) | harmony, cut, sides), _curves(cut, sides)]
     played = {side: sides[side] for side in ("model", "followed")}
     tracks = _rows(statistics_of(bundle.tracks), cut, played) if bundle.tokenizer.parts else []
     around = []
@@ -162,6 +163,14 @@ def _rows(
         {"statistic": name, **{side: statistic(those) for side, those in excerpts.items()}}
         for name, statistic in statistics.items()
     ]
+
+
+def _curves(cut: Sequence[Cut], sides: Mapping[str, Sequence[Sequence[Bar]]]) -> dict[str, Any]:
+    """Return how far the curve of likeness of each side is from that of what followed."""
+    excerpts = {side: list(map(_excerpt, cut, new)) for side, new in sides.items()}
+    theirs = excerpts.pop("followed")
+    found = {side: curve_error(ours, theirs) for side, ours in excerpts.items()}
+    return {"statistic": SE, **found, "followed": curve_error(theirs[::2], theirs[1::2])}
 
 
 def _excerpt(cut: Cut, new: Sequence[Bar]) -> Excerpt:
@@ -196,7 +205,7 @@ def _whole(composer: Composer, store: TokenStore, count: int, style_rules: bool)
         statistics = {**statistics, name: partial(hardly_plays, track=0)}
     rows = [{"statistic": name, "model": found(ours), "corpus": found(long)} for name, found in statistics.items()]
     error, floor = curve_error(ours, theirs), curve_error(theirs[::2], theirs[1::2])
-    return [*rows, {"statistic": "distance of the curves of likeness", "model": error, "corpus": floor}]
+    return [*rows, {"statistic": SE, "model": error, "corpus": floor}]
 
 
 def _whole_excerpts(store: TokenStore, name: str, style: int = 0) -> list[Excerpt]:

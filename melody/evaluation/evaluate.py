@@ -19,13 +19,14 @@ from melody.errors import UsageError
 from melody.evaluation.compare import overlap
 from melody.evaluation.continuations import Figures, Judge, figures
 from melody.evaluation.feel import FeelFigures, feel_figures
-from melody.evaluation.likelihood import Likelihood, likelihood_of, with_form
+from melody.evaluation.likelihood import Likelihood, likelihood_of, with_chords, with_form
 from melody.evaluation.measured import RATES, SHARES, Measured
 from melody.evaluation.ngram import CountModel, learn
 from melody.evaluation.statistics import STATISTICS
 from melody.generation import Composer
 from melody.music.originality import build
 from melody.music.score import Score
+from melody.tokens.harmony import harmony_of
 from melody.tokens.plan import meter_of
 from melody.tokens.plan_finding import plan_of_piece
 from melody.tokens.planner import Outline, Planner
@@ -71,6 +72,7 @@ class Evaluation:
     music: Music | None  # None where no samples were asked for
     form: Figures | None = None  # None where no continuations were asked for
     feel: FeelFigures | None = None  # None for music that was written, not played
+    chords: dict[str, float] | None = None  # nats a note with its chords untold and told; None where it knows of none
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -83,6 +85,7 @@ class Evaluation:
             "seed": self.seed,
             "likelihood": asdict(self.likelihood) | figures,
             "count_model": self.count_model._asdict(),
+            "chords": self.chords,
             "rules": self.rules,
             "statistics": self.statistics,
             "feel": self.feel.to_dict() if self.feel else None,
@@ -118,6 +121,7 @@ def evaluate_model(
     held_out = store.split(split)
     pieces = [held_out.piece(index)[0] for index in range(len(held_out))]
     likelihood = likelihood_of(pieces, int(held_out.notes.sum()), bundle, open_engine(bundle, engine))
+    chords = _worth_of_chords(likelihood, pieces, bundle, engine) if bundle.harmonist is not None else None
     rules = list(bundle.style_rules) if style_rules else []
     music = None
     if samples:
@@ -140,7 +144,24 @@ def evaluate_model(
         if bundle.planner is not None:
             form = replace(form, plan=_worth_of_plan(likelihood, pieces, bundle, bundle.planner, engine))
     feel = feel_figures(bundle.feel, store, split) if bundle.feel is not None else None
-    return Evaluation(bundle.name, split, samples, bars, seed, likelihood, figure, rules, rows, music, form, feel)
+    return Evaluation(
+        bundle.name, split, samples, bars, seed, likelihood, figure, rules, rows, music, form, feel, chords
+    )
+
+
+def _worth_of_chords(
+    untold: Likelihood, pieces: Sequence[NDArray[np.integer]], bundle: Bundle, engine: str
+) -> dict[str, float]:
+    """Nats a note without shared harmony, and with it: the model told nothing of chords, and told those of each piece.
+
+    Both are the same weights, which were told nothing of them in some of the pieces that they learned from. `plan` is
+    what the chords themselves cost the harmonist, at what a step costs it on valid.
+    """
+    told = likelihood_of(pieces, untold.notes, bundle, open_engine(bundle, engine), with_chords(bundle))
+    steps = sum(len(harmony_of(bundle.tokenizer.decode(ids), bundle.harmony_rate).steps) for ids in pieces)
+    a_step = sum(bundle.settings["harmonist"][part] for part in ("chord", "bass", "phrases"))
+    plan = a_step * steps / max(1, untold.notes)
+    return {"untold": untold.nats_per_note, "told": told.nats_per_note, "plan": plan}
 
 
 def _worth_of_plan(

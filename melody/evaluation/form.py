@@ -56,12 +56,16 @@ def mean_of(values: Iterable[float]) -> float:
 
 
 def curve(excerpts: Sequence[Excerpt], bars: int = CURVE_BARS) -> NDArray[np.float64]:
-    """The mean likeness (CURVE_LAGS,) of two bars by the lag between them, over the first bars of all pieces."""
+    """The mean likeness (CURVE_LAGS,) of a bar that is counted and one before it by the lag between them.
+
+    Only the first bars of the pieces are looked at.
+    """
     sums, counts = np.zeros((2, CURVE_LAGS))
     for excerpt in excerpts:
         keys = excerpt.keys[:bars]
         for lag in range(1, CURVE_LAGS + 1):
-            pairs = [likeness(keys[i], keys[i - lag]) for i in range(lag, len(keys)) if keys[i] or keys[i - lag]]
+            places = range(max(lag, excerpt.start), len(keys))
+            pairs = [likeness(keys[i], keys[i - lag]) for i in places if keys[i] or keys[i - lag]]
             sums[lag - 1] += sum(pairs)
             counts[lag - 1] += len(pairs)
     return sums / np.maximum(counts, 1)

@@ -19,6 +19,7 @@ from melody.engine.told import is_told
 from melody.music.score import Score
 from melody.tokens import Plan
 from melody.tokens.channels import layout_of
+from melody.tokens.harmony import harmony_of
 from melody.tokens.native_reader import reader_for
 from melody.tokens.plan_finding import plan_of_piece
 
@@ -87,6 +88,17 @@ def with_form(bundle: Bundle) -> Callable[[NDArray[np.integer]], Plan]:
     tokenizer = bundle.tokenizer
     apart = tokenizer.parts > 0
     return lambda ids: replace(tokenizer.plan_of(ids), form=plan_of_piece(ids.tolist(), apart=apart).plan)
+
+
+def with_chords(bundle: Bundle) -> Callable[[NDArray[np.integer]], Plan]:
+    """Return a function that finds a piece's own plan, and the chords that sound in it (`melody.tokens.harmony`)."""
+    tokenizer = bundle.tokenizer
+
+    def found(ids: NDArray[np.integer]) -> Plan:
+        chords = harmony_of(tokenizer.decode(ids), bundle.harmony_rate)
+        return replace(tokenizer.plan_of(ids), harmony=chords.table())
+
+    return found
 
 
 def nats_per_bar(score: Score, bundle: Bundle, engine: Engine) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 A track counts in the pieces in which it sounds in the last four bars before what is counted. Between the tracks stand
 what they make of the harmony (chords as `melody.music.heard_chords` hears them in half bars): the bass has the root,
-others have a tone of the chord, and semitones between two tracks clash.
+others, each and together, have a tone of the chord, and semitones between two tracks clash.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +41,9 @@ def statistics_of(tracks: Sequence[TrackInfo]) -> dict[str, Statistic]:
         result["bass on the root, on strong beats"] = partial(_tones, tracks=basses, fits=_is_root)
     if sum(not track.drums for track in tracks) > 1:
         others = {number for number, track in enumerate(tracks) if not track.drums} - basses
+        for number in sorted(others):
+            name = f"{tracks[number].name}: chord tones, on strong beats"
+            result[name] = partial(_tones, tracks={number}, fits=_is_tone)
         result["chord tones of the others, on strong beats"] = partial(_tones, tracks=others, fits=_is_tone)
         result["notes a semitone from another track's"] = clashes
     return result

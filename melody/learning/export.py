@@ -266,28 +266,17 @@ def _write_settings(folder: Path, settings: dict[str, Any]) -> None:
 
 def _evaluate_and_describe(folder: Path, settings: dict[str, Any], store: TokenStore, samples: int) -> None:
     """Evaluate the bundle as it stands, and write its figures and the card."""
-    from melody.bundle.model_card import model_card
     from melody.evaluation.continuations import COUNT
     from melody.evaluation.evaluate import evaluate_model, learn_counts
+    from melody.learning.card import add_figures, write_card
 
-    asked = (("valid", 0), ("test", samples))
     counted = learn_counts(store)
     cut = COUNT if {PLANNER, HARMONIST} & settings["files"].keys() else 0
-    found = {
-        s: evaluate_model(folder, split=s, samples=n, counted=counted, continuations=cut if n >= COUNT else 0)
-        for s, n in asked
-    }
-    settings["scores"] |= {f"{split}_nats_per_note": one.likelihood.nats_per_note for split, one in found.items()}
-    settings["count_model"] = {split: one.count_model.nats_per_note for split, one in found.items()}
-    settings["count_model"]["context"] = found["test"].count_model.context
-    settings["statistics"] = found["test"].statistics
+    for s, n in (("valid", 0), ("test", samples)):
+        found = evaluate_model(folder, split=s, samples=n, counted=counted, continuations=cut if n >= COUNT else 0)
+        add_figures(settings, found)
     settings["samples"] = samples
-    if (form := found["test"].form) is not None:
-        settings["continuations"] = form.to_dict()
-    if (feel := found["test"].feel) is not None:
-        settings["feel"] |= feel.in_short
-    _write_settings(folder, settings)
-    (folder / "README.md").write_text(model_card(settings, store.info), encoding="utf-8")
+    write_card(folder, settings, store)
 
 
 def named_pieces(split: Split, tokenizer: Tokenizer) -> list[tuple[str, Score]]:

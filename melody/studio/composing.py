@@ -22,7 +22,7 @@ from melody.generation.settings import LIMITS
 from melody.music.score import TICKS_PER_QUARTER, rescale
 from melody.studio.bounds import Bounds
 from melody.studio.command import command_of
-from melody.studio.edits import with_hand
+from melody.studio.edits import with_hand, without_empty
 from melody.studio.shelf import HandNote, Sheet, Shelf
 
 FROM_NOTHING = "chorale"
@@ -175,8 +175,8 @@ def _with_hand(take: Take, primer: Sheet | None, reading: Reading | None) -> tup
         return take, ()
     tpq, new = reading.score.tpq, take.score.tpq
     score = with_hand(take.score, tpq, primer.hand, take.first_new_tick, take.resumes_tick)
-    hand = tuple((n[0], rescale(n[1], tpq, new), max(1, rescale(n[2], tpq, new)), n[3], n[4]) for n in primer.hand)
-    return replace(take, score=score), hand
+    hand = [(n[0], rescale(n[1], tpq, new), max(1, rescale(n[2], tpq, new)), n[3], n[4]) for n in primer.hand]
+    return replace(take, score=score), tuple(without_empty(score, hand))  # the take may have silenced a track
 
 
 def _plain(known: Mapping[str, Any]) -> dict[str, Any]:

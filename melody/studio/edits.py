@@ -55,7 +55,7 @@ def edited(
     by_hand = list(dict.fromkeys([*kept, *add]))
     if len(by_hand) > MOST_BY_HAND:
         raise LimitExceeded(f"more than {MOST_BY_HAND:,} notes by hand; send them as a file")
-    return score, _without_empty(score, by_hand)
+    return score, without_empty(score, by_hand)
 
 
 def _check(note: HandNote, tracks: int) -> None:
@@ -66,7 +66,7 @@ def _check(note: HandNote, tracks: int) -> None:
         raise UsageError(f"note {list(note)}: its ticks lie outside of a score")
 
 
-def _without_empty(score: Score, hand: Sequence[HandNote]) -> list[HandNote]:
+def without_empty(score: Score, hand: Sequence[HandNote]) -> list[HandNote]:
     """Notes by hand with tracks numbered as they are when the file is read: those without a note do not count."""
     sounding = [index for index, track in enumerate(score.tracks) if len(track.notes)]
     return [(sounding.index(note[0]), *note[1:]) for note in hand if note[0] in sounding]

@@ -184,7 +184,7 @@ class Planner:
 
         Without a generator the likeliest symbols follow. `reach` says how many bars back each bar may refer. Tracks
         beyond the `cast` (None: all) are silent where nothing is known; those `awake` are not in the first bar drawn,
-        and rest no longer than `MOST_REST` bars; somebody of several always plays. Those `together` make harmony.
+        and rest no longer than `MOST_REST` bars; somebody of a band always plays. Those `together` make harmony.
         """
         lines = [list(line[:stop]) for line in known.lines]
         goals: list[list[int]] = [[] for _ in lines]
@@ -202,7 +202,8 @@ class Planner:
             elif not known.tracks and bar <= outline.pickup:
                 drawn = FIRST
             else:
-                fits[1] = not _falls_silent(lines, bar, track, cast) and _may_rest(line, bar, start.get(track))
+                alone = bool(known.tracks) and _falls_silent(lines, bar, track, cast)
+                fits[1] = not alone and _may_rest(line, bar, start.get(track))
                 if track in together:
                     less = _apart([goals[other] for other in together if other < track], bar)
                 else:
@@ -309,7 +310,7 @@ def _may_rest(line: Sequence[Symbol], bar: int, start: int | None) -> bool:
 
 def _falls_silent(lines: Sequence[Sequence[Symbol]], bar: int, track: int, cast: Collection[int]) -> bool:
     """Return True where nobody of a cast would play, were this track, the last of them, silent too."""
-    return len(cast) > 1 and track == max(cast) and all(lines[one][bar] == EMPTY for one in cast if one != track)
+    return track == max(cast) and all(lines[one][bar] == EMPTY for one in cast if one != track)
 
 
 def _goal(symbol: Symbol, bar: int, goals: Sequence[int]) -> int:

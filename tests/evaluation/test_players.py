@@ -65,3 +65,12 @@ def test_each_track_has_its_rows() -> None:
     assert "Melody: leaves its range by more than 5" in names
     assert not any(name.startswith("bass") for name in names)
     assert "Drums: range in semitones" not in statistics_of(style_tracks("band"))
+
+
+def test_chords_and_tunes_are_held_to_the_harmony_each_by_itself() -> None:
+    chord = [(0, 2, 60), (0, 2, 64), (0, 2, 67)]
+    half = [bar(*chord, (0, 4, 74), duration=48), bar(*chord, (0, 4, 72), duration=48)]
+    found = {name: statistic([Excerpt(half)]) for name, statistic in statistics_of(style_tracks("band")).items()}
+    assert found["Chords: chord tones, on strong beats"] == 1
+    assert found["Lead: chord tones, on strong beats"] == 0.5  # D, then C
+    assert "Bass: chord tones, on strong beats" not in found

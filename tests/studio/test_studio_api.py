@@ -13,6 +13,7 @@ import melody
 from melody.cli import run
 from melody.music.score import note_count
 from melody.studio.bounds import Bounds
+from melody.studio.edits import without_empty
 
 
 @pytest.fixture(scope="session")
@@ -315,3 +316,15 @@ def test_the_api_is_described_with_examples(client: Client) -> None:
     about = client.json("GET", "/v1/about")
     assert {model["name"] for model in about["models"]} >= {"band", "chorale", "folk"}
     assert about["settings"]["properties"].keys() == settings.keys()
+
+
+def test_a_take_that_silences_a_track_leaves_the_hand_its_own() -> None:
+    """A file has no track without notes, so those behind it have other numbers when it is read."""
+    score = primer(kit(), part("Bass", [40, 40, 43, 45] * 2, 33), piano())
+    hand = [(2, 0, 480, 60, 90)]
+    assert without_empty(score, hand) == hand
+    score.tracks[1].notes = []
+    (left,) = without_empty(score, hand)
+    read = melody.read(melody.write(score))
+    assert left == (1, *hand[0][1:])
+    assert read.tracks[left[0]].name == score.tracks[2].name

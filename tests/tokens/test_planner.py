@@ -150,6 +150,12 @@ def test_only_the_cast_sounds_and_no_silence_is_copied() -> None:
         assert all(plan.of(0, bar) != EMPTY or plan.of(2, bar) != EMPTY for bar in range(40))  # somebody plays
 
 
+def test_a_lone_player_of_a_band_does_not_rest() -> None:
+    for seed in range(5):
+        plan = OF_BAND.draw(THREE, 40, Outline(0, 40), numbers(seed), cast=(2,))
+        assert EMPTY not in plan.tracks[2]
+
+
 def test_a_track_that_is_awake_goes_on_in_the_first_bar() -> None:
     even = Planner({**OF_BAND.weights, "state": np.zeros_like(OF_BAND.weights["state"])})
     known = FormPlan(tracks=((FIRST, NEW), (EMPTY, EMPTY), (FIRST, NEW)))
