@@ -1,4 +1,4 @@
-"""What `melody evaluate` finds, in a bundle's settings and on its card."""
+"""Figures of `melody evaluate` in a bundle's settings and on its card."""
 
 import json
 import re
