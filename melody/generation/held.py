@@ -35,6 +35,7 @@ from melody.tokens.vocabulary import KEYS
 
 LED_BY = ("bass", "lead", "drums")  # roles whose first track rules of a style ask for
 BEYOND = 5  # semitones
+FEW = 4  # notes: a track that has had fewer has shown no range yet
 LATELY = 4  # bars: a track of a band that sounded in them goes on at once
 MOST_EMPTY = 3  # bars in a row of a track of a band that goes on, or is added
 MIDDLE = 2  # quarters of a bar
@@ -87,22 +88,30 @@ def _usual_ranges(primer: Primer, region: Region, infos: Sequence[TrackInfo]) ->
     """The range of each track that goes on: what it has played, and `BEYOND` semitones more on either side.
 
     That of a part that is added: `REACH` semitones around its mean in the training music; chords for a tune alone lie
-    below the tune's mean.
+    below the tune's mean. Who has played a note or two, as a tune that has just begun, has both.
     """
     played: dict[int, list[int]] = {}
+    usual: dict[int, tuple[int, int]] = {}
     for place, track in region.tracks.items():
         if place in primer.view.notes and place in primer.view.tracks:
             pitch = primer.view.notes[place].pitch
-            played.setdefault(track, []).extend((int(pitch.min()), int(pitch.max())))
+            played.setdefault(track, []).extend(pitch.tolist())
+            usual[track] = max(0, min(played[track]) - BEYOND), min(127, max(played[track]) + BEYOND)
+            if len(played[track]) < FEW:
+                lowest, highest = _reach(infos[place], round(infos[place].mean))
+                usual[track] = min(usual[track][0], lowest), max(usual[track][1], highest)
     tune = region.tune(infos)
-    usual = {track: (max(0, min(of) - BEYOND), min(127, max(of) + BEYOND)) for track, of in played.items()}
     for place in primer.view.added:
         middle = round(infos[place].mean)
         if infos[place].role == "chords" and tune is not None:
             middle = min(middle, round(float(tune.pitch.mean())) - REACH)
-        lowest, highest = middle - REACH, middle + REACH
-        usual[region.tracks[place]] = (max(infos[place].lowest, lowest), min(infos[place].highest, highest))
+        usual[region.tracks[place]] = _reach(infos[place], middle)
     return usual
+
+
+def _reach(info: TrackInfo, middle: int) -> tuple[int, int]:
+    """The pitches within `REACH` of a middle that a track of the model has."""
+    return max(info.lowest, middle - REACH), min(info.highest, middle + REACH)
 
 
 def _check_kept(settings: Settings, view: PrimerView, region: Region, names: Sequence[str], bundle: Bundle) -> None:

@@ -77,3 +77,22 @@ def test_a_track_that_has_ended_stays_silent(folder: Path) -> None:
 def test_other_models_say_what_they_do_not_continue(folder: Path) -> None:
     (take,) = Composer(folder / "pop").compose(orchestra(9), bars=1, seed=1)
     assert sum("kept, not continued" in message for message in take.messages) >= 5
+
+
+def test_a_note_or_two_are_no_range_yet(folder: Path) -> None:
+    given = Score(TPQ)
+    tune, keys = Track("Melody", 73, False), Track("Piano", 0, False)
+    tune.notes.extend([Note(beat * TPQ, TPQ, 72 + beat % 5, 80) for beat in range(16)])
+    keys.notes.extend([Note(15 * TPQ, TPQ, 43, 80)])
+    given.tracks.extend([tune, keys])
+    composer = Composer(folder / "pop")
+    lowest, highest = [], []
+    for take in composer.compose(given, bars=4, seed=2, takes=4):
+        pitch = [note.pitch for note in take.score.tracks[1].notes]
+        lowest, highest = [*lowest, min(pitch)], [*highest, max(pitch)]
+        new = [note.pitch for note in take.score.tracks[0].notes]
+        assert 67 <= min(new) <= max(new) <= 81  # a tune of four bars has shown where it lies
+    assert max(highest) > 48
+    place = composer.bundle.tracks[2]
+    assert min(lowest) >= min(38, round(place.mean) - 16)
+    assert max(highest) <= round(place.mean) + 16
