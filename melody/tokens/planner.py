@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from melody.music.tensors import tensors_of
 from melody.tokens.plan import EMPTY, FIRST, FOUR, LAGS, LIKES, NEW, UNTOLD, FormPlan, Symbol, is_fill
+from melody.tokens.plan_limits import falls_silent, may_rest, not_again
 from melody.tokens.small_lstm import WIDTH, SmallLstm
 
 PHRASE = 16  # bars
@@ -67,7 +68,6 @@ OF_TRACKS: dict[str, tuple[int, ...]] = {  # of a planner that draws a plan for 
 FILLED = {FOUR: 0.05, 2 * FOUR: 0.2}  # shares of fours and eights that end with a fill; of both about .12, of valid .10
 LONG_FILL = 0.2  # share of fills that take half a bar, and not a quarter
 HOLD = 2.0  # nats: a new groove seldom follows one that returns
-MOST_REST = 4  # bars, of a track that is to go on
 APART = 1.8  # nats: so drawn bands are together as often as those of the corpus
 CASTS = "casts"  # (P, MOST_TRACKS): 1 for each track that sounds, of training pieces
 TABLES = ("symbol", "phrase", "left", "so_far", "in_all", "beats", "unit")  # whose rows make x
@@ -76,7 +76,6 @@ _TRACK = sum(SHAPES[name][0] for name in TABLES)  # row of the first track, belo
 _BEFORE, _BEHIND = _TRACK + MOST_TRACKS, _TRACK + MOST_TRACKS + SYMBOLS
 _LAGS = np.array(LAGS)
 _LAG_PLACE = {lag: place for place, lag in enumerate(LAGS)}
-_RESTED = [EMPTY] * MOST_REST
 
 
 def code_of(symbol: Symbol) -> int:
@@ -184,7 +183,8 @@ class Planner:
 
         Without a generator the likeliest symbols follow. `reach` says how many bars back each bar may refer. Tracks
         beyond the `cast` (None: all) are silent where nothing is known; those `awake` are not in the first bar drawn,
-        and rest no longer than `MOST_REST` bars; somebody of a band always plays. Those `together` make harmony.
+        and rest no longer than `MOST_REST` bars; somebody of a band always plays, and who plays alone loops no phrase
+        for ever. Those `together` make harmony.
         """
         lines = [list(line[:stop]) for line in known.lines]
         goals: list[list[int]] = [[] for _ in lines]
@@ -202,8 +202,10 @@ class Planner:
             elif not known.tracks and bar <= outline.pickup:
                 drawn = FIRST
             else:
-                alone = bool(known.tracks) and _falls_silent(lines, bar, track, cast)
-                fits[1] = not alone and _may_rest(line, bar, start.get(track))
+                if known.tracks:
+                    fits[1] = not falls_silent(lines, bar, track, cast)
+                    fits[2:] &= ~not_again(goals[track], bar) if len(cast) == 1 else True
+                fits[1] &= may_rest(line, bar, start.get(track))
                 if track in together:
                     less = _apart([goals[other] for other in together if other < track], bar)
                 else:
@@ -301,16 +303,6 @@ def _add_others(
     for found in (before, behind):
         rows += found
         shares += [1 / len(found)] * len(found) if found else []
-
-
-def _may_rest(line: Sequence[Symbol], bar: int, start: int | None) -> bool:
-    """Return False where a track that is to go on from bar `start` on (None: is free to rest) has to play."""
-    return start is None or (bar != start and line[max(0, bar - MOST_REST) : bar] != _RESTED)
-
-
-def _falls_silent(lines: Sequence[Sequence[Symbol]], bar: int, track: int, cast: Collection[int]) -> bool:
-    """Return True where nobody of a cast would play, were this track, the last of them, silent too."""
-    return track == max(cast) and all(lines[one][bar] == EMPTY for one in cast if one != track)
 
 
 def _goal(symbol: Symbol, bar: int, goals: Sequence[int]) -> int:

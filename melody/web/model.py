@@ -27,7 +27,8 @@ from melody.tokens import harmonist
 from melody.tokens.harmony import WAITS
 from melody.tokens.native_reader import NativeReader
 from melody.tokens.plan import LAGS, LIKES
-from melody.tokens.planner import APART, CASTS, FILLED, HOLD, LONG_FILL, MOST_REST, MOST_TRACKS
+from melody.tokens.plan_limits import MOST_REST, MOST_SAID, RIFF
+from melody.tokens.planner import APART, CASTS, FILLED, HOLD, LONG_FILL, MOST_TRACKS
 from melody.tokens.small_lstm import WIDTH
 from melody.tokens.vocabulary import MAX_DURATION, METERS, TEMPOS, VELOCITIES
 
@@ -189,6 +190,8 @@ def _planner(prepared: Prepared, packed: Packed) -> Mapping[str, Any] | None:
         "begin": BEGIN,
         "together": sorted(form.together),
         "most_rest": MOST_REST,
+        "most_said": MOST_SAID,
+        "riff": RIFF,
         "apart": APART,
         "hold": HOLD,
         "filled": sorted(FILLED.items(), reverse=True),

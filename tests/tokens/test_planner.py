@@ -5,6 +5,7 @@ import pytest
 
 from melody.native.library import core
 from melody.tokens.plan import EMPTY, FIRST, LAGS, NEW, UNTOLD, FormPlan, Symbol
+from melody.tokens.plan_limits import not_again
 from melody.tokens.planner import (
     CASTS,
     MOST_TRACKS,
@@ -154,6 +155,28 @@ def test_a_lone_player_of_a_band_does_not_rest() -> None:
     for seed in range(5):
         plan = OF_BAND.draw(THREE, 40, Outline(0, 40), numbers(seed), cast=(2,))
         assert EMPTY not in plan.tracks[2]
+
+
+def test_a_lone_player_of_a_band_loops_no_phrase_for_ever() -> None:
+    lags = np.zeros_like(OF_BAND.weights["state_bias"])
+    lags[state_of(Symbol(4, 4))] = 200.0
+    likes = np.zeros_like(OF_BAND.weights["like_bias"])
+    likes[-1] = 200.0
+    looping = Planner({**OF_BAND.weights, "state_bias": lags, "like_bias": likes})
+    known = FormPlan(tracks=((EMPTY,) * 4, (EMPTY,) * 4, (FIRST, NEW, NEW, NEW)))
+    alone = looping.draw(known, 24, Outline(0, 24), numbers(), cast=(2,)).tracks[2]
+    together = looping.draw(known, 24, Outline(0, 24), numbers(), cast=(0, 2)).tracks[2]
+    assert [symbol.lag for symbol in alone[4:12]] == [4] * 8
+    assert alone[12].lag not in (4, 8, 12)  # these would say it a fourth time
+    assert [symbol.lag for symbol in together[4:]] == [4] * 20
+
+
+def test_a_riff_is_said_more_often_than_a_phrase() -> None:
+    assert not not_again([0] * 7, 7).any()
+    assert not_again([0] * 8, 8)[:8].all()
+    assert not not_again([0, 1] * 3, 6).any()
+    assert not_again([0, 1] * 4, 8)[:4].tolist() == [False, True] * 2
+    assert not not_again([0, 1, 2, 0, 1, 0, 3, 0], 8).any()  # often, but in no loop
 
 
 def test_a_track_that_is_awake_goes_on_in_the_first_bar() -> None:

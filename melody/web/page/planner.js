@@ -102,10 +102,22 @@ class Planner {
   fits(bar, track) {
     const line = this.lines[track];
     const most = this.byTrack && bar <= this.pickup ? -1 : bar;
-    const last = this.cast.length > 1 && track === Math.max(...this.cast);
+    const last = this.byTrack && track === Math.max(...this.cast);
     const alone = last && this.cast.every((one) => one === track || same(this.lines[one][bar], EMPTY));
     const returns = (lag) => most >= lag && (!this.byTrack || lag > bar || !same(line[bar - lag], EMPTY));
-    return [true, !alone && this.mayRest(bar, track), ...this.lags.map(returns)];
+    const lone = this.byTrack && this.cast.length === 1;
+    const isOpen = (lag) => returns(lag) && !(lone && this.isSaid(this.goals[track], bar, lag));
+    return [true, !alone && this.mayRest(bar, track), ...this.lags.map(isOpen)];
+  }
+
+  // A lag that brings what a lone player has just said often enough, at even distances.
+  isSaid(goals, bar, lag) {
+    if (lag > bar) return false;
+    const { most_said: most, riff } = this.facts;
+    let ago = 1;
+    while (goals[bar - ago] !== goals[bar - lag]) ago += 1;
+    const times = Math.max(most, Math.floor(riff / ago));
+    return ago * times <= bar && Array.from({ length: times }).every((_, time) => goals[bar - ago * (time + 1)] === goals[bar - lag]);
   }
 
   mayRest(bar, track) {

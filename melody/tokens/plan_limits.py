@@ -1,0 +1,39 @@
+"""Limits of a plan that is drawn: who has to play, and how often a lone player may say the same."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.tokens.plan import EMPTY, LAGS, Symbol
+
+MOST_REST = 4  # bars, of a track that is to go on
+MOST_SAID, RIFF = 3, 8  # times in a row that a lone player says a phrase; bars, where that is more
+
+_RESTED = [EMPTY] * MOST_REST
+
+
+def may_rest(line: Sequence[Symbol], bar: int, start: int | None) -> bool:
+    """Return False where a track that is to go on from bar `start` on (None: is free to rest) has to play."""
+    return start is None or (bar != start and line[max(0, bar - MOST_REST) : bar] != _RESTED)
+
+
+def falls_silent(lines: Sequence[Sequence[Symbol]], bar: int, track: int, cast: Collection[int]) -> bool:
+    """Return True where nobody of a cast would play, were this track, the last of them, silent too."""
+    return track == max(cast) and all(lines[one][bar] == EMPTY for one in cast if one != track)
+
+
+def not_again(goals: Sequence[int], bar: int) -> NDArray[np.bool_]:
+    """The lags (LAGS,) that bring what a lone player has just said often enough, at even distances.
+
+    `goals` are the bars that those before `bar` go back to.
+    """
+
+    def is_said(lag: int) -> bool:
+        if lag > bar:
+            return False
+        ago = next(one for one in range(1, 1 + lag) if goals[bar - one] == goals[bar - lag])
+        times = max(MOST_SAID, RIFF // ago)
+        return ago * times <= bar and all(goals[bar - ago * time] == goals[bar - lag] for time in range(1, 1 + times))
+
+    return np.array([is_said(lag) for lag in LAGS])
