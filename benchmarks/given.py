@@ -6,8 +6,9 @@ Held-out pieces are those of the valid split; nothing is left out.
   their half bar, as the other tracks have it
 - gap: four bars are filled; of those where the composer's bars stand elsewhere in the piece, too, the share in which
   the new ones do (nearly: a mean likeness of 0.6 and more), and the nats of the two bars behind
-- like: a take of 16 bars is varied; the share of its bars that stay to the note, of its notes that stand in the
-  variation, parallels, nats a note, and the critic's AUC of the take beside its variation
+- like: a take of 16 bars is varied, its gaps filled note after note, in rounds, or as `--like` chooses; the share of
+  its bars that stay to the note, of its notes that stand in the variation, parallels, cadences, nats a note, and the
+  critic's AUC of the take beside its variation
 
     python benchmarks/given.py tune [--model pop] [--pieces 40]
     python benchmarks/given.py gap [--model folk] [--pieces 60]
@@ -15,7 +16,9 @@ Held-out pieces are those of the valid split; nothing is left out.
 """
 
 import argparse
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +29,8 @@ from melody.corpus import TokenStore, open_store
 from melody.corpus.pieces import quantize_on_places
 from melody.evaluation.continuations import Cut, continued_around, cuts
 from melody.evaluation.critic import FOLDS, judge
-from melody.evaluation.form import NEARLY
+from melody.evaluation.form import NEARLY, Excerpt
+from melody.evaluation.harmony import Harmony, cadences
 from melody.generation import Composer
 from melody.generation.settings import Settings
 from melody.generation.variation import as_variation
@@ -37,7 +41,8 @@ from melody.music.voice_leading import parallels, slices, voices
 from melody.tokens.plan import DRUM_HIT, Bar, bars_of, key_of, likeness
 
 GAP = 4  # bars
-STRENGTHS = (0.2, 0.5, 0.8)
+STRENGTHS = (0.3, 0.6)
+WAYS = {"note after note": None, "16 rounds": 16, "the better of them": 0}  # rounds that are asked for
 Row = dict[str, Any]
 
 
@@ -120,18 +125,22 @@ def stands_elsewhere(music: Sequence[Bar], first: int) -> bool:
 
 
 def likes(composer: Composer, store: TokenStore, count: int) -> list[Row]:
-    """Takes of the model and their variations, at several strengths."""
+    """Takes of the model and their variations, at several strengths and by each way: one draw a gap."""
     takes = [composer.compose(bars=16, seed=seed, meter=(4, 4))[0] for seed in range(count)]
     before = [bars_as_heard(composer, take.score) for take in takes]
-    rows = [{"strength": 0.0, **figures(composer, [take.score for take in takes], before, before, float("nan"))}]
+    own = figures(composer, [take.score for take in takes], before, before, float("nan"))
+    rows = [{"strength": 0.0, "by": "the takes", **own, "seconds": float("nan")}]
     for strength in STRENGTHS:
-        varied = [
-            composer.compose(take.score, as_variation(Settings(), take.score, None, strength), seed=seed)[0]
-            for seed, take in enumerate(takes)
-        ]
-        after = [bars_as_heard(composer, take.score) for take in varied]
-        nats = float(np.mean([take.nats_per_note for take in varied]))
-        rows.append({"strength": strength, **figures(composer, [take.score for take in varied], before, after, nats)})
+        for way, rounds in WAYS.items() if composer.bundle.rewriter else [("note after note", None)]:
+            varied, began = [], time.process_time()
+            for seed, take in enumerate(takes):
+                asked = replace(as_variation(Settings(best_of=1), take.score, None, strength), rounds=rounds)
+                varied += composer.compose(take.score, asked, seed=seed)
+            seconds = (time.process_time() - began) / count
+            after = [bars_as_heard(composer, take.score) for take in varied]
+            nats = float(np.mean([take.nats_per_note for take in varied]))
+            found = figures(composer, [take.score for take in varied], before, after, nats)
+            rows.append({"strength": strength, "by": way, **found, "seconds": seconds})
     return rows
 
 
@@ -148,6 +157,7 @@ def figures(
     notes = sum(len(track.notes) for score in scores for track in score.tracks)
     same = [len(key_of(one) & key_of(other)) for one, other in pairs]
     found = sum(len(parallels(slices(voices(score)))) for score in scores)
+    harmonies = [Harmony.of(Excerpt(bars, 0)) for bars in after]
     told = float("nan")
     if np.isfinite(nats) and len(before) > 2 * FOLDS:
         told = judge([one[:4] for one in before], [one[4:] for one in after], [one[4:] for one in before]).all
@@ -155,6 +165,7 @@ def figures(
         "bars that stay": float(np.mean([key_of(one) == key_of(other) for one, other in pairs])),
         "notes that stay": sum(same) / max(1, sum(len(key_of(one)) for one, _ in pairs)),
         "parallels per 1,000 notes": 1000 * found / notes,
+        "cadences in 16 bars": cadences(harmonies, sum(len(bars) for bars in after)),
         "nats a new note": nats,
         "critic": told,
     }

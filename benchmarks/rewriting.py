@@ -8,9 +8,16 @@ critic tells the new bars from those that stood there (.5: it cannot). What the 
 
 Chronological nats: each cell from those before it alone, sixteenth by sixteenth and voice by voice in an order that is
 drawn, as Coconet is measured (Huang et al. 2017, arXiv:1903.07227); on the grids of JSB-16 in nats a voice and step. A
-rewriter of its train split is taught first, in some twenty minutes.
+rewriter of its train split is taught first: from left to right in three steps of four, any hidden cells in the others.
 
-    python benchmarks/rewriting.py nats [--steps 3000] [--width 192] [--layers 4] [--split valid] [--every 4]
+    python benchmarks/rewriting.py nats [--steps 3000] [--width 192] [--layers 4] [--batch 32] [--split valid]
+
+Both sides: what held-out bars cost each model that knows what stands around them, in nats a note: the lower voices,
+their soprano given, and all voices of bars 4 to 7. The LSTM is told and reads from left to right (of the lower voices
+pitches and durations are counted); the rewriter's cells become known in an order that chance draws, and all are
+counted: the mean over orders, from some of their steps, as an orderless NADE is measured (arXiv:1310.1757).
+
+    python benchmarks/rewriting.py sides [--model chorale] [--pieces 24]
 
 Speed: processor seconds of 8 bars, of a voice and of all, by either way; and a step of the encoder-decoder in torch
 beside the same decoder without an encoder, with what it costs to encode 48 bars of 4/4, once a piece.
@@ -21,11 +28,13 @@ beside the same decoder without an encoder, with what it costs to encode 48 bars
 import argparse
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
+from steering import harmonised
 
 import melody
 from melody.cli.output import table_lines
@@ -34,18 +43,32 @@ from melody.evaluation.critic import judge
 from melody.evaluation.form import Excerpt
 from melody.evaluation.harmony import Harmony, cadences
 from melody.generation import Composer
-from melody.learning.rewriter_model import LAYERS, WIDTH, SungPiece, pieces_of, rewriter_of, trained
+from melody.generation.decoders.rewriting import SIDE, STRETCH, read_on
+from melody.generation.prepared import prepare
+from melody.generation.settings import settings_of
+from melody.learning.rewriter_model import (
+    BATCH,
+    LAYERS,
+    WIDTH,
+    WINDOW,
+    Bools,
+    SungPiece,
+    pieces_of,
+    rewriter_of,
+    trained,
+)
 from melody.music.score import Score, bars, clip, notes_of
 from melody.music.voice_leading import parallels, slices
 from melody.tokens import EventTokenizer
-from melody.tokens.cells import BEGINS, HIDDEN, REST, SOUNDS, VALUES, cut
+from melody.tokens.cells import BEGINS, CELL, GROUND, HIDDEN, REST, SOUNDS, VALUES, Grid, cut, grid_of
 from melody.tokens.plan import Bar, bars_of
 from melody.tokens.rewriter import Rewriter
 from melody.tokens.views import views_of
 
 FIRST, LAST = 4, 7  # the gap, in bars from 1
-BEFORE, AFTER = 96, 16  # cells that are seen before one, and hidden ones behind it
-OF_ORDER = (0.2, 0.2, 0.6)  # shares of samples: most hide all that comes after a place, as here it is asked
+ASKED = 16  # steps of an order that are measured
+SEEN = 32  # sixteenths that are seen before one that is asked for, at least, where there are so many
+IN_ORDER, ORDERS = 4, 4  # of so many steps all but one learn what is asked here; orders of voices whose mean is shown
 KEPT = Path("outputs/rewriter-jsb16.safetensors")
 
 
@@ -91,7 +114,7 @@ def figures_of(composer: Composer, filled: Score) -> dict[str, Any]:
         "notes": sum(len(notes_of(track).onset) for track in around.tracks),
         "bars": music[FIRST - 1 : LAST],
         "given": music[: FIRST - 1],
-        "harmony": Harmony.of(Excerpt(music[: LAST + 1], FIRST - 1)),
+        "harmony": Harmony.of(Excerpt(music[: LAST + 1], FIRST - 1, bar_ticks=int(bars(filled)[2] - bars(filled)[1]))),
     }
 
 
@@ -168,50 +191,136 @@ def encoder_speeds(steps: int = 200) -> list[dict[str, Any]]:
     return [{"in torch": name, "milliseconds": 1000 * float(np.median(found))} for name, found in took.items()]
 
 
+# ---- both sides ------------------------------------------------------------------------------------------------------
+
+
+def sides(model: str, count: int) -> list[dict[str, Any]]:
+    """Nats a note of lower voices and of gaps, by either model."""
+    composer = melody.load(model)
+    pieces, rewriter = held_out(composer, count), composer.bundle.rewriter
+    told, untold = (row["nats a note"] for row in harmonised(composer, pieces))
+    below = sum(len(track.notes) for piece in pieces for track in piece.tracks[1:])
+    gap = sum(len(notes_of(track).onset) for piece in pieces for track in clip(piece, FIRST - 1, LAST).tracks)
+    filled = voices = bars_filled = 0.0
+    generator = np.random.default_rng(0)
+    for piece in pieces:
+        prepared = prepare(composer.bundle, composer.engine, piece, settings_of({"fill": (FIRST, LAST)}))
+        assert prepared.primer is not None
+        (as_it_stood,) = read_on(prepared, composer.engine, [prepared.primer.view.score])
+        filled += sum(as_it_stood.nats)
+        if rewriter is not None:
+            grid, lines = grid_of(piece, composer.bundle.style_value(None)), [tick // CELL for tick in bars(piece)]
+            hidden = np.zeros(grid.cells.shape, bool)
+            hidden[:, 1:] = True
+            voices += orderless(rewriter, grid, hidden, generator)
+            hidden = np.zeros(grid.cells.shape, bool)
+            hidden[lines[FIRST - 1] : lines[LAST]] = True
+            bars_filled += orderless(rewriter, grid, hidden, generator)
+    return [
+        {"known": "what is before", "lower voices": untold, "a gap": float("nan")},
+        {"known": "and told of what is given", "lower voices": told, "a gap": filled / gap},
+        {"known": "both sides, by the rewriter", "lower voices": voices / below, "a gap": bars_filled / gap},
+    ]
+
+
+def orderless(rewriter: Rewriter, grid: Grid, hidden: Bools, generator: np.random.Generator) -> float:
+    """The nats of hidden cells (T, voices) that become known one after another, the mean of all orders.
+
+    From so many steps as `ASKED` says: at each the mean of all that is hidden yet stands for the next cell.
+    """
+    places = np.argwhere(hidden)
+    cells, ground = grid
+    total = 0.0
+    for edges in pairwise(np.linspace(0, len(places), ASKED + 1)):
+        known = int(generator.uniform(*edges))
+        left = np.array(generator.permutation(places)[known:])
+        seen = cells.copy()
+        seen[tuple(left.T)] = HIDDEN
+        nats = []
+        for start in range(int(left[:, 0].min()), int(left[:, 0].max()) + 1, STRETCH):
+            window, at = cut(seen, ground, start - SIDE, STRETCH + 2 * SIDE)
+            logits = rewriter.logits(window, at)[SIDE:].astype(np.float64)
+            step, voice = left[(left[:, 0] >= start) & (left[:, 0] < start + STRETCH)].T
+            own = logits[step - start, voice]
+            nats.append(np.logaddexp.reduce(own, axis=1) - own[np.arange(len(own)), cells[step, voice]])
+        total += (edges[1] - edges[0]) * float(np.concatenate(nats).mean())
+    return total
+
+
 # ---- nats -----------------------------------------------------------------------------------------------------------
 
 
-def nats(steps: int, split: str, every: int, width: int, layers: int) -> list[dict[str, Any]]:
+def nats(steps: int, width: int, layers: int, batch: int, split: str, every: int) -> list[dict[str, Any]]:
     """The chronological nats of a rewriter of JSB-16, taught first where none is kept."""
     store = open_store("jsb16")
+    valid = pieces_of(store, "valid")[::25]
     if not KEPT.is_file():
         least = float("inf")
-        for step, cost, network in trained(
+        taught = trained(
             pieces_of(store, "train"),
             pieces_of(store, "valid"),
             steps=steps,
             width=width,
             layers=layers,
-            kinds=OF_ORDER,
-        ):
-            print(f"step {step}: {cost:.4f} nats a hidden cell", flush=True)
+            batch=batch,
+            in_order=IN_ORDER,
+        )
+        for step, hidden, network in taught:
+            cost = chronological(network, valid, 1)
+            seconds = time.process_time()
+            print(f"step {step}: {hidden:.4f} nats a hidden cell, {cost:.4f} in order, {seconds:.0f} s", flush=True)
             if cost < least:
                 least = cost
                 KEPT.parent.mkdir(parents=True, exist_ok=True)
                 save_file(rewriter_of(network).weights, KEPT)
-    rewriter = Rewriter.of(load_file(KEPT))
-    generator = np.random.default_rng(0)
+    network = network_of(Rewriter.of(load_file(KEPT)))
     pieces = pieces_of(store, split)[::every]
-    costs = [chronological(rewriter, piece, generator) for piece in pieces]
-    cells = sum(piece.grid.cells.size for piece in pieces)
-    return [{"split": split, "pieces": len(pieces), "nats a voice and step": sum(costs) / cells}]
+    return [
+        {"split": split, "pieces": len(pieces), "orders": orders, "nats": chronological(network, pieces, orders)}
+        for orders in (1, ORDERS)
+    ]
 
 
-def chronological(rewriter: Rewriter, piece: SungPiece, generator: np.random.Generator) -> float:
-    """The nats of all cells of a piece, each from those before it alone."""
-    cells, ground = piece.grid
-    total = 0.0
-    for step in range(len(cells)):
-        seen, at = cut(cells, ground, step - BEFORE, BEFORE + AFTER)
-        at[BEFORE:, :2] = cut(cells[: step + 1], ground[: step + 1], step, AFTER)[1][:, :2]
-        seen[BEFORE:] = HIDDEN
-        for voice in generator.permutation(cells.shape[1]).tolist():
-            logits = rewriter.logits(seen, at)[BEFORE, voice].astype(np.float64)
-            may = lawful(int(cells[step - 1, voice]) if step else REST)
-            target = int(cells[step, voice])
-            total += float(np.logaddexp.reduce(logits[may]) - logits[target])
-            seen[BEFORE, voice] = target
-    return total
+def network_of(rewriter: Rewriter) -> Any:
+    """The network that has the weights of a rewriter."""
+    import torch
+
+    from melody.models.masked_transformer import MaskedTransformer
+
+    weights = rewriter.weights
+    heads, span = weights["layers.0.bias"].shape
+    sizes = [len(weights[f"ground.{column}"]) for column in range(len(GROUND))]
+    width = len(weights["norm.weight"])
+    network = MaskedTransformer(rewriter.voices, VALUES, sizes, width, rewriter.layers, heads, span // 2)
+    network.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
+    return network.eval()
+
+
+def chronological(network: Any, pieces: Sequence[SungPiece], orders: int) -> float:
+    """The nats of a voice and step, each from those before it alone; the mean of the voices' orders' probabilities."""
+    import torch
+
+    generator, total, size = np.random.default_rng(0), 0.0, 0
+    for piece in pieces:
+        cells, ground = piece.grid
+        count, voices = cells.shape
+        before = np.concatenate([np.full((1, voices), REST), cells[:-1]])
+        may = np.array([lawful(value) for value in before.flat]).reshape(count, voices, VALUES)
+        windows = [cut(cells, ground, start, WINDOW) for start in range(-SEEN, count - SEEN, WINDOW - SEEN)]
+        seen, at = (torch.from_numpy(np.stack(part)) for part in zip(*windows, strict=True))
+        found = np.zeros((orders, count))
+        for order in range(orders):
+            rank = np.argsort(generator.random(seen.shape), axis=2)
+            for told in range(voices):
+                with torch.no_grad():
+                    read = network.in_order(seen, torch.from_numpy(rank < told), at).double().numpy()
+                logits = np.where(may, read[:, SEEN:].reshape(-1, voices, VALUES)[:count], -np.inf)
+                nats = np.logaddexp.reduce(logits, axis=2) - np.take_along_axis(logits, cells[..., None], 2)[..., 0]
+                asked = rank[:, SEEN:].reshape(-1, voices)[:count] == told
+                found[order] += np.where(asked, nats, 0).sum(axis=1)
+        total -= float((np.logaddexp.reduce(-found, axis=0) - np.log(orders)).sum())
+        size += cells.size
+    return total / size
 
 
 def lawful(before: int) -> np.ndarray:
@@ -227,7 +336,7 @@ def lawful(before: int) -> np.ndarray:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["gaps", "nats", "speed"])
+    parser.add_argument("what", choices=["gaps", "sides", "nats", "speed"])
     parser.add_argument("--model", default="chorale")
     parser.add_argument("--pieces", type=int, default=24)
     parser.add_argument("--rounds", default="1,4,16,64")
@@ -237,10 +346,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--every", type=int, default=1, help="of these pieces each so many")
     parser.add_argument("--width", type=int, default=WIDTH, help="of the rewriter that is taught")
     parser.add_argument("--layers", type=int, default=LAYERS)
+    parser.add_argument("--batch", type=int, default=BATCH)
     options = parser.parse_args(arguments)
     rounds = [int(number) for number in options.rounds.split(",")]
     if options.what == "nats":
-        tables = [nats(options.steps, options.split, options.every, options.width, options.layers)]
+        tables = [nats(options.steps, options.width, options.layers, options.batch, options.split, options.every)]
+    elif options.what == "sides":
+        tables = [sides(options.model, options.pieces)]
     elif options.what == "speed":
         tables = [speeds(options.model, options.pieces, rounds), encoder_speeds()]
     else:

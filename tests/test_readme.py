@@ -62,7 +62,7 @@ def test_the_python_block_runs(desk: Path, capsys: pytest.CaptureFixture[str]):
 
 def test_the_commands_run(desk: Path):
     lines = [line.split("#")[0] for line in COMMANDS.splitlines()]
-    assert len(lines) == 14
+    assert len(lines) == 15
     for line in lines:
         program, *arguments = shlex.split(line)
         assert (program, run(arguments)) == ("melody", 0), line

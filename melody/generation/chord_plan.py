@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from melody.generation.primer.primer_view import PrimerView
 
 CHORD = 3  # notes at once
+CADENCE = (
+    4.0  # ln: how much more phrases of a given tune close by a falling fifth, where their ends are a rule of style
+)
 MOST_BEFORE, MOST_BEHIND = 24, 2  # bars before the new ones, and behind a gap, that the harmonist reads
 
 
@@ -149,6 +152,7 @@ def chord_plan_of(region: Region, view: "PrimerView | None", key: Key | None, bu
         heard = _before(heard, lines[region.first])
     if parts := list(region.pitched(bundle.tracks).values()):
         asked = _fitting(asked, parts, edges, new, key)
+        asked = replace(asked, cadence=CADENCE if "planned_phrases" in bundle.style_rules else 0.0)
         asked = _sounding(asked, parts, edges, new, key) if is_band(bundle) else asked
     asked = plan.closing(asked, ground, meters[stop - 1])
     return replace(plan, ground=ground, edges=edges, asked=asked, heard=heard, first_bar=first_bar, first=first)

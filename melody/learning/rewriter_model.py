@@ -43,7 +43,6 @@ HELD_OUT = 8  # batches
 BAR = 16  # cells, of the stretches that are hidden
 
 Bools = NDArray[np.bool_]
-Kinds = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -109,9 +108,13 @@ def trained(
     *,
     width: int = WIDTH,
     layers: int = LAYERS,
-    kinds: Kinds = KINDS,
+    batch: int = BATCH,
+    in_order: int = 0,
 ) -> Iterator[tuple[int, float, "MaskedTransformer"]]:
-    """Train, and yield (step, nats of a hidden cell of held-out pieces, the mean of the weights so far) ten times."""
+    """Train, and yield (step, nats of a hidden cell of held-out pieces, the mean of the weights so far) ten times.
+
+    With `in_order`, all but one of so many steps learn whole windows from left to right.
+    """
     import torch
     from torch.nn import functional
 
@@ -123,19 +126,22 @@ def trained(
     voices = train[0].grid.cells.shape[1]
     model = MaskedTransformer(voices, VALUES, tuple(sizes(styles).values()), width, layers, HEADS, dropout=DROPOUT)
     average: Any = torch.optim.swa_utils
-    mean = average.AveragedModel(model, multi_avg_fn=average.get_ema_multi_avg_fn(DECAY))
+    decay = min(DECAY, 1 - 5 / max(steps, 10))  # the mean reaches back a fifth of a short run
+    mean = average.AveragedModel(model, multi_avg_fn=average.get_ema_multi_avg_fn(decay))
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, (0.9, 0.98), weight_decay=WEIGHT_DECAY)
 
     def rate(step: int) -> float:
         return min((step + 1) / WARMUP, 0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * step / steps))))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    valid = [sample_of(held_out, np.random.default_rng((seed, number)), BATCH, kinds) for number in range(HELD_OUT)]
+    valid = [sample_of(held_out, np.random.default_rng((seed, number)), batch) for number in range(HELD_OUT)]
     for step in range(1, steps + 1):
         model.train()
-        seen, ground, target, learned = map(torch.from_numpy, sample_of(train, generator, BATCH, kinds))
+        forwards = bool(in_order and step % in_order)
+        sample = (in_order_of if forwards else sample_of)(train, generator, batch)
+        seen, ground, target, learned = map(torch.from_numpy, sample)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16_pays()):
-            logits = model(seen, ground)[learned]
+            logits = (model.in_order(target, seen != HIDDEN, ground) if forwards else model(seen, ground))[learned]
         nats = functional.cross_entropy(logits.float(), target[learned], reduction="none")
         share = (1 / learned.sum(dim=(1, 2)).clamp(min=1))[:, None, None].expand_as(learned)[learned]
         loss = (nats * share).sum() / len(seen)
@@ -174,42 +180,61 @@ def _nats(model: "MaskedTransformer", samples: Sequence[HiddenCells]) -> float:
 # ---- what is hidden -------------------------------------------------------------------------------------------------
 
 
-def sample_of(
-    pieces: Sequence[SungPiece], generator: np.random.Generator, count: int, kinds: Kinds = KINDS
-) -> HiddenCells:
+def sample_of(pieces: Sequence[SungPiece], generator: np.random.Generator, count: int) -> HiddenCells:
     """Draw windows of pieces, the longer ones more often, and what is hidden of each."""
-    length = np.array([len(piece.grid.cells) for piece in pieces], float)
-    rows = [
-        _window(pieces[index], generator, kinds)
-        for index in generator.choice(len(pieces), count, p=length / length.sum()).tolist()
-    ]
+    rows = []
+    for piece in _drawn(pieces, generator, count):
+        start, target, ground = _window(piece, generator)
+        inside = target != OUTSIDE
+        hidden, learned = _hide(inside, generator)
+        if generator.random() > SHOWN_END:
+            hidden = hidden | (np.arange(start, start + WINDOW) >= len(piece.grid.cells))[:, None]
+        rows.append((np.where(hidden, HIDDEN, target), ground, np.where(inside, target, 0), learned & inside))
     return HiddenCells(*map(np.stack, zip(*rows, strict=True)))
 
 
-def _window(piece: SungPiece, generator: np.random.Generator, kinds: Kinds) -> tuple[Cells, Ground, Cells, Bools]:
-    """One row of a `HiddenCells`."""
+def in_order_of(pieces: Sequence[SungPiece], generator: np.random.Generator, count: int) -> HiddenCells:
+    """Draw windows, and how many voices of each sixteenth are told when the others are asked from left to right.
+
+    What stands outside a piece is `OUTSIDE` in the target too, as each sixteenth is read by those behind it.
+    """
+    rows = []
+    for piece in _drawn(pieces, generator, count):
+        _, target, ground = _window(piece, generator)
+        hidden = hidden_in_order(target.shape, generator)
+        rows.append((np.where(hidden, HIDDEN, target), ground, target, hidden & (target != OUTSIDE)))
+    return HiddenCells(*map(np.stack, zip(*rows, strict=True)))
+
+
+def hidden_in_order(shape: tuple[int, ...], generator: np.random.Generator) -> Bools:
+    """Voices (T, voices) that are not told of each sixteenth: one at least, in an order that is drawn."""
+    count, voices = shape
+    place = np.argsort(generator.random((count, voices)), axis=1)
+    return np.asarray(place >= generator.integers(voices, size=(count, 1)))
+
+
+def _drawn(pieces: Sequence[SungPiece], generator: np.random.Generator, count: int) -> list[SungPiece]:
+    length = np.array([len(piece.grid.cells) for piece in pieces], float)
+    return [pieces[index] for index in generator.choice(len(pieces), count, p=length / length.sum()).tolist()]
+
+
+def _window(piece: SungPiece, generator: np.random.Generator) -> tuple[int, Cells, Ground]:
+    """Return where a window of a transposed piece starts, its cells and its ground."""
     least, greatest = piece.shifts
     cells = transposed(piece.grid.cells, int(generator.integers(least, greatest + 1)))
     side = WINDOW // 4  # beyond its ends
     start = int(generator.integers(-side, max(len(cells) - WINDOW + side, -side) + 1))
-    target, ground = cut(cells, piece.grid.ground, start, WINDOW)
-    inside = target != OUTSIDE
-    hidden, learned = _hide(inside, generator, kinds)
-    if generator.random() > SHOWN_END:
-        steps = np.arange(WINDOW) + start
-        hidden = hidden | (steps >= len(cells))[:, None]
-    seen = np.where(hidden, HIDDEN, target)
-    return seen, ground, np.where(inside, target, 0), learned & inside
+    return (start, *cut(cells, piece.grid.ground, start, WINDOW))
 
 
-def _hide(inside: Bools, generator: np.random.Generator, kinds: Kinds) -> tuple[Bools, Bools]:
+def _hide(inside: Bools, generator: np.random.Generator) -> tuple[Bools, Bools]:
     """Draw which cells (T, voices) of a window are hidden, and which of these are learned."""
     count, voices = inside.shape
     kind = generator.random()
-    if kind < kinds[0]:
+    if kind < KINDS[0]:
         hidden = generator.random(inside.shape) < generator.random()
         return hidden, hidden
-    if kind < kinds[0] + kinds[1]:
+    if kind < KINDS[0] + KINDS[1]:
         bars = int(generator.integers(1, count // BAR + 1))
         start = int(generator.integers(count - bars * BAR + 1))
         hidden = np.zeros(inside.shape, bool)

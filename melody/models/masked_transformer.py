@@ -14,6 +14,8 @@
   anywhere; root mean square norm before each part (arXiv:1910.07467), squared ReLU (arXiv:2109.08668)
 
 It keeps another contract than the models of `MODELS`, which go from left to right: `model(cells, ground) -> logits`.
+`model.in_order` asks the same weights for all cells of a piece from left to right at once, by two streams (XLNet,
+arXiv:1906.08237): one knows each sixteenth, the other only what came before it, and what is told of it.
 `melody.learning.rewriter_model` trains it, `melody.tokens.rewriter` runs it without torch.
 """
 
@@ -54,16 +56,42 @@ class MaskedTransformer(nn.Module):
 
     def forward(self, cells: Tensor, ground: Tensor) -> Tensor:
         """Logits (B, T, voices, values) of every cell, whether it is hidden or not."""
-        offsets = torch.arange(self.voices, device=cells.device) * (self.values + 2)
-        x = functional.embedding(cells + offsets, self.cells).sum(dim=2)  # (B, T, D)
-        for column, table in enumerate(self.ground):
-            x = x + table[ground[..., column]]
-        x = functional.dropout(x, self.dropout, self.training)
-        x = x + functional.relu(self.stem(_neighbours(x)))
+        x = self._embedded(cells, ground)
+        x = x + functional.relu(self.stem(_neighbours(x, x, x)))
         for layer in self.layers:
             x = layer(x)
+        return self._read(x)
+
+    def in_order(self, cells: Tensor, known: Tensor, ground: Tensor) -> Tensor:
+        """Logits (B, T, voices, values) of every cell from those before its sixteenth, and of it those in `known`.
+
+        `known` (B, T, voices) is true of the cells that are told of the sixteenth that is asked for.
+        """
+        count = cells.shape[1]
+        hidden = self.values
+        nothing, told = self._embedded(torch.full_like(cells, hidden), ground), self._embedded(cells, ground)
+        asked = self._embedded(torch.where(known, cells, hidden), ground)
+        x = torch.cat(
+            [x + functional.relu(self.stem(_neighbours(told, x, nothing))) for x in (told, asked)], dim=1
+        )  # (B, 2T, D)
+        step = torch.arange(count, device=cells.device)
+        may = torch.cat([step[None] <= step[:, None], step[None] < step[:, None]])  # (2T, T)
+        for layer in self.layers:
+            x = layer(x, may)
+        return self._read(x[:, count:])
+
+    def _embedded(self, cells: Tensor, ground: Tensor) -> Tensor:
+        """States (B, T, D) of sixteenths by themselves."""
+        offsets = torch.arange(self.voices, device=cells.device) * (self.values + 2)
+        x = functional.embedding(cells + offsets, self.cells).sum(dim=2)
+        for column, table in enumerate(self.ground):
+            x = x + table[ground[..., column]]
+        return functional.dropout(x, self.dropout, self.training)
+
+    def _read(self, x: Tensor) -> Tensor:
+        """Logits (B, T, voices, values) of states (B, T, D)."""
         logits: Tensor = self.head(self.norm(x))
-        return logits.reshape(*cells.shape, self.values)
+        return logits.unflatten(-1, (self.voices, self.values))
 
 
 class _Layer(nn.Module):
@@ -81,20 +109,27 @@ class _Layer(nn.Module):
         for linear in (self.out, self.down):
             nn.init.normal_(linear.weight, std=0.02)
 
-    def forward(self, x: Tensor) -> Tensor:
-        count = x.shape[1]
+    def forward(self, x: Tensor, may: Tensor | None = None) -> Tensor:
+        """States (B, T, D); or of two streams (B, 2T, D), which see of the first one what they may (2T, T)."""
+        count = x.shape[1] if may is None else may.shape[1]
         q, k, v = self.mix(self.before(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, T, D/H)
+        k, v = k[:, :, :count], v[:, :, :count]
         steps = torch.arange(count, device=x.device)
         distance = (steps[None] - steps[:, None]).clamp(-self.reach, self.reach) + self.reach
-        scores = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5 + self.bias[:, distance].to(q.dtype)
-        attended = (torch.softmax(scores, dim=-1).to(v.dtype) @ v).transpose(1, 2).flatten(2)
+        bias = self.bias[:, distance].to(q.dtype)  # (H, T, T)
+        if may is not None:
+            bias = bias.repeat(1, 2, 1).masked_fill(~may, float(torch.finfo(q.dtype).min) / 2)
+        weights = torch.softmax(q @ k.transpose(2, 3) * q.shape[-1] ** -0.5 + bias, dim=-1).to(v.dtype)
+        if may is not None:
+            weights = weights * may  # the first sixteenth has no past
+        attended = (weights @ v).transpose(1, 2).flatten(2)
         x = x + functional.dropout(self.out(attended), self.dropout, self.training)
         inner = functional.relu(self.up(self.between(x))) ** 2
         return x + functional.dropout(self.down(inner), self.dropout, self.training)
 
 
-def _neighbours(x: Tensor) -> Tensor:
-    """Each state beside those around it (B, T, STEM x D); zeros beyond the ends."""
+def _neighbours(before: Tensor, x: Tensor, after: Tensor) -> Tensor:
+    """Each state (B, T, D) beside those before and after it (B, T, STEM x D); zeros beyond the ends."""
     count, side = x.shape[1], STEM // 2
-    padded = functional.pad(x, (0, 0, side, side))
-    return torch.cat([padded[:, step : step + count] for step in range(STEM)], dim=-1)
+    padded = [functional.pad(part, (0, 0, side, side)) for part in [before] * side + [x] + [after] * side]
+    return torch.cat([part[:, step : step + count] for step, part in enumerate(padded)], dim=-1)

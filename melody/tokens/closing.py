@@ -11,11 +11,13 @@ In minor the third may be major (Picardy).
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.music.chords import MAJOR, MINOR
+from melody.music.chords import MAJOR, MAJOR_SEVENTH, MINOR, MINOR_SEVENTH, OCTAVE, SEVENTH
 from melody.music.score import has_strong_middle
 
 MOST_TRIES = 16  # the last plan stays as it is: the last bar may have to be as one that ends elsewhere
 TONIC = 1  # root and bass, over the tonic
+DOMINANTS, GOALS = (MAJOR, SEVENTH), (MAJOR, MINOR, SEVENTH, MAJOR_SEVENTH, MINOR_SEVENTH)
+FIFTH = 7
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
@@ -28,6 +30,18 @@ def strong_places(places: int, units: int) -> tuple[int, ...]:
 def closing_qualities(is_minor: bool) -> tuple[int, ...]:
     """The qualities of tonics that close."""
     return (MAJOR, MINOR) if is_minor else (MAJOR,)
+
+
+def falls_of(before: Ints, kinds: int) -> NDArray[np.float32]:
+    """Mark of each root and quality (N, 13 * kinds) whether it lies a fifth below a dominant before (N, 3).
+
+    Such a fall closes a phrase as an authentic cadence does, or opens out to another degree.
+    """
+    root, kind = before[:, 0], before[:, 1] - 1
+    result = np.zeros((len(before), 1 + OCTAVE, kinds), np.float32)
+    rows = np.flatnonzero((root > 0) & np.isin(kind, DOMINANTS))
+    result[rows[:, None], 1 + (root[rows, None] - 1 - FIFTH) % OCTAVE, GOALS] = 1
+    return result.reshape(len(before), -1)
 
 
 def closes(codes: Ints, may_close: Flags, is_minor: bool) -> bool:

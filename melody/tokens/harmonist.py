@@ -26,7 +26,7 @@ from melody.music.key import Key
 from melody.music.score import Notes
 from melody.music.tensors import tensors_of
 from melody.native.library import core
-from melody.tokens.closing import MOST_TRIES, TONIC, closes, closing_qualities
+from melody.tokens.closing import MOST_TRIES, TONIC, closes, closing_qualities, falls_of
 from melody.tokens.harmony import HarmonyPlan, Steps
 from melody.tokens.native_harmonist import NativeHarmonist
 from melody.tokens.small_lstm import WIDTH, SmallLstm, sigmoid
@@ -148,6 +148,7 @@ class Wanted:
     tones: Floats  # (S, 12): how much each pitch class over the tonic sounds in given notes, at most 1 together
     copied: Ints  # (S,): the step whose chord is this one's too; -1: none
     may_close: NDArray[np.bool_]  # (S,): whether the tonic may close there (`melody.tokens.closing`); none: it need not
+    cadence: float = 0.0  # how much more given phrases close by a falling fifth, ln
 
     @property
     def table(self) -> Ints:
@@ -307,8 +308,7 @@ class _Drawing:
         self.ahead = np.where(ended | (self.ahead == UNKNOWN), UNKNOWN, self.ahead - 1)
 
     def _phrase_logits(self) -> Floats:
-        result: Floats = self.y @ self.weights["to_length"].T + self.weights["to_length_bias"]
-        return result
+        return np.asarray(self.y @ self.weights["to_length"].T + self.weights["to_length_bias"])
 
     def _choose_chord(self, step: int) -> None:
         asked, source = self.asked, int(self.asked.copied[step])
@@ -327,6 +327,8 @@ class _Drawing:
             before = _logsum(chords)
             chords = chords + self.fit * (self.fits @ heard).ravel()
             chords[:, : KINDS - 1] = -np.inf  # what sounds there is to be harmonised
+            if asked.cadence and step and asked.last[step]:
+                chords += asked.cadence * falls_of(self.codes[:, step - 1], KINDS - 1)
             self.weight += _logsum(chords) - before
         if step >= self.close:
             before, chords = _logsum(chords), np.where(self.away, -np.inf, chords)
@@ -381,14 +383,12 @@ def tones_in(notes: Notes, edges: Ints) -> Floats:
 
 
 def _logsum(logits: Floats) -> NDArray[np.float64]:
-    result: NDArray[np.float64] = np.logaddexp.reduce(logits, axis=1)
-    return result
+    return np.asarray(np.logaddexp.reduce(logits, axis=1))
 
 
 def _log_softmax(logits: NDArray[Any]) -> Floats:
     top = logits - logits.max(axis=-1, keepdims=True)
-    result: Floats = top - np.log(np.exp(top).sum(axis=-1, keepdims=True))
-    return result
+    return np.asarray(top - np.log(np.exp(top).sum(axis=-1, keepdims=True)))
 
 
 def _pick(logits: Floats | NDArray[np.float64], generator: np.random.Generator | None) -> Ints:

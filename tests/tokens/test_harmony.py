@@ -180,6 +180,24 @@ def test_given_notes_weigh_in_what_is_drawn() -> None:
     assert fitting(asked) > fitting(Wanted.nothing(16)) + 0.15
 
 
+def test_phrases_of_given_notes_close_by_a_falling_fifth_the_more_it_weighs() -> None:
+    ground = Ground.of(bars_of_beats(4), Key(0, "major"), ends=False)
+    ends = np.arange(16) % 4 == 3
+    tones = np.full((16, 12), 1 / OCTAVE, np.float32)
+    asked = replace(Wanted.nothing(16), tones=tones, last=ends, phrased=np.ones(16, bool))
+
+    def falls(cadence: float) -> int:
+        found = 0
+        for seed in range(20):
+            codes, _ = harmonist().draw(ground, replace(asked, cadence=cadence), np.random.default_rng(seed))
+            moves = (codes[1:, 0] - codes[:-1, 0]) % OCTAVE
+            dominant = np.isin(codes[:-1, 1], (1 + MAJOR, 1 + SEVENTH))
+            found += int((ends[1:] & dominant & (moves == 5)).sum())
+        return found
+
+    assert falls(4.0) > 3 * falls(0.0)
+
+
 def test_a_plan_has_its_bar_lines() -> None:
     ground = Ground.of(bars_of_beats(2), Key(2, "minor"), ends=False)
     codes, last = harmonist().draw(ground, Wanted.nothing(8), None)

@@ -34,6 +34,31 @@ def test_numpy_computes_what_torch_does() -> None:
     np.testing.assert_allclose(rewriter_of(made).logits(cells, ground), expected, atol=2e-5)
 
 
+def test_in_order_a_cell_hears_what_came_before_and_what_is_told_of_its_sixteenth_alone() -> None:
+    made, (cells, ground) = model(), music()
+    cells[cells == HIDDEN] = 3
+    known = np.random.default_rng(2).random(cells.shape) < 0.5
+
+    def read(heard: np.ndarray, told: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            found: torch.Tensor = made.in_order(*(torch.from_numpy(one[None]) for one in (heard, told, ground)))
+        return found[0].numpy()
+
+    before = read(cells, known)
+    later = cells.copy()
+    later[12:] = (later[12:] + 1) % VALUES
+    unknown = np.where(known[12], cells[12], later[12])
+    np.testing.assert_array_equal(read(later, known)[:12], before[:12])
+    later[12] = unknown  # what is told of the twelfth stays, and nothing else of it is heard there
+    np.testing.assert_allclose(read(later, known)[:13], before[:13], atol=1e-5)
+    earlier = cells.copy()
+    earlier[11, 0] = (earlier[11, 0] + 1) % VALUES
+    assert np.abs(read(earlier, known)[12] - before[12]).max() > 1e-3
+    told = known.copy()
+    told[12] = ~told[12]
+    assert np.abs(read(cells, told)[12] - before[12]).max() > 1e-3
+
+
 def test_eight_bits_are_nearly_the_same() -> None:
     rewriter, (cells, ground) = rewriter_of(model()), music()
     arrays = rewriter.arrays()

@@ -12,7 +12,7 @@ from melody.config import check_config
 from melody.corpus import TokenStore
 from melody.learning import rewriter_model
 from melody.learning.added import keep_rewriter
-from melody.learning.rewriter_model import SungPiece, sample_of, trained
+from melody.learning.rewriter_model import SungPiece, hidden_in_order, in_order_of, sample_of, trained
 from melody.tokens.cells import BEGINS, HIDDEN, OUTSIDE, SOUNDS, Grid, ground_of
 
 
@@ -34,6 +34,15 @@ def test_samples_hide_what_is_learned_and_show_the_rest() -> None:
     assert (sample.seen == OUTSIDE).any()
 
 
+def test_what_is_asked_in_order_hides_a_voice_of_each_sixteenth_at_least() -> None:
+    sample = in_order_of([piece(), piece(3)], np.random.default_rng(0), 8)
+    assert (sample.seen == HIDDEN).any(axis=2).all()
+    assert (sample.learned == ((sample.seen == HIDDEN) & (sample.target != OUTSIDE))).all()
+    assert (sample.seen != HIDDEN).any()
+    hidden = hidden_in_order((4000, 4), np.random.default_rng(0))
+    np.testing.assert_allclose(hidden.mean(axis=0), 0.625, atol=0.03)  # one to four of four, no voice before others
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {"BATCH": 4, "WINDOW": 32, "HEADS": 2, "HELD_OUT": 2, "DECAY": 0.5, "WARMUP": 1}
@@ -45,6 +54,18 @@ def test_it_learns_what_both_sides_tell(small: None, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(rewriter_model, "LEARNING_RATE", 1e-2)
     nats = [nats for _, nats, _ in trained([piece(up) for up in range(4)], [piece(1)], steps=30, width=32, layers=1)]
     assert nats[-1] < 0.75 * nats[0]
+
+
+def test_it_learns_from_left_to_right_too(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewriter_model, "LEARNING_RATE", 1e-2)
+    pieces = [piece(up) for up in range(4)]
+    found = [network for *_, network in trained(pieces, pieces[:1], steps=24, width=32, layers=1, batch=4, in_order=4)]
+    sample = in_order_of(pieces, np.random.default_rng(1), 16)
+    cells, known, ground = map(torch.from_numpy, (sample.target, sample.seen != HIDDEN, sample.ground))
+    with torch.no_grad():
+        logits = found[-1].eval().in_order(cells, known, ground)[torch.from_numpy(sample.learned)]
+    nats = torch.nn.functional.cross_entropy(logits, cells[torch.from_numpy(sample.learned)])
+    assert nats < 3.5  # 5 of chance
 
 
 def test_the_same_seed_trains_the_same_weights(small: None) -> None:

@@ -64,6 +64,12 @@ def test_it_composes_around_what_is_given(folder: Path) -> None:
     song = tune(3)
     (first,), (again,) = (composer.compose(song, fill=(2, 3), seed=7, best_of=1) for _ in range(2))
     assert first.to_midi() == again.to_midi()
+    lines = melody.music.score.bars(first.score)  # what is told changes nothing outside the gap
+    for part in ((0, 1), (3, len(lines) - 1)):
+        kept, as_it_was = (melody.music.score.clip(score, *part) for score in (first.score, song))
+        assert [list(map(str, track.notes)) for track in kept.tracks] == [
+            list(map(str, track.notes)) for track in as_it_was.tracks
+        ]
     (beam,) = composer.compose(song, bars=1, seed=1, beam_width=2)
     assert beam.notes >= 0
 
