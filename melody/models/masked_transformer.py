@@ -91,7 +91,7 @@ class MaskedTransformer(nn.Module):
     def _read(self, x: Tensor) -> Tensor:
         """Logits (B, T, voices, values) of states (B, T, D)."""
         logits: Tensor = self.head(self.norm(x))
-        return logits.unflatten(-1, (self.voices, self.values))
+        return logits.reshape(*x.shape[:2], self.voices, self.values)
 
 
 class _Layer(nn.Module):
