@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from melody.generation.primer.primer_view import PrimerView
 
 CHORD = 3  # notes at once
-CADENCE = (
-    4.0  # ln: how much more phrases of a given tune close by a falling fifth, where their ends are a rule of style
-)
+CADENCE = 2.0  # ln: how much more phrases of a given tune close by a falling fifth, where a rule of style ends them
 MOST_BEFORE, MOST_BEHIND = 24, 2  # bars before the new ones, and behind a gap, that the harmonist reads
 
 
