@@ -11,7 +11,7 @@ Where a contour is asked for, several plans are drawn, and the one is taken that
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,9 @@ from melody.generation.region import DEFAULT_METER, Region
 from melody.generation.seeds import Seed
 from melody.generation.settings import AS_PRIMER, Settings
 from melody.generation.told import contour_told
+from melody.music.chords import OCTAVE
+from melody.music.score import Score
+from melody.tokens.harmony import Rate, harmony_of, steps_of
 from melody.tokens.plan import (
     FIRST,
     LAGS,
@@ -67,6 +70,7 @@ class Form:
     loops_on: bool = False  # the last bar is as the one that returned before it: it goes round, where it cannot close
     rhythm: tuple[int, ...] = ()  # those of a band that begin it from nothing
     together: frozenset[int] = frozenset()  # those of a band that make harmony
+    chords: tuple[int, ...] = ()  # of given tracks beside which others are added, a number for those of each bar
     levels: tuple[float, ...] = ()  # of the contour asked for, in each bar
 
     def draw(self, seed: Seed | None) -> FormPlan:
@@ -83,6 +87,7 @@ class Form:
             drawn_cast = self.planner.draw_cast(generator, len(self.known.tracks), self.rhythm, least)
             cast, awake = frozenset(drawn_cast), self._beginning(drawn_cast, generator)
         options: dict[str, Any] = {"reach": self.reach, "cast": cast, "awake": awake, "together": self.together}
+        options["chords"] = self.chords
         tries = FITTING if self.levels and generator is not None else 1
         drawn = min(
             (self.planner.draw(self.known, self.stop + more, outline, generator, **options) for _ in range(tries)),
@@ -154,6 +159,8 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
             form = _with_players(form, region, bars[: region.first])
             if settings.add and region.tune(bundle.tracks) is not None:
                 form = _around_tune(form, region, bundle)
+            elif settings.add:
+                form = replace(form, chords=_chords_of_bars(view.score, bundle.harmony_rate))
     if is_band(bundle):
         form = replace(form, together=frozenset(n for n, track in enumerate(bundle.tracks) if not track.drums))
     if settings.contour:
@@ -187,6 +194,14 @@ def _around_tune(form: Form, region: Region, bundle: Bundle) -> Form:
     for place in set(region.tracks) - {guide}:
         lines[place] = lines[place] if bundle.tracks[place].drums else again[: region.stop]
     return replace(form, known=known.with_lines(lines))
+
+
+def _chords_of_bars(score: Score, rate: Rate) -> tuple[int, ...]:
+    """A number for each bar of a score, the same where its roots and basses are."""
+    steps = iter([(value and 1 + (value - 1) % OCTAVE, bass) for value, bass in harmony_of(score, rate).steps.tolist()])
+    numbers: dict[tuple[tuple[int, int], ...], int] = {}
+    bars = [tuple(islice(steps, len(ticks))) for ticks in steps_of(score, rate)]
+    return tuple(numbers.setdefault(bar, len(numbers)) for bar in bars)
 
 
 def _plan_of_primer(region: Region, bars: Sequence[Bar], pickup: int) -> FormPlan:

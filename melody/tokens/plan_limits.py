@@ -1,4 +1,4 @@
-"""Limits of a plan that is drawn: who has to play, and how often a lone player may say the same."""
+"""Limits of a plan that is drawn: who has to play, how often a lone player may say the same, and over which chords."""
 
 from collections.abc import Collection, Sequence
 
@@ -37,3 +37,8 @@ def not_again(goals: Sequence[int], bar: int) -> NDArray[np.bool_]:
         return ago * times <= bar and all(goals[bar - ago * time] == goals[bar - lag] for time in range(1, 1 + times))
 
     return np.array([is_said(lag) for lag in LAGS])
+
+
+def over_its_chords(chords: Sequence[int], bar: int) -> NDArray[np.bool_]:
+    """The lags (LAGS,) that go back to a bar with the chords of this one; `chords` has a number for each of them."""
+    return np.array([lag > bar or chords[bar - lag] == chords[bar] for lag in LAGS])

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from melody.music.tensors import tensors_of
 from melody.tokens.plan import EMPTY, FIRST, FOUR, LAGS, LIKES, NEW, UNTOLD, FormPlan, Symbol, is_fill
-from melody.tokens.plan_limits import falls_silent, may_rest, not_again
+from melody.tokens.plan_limits import falls_silent, may_rest, not_again, over_its_chords
 from melody.tokens.small_lstm import WIDTH, SmallLstm
 
 PHRASE = 16  # bars
@@ -178,13 +178,15 @@ class Planner:
         cast: Collection[int] | None = None,
         awake: Collection[int] = (),
         together: Collection[int] = (),
+        chords: Sequence[int] = (),
     ) -> FormPlan:
         """The plan of the bars before `stop`; those `known` begin it, and of them the untold ones are drawn.
 
         Without a generator the likeliest symbols follow. `reach` says how many bars back each bar may refer. Tracks
         beyond the `cast` (None: all) are silent where nothing is known; those `awake` are not in the first bar drawn,
         and rest no longer than `MOST_REST` bars; somebody of a band always plays, and who plays alone loops no phrase
-        for ever. Those `together` make harmony.
+        for ever. Those `together` make harmony; where the `chords` of each bar are given, as numbers, they return to
+        bars that have the same.
         """
         lines = [list(line[:stop]) for line in known.lines]
         goals: list[list[int]] = [[] for _ in lines]
@@ -207,6 +209,7 @@ class Planner:
                     fits[2:] &= ~not_again(goals[track], bar) if len(cast) == 1 else True
                 fits[1] &= may_rest(line, bar, start.get(track))
                 if track in together:
+                    fits[2:] &= over_its_chords(chords, bar) if bar < len(chords) else True
                     less = _apart([goals[other] for other in together if other < track], bar)
                 else:
                     less = _off_groove(line[:bar]) if together else 0.0

@@ -110,3 +110,20 @@ def test_tracks_that_go_on_are_known_through_the_new_bars(composer: Composer, pr
     take = composer.compose(score, with_tracks=("Drums",), seed=2)[0]
     assert take.plan is not None
     assert take.plan.tracks[BASS][4] != EMPTY
+
+
+def test_parts_that_are_added_return_where_the_chords_do(composer: Composer) -> None:
+    """C, F, C, G, ... in the given piano: no bar of the bass is played again over another chord."""
+    roots = [0, 5, 0, 7, 0, 5, 7, 0, 0, 5, 0, 7]
+    chords = [[(0, 60 + root + step, 20) for step in (0, 4, 7)] for root in roots]
+    tune = [[(24 * beat, 72 + (root + 2 * beat) % 12, 20) for beat in range(4)] for root in roots]
+    score = EventTokenizer().decode(np.array(band_of(chords, tune)))
+    score.tracks[0].name, score.tracks[1].name = "Piano", "Flute"
+    score.tracks[1].program = 73
+    copies = 0
+    for take in composer.compose(score, add="bass,drums", seed=3, takes=8):
+        assert take.plan is not None
+        lags = [(bar, one.lag) for bar, one in enumerate(take.plan.tracks[BASS]) if one.is_copy]
+        copies += len(lags)
+        assert all(roots[bar] == roots[bar - lag] for bar, lag in lags)
+    assert copies > 8

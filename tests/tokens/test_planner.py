@@ -179,6 +179,22 @@ def test_a_riff_is_said_more_often_than_a_phrase() -> None:
     assert not not_again([0, 1, 2, 0, 1, 0, 3, 0], 8).any()  # often, but in no loop
 
 
+def test_who_makes_harmony_returns_to_bars_with_the_same_chords() -> None:
+    chords = (0, 0, 1, 2, 0, 0, 1, 3, 1, 0, 0, 3, 2, 2, 1, 0)
+    copies = {1: 0, 3: 0}
+    for seed in range(20):
+        options = {"cast": (0, 1, 3), "together": (1, 3)}
+        plan = OF_BAND.draw(FormPlan(tracks=((),) * 4), 16, Outline(), numbers(seed), chords=chords, **options)  # type: ignore[arg-type]
+        for track in copies:
+            lags = [(bar, symbol.lag) for bar, symbol in enumerate(plan.tracks[track]) if symbol.is_copy]
+            copies[track] += len(lags)
+            assert all(chords[bar] == chords[bar - lag] for bar, lag in lags)
+    assert min(copies.values()) > 20
+    free = [OF_BAND.draw(FormPlan(tracks=((),) * 4), 16, Outline(), numbers(seed)).tracks[1] for seed in range(20)]
+    pairs = [(bar, bar - s.lag) for line in free for bar, s in enumerate(line) if s.is_copy]
+    assert any(chords[bar] != chords[back] for bar, back in pairs)
+
+
 def test_a_track_that_is_awake_goes_on_in_the_first_bar() -> None:
     even = Planner({**OF_BAND.weights, "state": np.zeros_like(OF_BAND.weights["state"])})
     known = FormPlan(tracks=((FIRST, NEW), (EMPTY, EMPTY), (FIRST, NEW)))
