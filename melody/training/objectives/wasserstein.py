@@ -42,6 +42,7 @@ class Wasserstein(Adversarial):
 
     def drawn(self, model: torch.nn.Module, number: int) -> DrawnPieces:
         """Draw pieces; the critic's word comes through their tokens, not as a reward."""
+        self.discriminator.to(next(model.parameters()).device)
         return self.draw(model, number)
 
     def through(self, logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
