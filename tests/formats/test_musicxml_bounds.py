@@ -54,6 +54,22 @@ def test_a_document_type_in_utf16_declares_nothing_either() -> None:
         assert "declares" in refusal(text.encode(encoding))
 
 
+@pytest.mark.parametrize("order", ["utf-16", "utf-16-be", "utf-16-le"])
+@pytest.mark.parametrize("declared", ["UTF116", "utf-8", "utf-7", "rot13", "undefined", "hex", "idna", "latin-1"])
+def test_an_encoding_that_a_document_cannot_have_is_known_by_its_bytes(declared: str, order: str) -> None:
+    text = f'<?xml version="1.0" encoding="{declared}"?>' + SCORE.decode()
+    reading = parse_musicxml(text.encode(order), "any.musicxml")
+    plain = parse_musicxml(SCORE, "any.musicxml")
+    assert [list(track.notes) for track in reading.score.tracks] == [list(track.notes) for track in plain.score.tracks]
+    assert any("an encoding that the document cannot have" in one for one in map(str, reading.repairs))
+
+
+@pytest.mark.parametrize("declared", ["UTF116", "utf-7", "rot13", "undefined"])
+def test_an_encoding_behind_much_else_is_refused_in_a_line(declared: str) -> None:
+    text = f'<?xml version="1.0"{" " * 2000}encoding="{declared}"?>' + SCORE.decode()
+    assert "not readable as MusicXML" in refusal(text.encode("utf-16"))
+
+
 @pytest.mark.parametrize("declared", ["xmlns", "xmlns:x", "xmlns:x =", "xmlns\n = "])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_namespace_is_short_as_each_element_carries_it(declared: str, encoding: str) -> None:

@@ -23,6 +23,7 @@ _CONTROLS = bytes(set(range(32)) - {9, 10, 13})
 _BARE_AMPERSAND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});)")
 _ENCODING = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?(\sencoding\s*=\s*[\"']([^\"'>]*)[\"'])")
 _EIGHT_BITS = re.compile(rb"us-ascii|iso-8859-(?:[1-9]|1[0134-6])|windows-125[0-8]")
+_LONGEST_DECLARATION = 1024
 _MOST_AMPERSANDS = 10_000  # that are mended
 _DECLARATION = re.compile(rb"<!(ENTITY|ATTLIST|ELEMENT|NOTATION)")
 _LONG_NAMESPACE = re.compile(rb"xmlns[^\s=<>]{0,200}\s{0,200}=\s{0,200}(?:\"[^\"]{200}|'[^']{200})")
@@ -40,7 +41,7 @@ def document(data: bytes, name: str, repairs: Repairs) -> bytes:
     if len(data) > MAX_DOCUMENT_BYTES:
         raise LimitExceeded(f"{name}: {len(data):,} bytes; melody reads MusicXML up to {MAX_DOCUMENT_BYTES:,} bytes")
     is_utf16 = b"\0" in data[:4]
-    data = data if is_utf16 else _cleaned(data, repairs)
+    data = _utf16(data, repairs) if is_utf16 else _cleaned(data, repairs)
     seen = data.replace(b"\0", b"") if is_utf16 else data
     if _LONG_NAMESPACE.search(seen):
         raise UnreadableFile(f"{name}: a namespace of over 200 letters, which each element would carry; take that out")
@@ -66,10 +67,23 @@ def _cleaned(data: bytes, repairs: Repairs) -> bytes:
     declared = _ENCODING.match(plain)
     encoding = declared[2].lower() if declared else b"utf-8"
     if declared and encoding != b"utf-8" and not _EIGHT_BITS.fullmatch(encoding):
-        shown = declared[2][:40].decode("latin-1")
-        repairs.add("an encoding that the document cannot have; went by its bytes", shown)
+        _add_wrong_encoding(declared[2], repairs)
         plain, encoding = plain[: declared.start(1)] + plain[declared.end(1) :], b"utf-8"
     return _utf8(plain, repairs) if encoding == b"utf-8" else plain
+
+
+def _utf16(data: bytes, repairs: Repairs) -> bytes:
+    """Return a document in UTF-16 without a declared encoding that it cannot have."""
+    declared = _ENCODING.match(data[: 2 * _LONGEST_DECLARATION].replace(b"\0", b"").lstrip(b"\xff\xfe"))
+    if not declared or declared[2].lower().startswith((b"utf-16", b"utf16")):
+        return data
+    _add_wrong_encoding(declared[2], repairs)
+    order = "utf-16-be" if data[:1] in b"\0\xfe" else "utf-16-le"
+    return data.replace(declared[1].decode("latin-1").encode(order), b"", 1)
+
+
+def _add_wrong_encoding(name: bytes, repairs: Repairs) -> None:
+    repairs.add("an encoding that the document cannot have; went by its bytes", name[:40].decode("latin-1"))
 
 
 def _utf8(data: bytes, repairs: Repairs) -> bytes:

@@ -168,10 +168,13 @@ class _DocumentWalk:
 
 
 def _steps(data: bytes) -> Iterator[tuple[int, Iterator[tuple[str, Element]]]]:
-    """Yield (bytes read, starts and ends of elements) of a document, a step at a time."""
+    """Yield (bytes read, starts and ends of elements) of a document, a step at a time. Raises `ParseError`."""
     parser: XMLPullParser[Any] = XMLPullParser(("start", "end"))
     for start in range(0, len(data), _STEP_BYTES):
-        parser.feed(data[start : start + _STEP_BYTES])
+        try:
+            parser.feed(data[start : start + _STEP_BYTES])
+        except (LookupError, ValueError) as error:  # of a declared encoding that it does not know
+            raise ParseError(str(error)) from error
         yield start + _STEP_BYTES, parser.read_events()  # type: ignore[misc]
     parser.close()
     yield len(data), parser.read_events()  # type: ignore[misc]
