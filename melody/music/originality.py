@@ -20,7 +20,6 @@ of matches: the n-gram of note q + 1 stands in the row after that of note q.
     index   e0  e0+1  e0+2           notes q0 to q0 + 2 + 8 are a copy of it
 """
 
-import io
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -35,6 +34,7 @@ from numpy.typing import NDArray
 from symusic import Track
 
 from melody.errors import MelodyError
+from melody.music.index_file import COLUMNS, packed, starts_of, unpacked
 from melody.music.score import GRID, Ints, Notes, Score, bars, different, notes_of, rescale
 
 LENGTH = 8  # notes whose durations and following intervals make an n-gram
@@ -111,9 +111,7 @@ class Index:
     @cached_property
     def first(self) -> NDArray[np.bool_]:
         """Return a mask of the rows that begin a voice of a piece: their n-gram follows none."""
-        first = np.ones(len(self), bool)
-        first[1:] = (np.diff(self.piece.astype(np.int64)) != 0) | (np.diff(self.voice.astype(np.int64)) != 0)
-        return first
+        return starts_of(self.piece, self.voice)
 
     def find(self, grams: Hashes) -> tuple[Ints, Ints]:
         """Every pair of an n-gram (its position in `grams`) and a row that has it, in order of position."""
@@ -128,22 +126,14 @@ class Index:
 
     def to_bytes(self) -> bytes:
         """The index as a compressed npz file, the same bytes for the same index."""
-        buffer = io.BytesIO()
-        names = np.array(self.pieces, dtype=np.str_)
-        np.savez_compressed(
-            buffer, pieces=names, hashes=self.hashes, piece=self.piece, voice=self.voice, bar=self.bar, pitch=self.pitch
-        )
-        return buffer.getvalue()
+        return packed(self.pieces, {name: getattr(self, name) for name in COLUMNS})
 
     @staticmethod
     def from_bytes(data: bytes) -> "Index":
         """The index that `to_bytes` wrote. Raises `MelodyError` for bytes that are none."""
         try:
-            if broken := zipfile.ZipFile(io.BytesIO(data)).testzip():
-                raise ValueError(f"{broken} does not match its checksum")
-            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                columns = {name: arrays[name] for name in ("hashes", "piece", "voice", "bar", "pitch")}
-                return Index(tuple(str(name) for name in arrays["pieces"]), **columns)
+            names, columns = unpacked(data)
+            return Index(names, **columns)
         except _DAMAGE as error:
             raise MelodyError(f"originality index: damaged ({error}); install or export its model again") from error
 

@@ -27,8 +27,10 @@ WEIGHT_TYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtyp
 EIGHT_BIT = WEIGHT_TYPES | {"I8": np.dtype("i1")}  # with scales beside them
 BLOCK = 2**18  # weights looked at in one go
 
-# dtype kind and bytes an item of the arrays of an n-gram index; names are text of any length
-INDEX_TYPES = {"pieces": "U", "hashes": "u4", "piece": "u4", "voice": "u1", "bar": "u2", "pitch": "u1"}
+# The arrays of an n-gram index (`melody.music.index_file`): dtype kind and bytes an item, or several of them; names are
+# text of any length. Those of `VOICE_BY_VOICE` have an item a voice, all others one a row. Older files have no length.
+INDEX_TYPES = {"pieces": "U", "hashes": "u4", "piece": "u4", "voice": "u1", "bar": "u1 u2", "pitch": "u1"}
+VOICE_BY_VOICE = {"piece", "voice", "length"}
 
 
 def parse_json(data: bytes) -> Any:
@@ -100,19 +102,26 @@ def check_index(data: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             parts = {part.filename: part for part in archive.infolist()}
-            if sorted(parts) != sorted(f"{name}.npy" for name in INDEX_TYPES):
+            packed = "length.npy" in parts
+            types = INDEX_TYPES | ({"length": "u4"} if packed else {"bar": "u2"})
+            if sorted(parts) != sorted(f"{name}.npy" for name in types):
                 raise ValueError("is not an n-gram index")
             if sum(part.file_size for part in parts.values()) > MOST_INFLATION * len(data):
                 raise ValueError(f"would be more than {MOST_INFLATION} times its size when unpacked")
             if {part.compress_type for part in parts.values()} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
                 raise ValueError("is packed in a way that melody does not read")
-            rows = {_rows(archive, name) for name in INDEX_TYPES if name != "pieces"}
-            _rows(archive, "pieces")
+            rows = {name: _rows(archive, name, kinds) for name, kinds in types.items()}
+            if packed:
+                with archive.open("length.npy") as file:
+                    total = int(np.lib.format.read_array(file, allow_pickle=False).sum(dtype=np.int64))
+                if total != rows["hashes"]:
+                    raise ValueError("has voices longer or shorter than its columns")
     except ValueError:
         raise
     except Exception as error:  # what zipfile, zlib and numpy raise shares no narrower base
         raise ValueError(f"is damaged ({error})") from error
-    if len(rows) != 1:
+    by_voice = VOICE_BY_VOICE if packed else set()
+    if any(len({rows[name] for name in part}) > 1 for part in (by_voice, types.keys() - by_voice - {"pieces"})):
         raise ValueError("has columns of different lengths")
 
 
@@ -154,8 +163,8 @@ def _is_size(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**40
 
 
-def _rows(archive: zipfile.ZipFile, name: str) -> int:
-    """The length of an array in an archive, whose header tells no more than there is."""
+def _rows(archive: zipfile.ZipFile, name: str, kinds: str) -> int:
+    """The length of an array in an archive, one of these kinds, whose header tells no more than there is."""
     part = archive.getinfo(f"{name}.npy")
     with archive.open(part) as file:
         start = np.lib.format.read_magic(file)
@@ -164,7 +173,7 @@ def _rows(archive: zipfile.ZipFile, name: str) -> int:
         shape, _, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=10_000)
         left = part.file_size - file.tell()
     kind = dtype.kind if dtype.kind == "U" else f"{dtype.kind}{dtype.itemsize}"
-    if kind != INDEX_TYPES[name] or len(shape) != 1 or not dtype.itemsize or shape[0] * dtype.itemsize != left:
+    if kind not in kinds.split() or len(shape) != 1 or not dtype.itemsize or shape[0] * dtype.itemsize != left:
         raise ValueError(f"{name}: is not the array it should be")
     return int(shape[0])
 

@@ -1,5 +1,6 @@
 """Originality: transposition hides no copy, a planted quotation is named, and Bach scores what was published."""
 
+import io
 import math
 from contextlib import suppress
 
@@ -28,6 +29,7 @@ from melody.music.originality import (
     share,
 )
 from melody.music.score import GRID, Notes, Score, resample, transpose
+from melody.storage.untrusted import check_index
 from melody.tokens import EventTokenizer, Plan, Reader
 
 EIGHTH = GRID // 2
@@ -135,6 +137,27 @@ def test_index_comes_back_from_its_bytes(index):
     assert again.to_bytes() == data
     score = transpose(score_of(melody_of(random_tune(7, 128))), -2)
     assert copies(score, again) == copies(score, index) != []
+
+
+COLUMNS = ("hashes", "piece", "voice", "bar", "pitch")
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(*(st.integers(0, most) for most in (2**32 - 1, 3, 2, 2**16 - 1, 255))), max_size=40))
+def test_any_columns_come_back_and_older_files_are_read(rows):
+    types = (np.uint32, np.uint32, np.uint8, np.uint16, np.uint8)
+    columns = np.array(rows, np.int64).reshape(-1, 5).T
+    known = Index(("a", "b"), *(column.astype(type_) for column, type_ in zip(columns, types, strict=True)))
+    older = io.BytesIO()
+    np.savez_compressed(older, pieces=np.array(["a", "b"]), **{name: getattr(known, name) for name in COLUMNS})
+    for data in (known.to_bytes(), older.getvalue()):
+        check_index(data)
+        again = Index.from_bytes(data)
+        assert again.pieces == known.pieces
+        for name, type_ in zip(COLUMNS, types, strict=True):
+            column = getattr(again, name)
+            assert column.dtype == type_
+            assert (column == getattr(known, name)).all()
 
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense", "half"])

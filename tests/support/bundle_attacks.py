@@ -306,6 +306,13 @@ ATTACKS = {
     "zip bomb": of_index("times its size", **BOMB),
     "pickled arrays": of_index("not the array", pieces=np.array([Marker()], object)),
     "unequal columns": of_index("different lengths", bar=np.zeros(3, "u2")),
+    "voices longer than the columns": of_index(
+        "longer or shorter than its columns",
+        length=np.full(1, 2**32 - 1, "u4"),
+        piece=np.zeros(1, "u4"),
+        voice=np.zeros(1, "u1"),
+    ),
+    "voices without lengths": of_index("different lengths", piece=np.zeros(3, "u4")),
     "lying array": of_part("originality.npz", "not the array", lying_header),
     "index is a pickle": of_part("originality.npz", "n-gram index", lambda _: PICKLE),
 }
