@@ -19,8 +19,7 @@ counted: the mean over orders, from some of their steps, as an orderless NADE is
 
     python benchmarks/rewriting.py sides [--model chorale] [--pieces 24]
 
-Speed: processor seconds of 8 bars, of a voice and of all, by either way; and a step of the encoder-decoder in torch
-beside the same decoder without an encoder, with what it costs to encode 48 bars of 4/4, once a piece.
+Speed: processor seconds of 8 bars, of a voice and of all, by either way.
 
     python benchmarks/rewriting.py speed [--pieces 6]
 """
@@ -59,11 +58,9 @@ from melody.learning.rewriter_model import (
 )
 from melody.music.score import Score, bars, clip, notes_of
 from melody.music.voice_leading import parallels, slices
-from melody.tokens import EventTokenizer
 from melody.tokens.cells import BEGINS, CELL, GROUND, HIDDEN, REST, SOUNDS, VALUES, Grid, cut, grid_of
 from melody.tokens.plan import Bar, bars_of
 from melody.tokens.rewriter import Rewriter
-from melody.tokens.views import views_of
 
 FIRST, LAST = 4, 7  # the gap, in bars from 1
 ASKED = 16  # steps of an order that are measured
@@ -159,36 +156,6 @@ def speeds(model: str, count: int, rounds: Sequence[int]) -> list[dict[str, Any]
         }
         for place, (voices, span) in enumerate(ways)
     ]
-
-
-def encoder_speeds(steps: int = 200) -> list[dict[str, Any]]:
-    """What a step costs with an encoder and without, in torch and in turns, and encoding, once a piece; medians."""
-    import torch
-
-    from melody.models import build
-
-    torch.set_num_threads(1)
-    tokenizer, decoder = EventTokenizer(), {"hidden_size": 256, "layers": 3}
-    sizes = [channel.size for channel in tokenizer.channels]
-    kinds = {"residual_lstm": decoder, "encoder_decoder": decoder | {"encoder_size": 64, "encoder_layers": 2}}
-    nets: dict[str, Any] = {
-        name: build(
-            name, len(tokenizer.vocabulary), sizes, **views_of(tokenizer, {"name": name, **options}), **options
-        ).eval()
-        for name, options in kinds.items()
-    }
-    token, context = torch.zeros(1, 1, dtype=torch.int64), torch.zeros(1, 1, len(sizes), dtype=torch.int64)
-    took: dict[str, list[float]] = {f"{what} of {name}": [] for what in ("start", "step") for name in nets}
-    with torch.no_grad():
-        for _ in range(steps):
-            for name, net in nets.items():
-                began = time.process_time()
-                carry = net.start(1)
-                started = time.process_time()
-                net(token, carry, context)
-                took[f"start of {name}"].append(started - began)
-                took[f"step of {name}"].append(time.process_time() - started)
-    return [{"in torch": name, "milliseconds": 1000 * float(np.median(found))} for name, found in took.items()]
 
 
 # ---- both sides ------------------------------------------------------------------------------------------------------
@@ -354,7 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif options.what == "sides":
         tables = [sides(options.model, options.pieces)]
     elif options.what == "speed":
-        tables = [speeds(options.model, options.pieces, rounds), encoder_speeds()]
+        tables = [speeds(options.model, options.pieces, rounds)]
     else:
         tables = [gaps(options.model, options.pieces, rounds, options.tracks.split(",") if options.tracks else ())]
     for rows in tables:

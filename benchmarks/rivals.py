@@ -5,6 +5,7 @@ A subject is one model in both forms, with the same weights: the step graph in t
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from time import process_time
 from typing import Any
 
@@ -20,6 +21,7 @@ from melody.engine.graphs.residual_lstm import build_step_graph, step_weights
 from melody.engine.native import NativeEngine
 from melody.engine.native_weights import read_weights
 from melody.engine.onnx import OnnxEngine
+from melody.engine.passages import MOST_KEPT
 from melody.engine.torch import use_onednn
 from melody.engine.weights import weights_of
 from melody.generation import Composer
@@ -120,10 +122,14 @@ def _inputs(subject: Subject, count: int) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def _steps_in_c(engine: NativeEngine, layout: Layout, ids: Sequence[int]) -> Contestant:
-    """Reading a piece in C, the channels of each token and all logits behind it included."""
+    """Reading a piece in C, the channels of each token and all logits behind it included.
+
+    Each time it is told to be of another length: what an engine has read lately, it does not read again.
+    """
+    turns = count()
 
     def turn() -> float:
-        reader = engine.reader(layout, Plan())
+        reader = engine.reader(layout, Plan(bars=20 + next(turns) % (2 * MOST_KEPT)))
         assert reader is not None
         start = process_time()
         engine.read(reader, ids, engine.start(1))

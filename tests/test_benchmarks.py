@@ -113,6 +113,16 @@ def test_decode_reports_every_ratio_beside_its_goal():
     assert [row["name"] for row in rows] == [result.name for result in results]
 
 
+def test_an_encoder_is_raced_in_every_engine():
+    import encoder
+
+    facts, results = encoder.run(encoder.Sizes(rounds=1, tokens=20))
+    engines = {result.name.rpartition(", ")[2] for result in results}
+    assert engines == {"ONNX Runtime", "torch"} | ({"native", "in C"} if core() else set())
+    assert all(result.median > 0 for result in results)
+    assert len(facts) == 1 + (core() is not None)
+
+
 def test_startup_reports_time_memory_and_what_imports_cost():
     import startup
 

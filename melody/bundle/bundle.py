@@ -6,6 +6,7 @@
 ``vocabulary.json``   the tokens by id, and how often each stood in the training music (transpositions included)
 ``step.onnx``         one step of the model with its weights in 8 bits, for the default engine; the torch engine and
                       further training have them from here too (`melody.engine.weights`)
+``encoder.safetensors``  the encoder, where the model has one (`melody.tokens.encoder`): the step graph is its decoder's
 ``weights.safetensors``  the weights in 16-bit floats, of a kind of model without a step graph and in older bundles
 ``harmonist.safetensors``  what draws its chords (`melody.tokens.harmonist`), where its model is told of such a plan
 ``harmoniser.safetensors`` what finds the chords of a tune that stands alone, where that is another harmonist
@@ -49,6 +50,7 @@ from melody.storage.untrusted import (
 )
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import USUAL, layout_of, names_in_older_bundle
+from melody.tokens.encoder import Encoder
 from melody.tokens.harmonist import TEMPERATURE, Harmonist
 from melody.tokens.harmony import Rate
 from melody.tokens.planner import Planner
@@ -65,20 +67,15 @@ MOST_BYTES = {
     ".npz": 2**28,
     ".onnx": 2**30,
     ".safetensors": 2**31,
-    "planner.safetensors": 2**23,
-    "harmonist.safetensors": 2**23,
-    "harmoniser.safetensors": 2**23,
-    "rewriter.safetensors": 2**24,
-    "taste.safetensors": 2**24,
+    **dict.fromkeys(("planner.safetensors", "harmonist.safetensors", "harmoniser.safetensors"), 2**23),
+    **dict.fromkeys(("rewriter.safetensors", "taste.safetensors", "encoder.safetensors"), 2**24),
     "feel.safetensors": 2**20,
 }
 TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and together spoil a piece
 HARMONIST, HARMONISER, WEIGHTS = "harmonist.safetensors", "harmoniser.safetensors", "weights.safetensors"
 PLANNER, TASTE = "planner.safetensors", "taste.safetensors"
-FEEL, REWRITER = "feel.safetensors", "rewriter.safetensors"
+FEEL, REWRITER, ENCODER = "feel.safetensors", "rewriter.safetensors", "encoder.safetensors"
 REMEDY = "fetch or export the bundle again"
-
-
 HAND = "hand"  # role of each of the two tracks of a model of one keyboard
 
 
@@ -112,8 +109,9 @@ class Bundle:
 
     @property
     def step_graph(self) -> str:
-        """The hash that tells which model it is, with its adapter; empty without a step graph."""
-        own = str(self.settings["files"].get("step.onnx", ""))
+        """The hash that tells which model it is, with its encoder and adapter; empty without a step graph."""
+        own, encoder = (str(self.settings["files"].get(name, "")) for name in ("step.onnx", ENCODER))
+        own = hashlib.sha256(f"{own} {encoder}".encode()).hexdigest() if encoder else own
         if self.adapter is None:
             return own
         return hashlib.sha256(f"{own} {self.adapter.sha256}".encode()).hexdigest()
@@ -171,10 +169,8 @@ class Bundle:
         known = self.settings.get("by_style", {}).get(style or self.settings.get("default_style"))
         if not known:
             return self
-        tracks = [
-            {**track, "program": program}
-            for track, program in zip(self.settings["tracks"], known["programs"], strict=True)
-        ]
+        pairs = zip(self.settings["tracks"], known["programs"], strict=True)
+        tracks = [{**track, "program": program} for track, program in pairs]
         told = {name: known[name] for name in ("tempo_qpm", "meter") if name in known}
         result = replace(self, settings={**self.settings, "tracks": tracks, **told})
         read = self.__dict__.keys() - {"folder", "settings", "adapter", "tracks"}  # the style has tracks of its own
@@ -183,8 +179,7 @@ class Bundle:
 
     def with_adapter(self, path: Path) -> "Bundle":
         """Return the model with the adapter in a file. Raises `UnreadableFile` for one of another model."""
-        size = len(self.tokenizer.vocabulary)
-        own = str(self.settings["files"].get("step.onnx", ""))
+        size, own = len(self.tokenizer.vocabulary), str(self.settings["files"].get("step.onnx", ""))
         return replace(self, adapter=open_adapter(path, self.settings["model"], size, own, self.name))
 
     @cached_property
@@ -250,6 +245,11 @@ class Bundle:
     def rewriter(self) -> Rewriter | None:
         """Rewriter that fills a gap in rounds; None where none was learned. Raises `UnreadableFile`."""
         return self._loaded(REWRITER, Rewriter.of)
+
+    @cached_property
+    def encoder(self) -> Encoder | None:
+        """Encoder that reads what is given of a piece; None for a model without one. Raises `UnreadableFile`."""
+        return self._loaded(ENCODER, Encoder.of)
 
     @property
     def harmony_rate(self) -> Rate:
@@ -339,7 +339,7 @@ class Bundle:
         """Refuse what is not as its suffix says. (The engine looks at step graphs itself.)"""
         if suffix == ".npz":
             check_index(data)
-        if name in (HARMONIST, PLANNER, TASTE, FEEL, HARMONISER, REWRITER):
+        if name in (HARMONIST, PLANNER, TASTE, FEEL, HARMONISER, REWRITER, ENCODER):
             # their shapes are looked at as they are read
             check_weights(data, WEIGHT_TYPES if name == TASTE else EIGHT_BIT)
         elif suffix == ".safetensors":

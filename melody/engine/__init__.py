@@ -3,7 +3,8 @@
 Three engines: `native` steps the recurrent models in C, where melody was installed with a compiler (the default);
 `onnx` runs a bundle's step graph in ONNX Runtime; `torch` steps the model that was trained (the reference, and for
 models without a step graph). A row's result does not depend on the other rows. The
-carry is a tuple of arrays whose first dimension is the batch, so that `reorder` serves takes, beams and every model.
+carry is a tuple of arrays whose first dimension is the batch, so that `reorder` serves takes, beams and every model; a
+row may be an object that nobody changes (`melody.engine.told`).
 """
 
 import logging
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from melody.bundle import Bundle
     from melody.engine.native import NativeEngine
     from melody.engine.onnx import OnnxEngine
+    from melody.engine.told import EngineEncoder
     from melody.engine.torch import TorchEngine
 
 Carry = tuple[NDArray[np.generic], ...]
@@ -75,33 +77,38 @@ def engine_for(bundle: "Bundle") -> tuple[str, str]:
     )
 
 
-def engine_of(graph: bytes, name: str) -> Engine:
-    """Return the engine of a step graph that is no file: the native one, or ONNX Runtime's where that cannot serve."""
+def engine_of(graph: bytes, name: str, told: "EngineEncoder | None" = None) -> Engine:
+    """Return the engine of a step graph that is no file, and its encoder, if it has one.
+
+    It is the native one, or ONNX Runtime's where that cannot serve.
+    """
     from melody.native.library import opened
 
     if opened()[0] is not None:
         from melody.engine.native import NativeEngine
 
         try:
-            return NativeEngine(graph, name=name)
+            return NativeEngine(graph, name=name, told=told)
         except ValueError as error:
             log.debug("%s: %s", name, error)
     from melody.engine.onnx import OnnxEngine
 
-    return OnnxEngine(graph, name=name)
+    return OnnxEngine(graph, name=name, told=told)
 
 
 def _native_engine(bundle: "Bundle") -> "NativeEngine | str":
     """The native engine, or why it does not serve."""
     from melody.engine.adapted import step_graph_of
     from melody.engine.native import NativeEngine
+    from melody.engine.told import told_by
     from melody.native.library import opened
 
     if opened()[0] is None:
         return f"is not here: {opened()[1]}"
     try:
         name, bits = str(bundle.folder / "step.onnx"), bundle.layer_bits
-        return NativeEngine(step_graph_of(bundle), name, layer_bits=bits, start=_start_of(bundle))
+        graph, start = step_graph_of(bundle), _start_of(bundle)
+        return NativeEngine(graph, name, layer_bits=bits, start=start, told=told_by(bundle))
     except ValueError as error:
         return f"does not serve it: its step graph {error}"
 
@@ -109,9 +116,11 @@ def _native_engine(bundle: "Bundle") -> "NativeEngine | str":
 def _onnx_engine(bundle: "Bundle", threads: int) -> "OnnxEngine":
     from melody.engine.adapted import step_graph_of
     from melody.engine.onnx import OnnxEngine
+    from melody.engine.told import told_by
 
     name = str(bundle.folder / "step.onnx")
-    return OnnxEngine(step_graph_of(bundle), threads=threads, name=name, start=_start_of(bundle))
+    graph, start = step_graph_of(bundle), _start_of(bundle)
+    return OnnxEngine(graph, threads=threads, name=name, start=start, told=told_by(bundle))
 
 
 def _start_of(bundle: "Bundle") -> NDArray[np.float32] | None:

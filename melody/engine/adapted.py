@@ -18,7 +18,9 @@ def step_graph_of(bundle: Bundle) -> bytes:
         return graph
     data = bytearray(graph)
     try:
-        _, _, found = constants_of(data)
+        shapes, _, found = constants_of(data)
+        if shapes.beside:
+            raise ValueError("has an encoder")
     except ValueError as error:
         raise MelodyError(f"{bundle.name}: the model {error}; an adapter is for a residual LSTM in 8 bits") from error
     more, bias = bundle.adapter.change()

@@ -38,7 +38,7 @@ def rounded_blocks(values: NDArray[np.uint8], scales: Floats) -> tuple[NDArray[n
     """Round blocks to 4 bits, seven steps on either side of 128; return their values and scales in the same shapes.
 
     The largest values of a block may be cut, to 10 of 16 parts: by as much as makes the sum of squared errors least.
-    The core does the same, bit by bit (`pack_nibbles` in native/core/step.c); what is so already stays.
+    The core does the same, bit by bit (`pack_nibbles` in native/core/model.c); what is so already stays.
     """
     size = np.abs(values.astype(np.int32) - 128)
     tops = np.maximum(1, size.max(axis=2, keepdims=True)) * np.arange(10, 17)  # sixteen times the value of seven steps

@@ -1,4 +1,4 @@
-"""The weights of a residual LSTM, read from its step graph for the native engine.
+"""The weights of a residual LSTM, read from its step graph for the native engine; an encoder may stand beside it.
 
 A graph is served where it is, operator by operator, the one that `melody.engine.graphs.residual_lstm` writes, or wrote
 when tables were 16-bit floats, in 8 bits without attention, and within the core's limits. Any other is left to ONNX
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.engine.blocks import BLOCK, TABLE_UNIT
-from melody.engine.check.graph import StepShapes, check_step_graph
+from melody.engine.check.graph import BESIDE, StepShapes, check_step_graph
 from melody.engine.check.protobuf import (
     FLOAT,
     GRAPH,
@@ -50,7 +50,10 @@ scale = Gather:axis=0 #table_scales {places}
 rows_found = Mul floats scale
 """
 _EMBED = """
-x_0 = ReduceSum:keepdims=0 {floats} #summed_axis
+{x} = ReduceSum:keepdims=0 {floats} #summed_axis
+"""
+_BESIDE = """
+x_0 = Add embedded beside
 """
 _LAYER = """
 both_{l} = Concat:axis=1 x_{l} h_{l}
@@ -140,7 +143,7 @@ def read_weights(data: bytes) -> CoreWeights:
     width = next(iter(shapes.carry.values()))[0]
     same = all(shape == (width,) for shape in shapes.carry.values())
     within = width <= MOST_WIDTH and 0 < layers <= MOST_LAYERS and shapes.channels <= MOST_CHANNELS
-    if not same or not within or shapes.vocabulary > MOST_TOKENS:
+    if not same or not within or shapes.vocabulary > MOST_TOKENS or shapes.beside not in (0, width):
         raise ValueError("is larger than the native core takes")
     offsets = found["offsets"].astype(np.int64).reshape(-1)
     table = _table(found["table"], found.get("table_scales"), found.get("places_of_rows"), offsets)
@@ -172,7 +175,7 @@ def constants_of(data: bytes | bytearray) -> tuple[StepShapes, int, dict[str, Ar
     graph = message(one(message(memoryview(data), MODEL, "model"), 7), GRAPH, "graph")
     constants = dict(read_tensor(part) for part in graph.get(5, []))
     nodes = [message(part, NODE, "node") for part in graph.get(1, [])]
-    return shapes, layers, _match(nodes, constants, layers)
+    return shapes, layers, _match(nodes, constants, layers, shapes.beside > 0)
 
 
 def _table(values: Array, scales: Array | None, places: Array | None, offsets: Array) -> EmbeddingRows:
@@ -196,20 +199,26 @@ def _table(values: Array, scales: Array | None, places: Array | None, offsets: A
     return EmbeddingRows(whole, ones, own) if scales is None else EmbeddingRows(values, whole, own)
 
 
-def _match(nodes: list[Any], constants: dict[str, Array], layers: int) -> dict[str, Array]:
+def _match(nodes: list[Any], constants: dict[str, Array], layers: int, beside: bool) -> dict[str, Array]:
     """The constants of a graph by the names that they have here. Raises `ValueError` for any other graph."""
     kinds = [text(node, 4) for node in nodes[:7]]
     spoken, with_scales = kinds[3:5] == ["Gather"] * 2, kinds.count("Gather") > 1
     found_at = (_FOUND + _SCALE * with_scales).format(places="stands" if spoken else "places")
-    embed = [_LOOK_UP, *[_SPOKEN] * spoken, found_at, _EMBED.format(floats="rows_found" if with_scales else "floats")]
-    parts = [*embed, *(_LAYER.format(l=layer, n=layer + 1) for layer in range(layers)), _HEAD.format(l=layers)]
+    names_in_sum = {"floats": "rows_found" if with_scales else "floats", "x": "embedded" if beside else "x_0"}
+    embed = [_LOOK_UP, *[_SPOKEN] * spoken, found_at, _EMBED.format(**names_in_sum)]
+    parts = [
+        *embed,
+        *[_BESIDE] * beside,
+        *(_LAYER.format(l=layer, n=layer + 1) for layer in range(layers)),
+        _HEAD.format(l=layers),
+    ]
     lines = "".join(parts).split("\n")
     with_intervals = len(nodes) > sum(map(bool, lines)) + 1
     lines += _INTERVALS.format(l=layers).split("\n") if with_intervals else []
     lines = [*filter(None, lines), f"logits = Identity {'both' if with_intervals else 'head'}"]
     if len(lines) != len(nodes):
         raise ValueError("is another model than a residual LSTM without attention")
-    fixed = {"ids", "context", "logits"} | {
+    fixed = {"ids", "context", "logits", BESIDE} | {
         f"{part}_{n}{end}" for part in "hc" for n in range(layers) for end in ("", "_next")
     }
     names = {name: name for name in fixed}

@@ -26,11 +26,14 @@ class Passage(NamedTuple):
     contexts: NDArray[np.int16]  # (T, C): the channels beside each
     states: NDArray[np.float32]  # (T, D): behind each, after the last layer
     carries: NDArray[np.float32]  # (1 + stretches, 2 L D): before each stretch, and behind all
+    beside: NDArray[np.float32] | None = None  # (S, D): what an encoder says of the piece
 
     def shared(self, other: "Passage") -> int:
         """Return how many tokens, whole stretches, both have in common from the beginning on, with all inputs."""
         count = min(len(self.tokens), len(other.tokens))
         if not np.array_equal(self.carries[0], other.carries[0]):
+            return 0
+        if self.beside is not other.beside:  # an encoder keeps what it has read; so the same is told
             return 0
         same = self.tokens[:count] == other.tokens[:count]
         same &= (self.contexts[:count] == other.contexts[:count]).all(axis=1)
@@ -48,7 +51,7 @@ class Passages:
         shares = [(passage.shared(kept), kept) for kept in self._kept]
         known, kept = max(shares, key=lambda share: share[0], default=(0, passage))
         passage.states[:known] = kept.states[:known]
-        passage.carries[: 1 + known // STRETCH] = kept.carries[: 1 + known // STRETCH]
+        passage.carries[1 : 1 + known // STRETCH] = kept.carries[1 : 1 + known // STRETCH]
         return known
 
     def keep(self, passage: Passage) -> None:

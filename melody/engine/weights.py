@@ -1,7 +1,7 @@
 """The weights of a bundle's model by their own names, for the torch engine and for further training.
 
-They stand once in a bundle: in its step graph, in 8 bits, from which they are read back. A
-model without a step graph, or a bundle of an earlier version, has them in a file of their own, in 16 bits.
+They stand once in a bundle: in its step graph, in 8 bits, from which they are read back, and those of an encoder in
+its own file. A model without a step graph, or a bundle of an earlier version, has them in a file of 16 bits.
 """
 
 import numpy as np
@@ -32,9 +32,11 @@ def weights_of(bundle: Bundle) -> dict[str, NDArray[np.float32]]:
     if known is None:
         raise MelodyError(f"{bundle.folder}: its model {options['name']} is unknown; fetch or export the bundle again")
     sizes = [len(bundle.tokenizer.vocabulary), *(channel.size for channel in bundle.tokenizer.channels)]
+    encoder = {} if bundle.encoder is None else dict(bundle.encoder.weights)
     try:
         check_step_graph(data)
-        return {name: np.array(weight) for name, weight in known.weights(data, options, sizes).items()}
+        found = known.weights(data, options, sizes)
+        return {name: np.array(weight) for name, weight in found.items()} | encoder
     except (ValueError, KeyError) as error:
         path = bundle.folder / bundle.weights_file
         raise UnreadableFile(f"{path}: does not fit the model that bundle.json describes: {error}") from error

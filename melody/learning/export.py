@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import FORMAT, LOCAL, Bundle, TrackInfo, open_bundle
-from melody.bundle.bundle import FEEL, HARMONISER, HARMONIST, PLANNER, WEIGHTS
+from melody.bundle.bundle import FEEL, HARMONISER, HARMONIST, PLANNER
 from melody.config import TrainConfig, changed, check_config
 from melody.corpus import Split, TokenStore, open_store, shift_tables
 from melody.corpus.draw_conditions import density_limits
 from melody.errors import MelodyError
 from melody.learning.added import keep_rewriter
+from melody.learning.model_files import model_files, step_graph_of
 from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
 from melody.music.originality import Index, build, counts
 from melody.music.score import Score, end_tick, meters, most_at_once, notes_of
 from melody.music.tensors import shortened
 from melody.storage.files import fresh_folder, refuse_overwrite
-from melody.tokens import EventTokenizer
 from melody.tokens.channels import layout_of, names_of
 from melody.tokens.contract import Tokenizer
-from melody.tokens.views import views_of
 
 
 def export_run(
@@ -86,11 +85,8 @@ def _fill(
     style_rules(config.style_rules, tokenizer.vocabulary, Voices([0]))  # refuses unknown ones
     check_style(config.default_style, store)
     met = rows_met(config, open_bundle(config.base) if config.base else None)
-    if (graph := step_graph_of(weights, config, names, seen=met)) is not None:
-        (folder / "step.onnx").write_bytes(graph)
-    else:
-        halves = {name: np.ascontiguousarray(weight, np.float16) for name, weight in weights.items()}
-        (folder / WEIGHTS).write_bytes(save(halves))
+    for name, data in model_files(weights, config, names, met).items():
+        (folder / name).write_bytes(data)
     if fp32 and (graph := step_graph_of(weights, config, names, eight_bit=False)) is not None:
         (folder / "step-fp32.onnx").write_bytes(graph)
     figures = {}
@@ -222,26 +218,6 @@ def _add_harmonist(folder: Path, store: TokenStore, config: TrainConfig) -> dict
     best = min(range(len(known)), key=lambda place: sum(costs[place].values()))
     (folder / HARMONIST).write_bytes(save(shortened(known[best].weights)))
     return costs[best] | {"ngram": ngram_nats_per_step(train, valid) if train else costs[best]["chord"]}
-
-
-def step_graph_of(
-    weights: Mapping[str, NDArray[np.float32]],
-    config: TrainConfig,
-    channels: Sequence[str],
-    eight_bit: bool = True,
-    seen: NDArray[np.bool_] | None = None,
-) -> bytes | None:
-    """Return the step graph of a model of events that is told these channels; None for a kind of model without one.
-
-    Rows of tables that training has not `seen` (all rows,) are zeros in it.
-    """
-    from melody.engine.graphs import STEP_GRAPHS
-
-    known = STEP_GRAPHS.get(config.model.name)
-    if known is None:
-        return None
-    views = views_of(EventTokenizer(tuple(channels)), config.model.model_dump())
-    return known.build(weights, config.model.options(), views, eight_bit, seen)
 
 
 def _base(base: Bundle, store: TokenStore, info: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from melody.bundle import Bundle
 from melody.config import AdversarialConfig, PolicyConfig, TrainConfig
 from melody.corpus import TokenStore
 from melody.engine import Engine, engine_of
+from melody.engine.told import told_by
 from melody.errors import MelodyError
 from melody.evaluation.continuations import NEW, Cut, cuts
 from melody.evaluation.critic import FOLDS, told_apart
@@ -35,7 +36,7 @@ from melody.generation.rules.styles import style_rules
 from melody.generation.sampling import Sampling
 from melody.generation.seeds import Seed
 from melody.generation.settings import Settings
-from melody.learning.export import step_graph_of
+from melody.learning.model_files import encoder_of, step_graph_of
 from melody.music.originality import distinct, piece_share
 from melody.music.score import GRID, clip
 from melody.tokens.harmony import Moment, Told
@@ -117,7 +118,7 @@ class Drawing:
             raise MelodyError(
                 f"model {self.config.model.name}: has no step graph to draw with; it cannot learn rewards"
             )
-        return engine_of(graph, self.config.name)
+        return engine_of(graph, self.config.name, told_by(self.bundle, encoder_of(weights, self.config)))
 
     def _prepared(self, engine: Engine, cut: Cut | None, bars: int, top_p: float) -> Prepared:
         settings = Settings(bars=bars, style_rules=False, sampling=Sampling(top_p=top_p))

@@ -20,7 +20,8 @@ from melody.bundle import Bundle
 from melody.config import TrainConfig
 from melody.corpus import TokenStore
 from melody.corpus.draw_conditions import density_limits
-from melody.learning.export import step_graph_of, tracks_of
+from melody.learning.export import tracks_of
+from melody.learning.model_files import model_files
 from melody.music.score import Score
 from melody.tokens import Channel, EventTokenizer
 
@@ -68,13 +69,10 @@ class RunSampler:
 
 def compose(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig, known: Mapping[str, Any]) -> Score:
     """Eight bars from nothing, with a bundle that lives as long as it takes."""
-    from safetensors.numpy import save
-
     from melody.generation import Composer
 
     files = {"vocabulary.json": json.dumps(known["vocabulary"]).encode()}
-    graph = step_graph_of(weights, config, known["channels"])
-    files |= {"weights.safetensors": save(dict(weights))} if graph is None else {"step.onnx": graph}
+    files |= model_files(weights, config, known["channels"])
     settings = {
         **known,
         "name": config.name,
@@ -88,7 +86,7 @@ def compose(weights: Mapping[str, NDArray[np.float32]], config: TrainConfig, kno
     with TemporaryDirectory() as folder:
         for name, data in files.items():
             (Path(folder) / name).write_bytes(data)
-        composer = Composer(Bundle(Path(folder), settings), engine="torch" if graph is None else "onnx")
+        composer = Composer(Bundle(Path(folder), settings), engine="onnx" if "step.onnx" in files else "torch")
         return composer.compose(bars=BARS, seed=SEED)[0].score
 
 

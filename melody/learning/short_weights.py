@@ -30,6 +30,8 @@ from melody.corpus import TokenStore, open_store
 from melody.engine.graphs.parts import GraphWeights
 from melody.engine.graphs.rounded import with_short_layers, with_short_tables
 from melody.engine.native import NativeEngine
+from melody.engine.native_weights import read_weights
+from melody.engine.told import told_by
 from melody.errors import MelodyError
 from melody.evaluation.likelihood import likelihood_of
 from melody.learning.sources import sources_of
@@ -55,10 +57,12 @@ class HeldOut:
             if sum(map(len, self.pieces)) < MOST_TOKENS:
                 self.pieces.append(split.piece(index)[0])
         self.notes = int(split.notes[: len(self.pieces)].sum())
+        self._told = told_by(bundle)
 
     def cost(self, graph: bytes) -> float:
         """Nats a note. Raises `ValueError` for a graph that the native core does not serve."""
-        return likelihood_of(self.pieces, self.notes, self.bundle, NativeEngine(graph)).nats_per_note
+        engine = NativeEngine(graph, told=self._told)
+        return likelihood_of(self.pieces, self.notes, self.bundle, engine).nats_per_note
 
 
 def shorten_layers(bundle: Bundle, store: TokenStore) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def shorten_layers(bundle: Bundle, store: TokenStore) -> dict[str, Any]:
         return dict(bundle.settings)
     graph = bundle.read(GRAPH)
     try:
-        whole, layers = held_out.cost(graph), NativeEngine(graph).layers
+        whole, layers = held_out.cost(graph), len(read_weights(graph).layers)
     except ValueError:
         return dict(bundle.settings)
 

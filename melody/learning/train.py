@@ -91,14 +91,15 @@ def base_of(name: str, vocabulary_hash: str, channels: Sequence[Channel]) -> "Ba
         raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without `miditok`")
     weights = weights_of(bundle)
     place = {channel: number for number, channel in enumerate(bundle.channels)}
+    prefix = next(key for key in weights if key.endswith("channels.0.weight")).removesuffix("0.weight")
     tables = {
-        f"channels.{number}.weight": weights[f"channels.{place[channel.name]}.weight"]
+        f"{prefix}{number}.weight": weights[f"{prefix}{place[channel.name]}.weight"]
         if channel.name in place
-        else np.zeros((channel.size, weights["channels.0.weight"].shape[1]), np.float32)
+        else np.zeros((channel.size, weights[f"{prefix}0.weight"].shape[1]), np.float32)
         for number, channel in enumerate(channels)
     }
-    others = {key: weight for key, weight in weights.items() if not key.startswith("channels.")}
-    new = frozenset(f"channels.{i}.weight" for i, channel in enumerate(channels) if channel.name not in place)
+    others = {key: weight for key, weight in weights.items() if not key.startswith(prefix)}
+    new = frozenset(f"{prefix}{i}.weight" for i, channel in enumerate(channels) if channel.name not in place)
     return Base(bundle.name, bundle.settings["files"][bundle.weights_file], others | tables, new)
 
 

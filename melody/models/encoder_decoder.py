@@ -37,20 +37,20 @@ class GivenPlaces(Protocol):
     def columns(self) -> NDArray[np.int64]: ...
 
     @property
-    def bars(self) -> NDArray[np.float32]: ...
+    def bar(self) -> int: ...
 
     @property
-    def lengths(self) -> NDArray[np.float32]: ...
+    def lengths(self) -> NDArray[np.int64]: ...
 
     @property
-    def tick(self) -> float: ...
+    def step(self) -> int: ...
 
 
 class EncoderDecoder(nn.Module):
     """`model(tokens (B, T), carry, context (B, T, C)) -> (logits (B, T, V), carry)`.
 
     The carry is the decoder's, a dict in fp32, and beside it ``told`` (B, S, F), ``encoded`` (B, S, 2 E), and the
-    ``start`` of the bar under way, in steps (B, 1), and its ``meter`` (B, 1).
+    ``start`` of the bar under way, in ticks (B, 1), and its ``meter`` (B, 1).
     """
 
     def __init__(
@@ -74,7 +74,8 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         if given is None:
             raise ValueError("given: is missing; it follows from the tokens and channels (melody.tokens.given)")
-        self.steps, self.width, self._tick = steps, 2 * encoder_size, given.tick
+        self.steps, self.width = steps, 2 * encoder_size
+        self._bar, self._step = given.bar, given.step
         self.decoder = ResidualLSTM(
             vocabulary_size,
             channel_sizes,
@@ -96,7 +97,7 @@ class EncoderDecoder(nn.Module):
             nn.init.normal_(table, std=0.5 * len(self.told) ** -0.5)
         nn.init.normal_(self.begin.weight, std=0.02)
         nn.init.zeros_(self.begin.bias)
-        for name, array in (("columns", given.columns), ("bars", given.bars), ("lengths", given.lengths)):
+        for name, array in (("columns", given.columns), ("lengths", given.lengths)):
             self.register_buffer(f"_{name}", torch.from_numpy(np.asarray(array)), persistent=False)
 
     @property
@@ -144,7 +145,7 @@ class EncoderDecoder(nn.Module):
         """The step (B, T) at which each token stands; the start of the last bar (B, 1), and its meter (B, 1)."""
         position, meter = (context[:, :, column] for column in self._columns)  # type: ignore[union-attr]
         before = torch.cat([carry["meter"].long(), meter[:, :-1]], dim=1)
-        gone = self._bars[tokens] * self._lengths[before]  # type: ignore[index]
-        starts = carry["start"] + gone.cumsum(dim=1)
-        here = starts + (position - 1).clamp(min=0) * self._tick
-        return here.long().clamp(0, self.steps - 1), starts[:, -1:].float(), meter[:, -1:].float()
+        gone = (tokens == self._bar) * self._lengths[before]  # type: ignore[index]
+        starts = (carry["start"].long() + gone.cumsum(dim=1)).clamp(max=self.steps * self._step)
+        here = (starts + (position - 1).clamp(min=0)) // self._step
+        return here.clamp(max=self.steps - 1), starts[:, -1:].float(), meter[:, -1:].float()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import ConfigError
-from melody.music.score import GRID
+from melody.music.score import GRID, bar_length
 from melody.tokens.channels import Channel, foreseeing
 from melody.tokens.conditions import Conditions
 from melody.tokens.vocabulary import METERS, Vocabulary
@@ -26,9 +26,9 @@ class GivenView:
     names: tuple[str, ...]  # of the channels whose values are told
     sizes: tuple[int, ...]  # of each
     columns: NDArray[np.int64]  # (2,): the context channels position and meter
-    bars: NDArray[np.float32]  # (V,): 1 for the token that begins a bar
-    lengths: NDArray[np.float32]  # steps of a bar, by the meter's channel
-    tick: float = 1 / STEP  # steps
+    bar: int  # the token that begins a bar
+    lengths: NDArray[np.int64]  # ticks of a bar, by the meter's channel
+    step: int = STEP  # ticks
 
 
 def given_names(channels: Sequence[Channel]) -> tuple[str, ...]:
@@ -46,15 +46,12 @@ def given_view(vocabulary: Vocabulary, channels: Sequence[Channel]) -> GivenView
     told = given_names(channels)
     if "Bar" not in vocabulary.ids or not {"position", "meter"} <= column.keys() or not told:
         raise ConfigError("model encoder_decoder: it needs bars, and the channels read and foreseen in data.channels")
-    bars = np.zeros(len(vocabulary), np.float32)
-    bars[vocabulary.ids["Bar"]] = 1
-    lengths = [0.0, *(4 * GRID * numerator / denominator / STEP for numerator, denominator in METERS)]
     return GivenView(
         told,
         tuple(channel.size for channel in channels if channel.name in told),
         np.array([column["position"], column["meter"]]),
-        bars,
-        np.array(lengths, np.float32),
+        vocabulary.ids["Bar"][0],
+        np.array([0, *(int(bar_length(*meter, GRID)) for meter in METERS)]),
     )
 
 

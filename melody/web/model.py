@@ -58,6 +58,8 @@ def page_model(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
         if graph is None:
             raise ValueError("this kind of model has no step graph")
         weights, engine = read_weights(graph), open_engine(bundle, "native")
+        if weights.shapes.beside:
+            raise ValueError("nothing runs the encoder of this kind of model")
     except ValueError as error:
         raise UsageError(f"{bundle.name}: the page steps models by the native core, and here {error}") from error
     prepared = prepare(bundle, engine, None, Settings())

@@ -113,7 +113,7 @@ def test_it_sees_the_step_at_which_it_stands(model: nn.Module) -> None:
     context = torch.tensor([[[0, 0], [1, 1], [0, 1], [3, 1], [3, 1]]])
     steps, start, meter = model._steps(tokens, context, model.start(1))
     assert steps.tolist() == [[0, 0, 2, 3, 3]]
-    assert (start.item(), meter.item()) == (2, 1)
+    assert (start.item(), meter.item()) == (4, 1)  # ticks
 
 
 def test_the_view_of_events_tells_bars_in_eighths() -> None:
@@ -121,9 +121,9 @@ def test_the_view_of_events_tells_bars_in_eighths() -> None:
     view = given_view(tokenizer.vocabulary, tokenizer.channels)
     assert view.names[:2] == ("chord", "chord_bass")
     assert "given_3" in view.names
-    assert view.lengths[1 + METERS.index((4, 4))] == 8
-    assert view.lengths[1 + METERS.index((3, 4))] == 6
-    assert view.tick == 1 / STEP
+    assert view.lengths[1 + METERS.index((4, 4))] == 8 * STEP
+    assert view.lengths[1 + METERS.index((3, 4))] == 6 * STEP
+    assert view.step == STEP
     with pytest.raises(ConfigError, match="it needs bars, and the channels read and foreseen"):
         given_view(tokenizer.vocabulary, EventTokenizer(names_of(["read"])).channels)
 

@@ -23,9 +23,9 @@ GIVEN = GivenView(  # two numbers a step; the first channel is the place in the 
     names=("given_0", "chord"),
     sizes=(7, 3),
     columns=np.array([0, 1]),
-    bars=np.eye(VOCABULARY, dtype=np.float32)[1],
-    lengths=np.array([0, 2, 3], np.float32),
-    tick=0.5,
+    bar=1,
+    lengths=np.array([0, 4, 6]),
+    step=2,
 )
 ENCODING = {**SMALL, "encoder_size": 4, "steps": 9, "given": GIVEN}
 INTERVALS = interval_view([range(2, 6), range(8, 12)], 0, [Channel("voice", 5, moves="pitch")], ["voice"], widest=2)

@@ -31,7 +31,7 @@ from melody.errors import ConfigError, MelodyError
 from melody.models import MODELS, build
 from melody.storage.locks import locked
 from melody.tokens.clock import ClockView
-from melody.tokens.given import GivenView
+from melody.tokens.given import STEP, GivenView
 from melody.training import evaluate, load_best, loop, train
 from melody.training.objectives import cross_entropy as objective_module
 from melody.training.objectives.cross_entropy import cross_entropy
@@ -72,8 +72,8 @@ GIVEN = GivenView(  # of nothing: the pieces that count tell of none
     names=("given_0",),
     sizes=(3,),
     columns=np.array([0, 0]),
-    bars=CLOCK.bars,
-    lengths=np.full(CHANNELS[0], 4, np.float32),
+    bar=1,
+    lengths=np.full(CHANNELS[0], 4 * STEP),
 )
 VIEWS: dict[str, dict[str, Any]] = {"clockwork_lstm": {"clock": CLOCK}, "encoder_decoder": {"given": GIVEN}}
 

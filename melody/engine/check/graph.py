@@ -8,7 +8,8 @@
   without that a graph of a hundred bytes could ask for all memory by broadcasting a row against a column
 - all values together, and all products of matrices, are bounded for a step of one row: a small file cannot ask for
   much memory or time by many operators of which each is allowed
-- ids (B,), context (B, C) and carry lead to logits (B, V) and the next carry of the same shapes
+- ids (B,), context (B, C), carry and what an encoder may say beside (B, D) lead to logits (B, V) and the next carry
+  of the same shapes
 
 Source: onnx/onnx.proto for the field numbers, docs/Operators.md for the shapes.
 """
@@ -45,6 +46,7 @@ from melody.engine.check.protobuf import (
 MOST_ELEMENTS = 2**26  # of one value, at a batch of `BATCH`
 MOST_IN_ALL = 2**25  # values of a step of one row: 128 MB
 LEAST_PRODUCTS, PRODUCTS_A_BYTE = 2**26, 8  # of matrices in a step of one row; 8-bit weights make one for each byte
+BESIDE = "beside"  # the input of what an encoder says
 DOMAINS = ("", "com.microsoft")
 
 
@@ -55,6 +57,7 @@ class StepShapes:
     vocabulary: int
     channels: int
     carry: dict[str, Shape]
+    beside: int = 0  # width of what an encoder adds to the embeddings; 0: the model has none
 
 
 @dataclass
@@ -135,6 +138,8 @@ def _read(
 def _interface(inputs: list[tuple[str, int, Shape]], outputs: list[str], known: _Known) -> StepShapes:
     """Hold the graph to what an engine asks of it."""
     head, carry = [(name, kind, len(shape)) for name, kind, shape in inputs[:2]], inputs[2:]
+    beside = next((shape[1] for name, kind, shape in carry[:1] if (name, kind, len(shape)) == (BESIDE, FLOAT, 2)), 0)
+    carry = carry[1:] if beside else carry
     if head != [("ids", INT64, 1), ("context", INT64, 2)] or any(kind != FLOAT or len(s) < 2 for _, kind, s in carry):
         raise ValueError("does not read ids (B,), context (B, C) and a carry")
     if sorted(outputs) != sorted(["logits", *(f"{name}_next" for name, _, _ in carry)]):
@@ -145,7 +150,7 @@ def _interface(inputs: list[tuple[str, int, Shape]], outputs: list[str], known: 
     logits = known.shapes.get("logits", ())
     if len(logits) != 2 or any(shape[0] != BATCH for shape in (logits, *(shape for _, _, shape in inputs))):
         raise ValueError("does not keep the batch in front")
-    return StepShapes(logits[1], inputs[1][2][1], {name: shape[1:] for name, _, shape in carry})
+    return StepShapes(logits[1], inputs[1][2][1], {name: shape[1:] for name, _, shape in carry}, beside)
 
 
 def _follow(node: Message, known: _Known) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from melody.engine.blocks import Floats, dequantized, quantize_blocks, quantize_rows, spoken, spoken_places
+from melody.engine.check.graph import BESIDE
 from melody.tokens.intervals import IntervalView
 
 OPSET = 17
@@ -39,6 +40,7 @@ class GraphBuilder:
     nodes: list[Any] = field(default_factory=list)
     constants: list[Any] = field(default_factory=list)
     carries: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    besides: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
 
     def node(self, kind: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
         """Add an operator; return the name of its output."""
@@ -82,14 +84,23 @@ class GraphBuilder:
         self.carries.append((name, shape))
         return name
 
+    def beside(self, width: int) -> str:
+        """Add the input (B, width) of what an encoder says; return its name."""
+        self.besides.append((BESIDE, (width,)))
+        return BESIDE
+
     def serialised(self, logits: str, channels: int, vocabulary: int) -> bytes:
-        """Return the graph that gives these logits (B, V) for ids (B,), context (B, C) and the carry."""
+        """Return the graph that gives these logits (B, V) for ids (B,), context (B, C) and the carry.
+
+        What an encoder says, where the model has one, stands before the carry.
+        """
         self.node("Identity", logits, name="logits")
         floats = [(name, ["B", *shape]) for name, shape in self.carries]
+        told = [(name, ["B", *shape]) for name, shape in self.besides]
         inputs = [
             helper.make_tensor_value_info("ids", TensorProto.INT64, ["B"]),
             helper.make_tensor_value_info("context", TensorProto.INT64, ["B", channels]),
-            *(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in floats),
+            *(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in told + floats),
         ]
         outputs = [
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", vocabulary]),

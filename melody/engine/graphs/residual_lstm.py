@@ -1,6 +1,7 @@
 """The step graph of a residual LSTM, built by hand from its weights (no exporter, no torch), and read back.
 
 ids (B,), context (B, C) -> one table of tokens and channels -> sum -> x (B, D)
+of the decoder of an encoder-decoder: x = x + what the encoder says beside (B, D)
 for each layer: gates = [x, h] W + b;  c, h = cell(gates, c);  x = x + h
 optionally: x = x + attention over the last M states
 logits (B, V) = x E^T + b
@@ -88,11 +89,15 @@ def _layer(arrays: Mapping[str, Floats], prefix: str) -> tuple[Floats, Floats]:
     return both, arrays[f"{prefix}bias_ih_l0"] + arrays[f"{prefix}bias_hh_l0"]
 
 
-def build_step_graph(weights: StepWeights, eight_bit: bool = True, seen: NDArray[np.bool_] | None = None) -> bytes:
-    """The step graph of these weights, serialised; see `embed` of `seen`."""
+def build_step_graph(
+    weights: StepWeights, eight_bit: bool = True, seen: NDArray[np.bool_] | None = None, beside: bool = False
+) -> bytes:
+    """The step graph of these weights, serialised; see `embed` of `seen`. An encoder may stand `beside` them."""
     graph = GraphBuilder(eight_bit)
     size, width = weights.embedding.shape
     x = embed(graph, [weights.embedding, *weights.channels], seen)
+    if beside:
+        x = graph.node("Add", x, graph.beside(width))
     for index, (matrix, bias) in enumerate(weights.layers):
         h, c = graph.carry(f"h_{index}", width), graph.carry(f"c_{index}", width)
         x = graph.node("Add", x, cell(graph, x, h, c, matrix, bias))

@@ -78,7 +78,8 @@ class NativeLoop:
         self._error: BaseException | None = None
         self._ask = _Ask(self._answer)
         self._generators = generators  # their state is used, and advanced, in C
-        carries = np.concatenate([prefix.carry[0] for prefix in prefixes]).astype(np.float32)
+        self._carry = tuple(map(np.concatenate, zip(*(prefix.carry for prefix in prefixes), strict=True)))
+        carries = self._carry[0].astype(np.float32)
         logits = np.stack([prefix.logits for prefix in prefixes]).astype(np.float32)
         top_p = 1.0 if sampling.top_p is None else sampling.top_p
         settings = _Sampling(sampling.temperature, top_p, sampling.min_p, sampling.top_k)
@@ -93,6 +94,8 @@ class NativeLoop:
         )  # fmt: skip
         if loop is None:
             raise MemoryError
+        if (tables := engine.tables_of(self._carry)) is not None:  # which live in the carry
+            engine.core.loop_beside(loop, tables)
         self._loop = loop
         self._close = finalize(self, engine.core.loop_free, loop)
 

@@ -15,6 +15,7 @@ enum { FAILED_IN_PYTHON = 10, FAILED_TO_READ };
 
 typedef struct {
   Reader *reader;  // its own
+  const float *beside;  // its table; NULL where the model has no encoder
   float *carry, *logits;
   uint8_t lawful[WHOLE_TILES];
   Embedded embedded;
@@ -41,12 +42,12 @@ EXPORT void loop_free(Loop *loop) {
   free(loop);
 }
 
-// Rows begin with copies of `readers`, `carries` (rows, 2 L D) and `logits` (rows, TOKENS). The model, the rules and all
-// that they point to must live as long.
+// Rows begin with copies of `readers`, `carries` (rows, `carried_by`) and `logits` (rows, TOKENS). The model, the rules
+// and all that they point to must live as long.
 EXPORT Loop *loop_new(const Model *model, const Rule *rules, int rule_count, const Sampling *sampling, Ask ask, int rows,
                       const Reader *const *readers, const float *carries, const float *logits, void *const *next,
                       void *const *states) {
-  size_t carried = (size_t)2 * model->layers * model->width, each = carried + WHOLE_TILES;
+  size_t carried = carried_by(model), each = carried + WHOLE_TILES;
   Loop *loop = calloc(1, sizeof *loop);
   if (!loop) return NULL;
   *loop = (Loop){model, rules, rule_count, rows, *sampling, ask, calloc((size_t)rows, sizeof(Row)), NULL};
@@ -69,6 +70,11 @@ EXPORT Loop *loop_new(const Model *model, const Rule *rules, int rule_count, con
     return NULL;
   }
   return loop;
+}
+
+// Tables (rows) of what an encoder says; they must live as long as the loop.
+EXPORT void loop_beside(Loop *loop, const float *const *beside) {
+  for (int i = 0; i < loop->rows; i++) loop->row[i].beside = beside[i];
 }
 
 // Moves mass to the tokens that lead on, where rules redirect it: returns how many, these and the logits they had.
@@ -109,6 +115,7 @@ static int advance_all(const Loop *loop, const int32_t *tokens) {
     int32_t drawn[MOST_ROWS];
     const int16_t *contexts[MOST_ROWS];
     const uint8_t *wanted[MOST_ROWS];
+    const float *beside[MOST_ROWS];
     float *carries[MOST_ROWS], *logits[MOST_ROWS];
     Embedded *embedded[MOST_ROWS];
     int count = 0, failed;
@@ -119,10 +126,12 @@ static int advance_all(const Loop *loop, const int32_t *tokens) {
       contexts[count] = row->reader->row;
       embedded[count] = &row->embedded;
       wanted[count] = row->lawful;
+      beside[count] = row->beside;
       carries[count] = row->carry;
       logits[count++] = row->logits;
     }
-    if ((failed = step(loop->model, count, drawn, contexts, embedded, carries, wanted, logits))) return failed;
+    const float *const *tables = loop->model->places.steps ? beside : NULL;
+    if ((failed = step(loop->model, count, drawn, contexts, embedded, tables, carries, wanted, logits))) return failed;
   }
   return STEP_DONE;
 }
@@ -162,8 +171,8 @@ static int show_last(const Model *model, int count, const float *states, const i
   return failed;
 }
 
-// Lets a reader and the model read tokens (count): writes the channels (count, C) and the model's states (count, D)
-// behind each, the carry (2 L D), in place, and the logits (TOKENS) behind the last.
+// Lets a reader and a model without an encoder read tokens (count): writes the channels (count, C) and the model's
+// states (count, D) behind each, the carry (2 L D), in place, and the logits (TOKENS) behind the last.
 EXPORT int loop_read(const Model *model, Reader *reader, const int32_t *tokens, int count, float *carry, float *states,
                      int16_t *contexts, float *logits) {
   Embedded embedded;
@@ -173,24 +182,25 @@ EXPORT int loop_read(const Model *model, Reader *reader, const int32_t *tokens, 
     if (!reader_read(reader, tokens[i])) return FAILED_TO_READ;
     memcpy(contexts + (size_t)i * model->channels, reader->row, (size_t)model->channels * sizeof *contexts);
   }
-  if ((failed = walk(model, count, tokens, contexts, &embedded, carry, states)) || !count) return failed;
+  if ((failed = walk(model, count, tokens, contexts, &embedded, NULL, carry, states)) || !count) return failed;
   return show_last(model, count, states, contexts, logits);
 }
 
 // Lets the model read tokens (count, at least 1) with their channels (count, C), of which it has read `known` before,
-// whole stretches. Up to there states (count, D) and carries (1 + stretches, 2 L D), one before each stretch, are given;
-// writes the others, the carry behind all tokens, and the logits (TOKENS) behind the last.
+// whole stretches. Up to there states (count, D) and carries (1 + stretches, `carried_by`), one before each stretch, are
+// given; writes the others, the carry behind all tokens, and the logits (TOKENS) behind the last. `beside` is the table
+// of a model with an encoder.
 EXPORT int loop_read_on(const Model *model, const int32_t *tokens, const int16_t *contexts, int count, int known,
-                        float *carries, float *states, float *logits) {
-  size_t carried = (size_t)2 * model->layers * model->width;
+                        const float *beside, float *carries, float *states, float *logits) {
+  size_t carried = carried_by(model);
   Embedded embedded;
   embedded_begin(&embedded);
   for (int begin = known; begin < count; begin += MOST_STRETCH) {
     int stretch = count - begin < MOST_STRETCH ? count - begin : MOST_STRETCH, failed;
     float *before = carries + (size_t)(begin / MOST_STRETCH) * carried, *after = before + carried;
     memcpy(after, before, carried * sizeof *after);
-    failed = walk(model, stretch, tokens + begin, contexts + (size_t)begin * model->channels, &embedded, after,
-                  states + (size_t)begin * model->width);
+    failed = walk(model, stretch, tokens + begin, contexts + (size_t)begin * model->channels, &embedded, beside,
+                  after, states + (size_t)begin * model->width);
     if (failed) return failed;
   }
   return show_last(model, count, states, contexts, logits);

@@ -6,6 +6,10 @@
 //
 // This is what `melody.engine.graphs.residual_lstm` writes as a graph. The carry of a row is h_0 c_0 h_1 c_1 ... of D
 // floats each. A row's result does not depend on its neighbours.
+//
+// The decoder of an encoder-decoder adds to x what its encoder says beside the place where the token stands: a row of a
+// table (steps, D) that a piece has from its start. Its carry goes on with the tick at which the bar under way begins,
+// and the value of its meter.
 #ifndef MELODY_STEP_H
 #define MELODY_STEP_H
 #include "kernels.h"
@@ -19,6 +23,15 @@ typedef struct {
   int16_t *places;  // (values, pitches): which score
 } IntervalHead;
 
+// Where a token stands among the steps of a piece: bar lines add up bars, a channel says the place in one.
+typedef struct {
+  int steps;            // those that an encoder reads, the last for all behind them; 0: the model has none
+  int ticks;            // of a step
+  int bar;              // the token that begins a bar
+  int position, meter;  // columns of the channels
+  int32_t *lengths;     // ticks of a bar, by the value of its meter
+} Places;
+
 typedef struct {
   const Kernels *kernels;
   int width, layers, channels, vocabulary;
@@ -27,7 +40,13 @@ typedef struct {
   int32_t first[MOST_CHANNELS + 2];    // row of a channel's value 0; 0 for tokens; the number of rows
   Matrix layer[MOST_LAYERS], head, scores;
   IntervalHead intervals;  // without references where the model has none
+  Places places;
 } Model;
+
+// Floats of a row's carry.
+static inline size_t carried_by(const Model *model) {
+  return (size_t)2 * model->layers * model->width + (model->places.steps ? 2 : 0);
+}
 
 // The sum of the rows of a token and its channels. Of whole numbers, it is the same by whatever way it came about: from
 // one token to the next only the rows of channels that change are exchanged.
@@ -41,16 +60,17 @@ void embedded_begin(Embedded *embedded);
 enum { STEP_DONE, STEP_OUT_OF_RANGE, STEP_NO_NUMBERS };
 
 // Rows step side by side. `wanted` (V) says of which tokens a row's logits are asked (NULL: of all); the others are
-// left as they are, or not. Both have room for whole tiles. Returns STEP_DONE, or why not: a token or channel beyond its
-// size, or logits that are no numbers.
-int step(const Model *model, int rows, const int32_t *tokens, const int16_t *const *contexts,
-         Embedded *const *embedded, float *const *carries, const uint8_t *const *wanted, float *const *logits);
+// left as they are, or not. Both have room for whole tiles. Each row of a model with an encoder has a table `beside` it
+// (NULL: the model has none). Returns STEP_DONE, or why not: a token or channel beyond its size, or logits that are no
+// numbers.
+int step(const Model *model, int rows, const int32_t *tokens, const int16_t *const *contexts, Embedded *const *embedded,
+         const float *const *beside, float *const *carries, const uint8_t *const *wanted, float *const *logits);
 
 // A row steps through tokens (count) that are known, with their channels (count, C), and gives no logits: what it would
 // make them of are the states (count, D) behind the last layer. One layer at a time goes through a stretch of them, so
 // that its weights stay in the cache, and half of them are read once for several. Carry and states are as by steps.
 int walk(const Model *model, int count, const int32_t *tokens, const int16_t *contexts, Embedded *embedded,
-         float *carry, float *states);
+         const float *beside, float *carry, float *states);
 
 // Logits of 1 to MOST_SIDE states (D), as a step makes them.
 int show(const Model *model, int side, const float *const *states, const int16_t *const *contexts,
