@@ -1,8 +1,9 @@
 """Rewriting: gaps in held-out pieces filled note after note and in rounds, and what the rewriter itself knows.
 
-Gaps: bars 4 to 7 of pieces of the valid split, in all voices or in some, one take each. Nats are those
-of the model that goes from left to right: of the new bars, and of the two bars behind them, which it reads on; the
-critic tells the new bars from those that stood there (.5: it cannot). What the composers wrote stands beside.
+Gaps: bars 4 to 7 of pieces of the valid split (of grooves 5 to 8), in all voices or in some, one take each. Nats are
+those of the model that goes from left to right: of the new bars, and of the two bars behind them, which it reads on;
+the critic tells the new bars from those that stood there (.5: it cannot). What the composers wrote stands beside. Of
+drums the likeness of kick and snare from bar to bar takes the place of parallels and cadences.
 
     python benchmarks/rewriting.py gaps [--model chorale] [--pieces 24] [--rounds 1,4,16,64] [--tracks Alto,Tenor]
 
@@ -39,7 +40,7 @@ import melody
 from melody.cli.output import table_lines
 from melody.corpus import open_store
 from melody.evaluation.critic import judge
-from melody.evaluation.form import Excerpt
+from melody.evaluation.form import KICK, SNARE, Excerpt, overlap_of
 from melody.evaluation.harmony import Harmony, cadences
 from melody.generation import Composer
 from melody.generation.decoders.rewriting import SIDE, STRETCH, read_on
@@ -51,7 +52,7 @@ from melody.learning.rewriter_model import (
     WIDTH,
     WINDOW,
     Bools,
-    SungPiece,
+    GridPiece,
     pieces_of,
     rewriter_of,
     trained,
@@ -63,6 +64,7 @@ from melody.tokens.plan import Bar, bars_of
 from melody.tokens.rewriter import Rewriter
 
 FIRST, LAST = 4, 7  # the gap, in bars from 1
+OF_DRUMS = (5, 8)
 ASKED = 16  # steps of an order that are measured
 SEEN = 32  # sixteenths that are seen before one that is asked for, at least, where there are so many
 IN_ORDER, ORDERS = 4, 4  # of so many steps all but one learn what is asked here; orders of voices whose mean is shown
@@ -72,22 +74,28 @@ KEPT = Path("outputs/rewriter-jsb16.safetensors")
 def gaps(model: str, count: int, rounds: Sequence[int], tracks: Sequence[str]) -> list[dict[str, Any]]:
     """The figures of each way to fill the gaps, and of the bars that stood there."""
     composer = melody.load(model)
-    pieces = held_out(composer, count)
-    ways: dict[str, dict[str, Any]] = {"note after note": {"fill": (FIRST, LAST)}}
-    ways |= {f"{number} rounds": {"rewrite": (FIRST, LAST), "rounds": number} for number in rounds}
-    human = [figures_of(composer, piece) for piece in pieces]
-    rows = [{"gap filled": "as it stood", **summed(human, human)}]
+    gap = OF_DRUMS if are_drums(composer) else (FIRST, LAST)
+    pieces = held_out(composer, count, gap[1])
+    ways: dict[str, dict[str, Any]] = {"note after note": {"fill": gap}}
+    ways |= {f"{number} rounds": {"rewrite": gap, "rounds": number} for number in rounds}
+    human = [figures_of(composer, piece, gap) for piece in pieces]
+    rows = [{"gap filled": "as it stood", **summed(human, human, gap)}]
     for name, options in ways.items():
         found = []
         for number, piece in enumerate(pieces):
             began = time.process_time()
             (take,) = composer.compose(piece, tracks=tracks, best_of=1, seed=number, **options)
             took = time.process_time() - began
-            figures = figures_of(composer, take.score)
+            figures = figures_of(composer, take.score, gap)
             own = {"nats a new note": take.nats_per_note, "nats behind": take.nats_after, "seconds": took}
             found.append(figures | own)
-        rows.append({"gap filled": name, **summed(found, human)})
+        rows.append({"gap filled": name, **summed(found, human, gap)})
     return rows
+
+
+def are_drums(composer: Composer) -> bool:
+    """Return True for a model of drums alone."""
+    return all(info.drums for info in composer.bundle.tracks)
 
 
 def held_out(composer: Composer, count: int, last: int = LAST) -> list[Score]:
@@ -101,30 +109,42 @@ def held_out(composer: Composer, count: int, last: int = LAST) -> list[Score]:
     return result
 
 
-def figures_of(composer: Composer, filled: Score) -> dict[str, Any]:
+def figures_of(composer: Composer, filled: Score, gap: tuple[int, int]) -> dict[str, Any]:
     """What counts in the gap of a piece."""
-    around = clip(filled, FIRST - 2, LAST + 1)  # and a bar on either side
-    lines = [notes_of(track) for track in around.tracks if len(track.notes)]
+    first, last = gap
     music = bars_of(composer.bundle.tokenizer.encode(filled).tolist())[0]
-    return {
+    result: dict[str, Any] = {"bars": music[first - 1 : last], "given": music[: first - 1]}
+    if are_drums(composer):
+        return result | {"groove": Excerpt(music[:last], first - 1)}
+    around = clip(filled, first - 2, last + 1)  # and a bar on either side
+    lines = [notes_of(track) for track in around.tracks if len(track.notes)]
+    return result | {
         "parallels": len(parallels(slices(lines))),
         "notes": sum(len(notes_of(track).onset) for track in around.tracks),
-        "bars": music[FIRST - 1 : LAST],
-        "given": music[: FIRST - 1],
-        "harmony": Harmony.of(Excerpt(music[: LAST + 1], FIRST - 1, bar_ticks=int(bars(filled)[2] - bars(filled)[1]))),
+        "harmony": Harmony.of(Excerpt(music[: last + 1], first - 1, bar_ticks=int(bars(filled)[2] - bars(filled)[1]))),
     }
 
 
-def summed(found: Sequence[dict[str, Any]], human: Sequence[dict[str, Any]]) -> dict[str, float]:
+def summed(found: Sequence[dict[str, Any]], human: Sequence[dict[str, Any]], gap: tuple[int, int]) -> dict[str, float]:
     """The figures of all gaps together."""
     known = "nats behind" in found[0]
     given: list[list[Bar]] = [one["given"] for one in human]
     ours, theirs = ([one["bars"] for one in side] for side in (found, human))
-    return {
+    result = {
         "nats a new note": float(np.mean([one["nats a new note"] for one in found])) if known else float("nan"),
         "nats behind": float(np.mean([one["nats behind"] for one in found])) if known else float("nan"),
-        "parallels per 1,000 notes": 1000 * sum(one["parallels"] for one in found) / sum(o["notes"] for o in found),
-        "cadences in 16 bars": cadences([one["harmony"] for one in found], len(found) * (LAST + 2 - FIRST)),
+    }
+    if "groove" in found[0]:
+        grooves = [one["groove"] for one in found]
+        result |= {"kick from bar to bar": overlap_of(grooves, KICK), "snare": overlap_of(grooves, SNARE)}
+    else:
+        notes = sum(one["notes"] for one in found)
+        result |= {
+            "parallels per 1,000 notes": 1000 * sum(one["parallels"] for one in found) / notes,
+            "cadences in 16 bars": cadences([one["harmony"] for one in found], len(found) * (gap[1] + 2 - gap[0])),
+        }
+    return result | {
+        "notes a bar": float(np.mean([len(bar) for one in ours for bar in one])),
         "critic": judge(given, ours, theirs).all if known else 0.5,
         "seconds a gap": float(np.median([one["seconds"] for one in found])) if known else float("nan"),
     }
@@ -258,12 +278,21 @@ def network_of(rewriter: Rewriter) -> Any:
     heads, span = weights["layers.0.bias"].shape
     sizes = [len(weights[f"ground.{column}"]) for column in range(len(GROUND))]
     width = len(weights["norm.weight"])
-    network = MaskedTransformer(rewriter.voices, VALUES, sizes, width, rewriter.layers, heads, span // 2)
+    network = MaskedTransformer(
+        rewriter.voices,
+        rewriter.kind.values,
+        sizes,
+        width,
+        rewriter.layers,
+        heads,
+        span // 2,
+        sees_bars=rewriter.sees_bars,
+    )
     network.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
     return network.eval()
 
 
-def chronological(network: Any, pieces: Sequence[SungPiece], orders: int) -> float:
+def chronological(network: Any, pieces: Sequence[GridPiece], orders: int) -> float:
     """The nats of a voice and step, each from those before it alone; the mean of the voices' orders' probabilities."""
     import torch
 

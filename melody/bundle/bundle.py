@@ -11,7 +11,7 @@
 ``harmonist.safetensors``  what draws its chords (`melody.tokens.harmonist`), where its model is told of such a plan
 ``harmoniser.safetensors`` what finds the chords of a tune that stands alone, where that is another harmonist
 ``planner.safetensors``  the planner of its bars (`melody.tokens.planner`), where its model is told of a plan
-``rewriter.safetensors``  what fills any cells of its voices at once (`melody.tokens.rewriter`), where one was learned
+``rewriter.safetensors``  what fills any cells of its voices or drums at once (`melody.tokens.rewriter`), or none
 ``taste.safetensors``  the taste by which takes may be ranked (`melody.tokens.taste`), where one was learned
 ``feel.safetensors``  how its players move off the grid (`melody.music.feel`), where its corpus was played
 ``originality.npz``   the n-grams of the training music (`melody.music.originality`), by which copies of it are found

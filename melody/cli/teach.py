@@ -33,12 +33,12 @@ def taste(
 
 
 def rewriter(
-    model: Annotated[str, typer.Argument(help="Model of single voices, by name or folder; its corpus is prepared.")],
+    model: Annotated[str, typer.Argument(help="Model of single voices or drums; its corpus is prepared.")],
     steps: Annotated[int, typer.Option(min=1, help="Steps of training, three a second on a quiet core.")] = 3000,
     seed: Annotated[int, typer.Option(help="Number that fixes what is drawn.")] = 0,
     as_json: JSON = False,
 ) -> None:
-    """Teach a model of single voices to fill bars from both sides at once, for `compose --rewrite`.
+    """Teach a model of single voices or drums to fill bars from both sides at once, for `compose --rewrite`.
 
     Example: melody rewriter chorale
     """

@@ -1,5 +1,7 @@
 """The canvas of a gap: its cells and those around it as a rewriter sees them, what may stand in each, and the way back.
 
+That of drums is in `melody.generation.kit_canvas`.
+
 Soprano  |.. kept ..|.. kept ..|.. kept ..|      the bars that are filled anew, in voices that are free; notes that
 Alto     |.. kept ..|?? ?? ?? ?|.. kept ..|      ring into them stay, and new ones end with them
 Bass     |.. kept ..|?? ?? ?? ?|.. kept ..|
@@ -34,6 +36,7 @@ from melody.tokens.cells import (
     line_of,
     notes_in,
 )
+from melody.tokens.hits import HITS
 
 BEFORE, AFTER = 32, 96  # cells that stand before the piece and after it, so that every cell is seen amidst others
 LEFT_TO_NOTES = ("chords", "density", "no_repeat", "max_copy_bars", "keep", "loop")
@@ -47,10 +50,10 @@ class Canvas:
     cells: Cells  # (T, voices), those of the gap `HIDDEN`
     ground: Ground  # (T, GROUND)
     hidden: Bools  # (T, voices)
-    may: Bools  # (T, voices, VALUES): what may stand in a hidden cell
+    may: Bools  # (T, voices, values): what may stand in a hidden cell
 
     def notes(self, cells: Cells, velocity: Mapping[int, int]) -> dict[int, Notes]:
-        """The new notes of finished cells by voice, in ticks of the grid."""
+        """The new notes of finished cells by voice, each a single line, in ticks of the grid."""
         result = {}
         for voice in np.flatnonzero(self.hidden.any(axis=0)).tolist():
             found = notes_in(cells[:, voice], velocity[voice])
@@ -63,13 +66,16 @@ def why_not(settings: Settings, region: Region, rooms: Mapping[int, Room], bundl
     """Tell why a gap cannot be rewritten in rounds, and is composed note after note; empty where it can."""
     if bundle.rewriter is None:
         return f"{bundle.name} composes note after note"
-    if not settings.rounds and len(region.fixed.tracks if region.fixed else ()) <= len(region.tracks):
+    kit = bundle.rewriter.kind is HITS
+    if not kit and not settings.rounds and len(region.fixed.tracks if region.fixed else ()) <= len(region.tracks):
         return "most voices come anew, which notes from left to right do better; `rounds` asks for it all the same"
     asked = [f"`{name}`" for name in LEFT_TO_NOTES if getattr(settings, name)]
     if asked:
         return f"{asked[0]} is kept note after note"
-    single = all(isinstance(room := rooms.get(place), Free) and room.polyphony == 1 for place in region.tracks)
-    if not single or len(bundle.tracks) != bundle.rewriter.voices:
+    free = all(isinstance(room := rooms.get(place), Free) and (kit or room.polyphony == 1) for place in region.tracks)
+    if kit and not (free and [track.drums for track in bundle.tracks] == [True]):
+        return "its drums are held to more than a grid can say"
+    if not kit and not (free and len(bundle.tracks) == bundle.rewriter.voices):
         return "not every voice is a single line"
     return "its bars are no multiple of a sixteenth" if (region.lines % CELL).any() else ""
 

@@ -1,9 +1,10 @@
-"""Trains the rewriter of a corpus of single voices (`melody.tokens.rewriter`): some twenty minutes on one core.
+"""Trains the rewriter of a corpus of single voices or of drums (`melody.tokens.rewriter`): twenty minutes on one core.
 
 Each sample is a window of a piece, transposed as its ranges allow, of which some cells are hidden:
 
     two in five   any cells, each with the same chance, which is drawn too (absorbing diffusion, orderless NADE)
-    two in five   bars of some voices, in which a drawn share is known already, as in the middle of rewriting
+    two in five   bars of some voices, in which a drawn share is known already, as in the middle of rewriting; of a kit
+                  mostly of all its drums
     one in five   all that comes after a place, as a model from left to right has it
 
 The loss is the mean over hidden cells of each sample, so that samples with few of them count as much. Where the piece
@@ -25,7 +26,8 @@ from melody.corpus.store import TokenStore
 from melody.errors import MelodyError
 from melody.learning.added import add_to_bundle
 from melody.learning.tokenizers import tokenizer_of
-from melody.tokens.cells import HIDDEN, OUTSIDE, VALUES, Cells, Grid, Ground, cut, grid_of, sizes, transposed
+from melody.tokens.cells import LINES, Cells, Grid, GridKind, Ground, cut, sizes
+from melody.tokens.hits import HITS
 from melody.tokens.rewriter import Rewriter
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 WINDOW = 128  # cells
 BATCH = 32
 WIDTH, LAYERS, HEADS = 192, 4, 6
+OF_HITS = {"width": 96, "layers": 2, "batch": 16}
+WHOLE_KIT = 0.8  # of the stretches of drums that are hidden
 STEPS = 3000
 LEARNING_RATE, WARMUP, WEIGHT_DECAY, DROPOUT, DECAY = 2.5e-3, 100, 0.05, 0.15, 0.998
 KINDS = (0.4, 0.4, 0.2)  # shares of samples: any cells, bars, what comes after
@@ -46,11 +50,12 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class SungPiece:
-    """A piece, and by how many semitones it may be transposed: least and greatest."""
+class GridPiece:
+    """A piece, by how many semitones it may be transposed (least and greatest), and what its cells are."""
 
     grid: Grid
     shifts: tuple[int, int]
+    kind: GridKind = LINES
 
 
 class HiddenCells(NamedTuple):
@@ -62,14 +67,14 @@ class HiddenCells(NamedTuple):
     learned: Bools  # (B, T, voices)
 
 
-def pieces_of(store: TokenStore, split: str) -> list[SungPiece]:
+def pieces_of(store: TokenStore, split: str, kind: GridKind = LINES) -> list[GridPiece]:
     """The grids of a split's pieces."""
     tokenizer, found = tokenizer_of(store), store.split(split)
     result = []
     for index in range(len(found)):
-        grid = grid_of(tokenizer.decode(found.piece(index)[0]), int(found.styles[index]))
+        grid = kind.grid_of(tokenizer.decode(found.piece(index)[0]), int(found.styles[index]))
         least, greatest = found.shifts[index].tolist()
-        result.append(SungPiece(grid, (least, greatest)))
+        result.append(GridPiece(grid, (least, greatest), kind))
     return result
 
 
@@ -82,14 +87,19 @@ class LearnedRewriter(NamedTuple):
 
 
 def learn_rewriter(model: str | Path, steps: int = STEPS, seed: int = 0) -> LearnedRewriter:
-    """Teach a bundle of single voices to rewrite, and write the result into it. Raises `MelodyError` for others."""
+    """Teach a bundle of single voices, or of drums alone, to rewrite, and write the result into it.
+
+    Raises `MelodyError` for others.
+    """
     bundle = open_bundle(model)
     store = open_store(bundle.settings.get("corpus", ""))
-    if any(track.polyphony != 1 for track in bundle.tracks):
-        raise MelodyError(f"{bundle.name}: single voices alone can be rewritten at once; it writes chords")
+    drums = [track.drums for track in bundle.tracks] == [True]
+    if not drums and any(track.polyphony != 1 for track in bundle.tracks):
+        raise MelodyError(f"{bundle.name}: single voices or drums alone can be rewritten at once; it writes chords")
+    kind, options = (HITS, OF_HITS) if drums else (LINES, {})
     best: tuple[float, int, Rewriter] | None = None
     for step, nats, network in trained(
-        pieces_of(store, "train"), pieces_of(store, "valid"), len(store.styles), steps, seed
+        pieces_of(store, "train", kind), pieces_of(store, "valid", kind), len(store.styles), steps, seed, **options
     ):
         if best is None or nats < best[0]:
             best = nats, step, rewriter_of(network)
@@ -100,8 +110,8 @@ def learn_rewriter(model: str | Path, steps: int = STEPS, seed: int = 0) -> Lear
 
 
 def trained(
-    train: Sequence[SungPiece],
-    held_out: Sequence[SungPiece],
+    train: Sequence[GridPiece],
+    held_out: Sequence[GridPiece],
     styles: int = 0,
     steps: int = STEPS,
     seed: int = 0,
@@ -123,8 +133,11 @@ def trained(
 
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
-    voices = train[0].grid.cells.shape[1]
-    model = MaskedTransformer(voices, VALUES, tuple(sizes(styles).values()), width, layers, HEADS, dropout=DROPOUT)
+    kind, voices = train[0].kind, train[0].grid.cells.shape[1]
+    ground_sizes, sees_bars = tuple(sizes(styles).values()), kind is HITS
+    model = MaskedTransformer(
+        voices, kind.values, ground_sizes, width, layers, HEADS, dropout=DROPOUT, sees_bars=sees_bars
+    )
     average: Any = torch.optim.swa_utils
     decay = min(DECAY, 1 - 5 / max(steps, 10))  # the mean reaches back a fifth of a short run
     mean = average.AveragedModel(model, multi_avg_fn=average.get_ema_multi_avg_fn(decay))
@@ -141,7 +154,7 @@ def trained(
         sample = (in_order_of if forwards else sample_of)(train, generator, batch)
         seen, ground, target, learned = map(torch.from_numpy, sample)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16_pays()):
-            logits = (model.in_order(target, seen != HIDDEN, ground) if forwards else model(seen, ground))[learned]
+            logits = (model.in_order(target, seen != kind.hidden, ground) if forwards else model(seen, ground))[learned]
         nats = functional.cross_entropy(logits.float(), target[learned], reduction="none")
         share = (1 / learned.sum(dim=(1, 2)).clamp(min=1))[:, None, None].expand_as(learned)[learned]
         loss = (nats * share).sum() / len(seen)
@@ -180,29 +193,31 @@ def _nats(model: "MaskedTransformer", samples: Sequence[HiddenCells]) -> float:
 # ---- what is hidden -------------------------------------------------------------------------------------------------
 
 
-def sample_of(pieces: Sequence[SungPiece], generator: np.random.Generator, count: int) -> HiddenCells:
+def sample_of(pieces: Sequence[GridPiece], generator: np.random.Generator, count: int) -> HiddenCells:
     """Draw windows of pieces, the longer ones more often, and what is hidden of each."""
     rows = []
     for piece in _drawn(pieces, generator, count):
         start, target, ground = _window(piece, generator)
-        inside = target != OUTSIDE
-        hidden, learned = _hide(inside, generator)
+        inside = target != piece.kind.outside
+        hidden, learned = _hide(inside, generator, WHOLE_KIT if piece.kind is HITS else 0)
         if generator.random() > SHOWN_END:
             hidden = hidden | (np.arange(start, start + WINDOW) >= len(piece.grid.cells))[:, None]
-        rows.append((np.where(hidden, HIDDEN, target), ground, np.where(inside, target, 0), learned & inside))
+        seen = np.where(hidden, piece.kind.hidden, target)
+        rows.append((seen, ground, np.where(inside, target, 0), learned & inside))
     return HiddenCells(*map(np.stack, zip(*rows, strict=True)))
 
 
-def in_order_of(pieces: Sequence[SungPiece], generator: np.random.Generator, count: int) -> HiddenCells:
+def in_order_of(pieces: Sequence[GridPiece], generator: np.random.Generator, count: int) -> HiddenCells:
     """Draw windows, and how many voices of each sixteenth are told when the others are asked from left to right.
 
-    What stands outside a piece is `OUTSIDE` in the target too, as each sixteenth is read by those behind it.
+    What stands outside a piece is so in the target too, as each sixteenth is read by those behind it.
     """
     rows = []
     for piece in _drawn(pieces, generator, count):
         _, target, ground = _window(piece, generator)
         hidden = hidden_in_order(target.shape, generator)
-        rows.append((np.where(hidden, HIDDEN, target), ground, target, hidden & (target != OUTSIDE)))
+        kind = piece.kind
+        rows.append((np.where(hidden, kind.hidden, target), ground, target, hidden & (target != kind.outside)))
     return HiddenCells(*map(np.stack, zip(*rows, strict=True)))
 
 
@@ -213,22 +228,25 @@ def hidden_in_order(shape: tuple[int, ...], generator: np.random.Generator) -> B
     return np.asarray(place >= generator.integers(voices, size=(count, 1)))
 
 
-def _drawn(pieces: Sequence[SungPiece], generator: np.random.Generator, count: int) -> list[SungPiece]:
+def _drawn(pieces: Sequence[GridPiece], generator: np.random.Generator, count: int) -> list[GridPiece]:
     length = np.array([len(piece.grid.cells) for piece in pieces], float)
     return [pieces[index] for index in generator.choice(len(pieces), count, p=length / length.sum()).tolist()]
 
 
-def _window(piece: SungPiece, generator: np.random.Generator) -> tuple[int, Cells, Ground]:
+def _window(piece: GridPiece, generator: np.random.Generator) -> tuple[int, Cells, Ground]:
     """Return where a window of a transposed piece starts, its cells and its ground."""
     least, greatest = piece.shifts
-    cells = transposed(piece.grid.cells, int(generator.integers(least, greatest + 1)))
+    cells = piece.kind.transposed(piece.grid.cells, int(generator.integers(least, greatest + 1)))
     side = WINDOW // 4  # beyond its ends
     start = int(generator.integers(-side, max(len(cells) - WINDOW + side, -side) + 1))
-    return (start, *cut(cells, piece.grid.ground, start, WINDOW))
+    return (start, *cut(cells, piece.grid.ground, start, WINDOW, piece.kind.outside))
 
 
-def _hide(inside: Bools, generator: np.random.Generator) -> tuple[Bools, Bools]:
-    """Draw which cells (T, voices) of a window are hidden, and which of these are learned."""
+def _hide(inside: Bools, generator: np.random.Generator, whole: float) -> tuple[Bools, Bools]:
+    """Draw which cells (T, voices) of a window are hidden, and which of these are learned.
+
+    Bars are hidden in all voices in `whole` of cases, else in some.
+    """
     count, voices = inside.shape
     kind = generator.random()
     if kind < KINDS[0]:
@@ -239,7 +257,7 @@ def _hide(inside: Bools, generator: np.random.Generator) -> tuple[Bools, Bools]:
         start = int(generator.integers(count - bars * BAR + 1))
         hidden = np.zeros(inside.shape, bool)
         chosen = generator.permutation(voices)[: int(generator.integers(1, voices + 1))]
-        hidden[start : start + bars * BAR, chosen] = True
+        hidden[start : start + bars * BAR, slice(None) if whole and generator.random() < whole else chosen] = True
         known = max(0.0, float(generator.uniform(-0.3, 1)))
         hidden &= generator.random(inside.shape) >= known
         return hidden, hidden

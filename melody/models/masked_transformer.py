@@ -1,7 +1,7 @@
 """The masked Transformer: any hidden cells of a grid of voices from all others, past and future, at once.
 
     cells (T, voices)   x = sum of the voices' cells + place in the bar + length of the bar + style
-                        x = x + convolution over five sixteenths
+                        x = x + convolution over five sixteenths, and the same place one and two bars away
                         x = x + attention(x);  x = x + feed-forward(x)     for each layer
                         p(cell of a voice) = softmax(head of that voice)
 
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STEM = 5  # sixteenths that the convolution sees
+BARS = (-2, -1, 1, 2)  # as far away it sees the same place, where it is asked to: grooves come again bar after bar
 
 
 class MaskedTransformer(nn.Module):
@@ -41,13 +42,15 @@ class MaskedTransformer(nn.Module):
         heads: int = 6,
         reach: int = 128,
         dropout: float = 0.1,
+        sees_bars: bool = False,
     ) -> None:
         """`values` a cell may have; two more stand for what is hidden and for what lies outside the piece."""
         super().__init__()
         self.voices, self.values, self.dropout = voices, values, dropout
+        self.away = BARS if sees_bars else ()
         self.cells = nn.Parameter(torch.randn(voices * (values + 2), width) * (0.5 / voices**0.5))
         self.ground = nn.ParameterList(torch.randn(size, width) * 0.25 for size in ground_sizes)
-        self.stem = nn.Linear(STEM * width, width)
+        self.stem = nn.Linear((STEM + len(self.away)) * width, width)
         self.layers = nn.ModuleList(_Layer(width, heads, reach, dropout) for _ in range(layers))
         self.norm = nn.RMSNorm(width)
         self.head = nn.Linear(width, voices * values)
@@ -57,7 +60,7 @@ class MaskedTransformer(nn.Module):
     def forward(self, cells: Tensor, ground: Tensor) -> Tensor:
         """Logits (B, T, voices, values) of every cell, whether it is hidden or not."""
         x = self._embedded(cells, ground)
-        x = x + functional.relu(self.stem(_neighbours(x, x, x)))
+        x = x + functional.relu(self.stem(self._neighbours(x, x, x, ground)))
         for layer in self.layers:
             x = layer(x)
         return self._read(x)
@@ -72,7 +75,7 @@ class MaskedTransformer(nn.Module):
         nothing, told = self._embedded(torch.full_like(cells, hidden), ground), self._embedded(cells, ground)
         asked = self._embedded(torch.where(known, cells, hidden), ground)
         x = torch.cat(
-            [x + functional.relu(self.stem(_neighbours(told, x, nothing))) for x in (told, asked)], dim=1
+            [x + functional.relu(self.stem(self._neighbours(told, x, nothing, ground))) for x in (told, asked)], dim=1
         )  # (B, 2T, D)
         step = torch.arange(count, device=cells.device)
         may = torch.cat([step[None] <= step[:, None], step[None] < step[:, None]])  # (2T, T)
@@ -87,6 +90,19 @@ class MaskedTransformer(nn.Module):
         for column, table in enumerate(self.ground):
             x = x + table[ground[..., column]]
         return functional.dropout(x, self.dropout, self.training)
+
+    def _neighbours(self, before: Tensor, x: Tensor, after: Tensor, ground: Tensor) -> Tensor:
+        """Each state (B, T, D) beside those near it and bars away (B, T, parts x D); zeros beyond the ends."""
+        count, side = x.shape[1], STEM // 2
+        padded = [functional.pad(part, (0, 0, side, side)) for part in [before] * side + [x] + [after] * side]
+        parts = [part[:, step : step + count] for step, part in enumerate(padded)]
+        steps = torch.arange(count, device=x.device)
+        for bars in self.away:
+            place = steps + bars * ground[..., 1]  # (B, T)
+            inside = ((place >= 0) & (place < count))[..., None]
+            index = place.clamp(0, count - 1)[..., None].expand_as(x)
+            parts.append((before if bars < 0 else after).gather(1, index) * inside)
+        return torch.cat(parts, dim=-1)
 
     def _read(self, x: Tensor) -> Tensor:
         """Logits (B, T, voices, values) of states (B, T, D)."""
@@ -126,10 +142,3 @@ class _Layer(nn.Module):
         x = x + functional.dropout(self.out(attended), self.dropout, self.training)
         inner = functional.relu(self.up(self.between(x))) ** 2
         return x + functional.dropout(self.down(inner), self.dropout, self.training)
-
-
-def _neighbours(before: Tensor, x: Tensor, after: Tensor) -> Tensor:
-    """Each state (B, T, D) beside those before and after it (B, T, STEM x D); zeros beyond the ends."""
-    count, side = x.shape[1], STEM // 2
-    padded = [functional.pad(part, (0, 0, side, side)) for part in [before] * side + [x] + [after] * side]
-    return torch.cat([part[:, step : step + count] for step, part in enumerate(padded)], dim=-1)

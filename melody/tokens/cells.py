@@ -9,7 +9,7 @@ sounding-on cell must follow one of its pitch: what may follow what is all that 
 be valid (`melody.generation.decoders.rewriting`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +35,27 @@ class Grid(NamedTuple):
 
     cells: Cells
     ground: Ground
+
+
+class GridKind(NamedTuple):
+    """A kind of grid: how many values a cell has, and how music becomes cells. Two values more say what is not known.
+
+    Drums have another (`melody.tokens.hits`).
+    """
+
+    values: int
+    grid_of: Callable[[Score, int], Grid]
+    transposed: Callable[[Cells, int], Cells]
+
+    @property
+    def hidden(self) -> int:
+        """The value of a cell to be filled."""
+        return self.values
+
+    @property
+    def outside(self) -> int:
+        """The value of a cell before or after the piece."""
+        return self.values + 1
 
 
 def grid_of(score: Score, style: int = 0) -> Grid:
@@ -100,8 +121,8 @@ def transposed(cells: Cells, semitones: int) -> Cells:
     return np.asarray(np.where(sounding, moved, cells))
 
 
-def cut(cells: Cells, ground: Ground, start: int, count: int) -> tuple[Cells, Ground]:
-    """A stretch of a piece from a cell on, which may lie before the first one; what lies outside is `OUTSIDE`.
+def cut(cells: Cells, ground: Ground, start: int, count: int, outside: int = OUTSIDE) -> tuple[Cells, Ground]:
+    """A stretch of a piece from a cell on, which may lie before the first one; what lies outside is `outside`.
 
     Outside, the ground goes on in bars like the first and the last one.
     """
@@ -112,7 +133,7 @@ def cut(cells: Cells, ground: Ground, start: int, count: int) -> tuple[Cells, Gr
     length = np.where(past, ground[-1, 1], ground[0, 1])
     at = np.where(past, ground[-1, 0] + steps - len(ground) + 1, ground[0, 0] + steps) % length
     beyond = np.stack([at, length, np.full(count, ground[0, 2])], axis=1)
-    return np.where(inside, cells[place], OUTSIDE), np.where(inside, ground[place], beyond)
+    return np.where(inside, cells[place], outside), np.where(inside, ground[place], beyond)
 
 
 def sounding(cells: Cells) -> Cells:
@@ -124,3 +145,6 @@ def sounding(cells: Cells) -> Cells:
 def sizes(styles: int) -> Mapping[str, int]:
     """The number of values of each column of the ground."""
     return {"place": LONGEST_BAR, "length": LONGEST_BAR + 1, "style": 1 + styles}
+
+
+LINES = GridKind(VALUES, grid_of, transposed)

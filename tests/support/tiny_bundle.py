@@ -17,6 +17,7 @@ from melody.tokens import EventTokenizer
 from melody.tokens.cells import VALUES
 from melody.tokens.channels import Channel, names_of
 from melody.tokens.harmonist import SHAPES as OF_HARMONIST
+from melody.tokens.hits import HITS, KIT
 from melody.tokens.planner import CASTS, MOST_TRACKS, OF_TRACKS, SHAPES
 from melody.tokens.rewriter import Rewriter
 
@@ -118,17 +119,17 @@ def write_harmonising_bundle(folder: Path) -> Path:
     return write_bundle(folder, files, {"channels": list(tokenizer.names), "tracks": tracks, "name": "chorale"})
 
 
-def tiny_rewriter(voices: int = 4, width: int = 12, heads: int = 2, reach: int = 8) -> dict[str, np.ndarray]:
+def tiny_rewriter(voices: int = 4, values: int = VALUES, heads: int = 2, reach: int = 8) -> dict[str, np.ndarray]:
     """The weights of a rewriter of one layer, drawn at random."""
-    generator = np.random.default_rng(7)
-    shapes = {"cells": (voices * (VALUES + 2), width), "ground.0": (48, width), "ground.1": (49, width)}
+    generator, width = np.random.default_rng(7), 12
+    shapes = {"cells": (voices * (values + 2), width), "ground.0": (48, width), "ground.1": (49, width)}
     shapes |= {"ground.2": (3, width), "stem.weight": (width, 5 * width), "stem.bias": (width,)}
     for part, rows, columns in (("mix", 3, 1), ("out", 1, 1), ("up", 4, 1), ("down", 1, 4)):
         shapes[f"layers.0.{part}.weight"] = (rows * width, columns * width)
         shapes[f"layers.0.{part}.bias"] = (rows * width,)
     shapes |= {"layers.0.before.weight": (width,), "layers.0.between.weight": (width,), "norm.weight": (width,)}
     shapes |= {"layers.0.bias": (heads, 2 * reach + 1)}
-    shapes |= {"head.weight": (voices * VALUES, width), "head.bias": (voices * VALUES,)}
+    shapes |= {"head.weight": (voices * values, width), "head.bias": (voices * values,)}
     return {name: generator.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
 
 
@@ -137,6 +138,14 @@ def write_rewriting_bundle(folder: Path) -> Path:
     tracks = [asdict(track) for track in style_tracks("chorale")]
     files = tiny_files() | {"rewriter.safetensors": save(Rewriter.of(tiny_rewriter()).arrays())}
     return write_bundle(folder, files, {"tracks": tracks, "style_rules": ["no_parallels", "tonic_ending"]})
+
+
+def write_drumming_bundle(folder: Path) -> Path:
+    """Write a bundle of drums with a rewriter of random weights, to which most cells are silent."""
+    weights = tiny_rewriter(len(KIT), HITS.values)
+    weights["head.bias"].reshape(len(KIT), -1)[:, 0] += 6
+    files = tiny_files() | {"rewriter.safetensors": save(Rewriter.of(weights).arrays())}
+    return write_bundle(folder, files, {"tracks": [asdict(track) for track in style_tracks("drums")]})
 
 
 def style_tracks(style: str) -> list[TrackInfo]:

@@ -12,16 +12,16 @@ from melody.config import check_config
 from melody.corpus import TokenStore
 from melody.learning import rewriter_model
 from melody.learning.added import keep_rewriter
-from melody.learning.rewriter_model import SungPiece, hidden_in_order, in_order_of, sample_of, trained
+from melody.learning.rewriter_model import GridPiece, hidden_in_order, in_order_of, sample_of, trained
 from melody.tokens.cells import BEGINS, HIDDEN, OUTSIDE, SOUNDS, Grid, ground_of
 
 
-def piece(up: int = 0) -> SungPiece:
+def piece(up: int = 0) -> GridPiece:
     """Two voices in quarters: the lower one follows the upper, an octave below."""
     steps = np.array([0, 2, 4, 5, 7, 5, 4, 2] * 5) + 40 + up
     cells = np.stack([np.repeat(BEGINS + steps, 4), np.repeat(BEGINS + steps - 12, 4)], axis=1)
     cells[np.arange(len(cells)) % 4 > 0] += SOUNDS - BEGINS
-    return SungPiece(Grid(cells, ground_of([0, 96], len(cells), 0)), (-2, 2))
+    return GridPiece(Grid(cells, ground_of([0, 96], len(cells), 0)), (-2, 2))
 
 
 def test_samples_hide_what_is_learned_and_show_the_rest() -> None:

@@ -7,8 +7,12 @@
 
 Annealed blocked Gibbs sampling (Yao, Ozair, Cho & Bengio 2014, arXiv:1409.0585, as Coconet uses it, arXiv:1903.07227).
 Within a round the voices come in an order that is drawn; each is a line (`lines`) that keeps its range, what stands
-around it, and makes no parallels to voices that are known by then. Between rounds breaches of the rules are counted
+around it, and makes no parallels to voices that are known by then; or a drum of a kit, whose strokes divide each beat
+as those of the others do (`melody.generation.kit_canvas`). Between rounds breaches of the rules are counted
 (`CountsBreaches`): the result is the last of the rounds with the fewest.
+
+Drums have no such rules, and their cells become known for good instead, so many a round in an order that chance draws
+(absorbing diffusion backwards, arXiv:2107.03006): what comes later knows what came before, and nothing is drawn twice.
 
 The tokens of the result cost what they cost the model that goes from note to note, so that takes can be compared.
 """
@@ -27,16 +31,17 @@ from melody.generation.decoders.contract import Continuation
 from melody.generation.decoders.lines import Bools, draw_line, parallels_to
 from melody.generation.decoders.sampling import Sampled
 from melody.generation.gap_score import nats_of
+from melody.generation.kit_canvas import Drummer, kit_canvas_of, kit_notes, loudness_of, weighed
 from melody.generation.prefix import read_prefix
 from melody.generation.prepared import Prepared
 from melody.generation.rules.contract import breaches_of
-from melody.generation.sampling import Sampling
 from melody.generation.seeds import Seed
 from melody.generation.settings import ROUNDS
 from melody.music.key import Key
 from melody.music.score import Notes, Score, notes_of, set_notes
 from melody.tokens import Plan
-from melody.tokens.cells import HIDDEN, SOUNDS, Cells
+from melody.tokens.cells import SOUNDS, Cells
+from melody.tokens.hits import HITS
 from melody.tokens.rewriter import Rewriter
 
 MOST_HIDDEN, LEAST_HIDDEN = 0.9, 0.1  # shares of the gap, in the second round and in the last
@@ -44,6 +49,10 @@ STRETCH, SIDE = 64, 32  # cells that are read together, and what is seen on eith
 BEAT = 4  # cells that are hidden together
 COOL = 0.8  # by which the temperature asked for is multiplied
 CONFIDENT = 0.1  # a value less likely than this share of the likeliest is not drawn
+
+Floats = NDArray[np.float64]
+# the cells (T, voices) with the hidden ones (T,) of a voice drawn by their weights (T, voices, values)
+Draw = Callable[[Cells, Bools, int, Floats, np.random.Generator], Cells]
 
 
 class Rewriting:
@@ -64,34 +73,33 @@ class _Painter:
 
     canvas: Canvas
     rewriter: Rewriter
-    sampling: Sampling
-    single: bool  # no parallels
+    temperature: float
+    weigh: Callable[[Floats, float], Floats]
+    draw: Draw
     score_of: Callable[[Cells], Score]
     breaches: Callable[[Score], int]
 
     @classmethod
     def of(cls, prepared: Prepared) -> "_Painter":
-        assert prepared.primer is not None
-        settings, view, bundle = prepared.settings, prepared.primer.view, prepared.bundle
-        rewriter = bundle.rewriter
+        rewriter = prepared.bundle.rewriter
         assert rewriter is not None
-        canvas = canvas_of(settings, view, prepared.region, prepared.rooms, bundle)
-        rules = bundle.style_rules if settings.style_rules else []
-        if "tonic_ending" in rules and prepared.region.closes and prepared.key:
-            key = prepared.key
-            third = {Key(key.tonic, "major").triad, key.triad}
-            close(canvas, view, prepared.region, key, frozenset().union(*third))
+        parts = _of_kit(prepared) if rewriter.kind is HITS else _of_lines(prepared)
+        canvas, weigh, draw, notes = parts
+        temperature = max(COOL * prepared.settings.sampling.temperature, 0.05)
         return cls(
             canvas,
             rewriter,
-            settings.sampling,
-            "no_parallels" in rules,
-            lambda cells: filled(prepared, canvas.notes(cells, _velocities(prepared))),
+            temperature,
+            weigh,
+            draw,
+            lambda cells: filled(prepared, notes(cells)),
             lambda score: breaches_of(prepared.rules, score),
         )
 
     def paint(self, rounds: int, generator: np.random.Generator) -> Score:
         """The piece with its gap filled in so many rounds."""
+        if self.rewriter.kind is HITS:
+            return self.score_of(self._unmasked(self.canvas.cells, rounds, generator))
         hidden, cells = self.canvas.hidden, self.canvas.cells
         best, fewest = None, 2**31
         for number in range(rounds):
@@ -99,12 +107,21 @@ class _Painter:
                 left = (rounds - 1 - number) / max(1, rounds - 2)
                 share = LEAST_HIDDEN + (MOST_HIDDEN - LEAST_HIDDEN) * left
                 hidden = self.canvas.hidden & _beats(self.canvas.hidden.shape, share, generator)
-            cells = self._drawn(np.where(hidden, HIDDEN, cells), hidden, generator)
+            cells = self._drawn(np.where(hidden, self.rewriter.kind.hidden, cells), hidden, generator)
             score = self.score_of(cells)
             if (found := self.breaches(score)) <= fewest:
                 best, fewest = score, found
         assert best is not None
         return best
+
+    def _unmasked(self, cells: Cells, rounds: int, generator: np.random.Generator) -> Cells:
+        """The cells with those that are hidden drawn for good, so many a round, in an order that is drawn."""
+        order = generator.permutation(np.flatnonzero(self.canvas.hidden))
+        for part in np.array_split(order, min(rounds, len(order))):
+            now = np.zeros(self.canvas.hidden.shape, bool)
+            now.flat[part] = True
+            cells = self._drawn(cells, now, generator)
+        return cells
 
     def _drawn(self, cells: Cells, hidden: Bools, generator: np.random.Generator) -> Cells:
         """The cells with those that are hidden drawn, voice after voice."""
@@ -113,12 +130,65 @@ class _Painter:
         weights = self._weights(cells, hidden)
         for voice in generator.permutation(cells.shape[1]).tolist():
             if hidden[:, voice].any():
-                cells = self._line_drawn(cells, hidden[:, voice], voice, weights, generator)
+                cells = self.draw(cells, hidden[:, voice], voice, weights, generator)
         return cells
 
-    def _line_drawn(
-        self, cells: Cells, hidden: Bools, voice: int, weights: NDArray[np.float64], generator: np.random.Generator
-    ) -> Cells:
+    def _weights(self, cells: Cells, hidden: Bools) -> Floats:
+        """The probabilities (T, voices, values) of hidden cells, at the temperature asked for."""
+        result = np.zeros(self.canvas.may.shape)
+        rows = np.flatnonzero(hidden.any(axis=1))
+        for start in range(int(rows[0]), int(rows[-1]) + 1, STRETCH):
+            span = slice(start - SIDE, start + STRETCH + SIDE)
+            logits = self.rewriter.logits(cells[span], self.canvas.ground[span])[SIDE : SIDE + STRETCH]
+            if not np.isfinite(logits).all():  # the weights are finite, but may be absurd
+                raise MelodyError("the rewriter gives no numbers; fetch or export the bundle again")
+            result[start : start + STRETCH] = self.weigh(logits.astype(np.float64), self.temperature)
+        return result
+
+
+def _beats(shape: tuple[int, ...], share: float, generator: np.random.Generator) -> Bools:
+    """Beats of single voices (T, voices), each chosen with the chance `share`."""
+    drawn = generator.random((shape[0] // BEAT + 2, shape[1])) < share
+    return np.repeat(drawn, BEAT, axis=0)[: shape[0]]
+
+
+# ---- kinds of grids -------------------------------------------------------------------------------------------------
+
+Parts = tuple[Canvas, Callable[[Floats, float], Floats], Draw, Callable[[Cells], Mapping[int, Notes]]]
+
+
+def _of_lines(prepared: Prepared) -> Parts:
+    """Parts for single voices: the canvas, what weighs and draws, and the notes of finished cells."""
+    assert prepared.primer is not None
+    settings, view, bundle = prepared.settings, prepared.primer.view, prepared.bundle
+    canvas = canvas_of(settings, view, prepared.region, prepared.rooms, bundle)
+    rules = bundle.style_rules if settings.style_rules else []
+    if "tonic_ending" in rules and prepared.region.closes and prepared.key:
+        key = prepared.key
+        third = {Key(key.tonic, "major").triad, key.triad}
+        close(canvas, view, prepared.region, key, frozenset().union(*third))
+    singer = _Singer(canvas, "no_parallels" in rules)
+    return canvas, _weighed, singer.draw, lambda cells: canvas.notes(cells, _velocities(prepared))
+
+
+def _of_kit(prepared: Prepared) -> Parts:
+    """Parts for drums."""
+    assert prepared.primer is not None
+    view, region, bundle = prepared.primer.view, prepared.region, prepared.bundle
+    canvas = kit_canvas_of(prepared.settings, view, region, prepared.rooms, bundle)
+    (place,) = region.tracks
+    drummer, loudness = Drummer(canvas, prepared.rooms[place].polyphony), loudness_of(view, region)
+    return canvas, weighed, drummer.draw, lambda cells: {place: kit_notes(canvas, cells, loudness)}
+
+
+@dataclass(frozen=True)
+class _Singer:
+    """Draws a voice as a line."""
+
+    canvas: Canvas
+    single: bool  # no parallels
+
+    def draw(self, cells: Cells, hidden: Bools, voice: int, weights: Floats, generator: np.random.Generator) -> Cells:
         """The cells with a voice drawn; where rules leave nothing they yield."""
         rows = np.flatnonzero(hidden)
         span = slice(int(rows[0]) - 1, int(rows[-1]) + 2)
@@ -136,28 +206,16 @@ class _Painter:
         cells[span, voice] = line
         return cells
 
-    def _weights(self, cells: Cells, hidden: Bools) -> NDArray[np.float64]:
-        """The probabilities (T, voices, VALUES) of hidden cells, at the temperature asked for."""
-        result = np.zeros(self.canvas.may.shape)
-        rows = np.flatnonzero(hidden.any(axis=1))
-        for start in range(int(rows[0]), int(rows[-1]) + 1, STRETCH):
-            span = slice(start - SIDE, start + STRETCH + SIDE)
-            logits = self.rewriter.logits(cells[span], self.canvas.ground[span])[SIDE : SIDE + STRETCH]
-            if not np.isfinite(logits).all():  # the weights are finite, but may be absurd
-                raise MelodyError("the rewriter gives no numbers; fetch or export the bundle again")
-            scaled = logits.astype(np.float64) / max(COOL * self.sampling.temperature, 0.05)
-            scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-            result[start : start + STRETCH] = scaled / scaled.sum(axis=-1, keepdims=True)
-        # A note has chosen its pitch as it began. Whether it sounds on is rhythm, of whatever pitch: else, where
-        # pitches are unsure, each cell would doubt the one that was drawn and rather begin another.
-        result[..., SOUNDS:] = result[..., SOUNDS:].sum(axis=-1, keepdims=True)
-        return result
 
-
-def _beats(shape: tuple[int, ...], share: float, generator: np.random.Generator) -> Bools:
-    """Beats of single voices (T, voices), each chosen with the chance `share`."""
-    drawn = generator.random((shape[0] // BEAT + 2, shape[1])) < share
-    return np.repeat(drawn, BEAT, axis=0)[: shape[0]]
+def _weighed(logits: Floats, temperature: float) -> Floats:
+    """Probabilities (T, voices, VALUES) of cells of single voices at a temperature."""
+    scaled = logits / temperature
+    scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    result: Floats = scaled / scaled.sum(axis=-1, keepdims=True)
+    # A note has chosen its pitch as it began. Whether it sounds on is rhythm, of whatever pitch: else, where
+    # pitches are unsure, each cell would doubt the one that was drawn and rather begin another.
+    result[..., SOUNDS:] = result[..., SOUNDS:].sum(axis=-1, keepdims=True)
+    return result
 
 
 # ---- from cells to tokens -------------------------------------------------------------------------------------------
@@ -180,7 +238,7 @@ def filled(prepared: Prepared, new: Mapping[int, Notes]) -> Score:
     for place, notes in new.items():
         old = notes_of(piece.tracks[place])
         kept = old.take((old.onset < start) | (old.onset >= stop))
-        fresh = beside(kept, notes, single=True)
+        fresh = beside(kept, notes, single=prepared.bundle.tracks[place].polyphony == 1)
         set_notes(piece.tracks[place], Notes(*map(np.concatenate, zip(kept, fresh, strict=True))))
     return piece
 
