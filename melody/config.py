@@ -97,9 +97,9 @@ class EncoderDecoderConfig(ConfigSection):
     name: Literal["encoder_decoder"] = "encoder_decoder"
     hidden_size: Count = 256
     layers: Count = 3
-    encoder_size: Count = 64  # of each direction
-    encoder_layers: Count = 2
-    steps: Count = 384  # eighths of a piece that are encoded
+    encoder_size: Annotated[Count, Field(le=256)] = 64  # of each direction; limits of `melody.tokens.encoder`
+    encoder_layers: Annotated[Count, Field(le=8)] = 2
+    steps: Annotated[Count, Field(le=8192)] = 384  # eighths of a piece that are encoded
     dropout: Rate = 0.2  # after each layer of the decoder
     input_dropout: Rate = 0.0
     weight_dropout: Rate = 0.0  # of its recurrent connections

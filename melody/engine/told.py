@@ -17,7 +17,8 @@ from melody.engine import Carry, Engine
 from melody.engine.check.graph import StepShapes
 from melody.errors import UnreadableFile
 from melody.tokens.encoder import MOST_STEPS, Encoded, Encoder
-from melody.tokens.given import GivenView, given_names, given_view, told_of
+from melody.tokens.given import GivenView, given_names, given_rows, given_view
+from melody.tokens.native_reader import NativeReader
 
 Floats = NDArray[np.float32]
 Tables = NDArray[np.object_]  # (B,) of (S, D) each
@@ -42,13 +43,20 @@ def is_told(engine: Engine) -> TypeGuard[ToldEngine]:
 
 
 def start_for(engine: Engine, readers: Sequence[Any]) -> Carry:
-    """The carry before the pieces of these readers, whose plans say what is given."""
+    """The carry before the pieces of these readers, in Python or in C, whose plans say what is given."""
     if not is_told(engine):
         return engine.start(len(readers))
-    rows = [
-        told_of(reader.plan.foreseen, given_names(reader.columns.layout.channels), engine.steps) for reader in readers
-    ]
-    return engine.start_told(np.stack(rows))
+    return engine.start_told(np.stack([_told_to(reader, engine.steps) for reader in readers]))
+
+
+def _told_to(reader: Any, steps: int) -> NDArray[np.int64]:
+    """The grid (steps, F) of what a reader's plan says is given."""
+    if isinstance(reader, NativeReader):
+        table, layout = reader.outset.foreseen, reader.outset.layout
+    else:
+        foreseen, layout = reader.plan.foreseen, reader.columns.layout
+        table = None if foreseen is None else foreseen.values
+    return given_rows(table, layout.voices, given_names(layout.channels), steps)
 
 
 class EngineEncoder:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from melody.bundle import Bundle
 from melody.engine import Engine
 from melody.engine.nats import nats_read_by
-from melody.engine.told import is_told
 from melody.music.score import Score
 from melody.tokens import Plan
 from melody.tokens.channels import layout_of
@@ -77,9 +76,7 @@ def token_nats(
     tokenizer = bundle.tokenizer
     find = tokenizer.plan_of if plan is True else plan if callable(plan) else lambda _: plan or Plan()
     layout, plans = layout_of(tokenizer.names), [find(ids) for ids in pieces]
-    # in C, where it is there; an encoder asks readers for their plan, which those in C keep to themselves
-    in_c = not is_told(engine)
-    readers = [(reader_for(layout, one) if in_c else None) or tokenizer.reader(one) for one in plans]
+    readers = [reader_for(layout, one) or tokenizer.reader(one) for one in plans]  # in C, where it is there
     return [(within[0], without[0]) for within, without in nats_read_by(pieces, readers, engine)]
 
 

@@ -22,7 +22,7 @@ from melody.native.library import core
 from melody.tokens.small_lstm import sigmoid
 
 Floats = NDArray[np.float32]
-MOST_UNITS, MOST_LAYERS, MOST_COLUMNS, MOST_WIDTH, MOST_STEPS = 256, 8, 64, 1024, 2**13  # core/encoder.h
+MOST_UNITS, MOST_LAYERS, MOST_COLUMNS, MOST_WIDTH, MOST_STEPS = 256, 8, 64, 4096, 2**13  # units: core/encoder.h
 DIRECTIONS = ("", "_reverse")
 
 

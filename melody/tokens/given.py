@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from melody.errors import ConfigError
 from melody.music.score import GRID, bar_length
 from melody.tokens.channels import Channel, foreseeing
-from melody.tokens.conditions import Conditions
 from melody.tokens.vocabulary import METERS, Vocabulary
 
 STEP = GRID // 2  # ticks
@@ -55,17 +54,12 @@ def given_view(vocabulary: Vocabulary, channels: Sequence[Channel]) -> GivenView
     )
 
 
-def given_rows(table: NDArray[np.int16], voices: int, names: Sequence[str], steps: int) -> NDArray[np.int64]:
-    """The grid (steps, F) of these channels out of a table (ticks, all foreseen), zeros behind its end."""
+def given_rows(table: NDArray[np.int16] | None, voices: int, names: Sequence[str], steps: int) -> NDArray[np.int64]:
+    """The grid (steps, F) of these channels out of a table (ticks, all foreseen); zeros behind its end, or without."""
+    if table is None:
+        return np.zeros((steps, len(names)), np.int64)
     place = {channel.name: column for column, channel in enumerate(foreseeing(voices))}
     rows = table[::STEP][:steps, [place[name] for name in names]]
     result = np.zeros((steps, len(names)), np.int64)
     result[: len(rows)] = rows
     return result
-
-
-def told_of(conditions: Conditions | None, names: Sequence[str], steps: int) -> NDArray[np.int64]:
-    """The grid (steps, F) of what composing is told; zeros where that is nothing."""
-    if conditions is None:
-        return np.zeros((steps, len(names)), np.int64)
-    return given_rows(conditions.values, conditions.voices, names, steps)

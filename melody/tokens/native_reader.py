@@ -92,6 +92,7 @@ class Outset(NamedTuple):
     plan: CorePlan
     columns: NDArray[np.int32]  # the layout, as core/reader.h has it
     foreseen: NDArray[np.int16] | None  # (ticks, channels), to which the plan points
+    layout: Layout
 
 
 class NativeReader:
@@ -177,7 +178,7 @@ def reader_for(layout: Layout, plan: Plan) -> NativeReader | None:
     table = (0, None) if foreseen is None or not len(foreseen) else (len(foreseen), foreseen.ctypes.data)
     chords = _PlannedChords(plan.harmony, plan.harmonist)
     known = CorePlan(*numbers, told, plan.whole, plan.had_pickup, *table, chords.item)
-    outset = Outset(known, columns, foreseen)
+    outset = Outset(known, columns, foreseen, layout)
     form, _arrays = form_plan(plan.form)
     pointer = library.reader_new(columns.ctypes.data, ctypes.byref(known), ctypes.byref(form))
     return NativeReader(library, _made(pointer), len(layout.names), len(event_vocabulary()), outset, chords)

@@ -53,6 +53,9 @@ def test_the_longest_beginning_is_known():
     assert kept.resume(asked) == 32
     assert asked.states[:, 0].tolist() == [*range(7, 39), *[-1] * 18]
     assert asked.carries[:, 0].tolist() == [0, 8, 9, -1, -1]
+    other = passage(*range(50), channels=7, start=5.0)
+    assert kept.resume(other) == 0
+    assert other.carries[0, 0] == 5  # it begins as it did
 
 
 def test_few_passages_are_kept_and_no_long_ones(monkeypatch: pytest.MonkeyPatch):

@@ -29,6 +29,7 @@ from support.tunes import tune  # noqa: E402
 
 from melody.bundle import Bundle, open_bundle  # noqa: E402
 from melody.bundle.bundle import ENCODER  # noqa: E402
+from melody.config import EncoderDecoderConfig  # noqa: E402
 from melody.engine import Engine, open_engine, reorder  # noqa: E402
 from melody.engine.graphs import STEP_GRAPHS  # noqa: E402
 from melody.engine.native import NativeEngine  # noqa: E402
@@ -37,6 +38,7 @@ from melody.engine.told import EngineEncoder, start_for, told_by  # noqa: E402
 from melody.engine.torch import TorchEngine  # noqa: E402
 from melody.engine.weights import weights_of  # noqa: E402
 from melody.errors import MelodyError  # noqa: E402
+from melody.evaluation.likelihood import token_nats  # noqa: E402
 from melody.generation import Composer, Take  # noqa: E402
 from melody.generation.decoders import sampling  # noqa: E402
 from melody.music.score import bars, clip  # noqa: E402
@@ -156,6 +158,20 @@ def test_reading_in_c_is_stepping_and_goes_on_from_what_was_read_under_the_same_
 
 
 @needs_core
+def test_a_reader_in_c_tells_what_one_in_python_tells(bundle: Bundle) -> None:
+    engine, layout = open_engine(bundle), layout_of(bundle.tokenizer.names)
+    for foreseen in (conditions(5), conditions(7, ticks=90), None):
+        plan = Plan(foreseen=foreseen)
+        readers = bundle.tokenizer.reader(plan), engine.reader(layout, plan)  # type: ignore[attr-defined]
+        (own, (table,)), (core, (same,)) = (start_for(engine, [reader]) for reader in readers)
+        assert np.array_equal(own, core)
+        assert table is same
+    pieces, plans = [IDS, IDS], iter([Plan(foreseen=conditions(5)), Plan()])
+    found = token_nats(pieces, bundle, engine, lambda ids: next(plans))
+    assert abs(found[0][0].sum() - found[1][0].sum()) > 1
+
+
+@needs_core
 def test_the_loop_in_c_draws_what_the_loop_in_python_draws(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     composer, song = Composer(bundle), tune(3)
     in_c = composer.compose(song, fill=(2, 3), seed=7, takes=3)
@@ -259,6 +275,17 @@ def test_an_encoder_of_another_model_is_refused_in_a_line(name: str, kind: str, 
     with pytest.raises(MelodyError, match=reason) as caught:
         open_engine(open_bundle(spoilt(tmp_path, change, **settings)), kind)
     assert "\n" not in str(caught.value)
+
+
+def test_limits_of_a_configuration_are_those_of_an_encoder() -> None:
+    fields = EncoderDecoderConfig.model_fields
+    found = [
+        most.le
+        for name in ("encoder_size", "encoder_layers", "steps")
+        for most in fields[name].metadata
+        if hasattr(most, "le")
+    ]
+    assert found == [encoders.MOST_UNITS, encoders.MOST_LAYERS, encoders.MOST_STEPS]
 
 
 def test_a_page_is_not_made_of_it(bundle: Bundle) -> None:

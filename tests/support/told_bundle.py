@@ -14,7 +14,7 @@ from melody.models import build
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import names_of
 from melody.tokens.conditions import Conditions
-from melody.tokens.given import told_of
+from melody.tokens.given import given_rows
 from melody.tokens.views import views_of
 from support.tiny_bundle import tiny_files, write_bundle
 
@@ -64,5 +64,5 @@ def conditions(pitch: int = 5, ticks: int = 400) -> Conditions:
 
 def grids(*pitches: int, steps: int = OPTIONS["steps"]) -> np.ndarray:
     """What pieces (B, steps, F) are told; 0: nothing."""
-    found = [told_of(conditions(pitch) if pitch else None, VIEWS["given"].names, steps) for pitch in pitches]
-    return np.stack(found)
+    tables = [conditions(pitch).values if pitch else None for pitch in pitches]
+    return np.stack([given_rows(table, TOKENIZER.voices, VIEWS["given"].names, steps) for table in tables])
