@@ -40,7 +40,7 @@ from melody.tokens.plan import (
     parse_form,
 )
 from melody.tokens.plan_finding import plan_around, plan_of_bars, plan_of_tracks, plan_of_tracks_around
-from melody.tokens.planner import Outline, Planner
+from melody.tokens.planner import HOLD, Outline, Planner
 
 if TYPE_CHECKING:
     from melody.generation.primer.primer_view import PrimerView
@@ -72,6 +72,7 @@ class Form:
     together: frozenset[int] = frozenset()  # those of a band that make harmony
     chords: tuple[int, ...] = ()  # of given tracks beside which others are added, a number for those of each bar
     levels: tuple[float, ...] = ()  # of the contour asked for, in each bar
+    hold: float = 0.0  # nats by which new bars are less likely
 
     def draw(self, seed: Seed | None) -> FormPlan:
         """The plan of a take; without a seed the likeliest one."""
@@ -87,7 +88,7 @@ class Form:
             drawn_cast = self.planner.draw_cast(generator, len(self.known.tracks), self.rhythm, least)
             cast, awake = frozenset(drawn_cast), self._beginning(drawn_cast, generator)
         options: dict[str, Any] = {"reach": self.reach, "cast": cast, "awake": awake, "together": self.together}
-        options["chords"] = self.chords
+        options |= {"chords": self.chords, "hold": self.hold}
         tries = FITTING if self.levels and generator is not None else 1
         drawn = min(
             (self.planner.draw(self.known, self.stop + more, outline, generator, **options) for _ in range(tries)),
@@ -161,6 +162,8 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
                 form = _around_tune(form, region, bundle)
             elif settings.add:
                 form = replace(form, chords=_chords_of_bars(view.score, bundle.harmony_rate))
+    if all(track.drums for track in bundle.tracks):
+        form = replace(form, hold=HOLD)
     if is_band(bundle):
         form = replace(form, together=frozenset(n for n, track in enumerate(bundle.tracks) if not track.drums))
     if settings.contour:

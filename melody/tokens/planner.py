@@ -12,9 +12,9 @@ Where each track has its own plan (`FormPlan.tracks`) a bar is drawn track after
 Tracks that are not in the cast of a piece are silent throughout; from nothing the cast of a training piece is drawn.
 
 Tracks that make harmony together return together: else the bass would play the chords of one bar while the others play
-those of another one. A lag weighs less (`APART`) where tracks before it have not the same in both bars. Drums hold
-their groove more (`HOLD`) than the LSTM alone would have it, and vary it at the ends of phrases (`FILLED`): there they
-play a fill (`melody.generation.rules.fills`), behind which they go back.
+those of another one. A lag weighs less (`APART`) where tracks before it have not the same in both bars. Drums vary
+their groove at the ends of phrases (`FILLED`): there they play a fill (`melody.generation.rules.fills`), behind which
+they go back. Drums alone have fewer new bars (`HOLD`) than the LSTM would draw: it stays with them once it has one.
 
 Its weights stand in a bundle as ``planner.safetensors``; `melody.learning.plan_model` trains them. A piece's bars up to
 the first whole one are `first` without being drawn; a track's are either that or empty.
@@ -67,7 +67,7 @@ OF_TRACKS: dict[str, tuple[int, ...]] = {  # of a planner that draws a plan for 
 }
 FILLED = {FOUR: 0.05, 2 * FOUR: 0.2}  # shares of fours and eights that end with a fill; of both about .12, of valid .10
 LONG_FILL = 0.2  # share of fills that take half a bar, and not a quarter
-HOLD = 2.0  # nats: a new groove seldom follows one that returns
+HOLD = 0.3  # nats: so drawn grooves of drums alone are new as often as those of the corpus
 APART = 1.8  # nats: so drawn bands are together as often as those of the corpus
 CASTS = "casts"  # (P, MOST_TRACKS): 1 for each track that sounds, of training pieces
 TABLES = ("symbol", "phrase", "left", "so_far", "in_all", "beats", "unit")  # whose rows make x
@@ -179,6 +179,7 @@ class Planner:
         awake: Collection[int] = (),
         together: Collection[int] = (),
         chords: Sequence[int] = (),
+        hold: float = 0.0,
     ) -> FormPlan:
         """The plan of the bars before `stop`; those `known` begin it, and of them the untold ones are drawn.
 
@@ -186,9 +187,11 @@ class Planner:
         beyond the `cast` (None: all) are silent where nothing is known; those `awake` are not in the first bar drawn,
         and rest no longer than `MOST_REST` bars; somebody of a band always plays, and who plays alone loops no phrase
         for ever. Those `together` make harmony; where the `chords` of each bar are given, as numbers, they return to
-        bars that have the same.
+        bars that have the same. New bars are by so many nats less likely as `hold` says, but for those.
         """
         lines = [list(line[:stop]) for line in known.lines]
+        held = np.zeros(STATES, np.float32)
+        held[0] = hold
         goals: list[list[int]] = [[] for _ in lines]
         cast = range(len(lines)) if cast is None else cast
         start = {track: [*lines[track], UNTOLD].index(UNTOLD) for track in awake}  # the first bar drawn
@@ -208,11 +211,10 @@ class Planner:
                     fits[1] = not falls_silent(lines, bar, track, cast)
                     fits[2:] &= ~not_again(goals[track], bar) if len(cast) == 1 else True
                 fits[1] &= may_rest(line, bar, start.get(track))
+                less: Floats | float = held
                 if track in together:
                     fits[2:] &= over_its_chords(chords, bar) if bar < len(chords) else True
                     less = _apart([goals[other] for other in together if other < track], bar)
-                else:
-                    less = _off_groove(line[:bar]) if together else 0.0
                 drawn = self._draw(y, fits, generator, temperature, less)
                 drawn = FIRST if drawn == NEW and bar <= outline.pickup else drawn
             line[bar : bar + 1] = [drawn]
@@ -324,18 +326,6 @@ def _apart(others: Sequence[Sequence[int]], bar: int) -> Floats | float:
     less = np.zeros(STATES, np.float32)
     for place, lag in enumerate(LAGS[: int(np.searchsorted(_LAGS, bar, side="right"))]):
         less[2 + place] = APART * sum(goals[bar - lag] != goals[bar] for goals in returning) / len(returning)
-    return less
-
-
-def _off_groove(line: Sequence[Symbol]) -> Floats | float:
-    """Nats by which each state (STATES,) is less likely for drums, behind the bars that `line` has.
-
-    They hold a groove that returned in the last bar.
-    """
-    if not line or not line[-1].lag:
-        return 0.0
-    less = np.zeros(STATES, np.float32)
-    less[0] = HOLD  # a new bar
     return less
 
 

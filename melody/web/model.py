@@ -28,7 +28,7 @@ from melody.tokens.harmony import WAITS
 from melody.tokens.native_reader import NativeReader
 from melody.tokens.plan import LAGS, LIKES
 from melody.tokens.plan_limits import MOST_REST, MOST_SAID, RIFF
-from melody.tokens.planner import APART, CASTS, FILLED, HOLD, LONG_FILL, MOST_TRACKS
+from melody.tokens.planner import APART, CASTS, FILLED, LONG_FILL, MOST_TRACKS
 from melody.tokens.small_lstm import WIDTH
 from melody.tokens.vocabulary import MAX_DURATION, METERS, TEMPOS, VELOCITIES
 
@@ -195,7 +195,7 @@ def _planner(prepared: Prepared, packed: Packed) -> Mapping[str, Any] | None:
         "most_said": MOST_SAID,
         "riff": RIFF,
         "apart": APART,
-        "hold": HOLD,
+        "hold": form.hold,
         "filled": sorted(FILLED.items(), reverse=True),
         "long_fill": LONG_FILL,
     }

@@ -103,6 +103,15 @@ def test_what_is_no_planner_is_refused() -> None:
         Planner.of(tensors)
 
 
+def test_fewer_bars_are_new_where_they_are_held() -> None:
+    planner = some_planner()
+    news = []
+    for hold in (0.0, 0.3, 50.0):
+        plans = [planner.draw(FormPlan(), 32, Outline(0, 32), numbers(seed), hold=hold) for seed in range(40)]
+        news.append(sum(symbol == NEW for plan in plans for symbol in plan.symbols))
+    assert news[0] > news[1] > news[2] == 0
+
+
 # ---- a plan for each track ------------------------------------------------------------------------------------------
 
 CAST = (0, 2)

@@ -127,12 +127,12 @@ class Planner {
     return bar > 0 && !rested;
   }
 
-  // Nats by which each state is less likely: tracks that make harmony return together, drums hold a groove that returned.
+  // Nats by which each state is less likely: tracks that make harmony return together, drums alone have fewer new bars.
   less(bar, track) {
     const { together, hold, apart } = this.facts;
     const less = new Float64Array(2 + this.lags.length);
     if (!together.includes(track)) {
-      if (together.length && this.lines[track].at(-1)?.[0]) less[0] = hold;
+      less[0] = hold;
       return less;
     }
     const others = together.filter((other) => other < track).map((other) => this.goals[other]);
