@@ -14,6 +14,7 @@ from melody.corpus.augment import GivenGrid
 from melody.corpus.draw_conditions import ConditionTeller
 from melody.engine import open_engine
 from melody.engine.told import start_for
+from melody.learning.train import base_of
 from melody.tokens import EventTokenizer, Plan
 from melody.tokens.conditions import Conditions
 
@@ -25,8 +26,8 @@ model: {{name: encoder_decoder, hidden_size: 16, layers: 2, encoder_size: 8, enc
 data: {{batch_size: 2, window: 32}}
 evaluation: {{batch_size: 2}}
 max_passes: 1
+sample_every: 1
 threads: 1
-tensorboard: false
 """
 
 
@@ -57,6 +58,20 @@ def test_what_is_told_moves_with_the_piece(folder: Path) -> None:
     pitches = (plain > 0) & (plain < 129)
     if pitches.any() and tables.lowest < 1 <= split.shifts.max():
         assert (moved[pitches] == plain[pitches] + 1).all()
+
+
+def test_its_sample_reaches_tensorboard(folder: Path) -> None:
+    (events,) = (folder / "run" / "tensorboard").iterdir()
+    assert b"audio/wav" in events.read_bytes()
+
+
+def test_its_bundle_is_of_few_bits_and_can_be_trained_further(folder: Path) -> None:
+    bundle = open_bundle(folder / "bundle")
+    assert {"step.onnx", "encoder.safetensors"} < set(bundle.settings["files"])
+    assert "weights.safetensors" not in bundle.settings["files"]
+    base = base_of(str(folder / "bundle"), bundle.tokenizer.vocabulary.hash, bundle.tokenizer.channels)
+    assert sum(weight.size for weight in base.weights.values()) == bundle.settings["parameters"]
+    assert not base.new
 
 
 def test_it_composes_around_what_is_given(folder: Path) -> None:
