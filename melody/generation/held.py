@@ -165,7 +165,8 @@ def rules_for(
         rules.append(each_sounds(vocabulary, entries, region.lines, region.first, region.stop, MOST_EMPTY))
     if is_band(bundle) and not settings.keep:
         latest = {place: 0 if bundle.tracks[place].drums else MIDDLE for place in free}
-        rules.append(ComeIn(vocabulary, latest, region.first))
+        kick = next((place for place in free if settings.add and bundle.tracks[place].drums), -1)
+        rules.append(ComeIn(vocabulary, latest, region.first, kick))
     rules.append(playable(vocabulary, rooms, fixed))
     if settings.density:
         unfixed = {place: rooms[place] for place in free}

@@ -128,6 +128,20 @@ def test_nothing_passes_the_downbeat_before_the_drums_nor_the_middle_before_the_
     assert "Bar" in open_tokens(rule, reader(*lines, read=(*KICK, *note(BASS, 49))))
 
 
+def test_added_drums_begin_a_new_bar_with_the_kick_and_go_on_as_they_like() -> None:
+    rule, lines = ComeIn(VOCABULARY, LATEST, 0, DRUMS), ((FIRST,), (FIRST,), (FIRST,))
+    named = (*START, "Track_0", "Velocity_82")
+    mask, free = rule(reader(*lines, read=named)), ComeIn(VOCABULARY, LATEST, 0)(reader(*lines, read=named))
+    assert mask is not None
+    assert free is not None
+    drums = VOCABULARY.ids["Drum"]
+    assert [VOCABULARY.tokens[token] for token in drums if mask[token]] == ["Drum_36"]
+    assert free[drums.start : drums.stop].all()
+    behind = rule(reader(*lines, read=KICK))
+    assert behind is not None
+    assert behind[drums.start : drums.stop].all()
+
+
 @pytest.mark.parametrize("lines", [((EMPTY,), (EMPTY,)), ((FIRST, SAME), (FIRST, SAME)), ()])
 def test_rests_and_what_returns_are_left_to_other_rules(lines: tuple[tuple[Symbol, ...], ...]) -> None:
     rule = ComeIn(VOCABULARY, LATEST, 0)

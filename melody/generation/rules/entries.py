@@ -4,6 +4,9 @@ A plan may say that drums play, and the model write none: what it then reads is 
 what returns brings silence back. So in a bar that is planned as `first`, `new`, or hardly alike to another, each track
 begins a note by its place, unless one sounds past it: drums on the downbeat (.99 of their bars do; train), others by
 the middle (.95 to .99 of the bars of each role). Bars that return have what stood there (`rules.returns`).
+
+Drums that are added to music begin such bars with the kick (players in .74): the model has no kick in meters in which
+its bands have none (12/8), and often misses the downbeat where nobody else plays a rhythm.
 """
 
 from collections.abc import Mapping
@@ -11,6 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from melody.generation.rules.contract import Mask, without
+from melody.generation.rules.fills import KICK
 from melody.generation.rules.native_form import NativeForm
 from melody.generation.rules.returns import HELD, UNDER_WAY, WHOLE
 from melody.music.score import GRID
@@ -24,16 +28,18 @@ EIGHTH = GRID // 2  # ticks: places in meters of odd length are those that the t
 class ComeIn:
     """The rule that tracks come in where their plan says so. `latest` are quarters of a bar by track."""
 
-    def __init__(self, vocabulary: Vocabulary, latest: Mapping[int, int], first: int) -> None:
-        """The new bars are those from `first` on."""
+    def __init__(self, vocabulary: Vocabulary, latest: Mapping[int, int], first: int, kick: int = -1) -> None:
+        """The new bars are those from `first` on; the track `kick` (-1: none) begins with the kick."""
         self.vocabulary = vocabulary
         self.latest = dict(sorted(latest.items()))
-        self.first = first
+        self.first, self.kick = first, kick
         table = np.array([[latest.get(track, -1)] for track in range(MAX_TRACKS)])
-        self.native = NativeForm("planned entries", (first,), table=table)
+        self.native = NativeForm("planned entries", (first, kick), table=table)
         self._no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
         self._no_way_on = without(vocabulary, "Bar", "End")
         self._no_passing = without(vocabulary, "Position", "Bar", "End")
+        self._kick = without(vocabulary, "Drum")
+        self._kick[vocabulary.ids["Drum"][KICK]] = True
 
     def __call__(self, reader: Reader) -> Mask | None:
         """Return the tokens (V,) that may follow."""
@@ -50,6 +56,8 @@ class ComeIn:
         elif place >= 0:
             positions = self.vocabulary.ids["Position"]
             mask[positions.start + place + 1 : positions.stop] = False
+        if self.kick in due:
+            mask &= self._kick
         return mask
 
     def redirect(self, reader: Reader) -> tuple[int, Mask] | None:

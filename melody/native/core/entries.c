@@ -3,10 +3,11 @@
 
 #include "rules.h"
 
-enum { EIGHTH = TICKS / 2, QUARTERS = 4, NEW = 1, FIRST_BAR = 2, HELD_FROM = 2 };  // HELD_FROM: class of likeness
+enum { KICK = 36, EIGHTH = TICKS / 2, QUARTERS = 4, NEW = 1, FIRST_BAR = 2, HELD_FROM = 2 };  // a class of likeness
 
 typedef struct {
   int count, now, place;  // tracks that are due; the one that begins at this position, the tick to go to next, -1: none
+  int kick;               // whether the track that begins with the kick is due
 } Entry;
 
 static int sounds_past(const Reader *r, int track, int tick) {
@@ -27,7 +28,7 @@ static int due_by(const Rule *rule, const Reader *r, int track) {
 }
 
 static Entry entry_of(const Rule *rule, const Reader *r) {
-  Entry entry = {0, -1, -1};
+  Entry entry = {0, -1, -1, 0};
   if (r->bar < rule->numbers[0] || reader_under_way(r) || !r->memory) return entry;
   const FormPlan *plan = &r->memory->plan;
   if (!plan->there || !plan->by_track || r->bar < plan->pickup) return entry;
@@ -36,17 +37,23 @@ static Entry entry_of(const Rule *rule, const Reader *r) {
     int end = due_by(rule, r, track);
     if (end < 0) continue;
     entry.count++;
+    if (track == rule->numbers[1]) entry.kick = 1;
     if (entry.now < 0 && end <= r->position && track > past) entry.now = track;
     if (end > r->position && (entry.place < 0 || end < entry.place)) entry.place = end;
   }
   return entry;
 }
 
-// numbers: the first of the new bars; table (tracks, 1): the quarter of a bar by which each track comes in, -1: it is free.
+// numbers: the first of the new bars, the track that begins with the kick (-1: none); table (tracks, 1): the quarter of a bar by which each track comes in, -1: it is free.
 void entries_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
   Entry entry = entry_of(rule, r);
   if (!entry.count) return;
   mask[FIRST[BAR]] = mask[FIRST[END]] = 0;
+  if (entry.kick) {
+    uint8_t kick = mask[FIRST_DRUM + KICK];
+    close_kind(mask, DRUM);
+    mask[FIRST_DRUM + KICK] = kick;
+  }
   if (entry.now >= 0) {
     close_kind(mask, POSITION);
     close_ids(mask, FIRST_TRACK + entry.now + 1, FIRST_TRACK + MOST_TRACKS);
