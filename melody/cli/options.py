@@ -96,7 +96,7 @@ Rewrite = Annotated[
     str | None,
     Option(
         help="Compose these bars of a voice (--track) anew, all at once and --rounds times over, so that what comes "
-        "later changes what stands before. Where fewer voices stay, and for models without it, as --fill.",
+        "later changes what stands before. Of drums, where fewer voices stay, and for models without it, as --fill.",
         metavar="FIRST-LAST",
         rich_help_panel=AROUND,
     ),

@@ -67,7 +67,7 @@ def why_not(settings: Settings, region: Region, rooms: Mapping[int, Room], bundl
     if bundle.rewriter is None:
         return f"{bundle.name} composes note after note"
     kit = bundle.rewriter.kind is HITS
-    if not kit and not settings.rounds and len(region.fixed.tracks if region.fixed else ()) <= len(region.tracks):
+    if not settings.rounds and len(region.fixed.tracks if region.fixed else ()) <= len(region.tracks):
         return "most voices come anew, which notes from left to right do better; `rounds` asks for it all the same"
     asked = [f"`{name}`" for name in LEFT_TO_NOTES if getattr(settings, name)]
     if asked:

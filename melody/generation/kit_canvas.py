@@ -25,6 +25,8 @@ from melody.tokens.hits import BANDS, BEAT, HITS, KIT, LOUDER, SILENCE, VALUES, 
 
 USUAL = (14, 38, 58, 90, 126)  # velocities of the bands, where the player shows none
 
+EVEN = 0.43  # odds of a stroke that no temperature changes: with even ones grooves would lose strokes as it falls
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -96,7 +98,7 @@ def weighed(logits: Floats, temperature: float) -> Floats:
     any_ = strokes.sum(axis=-1, keepdims=True)
     which = (strokes / np.maximum(any_, 1e-30)) ** (1 / temperature)
     which /= np.maximum(which.sum(axis=-1, keepdims=True), 1e-30)
-    rest, any_ = rest ** (1 / temperature), any_ ** (1 / temperature)
+    rest, any_ = rest ** (1 / temperature) * EVEN ** (1 / temperature - 1), any_ ** (1 / temperature)
     result: Floats = np.concatenate([rest, any_ * which], axis=-1) / (rest + any_)
     return result
 

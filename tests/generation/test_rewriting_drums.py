@@ -10,7 +10,7 @@ from melody.bundle import open_bundle
 from melody.errors import MelodyError
 from melody.generation import Composer
 from melody.generation.canvas import Canvas
-from melody.generation.kit_canvas import Drummer, weighed
+from melody.generation.kit_canvas import EVEN, Drummer, weighed
 from melody.learning import learn_rewriter
 from melody.music.score import Score, bars, notes_of, set_notes
 from melody.tokens.cells import ground_of
@@ -48,6 +48,13 @@ def test_what_is_kept_is_kept_and_what_is_new_is_valid(composer: Composer, groov
     for beat in np.unique(ticks // 24):
         places = set((ticks[ticks // 24 == beat] % 24).tolist())
         assert places <= {0, 3, 6, 9, 12, 15, 18, 21} or places <= {0, 4, 8, 12, 16, 20}
+
+
+def test_drums_are_filled_unless_rounds_are_asked_for(composer: Composer, groove: Score) -> None:
+    (take,) = composer.compose(groove, rewrite=(2, 3), seed=1, best_of=1)
+    (filled,) = composer.compose(groove, fill=(2, 3), seed=1, best_of=1)
+    assert inside(take.score, 1, 4) == inside(filled.score, 1, 4)
+    assert any(message.startswith("filled, not rewritten: most voices come anew") for message in take.messages)
 
 
 def test_the_last_bar_stays_the_last(composer: Composer, groove: Score) -> None:
@@ -89,7 +96,7 @@ def test_temperature_leaves_strokes_their_chance() -> None:
     logits = np.log(np.array([0.4, *[0.6 / (VALUES - 1)] * (VALUES - 1)]))
     np.testing.assert_allclose(weighed(logits, 1.0), np.exp(logits), rtol=1e-9)
     cool = weighed(logits, 0.5)
-    np.testing.assert_allclose(cool[0], 0.16 / 0.52)
+    np.testing.assert_allclose(cool[0], 0.16 * EVEN / (0.16 * EVEN + 0.36))
     np.testing.assert_allclose(cool.sum(), 1)
 
 

@@ -47,7 +47,7 @@ from melody.tokens.rewriter import Rewriter
 MOST_HIDDEN, LEAST_HIDDEN = 0.9, 0.1  # shares of the gap, in the second round and in the last
 STRETCH, SIDE = 64, 32  # cells that are read together, and what is seen on either side of them
 BEAT = 4  # cells that are hidden together
-COOL = 0.8  # by which the temperature asked for is multiplied
+COOL, COOL_KIT = 0.8, 0.5  # by which the temperature asked for is multiplied, of voices and of drums
 CONFIDENT = 0.1  # a value less likely than this share of the likeliest is not drawn
 
 Floats = NDArray[np.float64]
@@ -85,7 +85,8 @@ class _Painter:
         assert rewriter is not None
         parts = _of_kit(prepared) if rewriter.kind is HITS else _of_lines(prepared)
         canvas, weigh, draw, notes = parts
-        temperature = max(COOL * prepared.settings.sampling.temperature, 0.05)
+        cool = COOL_KIT if rewriter.kind is HITS else COOL
+        temperature = max(cool * prepared.settings.sampling.temperature, 0.05)
         return cls(
             canvas,
             rewriter,
