@@ -28,7 +28,7 @@ from melody.tokens.harmony import WAITS
 from melody.tokens.native_reader import NativeReader
 from melody.tokens.plan import LAGS, LIKES
 from melody.tokens.plan_limits import MOST_REST, MOST_SAID, RIFF
-from melody.tokens.planner import APART, CASTS, FILLED, LONG_FILL, MOST_TRACKS
+from melody.tokens.planner import APART, CASTS, FILLED, LEAVE, LONG_FILL, MOST_TRACKS
 from melody.tokens.small_lstm import WIDTH
 from melody.tokens.vocabulary import MAX_DURATION, METERS, TEMPOS, VELOCITIES
 
@@ -196,6 +196,7 @@ def _planner(prepared: Prepared, packed: Packed) -> Mapping[str, Any] | None:
         "riff": RIFF,
         "apart": APART,
         "hold": form.hold,
+        "leave": LEAVE,
         "filled": sorted(FILLED.items(), reverse=True),
         "long_fill": LONG_FILL,
     }

@@ -204,6 +204,20 @@ def test_who_makes_harmony_returns_to_bars_with_the_same_chords() -> None:
     assert any(chords[bar] != chords[back] for bar, back in pairs)
 
 
+def test_drums_of_a_band_leave_a_groove_where_fours_begin() -> None:
+    bias = np.zeros_like(OF_BAND.weights["state_bias"])
+    bias[state_of(NEW)] = 2.0
+    even = Planner({**OF_BAND.weights, "state": np.zeros_like(OF_BAND.weights["state"]), "state_bias": bias})
+    left, in_all = np.zeros((2, 4))
+    for seed in range(60):
+        plan = even.draw(THREE, 33, Outline(1), numbers(seed), cast=(0, 2), together=(2,))
+        drums = plan.tracks[0]
+        for bar in (bar for bar in range(2, 33) if drums[bar - 1].lag):
+            left[(bar - 1) % 4] += drums[bar] == NEW
+            in_all[(bar - 1) % 4] += 1
+    assert left[0] / in_all[0] > 1.5 * (left[1:] / in_all[1:]).max()
+
+
 def test_a_track_that_is_awake_goes_on_in_the_first_bar() -> None:
     even = Planner({**OF_BAND.weights, "state": np.zeros_like(OF_BAND.weights["state"])})
     known = FormPlan(tracks=((FIRST, NEW), (EMPTY, EMPTY), (FIRST, NEW)))

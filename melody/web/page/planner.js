@@ -127,12 +127,14 @@ class Planner {
     return bar > 0 && !rested;
   }
 
-  // Nats by which each state is less likely: tracks that make harmony return together, drums alone have fewer new bars.
+  // Nats by which each state is less likely: tracks that make harmony return together, drums alone have fewer new bars,
+  // those of a band leave a groove where fours begin.
   less(bar, track) {
-    const { together, hold, apart } = this.facts;
+    const { together, hold, leave, apart } = this.facts;
     const less = new Float64Array(2 + this.lags.length);
     if (!together.includes(track)) {
-      less[0] = hold;
+      const grooves = together.length && this.lines[track].at(-1)?.[0];
+      less[0] = grooves ? (modulo(bar - this.pickup, FOUR) ? leave : -leave) : hold;
       return less;
     }
     const others = together.filter((other) => other < track).map((other) => this.goals[other]);
