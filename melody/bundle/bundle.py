@@ -257,9 +257,9 @@ class Bundle:
         return "halves" if self.settings.get("harmony") == "halves" else "beats"
 
     @property
-    def harmony_temperature(self) -> float:
-        """The temperature at which a plan of chords is drawn."""
-        return float(self.settings.get("harmony_temperature", TEMPERATURE))
+    def harmony_sampling(self) -> tuple[float, int]:
+        """The temperature of a plan of chords, and how many are drawn, of which the likeliest stays."""
+        return float(self.settings.get("harmony_temperature", TEMPERATURE)), int(self.settings.get("chord_plans", 1))
 
     @cached_property
     def taste(self) -> Taste | None:

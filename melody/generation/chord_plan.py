@@ -44,6 +44,7 @@ class ChordPlan:
     rate: Rate
     closes: bool
     temperature: float
+    plans: int = 1  # that are drawn where no notes are given; the likeliest stays
     fit: float = FIT  # how much given notes weigh
     ground: Ground | None = None  # None: key and meter are the model's choice, and not known yet
     edges: Ints | None = None  # (S + 1,) of the steps of that ground
@@ -66,7 +67,7 @@ class ChordPlan:
         assert self.edges is not None
         asked = replace(self.asked, copied=self._copied(self.ground, form)) if form is not None else self.asked
         generator = None if seed is None else seed.generator_of_chords()
-        codes, last = self.harmonist.draw(self.ground, asked, generator, self.temperature, self.fit)
+        codes, last = self.harmonist.draw(self.ground, asked, generator, self.temperature, self.fit, self.plans)
         return plan_of(self.edges, codes, last, self.ground)
 
     def draw_later(self, seed: Seed | None, form: FormPlan | None, moment: Moment) -> HarmonyPlan:
@@ -126,8 +127,7 @@ def chord_plan_of(region: Region, view: "PrimerView | None", key: Key | None, bu
     if harmonist is None or not {"harmony", "chord"} & set(bundle.channels):
         return None
     pitched = frozenset(place for place, track in enumerate(bundle.tracks) if not track.drums)
-    bold = bundle.harmony_temperature
-    plan = ChordPlan(harmonist, bundle.harmony_rate, region.closes, bold, pitched=pitched)
+    plan = ChordPlan(harmonist, bundle.harmony_rate, region.closes, *bundle.harmony_sampling, pitched=pitched)
     plan = replace(plan, ends_at_home="tonic_ending" in bundle.style_rules)
     if bundle.harmoniser is not None and region.tune(bundle.tracks) is not None:
         plan = replace(plan, harmonist=bundle.harmoniser, temperature=SURE, fit=FIT / SURE)

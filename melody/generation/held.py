@@ -4,6 +4,7 @@ The order of the rules is their order of importance, see `melody.generation.rule
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,10 +24,11 @@ from melody.generation.rules.harmony import chord_tones
 from melody.generation.rules.playable import Free, InOrder, Room, playable
 from melody.generation.rules.repetition import no_repeat
 from melody.generation.rules.stated import no_change_of, only_seen, state_at_start
-from melody.generation.rules.styles import Voices, style_rules
+from melody.generation.rules.styles import style_rules
+from melody.generation.rules.voices import Voices
 from melody.generation.settings import Settings
 from melody.generation.told import key_token
-from melody.music.chords import Span
+from melody.music.chords import OCTAVE, Span
 from melody.music.key import Key
 from melody.music.quantize import tempo_bin
 from melody.music.score import Notes, most_at_once
@@ -188,6 +190,7 @@ def rules_for(
         set_tracks = fixed.tracks if fixed else frozenset[int]()
         last = fixed.notes[-1].onset if fixed and fixed.notes else 0
         voices = voices_of(bundle, sorted(rooms.keys() | set_tracks), set_tracks, last, chords)
+        voices = replace(voices, heard=_classes(view, bundle) if view else frozenset())
         rules += style_rules(bundle.style_rules, vocabulary, voices)
     return rules
 
@@ -200,8 +203,14 @@ def voices_of(
     chords: Sequence[Span] = (),
 ) -> Voices:
     """Return what the rules of a style are about, for the model's tracks at these places; see `Voices`."""
-    first = {role: next((p for p in places if bundle.tracks[p].role == role), None) for role in LED_BY}
-    return Voices(places, fixed, last_fixed, chords, **first)
+    bass, lead, drums = (next((p for p in places if bundle.tracks[p].role == role), None) for role in LED_BY)
+    return Voices(places, fixed, last_fixed, chords, bass, lead, drums)
+
+
+def _classes(view: PrimerView, bundle: Bundle) -> frozenset[int]:
+    """The pitch classes that a primer sounds."""
+    pitched = [notes.pitch for place, notes in view.notes.items() if not bundle.tracks[place].drums]
+    return frozenset(pitch % OCTAVE for pitches in pitched for pitch in pitches.tolist())
 
 
 def _entries(view: PrimerView, region: Region) -> dict[int, int]:

@@ -72,7 +72,8 @@ def _fill(
     from omegaconf import OmegaConf
     from safetensors.numpy import save
 
-    from melody.generation.rules.styles import Voices, style_rules
+    from melody.generation.rules.styles import style_rules
+    from melody.generation.rules.voices import Voices
     from melody.learning.short_weights import rows_met, shorten_layers
 
     store = open_store(config.corpus)
@@ -137,7 +138,7 @@ def _fill(
         settings["feel"] = feel
     if chords:
         settings |= {"harmony": config.data.harmony, "harmonist": chords}
-        settings["harmony_temperature"] = config.harmony_temperature
+        settings |= {"harmony_temperature": config.harmony_temperature, "chord_plans": config.chord_plans}
     settings |= rewriter
     if config.base:
         settings["base"] = _base(open_bundle(config.base), store, info)

@@ -42,7 +42,7 @@ _FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {  # its result and its argum
     "encoder_run": (None, (*(_INT,) * 3, *(_POINTER,) * 4)),
     "encoder_affine": (None, (*(_INT,) * 3, *(_POINTER,) * 4)),
     "small_lstm_step": (None, (_POINTER, _INT, *(_POINTER,) * 5)),
-    "harmonist_draw": (None, (_POINTER, _POINTER, _INT, _POINTER, _POINTER, ctypes.c_double, *(_POINTER,) * 3)),
+    "harmonist_draw": (None, (_POINTER, _POINTER, _INT, _POINTER, _POINTER, ctypes.c_double, _INT, *(_POINTER,) * 4)),
     "midi_read": (_INT, (ctypes.c_char_p, _INT, _POINTER)),
     "feel_play": (None, (_POINTER, _INT, *(_POINTER,) * 7)),
 }

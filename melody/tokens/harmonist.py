@@ -10,7 +10,9 @@
 Roots and basses count from the tonic. Where notes are given, a tune or any other, chords are drawn by how well they fit
 them as well: `PARTICLES` plans grow side by side, each weighed by how likely it makes those notes (a particle filter,
 Gordon et al. 1993), and so a chord may prepare for a note that is yet to come. `melody.tokens.closing` has what plans
-end with. `melody.learning.harmony_model` trains the weights. Where no notes are given the core draws.
+end with. `melody.learning.harmony_model` trains the weights. Where no notes are given the core draws; of several plans
+the likeliest stays, which spoils fewer progressions than a low temperature does, and brings fewer tonics (sample and
+rank, Adiwardana et al. 2020, arXiv:2001.09977).
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +31,7 @@ from melody.native.library import core
 from melody.tokens.closing import MOST_TRIES, TONIC, closes, closing_qualities, falls_of
 from melody.tokens.harmony import HarmonyPlan, Steps
 from melody.tokens.native_harmonist import NativeHarmonist
-from melody.tokens.small_lstm import WIDTH, SmallLstm, sigmoid
+from melody.tokens.small_lstm import WIDTH, SmallLstm, log_softmax, logsum, pick, sigmoid
 
 ROOTS, KINDS = 1 + OCTAVE, 1 + len(QUALITIES)  # 0: no chord
 NOT_YET = ROOTS  # a root before the piece
@@ -181,25 +183,32 @@ class Harmonist:
         generator: np.random.Generator | None,
         temperature: float = TEMPERATURE,
         fit: float = FIT,
+        plans: int = 1,
     ) -> tuple[Ints, NDArray[np.bool_]]:
         """Return the chords (S, 3) of all steps, and (S,) in which phrases' last notes begin.
 
-        Without a generator the likeliest ones follow. `fit` is how much given notes weigh.
+        Without a generator the likeliest ones follow. `fit` is how much given notes weigh. Where none are given, and
+        `plans` is more than 1, so many are drawn at a temperature of 1, and the likeliest stays.
         """
         drawn = ~asked.known
         behind = asked.known & (np.cumsum(drawn) > 0)
         weighed = generator is not None and bool((asked.tones.any(axis=1) & drawn).any() or behind.any())
+        temperature = 1.0 if plans > 1 and not weighed else temperature
         if generator is not None and not weighed and (library := core()) is not None:
-            rows = self._native.draw(library, ground.table, asked.table, generator, temperature)
+            rows = self._native.draw(library, ground.table, asked.table, generator, temperature, plans)
             return rows[:, :3].astype(np.int64), rows[:, 3] > 0
         if generator is None or weighed:
             return _Drawing(self, ground, asked, generator, (temperature, fit), PARTICLES if weighed else 1).run()
         free = replace(asked, may_close=np.zeros_like(drawn))
-        for _ in range(MOST_TRIES):
-            found = _Drawing(self, ground, free, generator, (temperature, fit), 1).run()
-            if closes(found[0], asked.may_close, ground.key.mode == "minor"):
-                break
-        return found
+        found: list[tuple[float, tuple[Ints, NDArray[np.bool_]]]] = []
+        for _ in range(plans):
+            for _ in range(MOST_TRIES):
+                drawing = _Drawing(self, ground, free, generator, (temperature, fit), 1)
+                plan = drawing.run()
+                if closes(plan[0], asked.may_close, ground.key.mode == "minor"):
+                    break
+            found.append((float(drawing.likely[0]), plan))
+        return max(found, key=lambda one: one[0])[1]
 
     @cached_property
     def table(self) -> Floats:
@@ -248,6 +257,7 @@ class _Drawing:
         self.since = np.zeros(count, np.int64)
         self.opening = np.zeros((count, LENGTHS), np.float32)  # logits of the length of the phrase under way
         self.weight = np.zeros(count)  # logarithms
+        self.likely = np.zeros(count)  # ln p of the chords drawn
 
     def run(self) -> tuple[Ints, NDArray[np.bool_]]:
         self.opening = self._phrase_logits()
@@ -258,7 +268,7 @@ class _Drawing:
                 self._resample()
             self._pass_end(step)
         sure = self.generator is None or len(self.weight) == 1
-        best = int(self.weight.argmax()) if sure else _pick(self.weight[None], self.generator)[0]
+        best = int(self.weight.argmax()) if sure else pick(self.weight[None], self.generator)[0]
         return self.codes[best], self.last[best]
 
     def _advance(self, step: int) -> None:
@@ -297,7 +307,7 @@ class _Drawing:
         elif (self.ahead == UNKNOWN).any():
             logits = np.where(np.arange(LENGTHS) < self.since[:, None], -np.inf, self.opening)
             logits[np.isinf(logits).all(axis=1)] = 0
-            self.ahead = _pick(logits, self.generator) - np.where(self.since < LENGTHS, self.since, 0)
+            self.ahead = pick(logits, self.generator) - np.where(self.since < LENGTHS, self.since, 0)
 
     def _pass_end(self, step: int) -> None:
         self.last[:, step] = self.asked.last[step] if self.asked.phrased[step] else self.ahead == 0
@@ -324,27 +334,32 @@ class _Drawing:
         chords = self._chord_logits()  # (N, ROOTS * (KINDS - 1))
         heard = asked.tones[step]
         if heard.any():
-            before = _logsum(chords)
+            before = logsum(chords)
             chords = chords + self.fit * (self.fits @ heard).ravel()
             chords[:, : KINDS - 1] = -np.inf  # what sounds there is to be harmonised
             if asked.cadence and step and asked.last[step]:
                 chords += asked.cadence * falls_of(self.codes[:, step - 1], KINDS - 1)
-            self.weight += _logsum(chords) - before
+            self.weight += logsum(chords) - before
         if step >= self.close:
-            before, chords = _logsum(chords), np.where(self.away, -np.inf, chords)
-            self.weight += _logsum(chords) - before
-        root, kind = np.divmod(_pick(chords, self.generator), KINDS - 1)
+            before, chords = logsum(chords), np.where(self.away, -np.inf, chords)
+            self.weight += logsum(chords) - before
+        chosen = pick(chords, self.generator)
+        root, kind = np.divmod(chosen, KINDS - 1)
         kind = np.where(root > 0, 1 + kind, 0)
         own = self.y + self.weights["of_root"][root] + self.weights["of_kind"][kind]
-        over = _pick(own @ self.weights["to_bass"].T + self.weights["to_bass_bias"], self.generator)
+        basses = own @ self.weights["to_bass"].T + self.weights["to_bass_bias"]
+        over = pick(basses, self.generator)
+        row = np.arange(len(root))
+        self.likely += chords[row, chosen] - logsum(chords)
+        self.likely += np.where(root > 0, basses[row, over] - logsum(basses), 0)
         bass = np.where(root > 0, 1 + (root - 1 + over * (step < self.close)) % OCTAVE, 0)
         self.codes[:, step] = np.stack([root, kind, bass], axis=1)
 
     def _chord_logits(self) -> Floats:
         """ln p of each root and quality (N, ROOTS * (KINDS - 1)), at the temperature."""
-        roots = _log_softmax((self.y @ self.weights["to_root"].T + self.weights["to_root_bias"]) / self.temperature)
+        roots = log_softmax((self.y @ self.weights["to_root"].T + self.weights["to_root_bias"]) / self.temperature)
         own = self.y[:, None] + self.weights["of_root"]  # (N, ROOTS, WIDTH)
-        kinds = _log_softmax((own @ self.weights["to_kind"].T + self.weights["to_kind_bias"]) / self.temperature)
+        kinds = log_softmax((own @ self.weights["to_kind"].T + self.weights["to_kind_bias"]) / self.temperature)
         result: Floats = (roots[:, :, None] + kinds).reshape(len(roots), -1)
         return result
 
@@ -380,21 +395,3 @@ def tones_in(notes: Notes, edges: Ints) -> Floats:
             inside = min(onset + duration, int(edges[step + 1])) - max(onset, int(edges[step]))
             result[step, pitch % OCTAVE] += max(0, inside) / (edges[step + 1] - edges[step])
     return result
-
-
-def _logsum(logits: Floats) -> NDArray[np.float64]:
-    return np.asarray(np.logaddexp.reduce(logits, axis=1))
-
-
-def _log_softmax(logits: NDArray[Any]) -> Floats:
-    top = logits - logits.max(axis=-1, keepdims=True)
-    return np.asarray(top - np.log(np.exp(top).sum(axis=-1, keepdims=True)))
-
-
-def _pick(logits: Floats | NDArray[np.float64], generator: np.random.Generator | None) -> Ints:
-    """A place in each row (N, K), by chance or the likeliest."""
-    if generator is None:
-        return np.asarray(logits.argmax(axis=1), np.int64)
-    mass = np.cumsum(np.exp(logits - logits.max(axis=1, keepdims=True)), axis=1)
-    drawn = generator.random((len(mass), 1)) * mass[:, -1:]
-    return np.asarray(np.minimum((mass <= drawn).sum(axis=1), logits.shape[1] - 1), np.int64)

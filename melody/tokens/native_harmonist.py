@@ -37,17 +37,20 @@ class NativeHarmonist:
         asked: NDArray[np.integer],
         generator: np.random.Generator,
         temperature: float,
+        plans: int = 1,
     ) -> Table:
         """Return root, kind and bass of each step, and whether the last note of a phrase begins in it (S, 4).
+
+        Of so many plans it is the likeliest.
 
         ground (S, 7): rows of place, places, left and minor, the steps so many bars ago; asked (S, 8): a chord,
         whether it is known, an end is, ends are, the step whose chord it has too, whether the tonic may close.
         """
-        result, numbers = np.empty((len(ground), 4), np.int32), generator.bit_generator.ctypes
+        (result, others), numbers = np.empty((2, len(ground), 4), np.int32), generator.bit_generator.ctypes
         tables = [np.require(table, np.int32, ["C", "A"]) for table in (ground, asked)]
         function = ctypes.cast(numbers.next_double, ctypes.c_void_p)
         own, first = ctypes.byref(self._item), self._first.ctypes.data
-        drawn = function, numbers.state_address, result.ctypes.data
+        drawn = function, numbers.state_address, result.ctypes.data, others.ctypes.data
         places = (table.ctypes.data for table in tables)
-        library.harmonist_draw(own, first, len(ground), *places, temperature, *drawn)
+        library.harmonist_draw(own, first, len(ground), *places, temperature, plans, *drawn)
         return result

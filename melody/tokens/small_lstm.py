@@ -7,6 +7,7 @@ In C a step takes some 5 us, in numpy 40 to 100: calls cost more than numbers.
 
 import ctypes
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from melody.native.library import core
 WIDTH = 96
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 
 class CoreLstm(ctypes.Structure):  # core/small_lstm.h
@@ -71,3 +73,23 @@ class LstmState:
 def sigmoid(x: Floats) -> Floats:
     """1 / (1 + e^-x)."""
     return np.asarray(1 / (1 + np.exp(-np.minimum(np.maximum(x, -30), 30))), np.float32)  # a clip, quicker
+
+
+def logsum(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """The logarithm (N,) of what each row (N, K) weighs."""
+    return np.asarray(np.logaddexp.reduce(logits, axis=1))
+
+
+def log_softmax(logits: NDArray[Any]) -> Floats:
+    """Log-probabilities of what logits say along the last axis."""
+    top = logits - logits.max(axis=-1, keepdims=True)
+    return np.asarray(top - np.log(np.exp(top).sum(axis=-1, keepdims=True)))
+
+
+def pick(logits: NDArray[Any], generator: np.random.Generator | None) -> Ints:
+    """A place in each row (N, K), by chance or the likeliest."""
+    if generator is None:
+        return np.asarray(logits.argmax(axis=1), np.int64)
+    mass = np.cumsum(np.exp(logits - logits.max(axis=1, keepdims=True)), axis=1)
+    drawn = generator.random((len(mass), 1)) * mass[:, -1:]
+    return np.asarray(np.minimum((mass <= drawn).sum(axis=1), logits.shape[1] - 1), np.int64)

@@ -218,6 +218,7 @@ def _harmonist(prepared: Prepared, packed: Packed) -> Mapping[str, Any] | None:
         "halves": chords.rate == "halves",
         "closes": chords.closes,
         "ends_at_home": chords.ends_at_home and chords.closes,
-        "temperature": chords.temperature,
+        "temperature": chords.temperature if chords.plans == 1 else 1.0,
+        "plans": chords.plans,
         "pitched": sorted(chords.pitched),
     }

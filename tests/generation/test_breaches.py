@@ -4,7 +4,8 @@ from symusic import Note, Track
 
 import melody
 from melody.generation.rules.contract import CountsBreaches, breaches_of, without
-from melody.generation.rules.styles import Voices, style_rules
+from melody.generation.rules.styles import style_rules
+from melody.generation.rules.voices import Voices
 from melody.music.quantize import quantize
 from melody.music.score import GRID, Score
 from melody.tokens import event_vocabulary

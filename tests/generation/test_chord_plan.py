@@ -71,6 +71,15 @@ def test_a_bundle_says_how_boldly_chords_are_drawn(tmp_path: Path, primer: Score
     assert drawn[0.01] < drawn[3.0]
 
 
+def test_a_bundle_says_of_how_many_plans_of_chords_the_likeliest_stays(tmp_path: Path, primer: Score) -> None:
+    bundle = open_bundle(write_harmonising_bundle(tmp_path / "several"))
+    bundle.settings["chord_plans"] = 3
+    (take,) = Composer(bundle).compose(primer, seed=7, bars=4)
+    assert Composer(bundle).recompose(take.settings, primer).to_midi() == take.to_midi()
+    bundle.settings["chord_plans"] = 1
+    assert Composer(bundle).compose(primer, seed=7, bars=4)[0].settings["harmony"] != take.settings["harmony"]
+
+
 def test_chords_that_are_asked_for_take_their_place(composer: Composer, primer: Score) -> None:
     take = composer.compose(primer, bars=4, seed=3, chords="Am F C G")[0]
     assert "harmony" not in take.settings

@@ -5,7 +5,9 @@ import pytest
 from support.fakes import UniformComposer, fake_bundle
 from symusic import Tempo, TimeSignature, Track
 
-from melody.generation.rules.styles import STYLE_RULES, Voices, no_parallels
+from melody.generation import Composer
+from melody.generation.rules.styles import STYLE_RULES, no_parallels
+from melody.generation.rules.voices import Voices
 from melody.music.chords import parse_chord
 from melody.music.key import parse_key
 from melody.music.score import GRID, Notes, Score, bars, set_notes
@@ -113,6 +115,43 @@ def test_a_leading_note_goes_up_where_its_dominant_resolves():
     assert after_chords("Bdim", "C", (74, 72), (71, 72)) == {72}
     assert after_chords("G7", "Am", (74, 72), (59, 60)) is None  # a deceptive cadence leaves it free
     assert after_chords("Gm", "C", (74, 72), (58, 60)) is None
+
+
+def left_in_scale(key: tuple[int, int], heard: set[int], chord: str = "") -> set[int] | None:
+    """The pitch classes that are left a note in the second beat of a piece in a key; None for no opinion."""
+    ids = TOKENIZER.vocabulary.ids
+    score = Score(GRID)
+    score.time_signatures, score.tempos = [TimeSignature(0, 4, 4)], [Tempo(0, qpm=120)]
+    track = Track("", 0, False)
+    set_notes(track, Notes(*(np.array([one]) for one in (GRID + 6, 6, 60, 82))))
+    score.tracks.append(track)
+    tokens = TOKENIZER.encode(score).tolist()
+    note = [i for i, token in enumerate(tokens) if token in ids["Track"]][-1]
+    table = None
+    if chord:
+        steps = np.array([[parse_chord(chord).value, 1 + parse_chord(chord).bass]], np.int16)
+        table = HarmonyPlan(np.array([0, 4 * GRID]), steps).table()
+    reader = Reader(TOKENIZER.vocabulary, Plan(key=key, harmony=table)).read_all(tokens[: note + 1])
+    mask = STYLE_RULES["own_scale"](TOKENIZER.vocabulary, Voices([0], heard=frozenset(heard)))(reader)
+    return None if mask is None else classes({pitch for pitch in range(128) if mask[PITCH + pitch]})
+
+
+def test_notes_are_of_the_scale_of_what_was_heard_or_of_the_planned_chord():
+    white = {0, 2, 4, 5, 7, 9, 11}
+    assert left_in_scale((0, 0), set()) == white
+    assert left_in_scale((1, 0), set()) == white - {5} | {6}
+    assert left_in_scale((0, 1), set()) == white | {8}  # A minor, and its leading note
+    assert left_in_scale((0, 0), {6, 7}) == white | {6}
+    assert left_in_scale((0, 0), set(), "D7") == white | {6}
+
+
+def test_a_take_in_the_scale_is_the_same_by_the_core_and_without_it(monkeypatch: pytest.MonkeyPatch):
+    composer = Composer("pop")
+    assert "own_scale" in composer.bundle.style_rules
+    (take,) = composer.compose(bars=6, seed=11, key="Bb major")
+    monkeypatch.setattr("melody.generation.decoders.sampling.native_loop", lambda *_: None)
+    (other,) = Composer("pop").compose(bars=6, seed=11, key="Bb major")
+    assert take.to_midi() == other.to_midi()
 
 
 @pytest.mark.parametrize("name", STYLE_RULES)

@@ -146,11 +146,27 @@ def test_in_c_and_in_numpy_the_same_chords_are_drawn(seed: int, monkeypatch: pyt
     for library in (core, lambda: None):
         monkeypatch.setattr("melody.tokens.harmonist.core", library)
         numbers = np.random.default_rng(seed)
-        drawn.append(own.draw(ground, asked, numbers, 0.7))
+        drawn.append(own.draw(ground, asked, numbers, 0.7, plans=1 + seed % 5))
     (chords, ends), (others, other_ends) = drawn
     assert np.array_equal(chords, others)
     assert np.array_equal(ends, other_ends)
     assert len(np.unique(chords, axis=0)) > 10
+
+
+def test_of_several_plans_the_likeliest_stays() -> None:
+    """It is one of those that are drawn one by one, and a chord that is likely has more of it."""
+    own, ground = harmonist(3, 0.2), Ground.of(bars_of_beats(8), Key(0, "major"), ends=True)
+    numbers, nothing = np.random.default_rng(1), Wanted.nothing(32)
+    alone = [own.draw(ground, nothing, numbers, 1.0)[0] for _ in range(6)]
+    best = own.draw(ground, nothing, np.random.default_rng(1), 0.7, plans=6)[0]
+    assert any(np.array_equal(best, one) for one in alone)
+    weights = harmonist(0, 0.01).weights  # a chord now and then, whatever came before
+    fond = Harmonist.of({**weights, "to_root_bias": np.log([0.05, 0.4, *[0.05] * 11])})
+    shares = []
+    for plans in (1, 16):
+        drawn = [fond.draw(ground, nothing, np.random.default_rng(seed), 1.0, plans=plans)[0] for seed in range(20)]
+        shares.append(np.mean([(codes[:, 0] == 1).mean() for codes in drawn]))
+    assert shares[1] > shares[0] + 0.1
 
 
 def test_phrases_end_where_a_given_tune_says() -> None:

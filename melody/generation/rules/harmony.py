@@ -1,13 +1,22 @@
-"""Rule of harmony: chord tones on strong beats. As all rules it yields where it would leave nothing."""
+"""Rules of harmony: chord tones on strong beats, and what a style asks of planned chords and of its scale.
+
+As all rules they yield where they would leave nothing.
+"""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
-from melody.generation.rules.contract import Mask, Rule
-from melody.music.chords import Span
+from melody.generation.rules.contract import Mask, Rule, without
+from melody.generation.rules.fixed_notes import lasting_between
+from melody.generation.rules.native_form import KnownRule, NativeForm
+from melody.generation.rules.voices import BEFORE_PITCH, Voices
+from melody.music.chords import DIM, DIM_SEVENTH, HALF_DIM, MAJOR, OCTAVE, SEVENTH, VALUES, Chord, Span
+from melody.music.key import MODES, Key
 from melody.music.score import has_strong_middle
 from melody.tokens import Reader, Vocabulary
+from melody.tokens.harmony import LONG, SOUNDS
 from melody.tokens.vocabulary import METERS
 
 
@@ -37,5 +46,135 @@ def _belongs(vocabulary: Vocabulary, span: Span) -> Mask | None:
         return None
     pitches = vocabulary.ids["Pitch"]
     mask = np.ones(len(vocabulary), bool)
-    mask[pitches.start : pitches.stop] = np.isin(np.arange(128) % 12, list(span.chord.classes))
+    mask[pitches.start : pitches.stop] = np.isin(np.arange(128) % OCTAVE, list(span.chord.classes))
     return mask
+
+
+def planned_chords(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """Notes that begin with a planned chord belong to it, and those of the lowest voice are its bass.
+
+    For models that plan chords (`melody.tokens.harmony`); a chord that goes on asks for nothing.
+    """
+    free, lowest = sorted(set(voices.tracks) - voices.fixed), voices.lowest
+    pitches = vocabulary.ids["Pitch"]
+
+    @cache
+    def mask_of(value: int, bass: int, is_bass: bool) -> Mask:
+        chord = _chord(value, bass)
+        mask = np.ones(len(vocabulary), bool)
+        classes = [chord.bass] if is_bass else list(chord.classes)
+        mask[pitches.start : pitches.stop] = np.isin(np.arange(len(pitches)) % OCTAVE, classes)
+        return mask
+
+    def rule(reader: Reader) -> Mask | None:
+        table, tick = reader.plan.harmony, reader.tick
+        if table is None or not 0 < tick < len(table) or reader.position < 0 or reader.track not in free:
+            return None
+        if reader.kind not in BEFORE_PITCH:
+            return None
+        value, bass = table[tick, :2].tolist()
+        if not value or (table[tick - 1, :2] == table[tick, :2]).all():
+            return None
+        return mask_of(value, bass, reader.track == lowest and lowest > 0)
+
+    numbers = sum(1 << track for track in free), lowest
+    return KnownRule(rule, NativeForm("planned chords", numbers, table=np.array(_classes_of_chords())[:, None]))
+
+
+@cache
+def _classes_of_chords() -> tuple[int, ...]:
+    """The pitch classes of each chord over its root, by its value, a bit each."""
+    chords = [_chord(value, 1 + (value - 1) % OCTAVE) for value in range(1, VALUES)]
+    return (0, *(sum(1 << one for one in chord.classes) for chord in chords))
+
+
+def _chord(value: int, bass: int) -> Chord:
+    return Chord((value - 1) % OCTAVE, (value - 1) // OCTAVE, bass - 1)
+
+
+def leading_notes(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """A leading note goes up to the root where a planned dominant resolves: to the chord a fifth lower.
+
+    For single lines. The leading note of a diminished chord is its root, that of others the major third.
+    """
+    free = sorted(set(voices.tracks) - voices.fixed)
+    pitches = vocabulary.ids["Pitch"]
+
+    def rule(reader: Reader) -> Mask | None:
+        table, tick = reader.plan.harmony, reader.tick
+        if table is None or not 0 < tick < len(table) or reader.position < 0 or reader.track not in free:
+            return None
+        if reader.kind not in BEFORE_PITCH:
+            return None
+        mine = dict(reader.before).get(reader.track, -1)
+        before, now = int(table[tick - 1, 0]), int(table[tick, 0])
+        if mine < 0 or mine % OCTAVE != leading[before] or (mine + 1) % OCTAVE != root[now]:
+            return None
+        mask = without(vocabulary, "Pitch")
+        mask[pitches.start + mine + 1] = True
+        return mask
+
+    leading, root = _leading_classes(), [-1, *((value - 1) % OCTAVE for value in range(1, VALUES))]
+    form = NativeForm("leading notes", (sum(1 << track for track in free),), table=np.stack([leading, root], axis=1))
+    return KnownRule(rule, form)
+
+
+@cache
+def _leading_classes() -> list[int]:
+    """The class of the leading note in each chord, by its value; -1 where it has none."""
+    result = [-1] * VALUES
+    for value in range(1, VALUES):
+        quality, root = divmod(value - 1, OCTAVE)
+        if quality in (MAJOR, SEVENTH):
+            result[value] = (root + 4) % OCTAVE
+        elif quality in (DIM, HALF_DIM, DIM_SEVENTH):
+            result[value] = root
+    return result
+
+
+def planned_phrases(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """A note of the highest voice that begins with a planned phrase's end lasts two quarters or more."""
+    highest = -1 if voices.highest in voices.fixed else voices.highest
+
+    def rule(reader: Reader) -> Mask | None:
+        table, tick = reader.plan.harmony, reader.tick
+        if table is None or not 0 < tick < len(table) or reader.track != highest:
+            return None
+        if reader.kind not in ("Pitch", "Sustain") or table[tick, -1] != SOUNDS or table[tick - 1, -1] == SOUNDS:
+            return None
+        return lasting_between(vocabulary, LONG - reader.length, None)
+
+    return KnownRule(rule, NativeForm("planned phrases", (highest,)))
+
+
+def own_scale(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """Notes are of the key's scale, of what the primer sounds, or of the chord that is planned.
+
+    In minor the leading note is of the scale too. It says nothing before a key is known.
+    """
+    free = sorted(set(voices.tracks) - voices.fixed)
+    pitches = vocabulary.ids["Pitch"]
+    heard = sum(1 << one for one in voices.heard)
+    scales = [_scale(Key(tonic, mode)) for mode in MODES for tonic in range(OCTAVE)]
+    chords = _classes_of_chords()
+
+    @cache
+    def mask_of(classes: int) -> Mask:
+        mask = np.ones(len(vocabulary), bool)
+        mask[pitches.start : pitches.stop] = classes >> np.arange(len(pitches)) % OCTAVE & 1
+        return mask
+
+    def rule(reader: Reader) -> Mask | None:
+        table, tick = reader.plan.harmony, reader.tick
+        if not reader.key_told or reader.position < 0 or reader.track not in free or reader.kind not in BEFORE_PITCH:
+            return None
+        chord = 0 if table is None or not 0 < tick < len(table) else int(table[tick, 0])
+        return mask_of(heard | scales[reader.key_told - 1] | chords[chord])
+
+    numbers = sum(1 << track for track in free), heard, len(scales)
+    return KnownRule(rule, NativeForm("own scale", numbers, table=np.array([*scales, *chords])[:, None]))
+
+
+def _scale(key: Key) -> int:
+    """The pitch classes of a key's scale, and its leading note in minor too, a bit each."""
+    return sum(1 << one for one in key.scale() | {key.leading_note})

@@ -33,6 +33,7 @@ FORMS = (  # in the order of core/rules.h
     "planned fills",
     "planned entries",
     "planned rhythms",
+    "own scale",
 )
 
 

@@ -5,7 +5,6 @@ They are rules as in `melody.generation.rules.contract`: where one leaves nothin
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
@@ -13,47 +12,19 @@ from melody.errors import UsageError
 from melody.generation.rules.contract import CountedRule, Mask, Rule, without
 from melody.generation.rules.fills import PlayFills
 from melody.generation.rules.fixed_notes import lasting_between
+from melody.generation.rules.harmony import leading_notes, own_scale, planned_chords, planned_phrases
 from melody.generation.rules.native_form import KnownRule, NativeForm
 from melody.generation.rules.returns import HELD, PLAYED, KeepReturns
 from melody.generation.rules.rhythms import KeepRhythms
-from melody.music.chords import DIM, DIM_SEVENTH, HALF_DIM, MAJOR, SEVENTH, VALUES, Chord, Span
+from melody.generation.rules.voices import Voices
+from melody.music.chords import Chord
 from melody.music.score import GRID, Score, has_strong_middle, notes_of
 from melody.music.voice_leading import parallels, slices
 from melody.tokens import Reader, Vocabulary
-from melody.tokens.harmony import LONG, SOUNDS
 from melody.tokens.plan import EMPTY
 from melody.tokens.vocabulary import MAX_DURATION, METERS
 
 FIFTH, OCTAVE = 7, 12
-BEFORE_PITCH = ("Position", "Track", "Velocity", "Duration")  # kinds of tokens that a pitch may follow
-
-
-@dataclass(frozen=True)
-class Voices:
-    """The voices that a style's rules are about."""
-
-    tracks: Sequence[int]  # the model's tracks that sound in the new bars, voices from high to low
-    fixed: frozenset[int] = frozenset()  # those of them whose notes are fixed beforehand
-    last_fixed: int = 0  # the tick at which the last of these begins
-    chords: Sequence[Span] = ()  # asked for, in ticks of the grid
-    bass: int | None = None  # of a band: the tracks that have these roles
-    lead: int | None = None
-    drums: int | None = None
-
-    @property
-    def lowest(self) -> int:
-        """The track whose notes are the basses of chords."""
-        return max(self.tracks, default=0) if self.bass is None else self.bass
-
-    @property
-    def highest(self) -> int:
-        """The track that has the tune."""
-        return min(self.tracks, default=0) if self.lead is None else self.lead
-
-    def chord_at(self, tick: int) -> Chord | None:
-        """Return the chord asked for at a tick, if any."""
-        before = [span for span in self.chords if span.start <= tick]
-        return before[-1].chord if before else None
 
 
 def no_parallels(vocabulary: Vocabulary, voices: Voices) -> Rule:
@@ -264,103 +235,6 @@ def style_rules(names: Sequence[str], vocabulary: Vocabulary, voices: Voices) ->
     return [STYLE_RULES[name](vocabulary, voices) for name in names]
 
 
-def planned_chords(vocabulary: Vocabulary, voices: Voices) -> Rule:
-    """Notes that begin with a planned chord belong to it, and those of the lowest voice are its bass.
-
-    For models that plan chords (`melody.tokens.harmony`); a chord that goes on asks for nothing.
-    """
-    free, lowest = sorted(set(voices.tracks) - voices.fixed), voices.lowest
-    pitches = vocabulary.ids["Pitch"]
-
-    @cache
-    def mask_of(value: int, bass: int, is_bass: bool) -> Mask:
-        chord = _chord(value, bass)
-        mask = np.ones(len(vocabulary), bool)
-        classes = [chord.bass] if is_bass else list(chord.classes)
-        mask[pitches.start : pitches.stop] = np.isin(np.arange(len(pitches)) % OCTAVE, classes)
-        return mask
-
-    def rule(reader: Reader) -> Mask | None:
-        table, tick = reader.plan.harmony, reader.tick
-        if table is None or not 0 < tick < len(table) or reader.position < 0 or reader.track not in free:
-            return None
-        if reader.kind not in BEFORE_PITCH:
-            return None
-        value, bass = table[tick, :2].tolist()
-        if not value or (table[tick - 1, :2] == table[tick, :2]).all():
-            return None
-        return mask_of(value, bass, reader.track == lowest and lowest > 0)
-
-    numbers = sum(1 << track for track in free), lowest
-    return KnownRule(rule, NativeForm("planned chords", numbers, table=np.array(_classes_of_chords())[:, None]))
-
-
-@cache
-def _classes_of_chords() -> tuple[int, ...]:
-    """The pitch classes of each chord over its root, by its value, a bit each."""
-    chords = [_chord(value, 1 + (value - 1) % OCTAVE) for value in range(1, VALUES)]
-    return (0, *(sum(1 << one for one in chord.classes) for chord in chords))
-
-
-def _chord(value: int, bass: int) -> Chord:
-    return Chord((value - 1) % OCTAVE, (value - 1) // OCTAVE, bass - 1)
-
-
-def leading_notes(vocabulary: Vocabulary, voices: Voices) -> Rule:
-    """A leading note goes up to the root where a planned dominant resolves: to the chord a fifth lower.
-
-    For single lines. The leading note of a diminished chord is its root, that of others the major third.
-    """
-    free = sorted(set(voices.tracks) - voices.fixed)
-    pitches = vocabulary.ids["Pitch"]
-
-    def rule(reader: Reader) -> Mask | None:
-        table, tick = reader.plan.harmony, reader.tick
-        if table is None or not 0 < tick < len(table) or reader.position < 0 or reader.track not in free:
-            return None
-        if reader.kind not in BEFORE_PITCH:
-            return None
-        mine = dict(reader.before).get(reader.track, -1)
-        before, now = int(table[tick - 1, 0]), int(table[tick, 0])
-        if mine < 0 or mine % OCTAVE != leading[before] or (mine + 1) % OCTAVE != root[now]:
-            return None
-        mask = without(vocabulary, "Pitch")
-        mask[pitches.start + mine + 1] = True
-        return mask
-
-    leading, root = _leading_classes(), [-1, *((value - 1) % OCTAVE for value in range(1, VALUES))]
-    form = NativeForm("leading notes", (sum(1 << track for track in free),), table=np.stack([leading, root], axis=1))
-    return KnownRule(rule, form)
-
-
-@cache
-def _leading_classes() -> list[int]:
-    """The class of the leading note in each chord, by its value; -1 where it has none."""
-    result = [-1] * VALUES
-    for value in range(1, VALUES):
-        quality, root = divmod(value - 1, OCTAVE)
-        if quality in (MAJOR, SEVENTH):
-            result[value] = (root + 4) % OCTAVE
-        elif quality in (DIM, HALF_DIM, DIM_SEVENTH):
-            result[value] = root
-    return result
-
-
-def planned_phrases(vocabulary: Vocabulary, voices: Voices) -> Rule:
-    """A note of the highest voice that begins with a planned phrase's end lasts two quarters or more."""
-    highest = -1 if voices.highest in voices.fixed else voices.highest
-
-    def rule(reader: Reader) -> Mask | None:
-        table, tick = reader.plan.harmony, reader.tick
-        if table is None or not 0 < tick < len(table) or reader.track != highest:
-            return None
-        if reader.kind not in ("Pitch", "Sustain") or table[tick, -1] != SOUNDS or table[tick - 1, -1] == SOUNDS:
-            return None
-        return lasting_between(vocabulary, LONG - reader.length, None)
-
-    return KnownRule(rule, NativeForm("planned phrases", (highest,)))
-
-
 def planned_returns(vocabulary: Vocabulary, voices: Voices) -> Rule:
     """Bars of a track that are planned as others have the notes of those, see `melody.generation.rules.returns`."""
     return KeepReturns(vocabulary, dict.fromkeys(set(voices.tracks) - voices.fixed, HELD))
@@ -389,6 +263,7 @@ def planned_fills(vocabulary: Vocabulary, voices: Voices) -> Rule:
 STYLE_RULES: Mapping[str, Callable[[Vocabulary, Voices], Rule]] = {
     "leading_notes": leading_notes,
     "no_parallels": no_parallels,
+    "own_scale": own_scale,
     "planned_chords": planned_chords,
     "planned_fills": planned_fills,
     "planned_phrases": planned_phrases,

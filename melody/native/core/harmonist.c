@@ -43,6 +43,7 @@ typedef struct {
   float h[SMALL], c[SMALL], y[SMALL];
   float opening[LENGTHS];  // logits of the length of the phrase under way
   int ahead, since;        // steps until it ends and since it began
+  double likely;           // ln p of the chords drawn
 } Drawing;
 
 // A place among so many logits, which become sums of what they weigh.
@@ -55,6 +56,16 @@ static int pick(const Drawing *drawing, float *logits, int count) {
   double drawn = drawing->next(drawing->state) * (double)sum;
   while (place < count - 1 && (double)logits[place] <= drawn) place++;
   return place;
+}
+
+static double log_share(const Drawing *drawing, const float *logits, int count, int place) {
+  float top = logits[0], masses[CHORDS];
+  double sum = 0;
+  for (int i = 1; i < count; i++) top = logits[i] > top ? logits[i] : top;
+  memcpy(masses, logits, (size_t)count * sizeof *masses);
+  drawing->kernels->exponentials(masses, top, count);
+  for (int i = 0; i < count; i++) sum += (double)masses[i];
+  return (double)(logits[place] - top) - logarithm(sum);
 }
 
 // Logarithms of what logits say, at the temperature.
@@ -119,9 +130,9 @@ static void advance(Drawing *drawing, const int32_t *first, const Ground *ground
   small_lstm_step(&drawing->harmonist->lstm, TABLES, rows, shares, drawing->h, drawing->c, drawing->y);
 }
 
-static Drawn draw_chord(const Drawing *drawing) {
+static Drawn draw_chord(Drawing *drawing) {
   const Harmonist *own = drawing->harmonist;
-  float roots[ROOTS], kinds[MOST_QUALITIES], basses[OCTAVE], chords[CHORDS], x[SMALL];
+  float roots[ROOTS], kinds[MOST_QUALITIES], basses[OCTAVE], chords[CHORDS], all[CHORDS], x[SMALL];
   drawing->kernels->affine(roots, own->to_root_bias, own->to_root, drawing->y, SMALL, ROOTS);
   take_shares(drawing, roots, ROOTS);
   for (int root = 0; root < ROOTS; root++) {
@@ -130,12 +141,16 @@ static Drawn draw_chord(const Drawing *drawing) {
     take_shares(drawing, kinds, MOST_QUALITIES);
     for (int kind = 0; kind < MOST_QUALITIES; kind++) chords[root * MOST_QUALITIES + kind] = roots[root] + kinds[kind];
   }
+  memcpy(all, chords, sizeof all);
   int place = pick(drawing, chords, CHORDS), root = place / MOST_QUALITIES;
   int kind = root ? 1 + place % MOST_QUALITIES : 0;
   add_row(x, drawing->y, own->of_root + root * SMALL);
   add_row(x, x, own->of_kind + kind * SMALL);
   drawing->kernels->affine(basses, own->to_bass_bias, own->to_bass, x, SMALL, OCTAVE);
+  drawing->likely += log_share(drawing, all, CHORDS, place);
+  memcpy(all, basses, sizeof basses);
   int over = pick(drawing, basses, OCTAVE);
+  if (root) drawing->likely += log_share(drawing, all, OCTAVE, over);
   Drawn result = {root, kind, root ? 1 + (root - 1 + over) % OCTAVE : 0, 0};
   return result;
 }
@@ -162,6 +177,7 @@ static void draw(Drawing *drawing, const int32_t *first, int count, const Ground
   memset(drawing->y, 0, sizeof drawing->y);
   drawing->ahead = UNKNOWN;
   drawing->since = 0;
+  drawing->likely = 0;
   open_phrase(drawing);
   for (int step = 0; step < count; step++) {
     const Asked *own = &asked[step];
@@ -177,17 +193,25 @@ static void draw(Drawing *drawing, const int32_t *first, int count, const Ground
   }
 }
 
-// Draws the chords of steps (count), again until they close. `first` (TABLES) are the rows with which the tables begin.
+// Draws the chords of steps (count), again until they close; of so many plans the likeliest stays. `others` (count) is
+// room for them. `first` (TABLES) are the rows with which the tables begin.
 EXPORT void harmonist_draw(const Harmonist *harmonist, const int32_t *first, int count, const Ground *ground,
-                           const Asked *asked, double temperature, NextDouble next, void *state, Drawn *drawn) {
+                           const Asked *asked, double temperature, int plans, NextDouble next, void *state,
+                           Drawn *drawn, Drawn *others) {
   Drawing drawing;
+  double best = 0;
   drawing.harmonist = harmonist;
   drawing.kernels = kernels_here()[0];
   drawing.temperature = (float)temperature;
   drawing.next = next;
   drawing.state = state;
-  for (int tries = 0; tries < MOST_TRIES; tries++) {
-    draw(&drawing, first, count, ground, asked, drawn);
-    if (closes(drawn, ground, asked, count)) break;
+  for (int plan = 0; plan < plans; plan++) {
+    for (int tries = 0; tries < MOST_TRIES; tries++) {
+      draw(&drawing, first, count, ground, asked, others);
+      if (closes(others, ground, asked, count)) break;
+    }
+    if (plan && drawing.likely <= best) continue;
+    best = drawing.likely;
+    memcpy(drawn, others, (size_t)count * sizeof *drawn);
   }
 }

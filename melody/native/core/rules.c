@@ -218,6 +218,9 @@ static int apply(const Rule *rules, int place, Ask ask, int row, const Reader *r
     case PLANNED_RHYTHMS:
       rhythms_narrow(rule, r, mask);
       break;
+    case OWN_SCALE:
+      style_own_scale(rule, r, mask);
+      break;
     default:
       break;
   }

@@ -25,6 +25,7 @@ typedef enum {
   PLANNED_FILLS,
   PLANNED_ENTRIES,
   PLANNED_RHYTHMS,
+  OWN_SCALE,
   RULES
 } RuleKind;
 
@@ -62,6 +63,7 @@ void rhythms_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
 // The token that leads on to the next note of a rhythm, as above.
 int rhythms_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void style_leading_notes(const Rule *rule, const Reader *reader, uint8_t *mask);
+void style_own_scale(const Rule *rule, const Reader *reader, uint8_t *mask);
 
 static inline void close_ids(uint8_t *mask, int from, int to) {
   for (int i = from; i < to; i++) mask[i] = 0;

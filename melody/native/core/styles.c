@@ -41,6 +41,12 @@ static int before_pitch(const Reader *r) {
   return r->kind == POSITION || r->kind == TRACK || r->kind == VELOCITY || r->kind == DURATION;
 }
 
+static void keep_classes(uint8_t *mask, int classes) {  // of pitches, as bits
+  for (int pitch = 0; pitch < PITCHES; pitch++) {
+    if (!(classes >> class_of(pitch) & 1)) mask[FIRST_PITCH + pitch] = 0;
+  }
+}
+
 // numbers: bits of the tracks without fixed notes, the lowest voice; table: the classes of each chord, as bits.
 void style_planned_chords(const Rule *rule, const Reader *r, uint8_t *mask) {
   const int16_t *now = planned_here(r), *before = now ? now - CHORD_CHANNELS : NULL;
@@ -50,9 +56,19 @@ void style_planned_chords(const Rule *rule, const Reader *r, uint8_t *mask) {
   if (!now[CHORD] || same || now[CHORD] >= rule->count) return;
   int bass = now[CHORD_BASS] ? 1 << (now[CHORD_BASS] - 1) : 0;
   int classes = r->track == rule->numbers[1] && r->track > 0 ? bass : bass | rule->table[now[CHORD]];
-  for (int pitch = 0; pitch < PITCHES; pitch++) {
-    if (!(classes >> class_of(pitch) & 1)) mask[FIRST_PITCH + pitch] = 0;
-  }
+  keep_classes(mask, classes);
+}
+
+// numbers: bits of the tracks without fixed notes, of the classes that the primer sounds, and the number of keys.
+// table: the classes of each key, and behind them of each chord, as bits.
+void style_own_scale(const Rule *rule, const Reader *r, uint8_t *mask) {
+  const int16_t *now = planned_here(r);
+  int keys = rule->numbers[2], key = r->plan.key_told;
+  if (!key || key > keys || r->position < 0 || r->track < 0 || !before_pitch(r)) return;
+  if (!((uint32_t)rule->numbers[0] >> r->track & 1)) return;
+  int classes = rule->numbers[1] | rule->table[key - 1];
+  if (now && keys + now[CHORD] < rule->count) classes |= rule->table[keys + now[CHORD]];
+  keep_classes(mask, classes);
 }
 
 // numbers: the highest voice.
@@ -195,9 +211,7 @@ static void close_bar(const Reader *r, const Closing *chord, int close, const in
     close_kind(mask, VELOCITY);
   }
   int classes = classes_of(chord, r->track, third_taken(r, chord));
-  for (int pitch = 0; pitch < PITCHES; pitch++) {
-    if (!(classes >> class_of(pitch) & 1)) mask[FIRST_PITCH + pitch] = 0;
-  }
+  keep_classes(mask, classes);
 }
 
 typedef struct {

@@ -27,11 +27,15 @@ export function chordsOf(core, { seed, take = 1 }, form) {
     copy(steps, moment.bar, form, facts);
     const strong = facts.ends_at_home ? strongSteps(steps, core.given.vocabulary.meters[moment.meter]) : [];
     const next = () => core.calls.numbers_next(numbers);
-    let drawn;
-    for (let tries = 0; tries < MOST_TRIES && !(drawn && closes(drawn, strong, moment)); tries += 1) {
-      drawn = new Drawing(weights, facts, steps, moment, next).run();
+    let best;
+    for (let plan = 0; plan < facts.plans; plan += 1) {
+      let drawn;
+      for (let tries = 0; tries < MOST_TRIES && !(drawn && closes(drawn.steps, strong, moment)); tries += 1) {
+        drawn = new Drawing(weights, facts, steps, moment, next).run();
+      }
+      if (!best || drawn.likely > best.likely) best = drawn;
     }
-    return told(drawn, (moment.key - 1) % OCTAVE, facts.waits);
+    return told(best.steps, (moment.key - 1) % OCTAVE, facts.waits);
   };
 }
 
@@ -87,9 +91,19 @@ function copy(steps, first, form, { pitched, likes }) {
   }
 }
 
+function logShare(logits, place) {
+  const top = Math.max(...logits);
+  return logits[place] - top - Math.log(logits.reduce((sum, value) => sum + Math.exp(value - top), 0));
+}
+
 class Drawing {
   constructor(weights, { width, ago, closes, temperature }, steps, moment, next) {
-    Object.assign(this, { weights, width, ago, closes, temperature, steps, next });
+    Object.assign(this, { weights, width, ago, closes, temperature, next });
+    this.steps = Object.assign(
+      steps.map((step) => ({ ...step })),
+      { end: steps.end },
+    );
+    this.likely = 0; // ln p of the chords drawn
     this.minor = Number(moment.key - 1 >= OCTAVE);
     this.kinds = weights.to_kind_bias.length;
     this.h = new Float64Array(width);
@@ -110,7 +124,7 @@ class Drawing {
       this.since = step.last ? 0 : this.since + 1;
       this.ahead = step.last || this.ahead === UNKNOWN ? UNKNOWN : this.ahead - 1;
     });
-    return this.steps;
+    return this;
   }
 
   foreseeEnd() {
@@ -170,7 +184,9 @@ class Drawing {
     const chosen = this.pick(logits);
     const root = Math.floor(chosen / this.kinds);
     const kind = root ? 1 + (chosen % this.kinds) : 0;
-    const over = this.pick(this.affine("to_bass", this.beside("of_kind", kind, this.beside("of_root", root))));
+    const basses = this.affine("to_bass", this.beside("of_kind", kind, this.beside("of_root", root)));
+    const over = this.pick(basses);
+    this.likely += logShare(logits, chosen) + (root ? logShare(basses, over) : 0);
     return [root, kind, root ? 1 + ((root - 1 + over) % OCTAVE) : 0];
   }
 
