@@ -10,7 +10,7 @@ from melody.generation import Composer
 from melody.generation.chord_plan import _lag_of
 from melody.generation.rules.returns import LOUD, PLAYED, WHOLE
 from melody.tokens.plan import EMPTY, NEW, Bar, FormPlan, Symbol, bars_of
-from melody.tokens.planner import APART, HOLD, LAGS, STATES, _apart, _off_groove
+from melody.tokens.planner import APART, LAGS, _apart
 
 SECTION = 2  # bars
 BARS = 8
@@ -105,13 +105,6 @@ def test_a_lag_by_which_others_do_not_return_is_less_likely() -> None:
     assert isinstance(half, np.ndarray)
     assert half[2 + LAGS.index(2)] == pytest.approx(APART / 2)
     assert _apart([new], 4) == 0
-
-
-def test_drums_hold_their_groove() -> None:
-    same = Symbol(1, 4)
-    for line, less in (([NEW, same, same], {0: HOLD}), ([NEW, same, NEW], {}), ([], {})):
-        found = np.zeros(STATES) + _off_groove(line)
-        assert {state: nats for state, nats in enumerate(found) if nats} == pytest.approx(less)
 
 
 def test_a_bar_has_the_chords_of_the_bar_that_most_pitched_tracks_play_again() -> None:
