@@ -1,4 +1,4 @@
-"""What the rules of a style are about: the tracks that sound in the new bars, and who of them is who."""
+"""Voices: the tracks that sound in the new bars, which the rules of a style are about, and who of them is who."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
