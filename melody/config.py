@@ -275,6 +275,7 @@ class TrainConfig(ConfigSection):
     track_roles: tuple[str, ...] = ()  # their roles in a band, by which a primer's tracks find their places
     default_style: str | None = None  # one of the corpus's: what the model composes in where none is asked for
     harmony_temperature: Positive = 0.7  # of a plan of chords: what is unlikely each time spoils a progression
+    harmony_fit: Positive = 1.0  # how much given notes, as a tune's, weigh in one
     chord_plans: Annotated[int, Field(ge=1, le=64)] = 1  # more: so many, at temperature 1; the likeliest stays
     harmoniser: str | None = None  # a model by name or folder, whose harmonist finds the chords of a tune alone
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95  # of the probability that takes are drawn from by default
@@ -301,8 +302,7 @@ class TrainConfig(ConfigSection):
         """Take the key `distillation` of earlier versions for the objective that it is now."""
         if not isinstance(values, dict) or "distillation" not in values:
             return values
-        told = values["distillation"]
-        rest = {key: value for key, value in values.items() if key != "distillation"}
+        told = (rest := {**values}).pop("distillation")
         return rest | ({"objective": {"name": "distilled", **told}} if isinstance(told, dict) else {})
 
     @model_validator(mode="after")

@@ -257,9 +257,10 @@ class Bundle:
         return "halves" if self.settings.get("harmony") == "halves" else "beats"
 
     @property
-    def harmony_sampling(self) -> tuple[float, int]:
-        """The temperature of a plan of chords, and how many are drawn, of which the likeliest stays."""
-        return float(self.settings.get("harmony_temperature", TEMPERATURE)), int(self.settings.get("chord_plans", 1))
+    def harmony_sampling(self) -> tuple[float, int, float]:
+        """The temperature of a plan of chords, of how many the likeliest stays, and how much given notes weigh."""
+        asked = self.settings
+        return asked.get("harmony_temperature", TEMPERATURE), asked.get("chord_plans", 1), asked.get("harmony_fit", 1.0)
 
     @cached_property
     def taste(self) -> Taste | None:
@@ -297,8 +298,7 @@ class Bundle:
     @cached_property
     def originality(self) -> Index:
         """The n-grams of the training music. Raises `UnreadableFile` for a bundle without them."""
-        data = self.read("originality.npz")
-        index = Index.from_bytes(data)
+        index = Index.from_bytes(self.read("originality.npz"))
         try:
             "".join(index.pieces).encode()
         except UnicodeError:

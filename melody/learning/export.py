@@ -138,7 +138,7 @@ def _fill(
         settings["feel"] = feel
     if chords:
         settings |= {"harmony": config.data.harmony, "harmonist": chords}
-        settings |= {"harmony_temperature": config.harmony_temperature, "chord_plans": config.chord_plans}
+        settings |= {name: getattr(config, name) for name in ("harmony_temperature", "harmony_fit", "chord_plans")}
     settings |= rewriter
     if config.base:
         settings["base"] = _base(open_bundle(config.base), store, info)

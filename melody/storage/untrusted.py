@@ -264,6 +264,7 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
     "tempo_qpm": lambda value: _is_number(value, 4, 1000),
     "top_p": lambda value: _is_number(value, 0.01, 1),
     "harmony_temperature": lambda value: _is_number(value, 0.01, 10),
+    "harmony_fit": lambda value: _is_number(value, 0.01, 100),
     "chord_plans": lambda value: _is_count(value, 64, 1),
     "layer_bits": lambda value: _is_list(value, lambda bits: bits in (4, 8), 16),
     "style_rules": lambda value: _is_list(value, _is_text, 100),

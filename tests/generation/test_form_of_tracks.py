@@ -112,7 +112,8 @@ def test_tracks_that_go_on_are_known_through_the_new_bars(composer: Composer, pr
     assert take.plan.tracks[BASS][4] != EMPTY
 
 
-def test_parts_that_are_added_return_where_the_chords_do(composer: Composer) -> None:
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_parts_that_are_added_return_where_the_chords_do(composer: Composer, seed: int) -> None:
     """C, F, C, G, ... in the given piano: no bar of the bass is played again over another chord."""
     roots = [0, 5, 0, 7, 0, 5, 7, 0, 0, 5, 0, 7]
     chords = [[(0, 60 + root + step, 20) for step in (0, 4, 7)] for root in roots]
@@ -121,9 +122,9 @@ def test_parts_that_are_added_return_where_the_chords_do(composer: Composer) -> 
     score.tracks[0].name, score.tracks[1].name = "Piano", "Flute"
     score.tracks[1].program = 73
     copies = 0
-    for take in composer.compose(score, add="bass,drums", seed=3, takes=8):
+    for take in composer.compose(score, add="bass,drums", seed=seed, takes=8):
         assert take.plan is not None
         lags = [(bar, one.lag) for bar, one in enumerate(take.plan.tracks[BASS]) if one.is_copy]
         copies += len(lags)
         assert all(roots[bar] == roots[bar - lag] for bar, lag in lags)
-    assert copies > 8
+    assert copies > 4
