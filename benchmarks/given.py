@@ -4,6 +4,8 @@ Held-out pieces are those of the valid split; nothing is left out.
 
 - tune: around the first track of what followed, the share of its notes on strong beats that belong to the chord of
   their half bar, as the other tracks have it
+- over: a tune over the last track alone, as `--with Piano`: its notes in a bar and its bars of silence, and the
+  share of its notes on strong beats that belong to the chord of their half bar
 - gap: four bars are filled; of those where the composer's bars stand elsewhere in the piece, too, the share in which
   the new ones do (nearly: a mean likeness of 0.6 and more), and the nats of the two bars behind
 - like: a take of 16 bars is varied, its gaps filled note after note, in rounds, or as `--like` chooses; the share of
@@ -11,6 +13,7 @@ Held-out pieces are those of the valid split; nothing is left out.
   critic's AUC of the take beside its variation
 
     python benchmarks/given.py tune [--model pop] [--pieces 40]
+    python benchmarks/given.py over [--model pop] [--pieces 60]
     python benchmarks/given.py gap [--model folk] [--pieces 60]
     python benchmarks/given.py like [--model chorale] [--pieces 24]
 """
@@ -36,7 +39,7 @@ from melody.generation.settings import Settings
 from melody.generation.variation import as_variation
 from melody.music.chords import OCTAVE, Chord
 from melody.music.heard_chords import heard
-from melody.music.score import Notes, Score
+from melody.music.score import Notes, Score, clip
 from melody.music.voice_leading import parallels, slices, voices
 from melody.tokens.plan import DRUM_HIT, Bar, bars_of, key_of, likeness
 
@@ -58,6 +61,36 @@ def around_tunes(composer: Composer, store: TokenStore, count: int) -> list[Row]
         {"around the tune": name, "chord tones": float(np.mean(fits)), "notes": len(fits)}
         for name, fits in found.items()
     ]
+
+
+def over_parts(composer: Composer, store: TokenStore, count: int) -> list[Row]:
+    """The model's tunes over the last track, which stands alone throughout, and the songs' own."""
+    tracks = composer.bundle.tracks
+    found: dict[str, list[tuple[Cut, Sequence[Bar]]]] = {"as it stood": [], composer.bundle.name: []}
+    for seed, cut in enumerate(cuts(store, composer.bundle, count)):
+        music = [*cut.given, *cut.followed]
+        if not {0, len(tracks) - 1} <= {track for bar in music for _, track, *_ in bar}:
+            continue
+        alone = clip(cut.score, 0, len(music))
+        del alone.tracks[:-1]
+        alone.tracks[0].name = tracks[-1].name
+        (take,) = composer.compose(alone, with_tracks=(tracks[-1].name,), seed=seed)
+        found["as it stood"].append((cut, music))
+        order, names = take.score.copy(), [track.name for track in tracks]
+        order.tracks = sorted(order.tracks, key=lambda track: names.index(track.name))  # what is given stands first
+        found[composer.bundle.name].append((cut, bars_as_heard(composer, order)[: len(music)]))
+    return [_tunes(name, music) for name, music in found.items()]
+
+
+def _tunes(name: str, music: Sequence[tuple[Cut, Sequence[Bar]]]) -> Row:
+    notes = [sum(event[1] == 0 for event in bar) for _, new in music for bar in new]
+    fits = [fit for cut, new in music for fit in fitting(cut, new)]
+    figures = {
+        "notes a bar": np.mean(notes),
+        "silent bars": np.mean(np.array(notes) == 0),
+        "chord tones": np.mean(fits),
+    }
+    return {"over what is given": name, **{what: float(value) for what, value in figures.items()}}
 
 
 def fitting(cut: Cut, new: Sequence[Bar]) -> list[bool]:
@@ -173,6 +206,7 @@ def figures(
 
 FIGURES: dict[str, tuple[Callable[[Composer, TokenStore, int], list[Row]], str, int]] = {
     "tune": (around_tunes, "pop", 40),
+    "over": (over_parts, "pop", 60),
     "gap": (gaps, "folk", 60),
     "like": (likes, "chorale", 12),
 }

@@ -92,10 +92,10 @@ def learn_rewriter(model: str | Path, steps: int = STEPS, seed: int = 0) -> Lear
     Raises `MelodyError` for others.
     """
     bundle = open_bundle(model)
-    store = open_store(bundle.settings.get("corpus", ""))
     drums = [track.drums for track in bundle.tracks] == [True]
     if not drums and any(track.polyphony != 1 for track in bundle.tracks):
         raise MelodyError(f"{bundle.name}: single voices or drums alone can be rewritten at once; it writes chords")
+    store = open_store(bundle.settings.get("corpus", ""))  # fetches where it has to
     kind, options = (HITS, OF_HITS) if drums else (LINES, {})
     best: tuple[float, int, Rewriter] | None = None
     for step, nats, network in trained(
