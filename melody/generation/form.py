@@ -99,11 +99,11 @@ class Form:
         if self.ends_anew:  # a piece from nothing may begin with a pickup, and then has a bar more
             new = [_ended(line, known, self.stop - 1) for line, known in zip(new, self.known.lines, strict=True)]
         elif self.loops_on:
-            new = [self._looped(track, line) for track, line in enumerate(new)]
+            new = [self._going_round(track, line) for track, line in enumerate(new)]
         lines = [(*line, *rest) for line, rest in zip(new, behind, strict=True)]
         return replace(drawn.with_lines(lines), ahead=self.known.ahead)
 
-    def _looped(self, track: int, line: Sequence[Symbol]) -> Sequence[Symbol]:
+    def _going_round(self, track: int, line: Sequence[Symbol]) -> Sequence[Symbol]:
         """The plan of a track that goes round, but for one whose last bar would return to a bar of other chords."""
         looped = _looped(line, self.known.lines[track], last := self.stop - 1)
         free = track not in self.together or last >= len(self.chords) or looped[last].lag <= 0

@@ -3,7 +3,7 @@
 As all rules they yield where they would leave nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 
 import numpy as np
@@ -16,7 +16,7 @@ from melody.music.chords import DIM, DIM_SEVENTH, HALF_DIM, MAJOR, OCTAVE, SEVEN
 from melody.music.key import MODES, Key
 from melody.music.score import has_strong_middle
 from melody.tokens import Reader, Vocabulary
-from melody.tokens.harmony import LONG, SOUNDS
+from melody.tokens.harmony import LONG, SOUNDS, Told
 from melody.tokens.vocabulary import METERS
 
 
@@ -50,6 +50,17 @@ def _belongs(vocabulary: Vocabulary, span: Span) -> Mask | None:
     return mask
 
 
+def _planned_here(reader: Reader) -> Told | None:
+    """The chords told at the tick before and at this one (2, 6); None where none are planned."""
+    table, tick = reader.plan.harmony, reader.tick
+    return None if table is None or not 0 < tick < len(table) else table[tick - 1 : tick + 1]
+
+
+def _begins_note(reader: Reader, tracks: Collection[int]) -> bool:
+    """Return True where a pitch of one of these tracks may follow."""
+    return reader.position >= 0 and reader.track in tracks and reader.kind in BEFORE_PITCH
+
+
 def planned_chords(vocabulary: Vocabulary, voices: Voices) -> Rule:
     """Notes that begin with a planned chord belong to it, and those of the lowest voice are its bass.
 
@@ -67,13 +78,11 @@ def planned_chords(vocabulary: Vocabulary, voices: Voices) -> Rule:
         return mask
 
     def rule(reader: Reader) -> Mask | None:
-        table, tick = reader.plan.harmony, reader.tick
-        if table is None or not 0 < tick < len(table) or reader.position < 0 or reader.track not in free:
+        if (steps := _planned_here(reader)) is None or not _begins_note(reader, free):
             return None
-        if reader.kind not in BEFORE_PITCH:
-            return None
-        value, bass = table[tick, :2].tolist()
-        if not value or (table[tick - 1, :2] == table[tick, :2]).all():
+        before, now = steps[:, :2]
+        value, bass = now.tolist()
+        if not value or (before == now).all():
             return None
         return mask_of(value, bass, reader.track == lowest and lowest > 0)
 
@@ -101,13 +110,10 @@ def leading_notes(vocabulary: Vocabulary, voices: Voices) -> Rule:
     pitches = vocabulary.ids["Pitch"]
 
     def rule(reader: Reader) -> Mask | None:
-        table, tick = reader.plan.harmony, reader.tick
-        if table is None or not 0 < tick < len(table) or reader.position < 0 or reader.track not in free:
-            return None
-        if reader.kind not in BEFORE_PITCH:
+        if (steps := _planned_here(reader)) is None or not _begins_note(reader, free):
             return None
         mine = dict(reader.before).get(reader.track, -1)
-        before, now = int(table[tick - 1, 0]), int(table[tick, 0])
+        before, now = steps[:, 0].tolist()
         if mine < 0 or mine % OCTAVE != leading[before] or (mine + 1) % OCTAVE != root[now]:
             return None
         mask = without(vocabulary, "Pitch")
@@ -137,10 +143,10 @@ def planned_phrases(vocabulary: Vocabulary, voices: Voices) -> Rule:
     highest = -1 if voices.highest in voices.fixed else voices.highest
 
     def rule(reader: Reader) -> Mask | None:
-        table, tick = reader.plan.harmony, reader.tick
-        if table is None or not 0 < tick < len(table) or reader.track != highest:
+        if (steps := _planned_here(reader)) is None or reader.track != highest:
             return None
-        if reader.kind not in ("Pitch", "Sustain") or table[tick, -1] != SOUNDS or table[tick - 1, -1] == SOUNDS:
+        before, now = steps[:, -1]
+        if reader.kind not in ("Pitch", "Sustain") or now != SOUNDS or before == SOUNDS:
             return None
         return lasting_between(vocabulary, LONG - reader.length, None)
 
@@ -165,11 +171,10 @@ def own_scale(vocabulary: Vocabulary, voices: Voices) -> Rule:
         return mask
 
     def rule(reader: Reader) -> Mask | None:
-        table, tick = reader.plan.harmony, reader.tick
-        if not reader.key_told or reader.position < 0 or reader.track not in free or reader.kind not in BEFORE_PITCH:
+        if not reader.key_told or not _begins_note(reader, free):
             return None
-        chord = 0 if table is None or not 0 < tick < len(table) else int(table[tick, 0])
-        return mask_of(heard | scales[reader.key_told - 1] | chords[chord])
+        steps = _planned_here(reader)
+        return mask_of(heard | scales[reader.key_told - 1] | chords[0 if steps is None else int(steps[1, 0])])
 
     numbers = sum(1 << track for track in free), heard, len(scales)
     return KnownRule(rule, NativeForm("own scale", numbers, table=np.array([*scales, *chords])[:, None]))

@@ -58,27 +58,29 @@ static int pick(const Drawing *drawing, float *logits, int count) {
   return place;
 }
 
-static double log_share(const Drawing *drawing, const float *logits, int count, int place) {
-  float top = logits[0], masses[CHORDS];
+// The logarithm of what logits weigh beside their greatest one.
+static double log_sum(const Drawing *drawing, const float *logits, int count, float *top) {
+  float masses[CHORDS];
   double sum = 0;
-  for (int i = 1; i < count; i++) top = logits[i] > top ? logits[i] : top;
+  *top = logits[0];
+  for (int i = 1; i < count; i++) *top = logits[i] > *top ? logits[i] : *top;
   memcpy(masses, logits, (size_t)count * sizeof *masses);
-  drawing->kernels->exponentials(masses, top, count);
+  drawing->kernels->exponentials(masses, *top, count);
   for (int i = 0; i < count; i++) sum += (double)masses[i];
-  return (double)(logits[place] - top) - logarithm(sum);
+  return logarithm(sum);
+}
+
+static double log_share(const Drawing *drawing, const float *logits, int count, int place) {
+  float top;
+  double all = log_sum(drawing, logits, count, &top);
+  return (double)(logits[place] - top) - all;
 }
 
 // Logarithms of what logits say, at the temperature.
 static void take_shares(const Drawing *drawing, float *logits, int count) {
-  float top, masses[LENGTHS];
-  double sum = 0;
+  float top;
   for (int i = 0; i < count; i++) logits[i] = logits[i] / drawing->temperature;
-  top = logits[0];
-  for (int i = 1; i < count; i++) top = logits[i] > top ? logits[i] : top;
-  memcpy(masses, logits, (size_t)count * sizeof *masses);
-  drawing->kernels->exponentials(masses, top, count);
-  for (int i = 0; i < count; i++) sum += (double)masses[i];
-  float all = (float)logarithm(sum);
+  float all = (float)log_sum(drawing, logits, count, &top);
   for (int i = 0; i < count; i++) logits[i] = logits[i] - top - all;
 }
 

@@ -37,7 +37,9 @@ static const int16_t *planned_here(const Reader *r) {
   return chords->told && r->tick > 0 && r->tick < chords->ticks ? chords->told + (size_t)r->tick * CHORD_CHANNELS : NULL;
 }
 
-static int before_pitch(const Reader *r) {
+// A pitch of one of these tracks, bits, may follow.
+static int begins_note(const Reader *r, int tracks) {
+  if (r->position < 0 || r->track < 0 || !((uint32_t)tracks >> r->track & 1)) return 0;
   return r->kind == POSITION || r->kind == TRACK || r->kind == VELOCITY || r->kind == DURATION;
 }
 
@@ -50,8 +52,7 @@ static void keep_classes(uint8_t *mask, int classes) {  // of pitches, as bits
 // numbers: bits of the tracks without fixed notes, the lowest voice; table: the classes of each chord, as bits.
 void style_planned_chords(const Rule *rule, const Reader *r, uint8_t *mask) {
   const int16_t *now = planned_here(r), *before = now ? now - CHORD_CHANNELS : NULL;
-  if (!now || r->position < 0 || r->track < 0 || !((uint32_t)rule->numbers[0] >> r->track & 1)) return;
-  if (!before_pitch(r)) return;
+  if (!now || !begins_note(r, rule->numbers[0])) return;
   int same = before[CHORD] == now[CHORD] && before[CHORD_BASS] == now[CHORD_BASS];
   if (!now[CHORD] || same || now[CHORD] >= rule->count) return;
   int bass = now[CHORD_BASS] ? 1 << (now[CHORD_BASS] - 1) : 0;
@@ -64,8 +65,7 @@ void style_planned_chords(const Rule *rule, const Reader *r, uint8_t *mask) {
 void style_own_scale(const Rule *rule, const Reader *r, uint8_t *mask) {
   const int16_t *now = planned_here(r);
   int keys = rule->numbers[2], key = r->plan.key_told;
-  if (!key || key > keys || r->position < 0 || r->track < 0 || !before_pitch(r)) return;
-  if (!((uint32_t)rule->numbers[0] >> r->track & 1)) return;
+  if (!key || key > keys || !begins_note(r, rule->numbers[0])) return;
   int classes = rule->numbers[1] | rule->table[key - 1];
   if (now && keys + now[CHORD] < rule->count) classes |= rule->table[keys + now[CHORD]];
   keep_classes(mask, classes);
@@ -81,8 +81,7 @@ void style_planned_phrases(const Rule *rule, const Reader *r, uint8_t *mask) {
 // numbers: bits of the tracks without fixed notes; table: of each chord the classes of its leading note and root, or -1.
 void style_leading_notes(const Rule *rule, const Reader *r, uint8_t *mask) {
   const int16_t *now = planned_here(r), *before = now ? now - CHORD_CHANNELS : NULL;
-  if (!now || r->position < 0 || r->track < 0 || !((uint32_t)rule->numbers[0] >> r->track & 1)) return;
-  if (!before_pitch(r)) return;
+  if (!now || !begins_note(r, rule->numbers[0])) return;
   if (now[CHORD] >= rule->count || before[CHORD] >= rule->count) return;
   int mine = -1;
   for (int i = 0; i < r->befores; i++) mine = r->before[i].track == r->track ? r->before[i].pitch : mine;

@@ -91,9 +91,9 @@ function copy(steps, first, form, { pitched, likes }) {
   }
 }
 
-function logShare(logits, place) {
+function logSum(logits) {
   const top = Math.max(...logits);
-  return logits[place] - top - Math.log(logits.reduce((sum, value) => sum + Math.exp(value - top), 0));
+  return top + Math.log(logits.reduce((sum, value) => sum + Math.exp(value - top), 0));
 }
 
 class Drawing {
@@ -186,7 +186,7 @@ class Drawing {
     const kind = root ? 1 + (chosen % this.kinds) : 0;
     const basses = this.affine("to_bass", this.beside("of_kind", kind, this.beside("of_root", root)));
     const over = this.pick(basses);
-    this.likely += logShare(logits, chosen) + (root ? logShare(basses, over) : 0);
+    this.likely += logits[chosen] - logSum(logits) + (root ? basses[over] - logSum(basses) : 0);
     return [root, kind, root ? 1 + ((root - 1 + over) % OCTAVE) : 0];
   }
 
@@ -197,8 +197,7 @@ class Drawing {
   // Logarithms of what is likely, at the temperature.
   shares(logits) {
     const warm = logits.map((value) => value / this.temperature);
-    const top = Math.max(...warm);
-    const all = top + Math.log(warm.reduce((sum, value) => sum + Math.exp(value - top), 0));
+    const all = logSum(warm);
     return warm.map((value) => value - all);
   }
 
