@@ -19,7 +19,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import melody.errors
-from melody.corpus import band, drums, folk, hymns, lied, piano, pop
+from melody.corpus import band, drums, folk, hymns, lied, piano, pop, quartet
 from melody.corpus.archives import opened, unpack
 from melody.corpus.chorale import read_chorale
 from melody.corpus.fetching import fetch
@@ -67,6 +67,7 @@ READERS = {
     "lied": RecipeReader(lied.read_lied, lied.items, _ending(".mid", ".mxl")),
     "piano": RecipeReader(piano.read_piano, piano.items, piano.is_wanted, piano.given_split, among_others=True),
     "pop": RecipeReader(pop.read_pop, pop.items, _ending(".mid", ".txt")),
+    "quartet": RecipeReader(quartet.read_quartet, quartet.items, _ending(".mid", ".mxl")),
 }
 
 

@@ -109,7 +109,7 @@ def _adversarial(config: TrainConfig, tokens: Tokenizer) -> "Adversarial":
 
 def _base_of(config: TrainConfig, tokens: Tokenizer) -> "tuple[Bundle, nn.Module]":
     """The bundle that a rewarded model starts from, and draws with, and its model, told what that one is told."""
-    from melody.learning.train import base_of
+    from melody.learning.base import base_of
     from melody.models import build
     from melody.training.warm_start import take_over
 
@@ -127,7 +127,7 @@ def _base_of(config: TrainConfig, tokens: Tokenizer) -> "tuple[Bundle, nn.Module
         **views_of(tokens, config.model.model_dump()),
         **config.model.options(),
     )
-    take_over(net, base_of(config.base, tokens.vocabulary.hash, tokens.channels))
+    take_over(net, base_of(config.base, tokens))
     return replace(bundle, settings={**bundle.settings, "channels": list(told)}), net
 
 

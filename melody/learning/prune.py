@@ -32,7 +32,7 @@ from melody.config import TrainConfig, changed, check_config
 from melody.errors import UsageError
 from melody.learning.export import export_run, refuse_bundle
 from melody.learning.sources import sources_of
-from melody.learning.train import RUNS, base_of, check_torch, told_as_base, train_run
+from melody.learning.train import RUNS, check_torch, told_as_base, train_run
 from melody.tokens.views import views_of
 
 WAYS = ("movement", "magnitude", "random", "lottery", "xavier")
@@ -77,7 +77,7 @@ def prune(
     name = name or f"{bundle.name}-{width}" + ("" if by == "movement" else f"-{by}")
     refuse_bundle(LOCAL / name, force)
     config = config_of(bundle, model, name, width, passes, overrides)
-    base = base_of(model, bundle.tokenizer.vocabulary.hash, bundle.tokenizer.channels)
+    base = base_of(model, bundle.tokenizer)
     full = base.weights
     if by == "xavier":
         weights = fresh(bundle, width, config.data.seed)

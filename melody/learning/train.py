@@ -4,17 +4,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from melody.bundle import open_bundle
 from melody.config import TrainConfig, at_temperature, load_config
 from melody.errors import MelodyError
+from melody.learning.base import base_of
 from melody.learning.drawn import with_drawn
 from melody.learning.objectives import objective_of
 from melody.learning.sample import RunSampler
 from melody.learning.sources import sources_of
 from melody.learning.tokenizers import check_style
-from melody.tokens.channels import Channel, layout_of, names_of
+from melody.tokens.channels import layout_of, names_of
 from melody.tokens.views import views_of
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def train_run(config: TrainConfig, run: Path | None = None, base: "Base | None" 
     sources = sources_of(config)
     store, kind, tokenizer, _, held_out = sources
     if config.base and base is None:
-        base = base_of(config.base, store.vocabulary_hash, tokenizer.channels)
+        base = base_of(config.base, tokenizer)
     check_style(config.default_style, store)
     result = train(
         config,
@@ -76,31 +75,6 @@ def train_run(config: TrainConfig, run: Path | None = None, base: "Base | None" 
         at = at_temperature(config.evaluation.temperature)
         print(f"{config.name}: best valid {found:.4f} nats per voice-step{at}, without the mask of what may follow")
     return result
-
-
-def base_of(name: str, vocabulary_hash: str, channels: Sequence[Channel]) -> "Base":
-    """The weights of a bundle, to train further as a model that is told these channels: new ones say nothing at first.
-
-    Raises `MelodyError` where it knows other tokens or is damaged.
-    """
-    from melody.engine.weights import weights_of
-    from melody.training import Base
-
-    bundle = open_bundle(name)
-    if bundle.tokenizer.vocabulary.hash != vocabulary_hash:
-        raise MelodyError(f"{name}: has learned other tokens than those of the corpus; prepare it without `miditok`")
-    weights = weights_of(bundle)
-    place = {channel: number for number, channel in enumerate(bundle.channels)}
-    prefix = next(key for key in weights if key.endswith("channels.0.weight")).removesuffix("0.weight")
-    tables = {
-        f"{prefix}{number}.weight": weights[f"{prefix}{place[channel.name]}.weight"]
-        if channel.name in place
-        else np.zeros((channel.size, weights[f"{prefix}0.weight"].shape[1]), np.float32)
-        for number, channel in enumerate(channels)
-    }
-    others = {key: weight for key, weight in weights.items() if not key.startswith(prefix)}
-    new = frozenset(f"{prefix}{i}.weight" for i, channel in enumerate(channels) if channel.name not in place)
-    return Base(bundle.name, bundle.settings["files"][bundle.weights_file], others | tables, new)
 
 
 def check_torch() -> None:

@@ -10,7 +10,7 @@ import melody
 from melody.bundle import open_bundle
 from melody.cli import run
 from melody.engine import open_engine
-from melody.learning.train import base_of
+from melody.learning.base import base_of
 from melody.music.score import bars
 
 CONFIG = """
@@ -43,7 +43,7 @@ def test_from_a_configuration_to_a_take(tmp_path, capsys):
     takes = [melody.load(out).compose(tune(3), bars=2, seed=7)[0].to_midi() for _ in range(2)]
     assert takes[0] == takes[1]
     assert len(bars(melody.load(out).compose(tune(3), bars=2, seed=7)[0].score)) - 1 == 10
-    base = base_of(str(out), bundle.tokenizer.vocabulary.hash, bundle.tokenizer.channels)
+    base = base_of(str(out), bundle.tokenizer)
     assert sum(weight.size for weight in base.weights.values()) == bundle.settings["parameters"]
     ids = bundle.tokenizer.encode(tune(1))
     exact, close = (walk(open_engine(bundle, kind), ids, bundle.tokenizer.context(ids)) for kind in ("torch", "onnx"))

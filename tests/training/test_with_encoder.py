@@ -14,7 +14,7 @@ from melody.corpus.augment import GivenGrid
 from melody.corpus.draw_conditions import ConditionTeller
 from melody.engine import open_engine
 from melody.engine.told import start_for
-from melody.learning.train import base_of
+from melody.learning.base import base_of
 from melody.tokens import EventTokenizer, Plan
 from melody.tokens.conditions import Conditions
 
@@ -69,7 +69,7 @@ def test_its_bundle_is_of_few_bits_and_can_be_trained_further(folder: Path) -> N
     bundle = open_bundle(folder / "bundle")
     assert {"step.onnx", "encoder.safetensors"} < set(bundle.settings["files"])
     assert "weights.safetensors" not in bundle.settings["files"]
-    base = base_of(str(folder / "bundle"), bundle.tokenizer.vocabulary.hash, bundle.tokenizer.channels)
+    base = base_of(str(folder / "bundle"), bundle.tokenizer)
     assert sum(weight.size for weight in base.weights.values()) == bundle.settings["parameters"]
     assert not base.new
 
