@@ -30,6 +30,7 @@ from omegaconf import OmegaConf
 from melody.bundle import LOCAL, Bundle, open_bundle
 from melody.config import TrainConfig, changed, check_config
 from melody.errors import UsageError
+from melody.learning.base import base_of
 from melody.learning.export import export_run, refuse_bundle
 from melody.learning.sources import sources_of
 from melody.learning.train import RUNS, check_torch, told_as_base, train_run

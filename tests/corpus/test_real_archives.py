@@ -20,8 +20,14 @@ from melody.music.quantize import quantize
 from melody.music.score import GRID, Score, bars, notes_of
 from melody.tokens import EventTokenizer
 
-ARCHIVES = {"folk": "cre.tar.xz", "pop": "pop909.tar.xz", "drums": "groove.tar.xz", "lied": "lieder.tar.xz"}
-TRACKS = {"folk": 1, "pop": 3, "drums": 1, "lied": 2}
+ARCHIVES = {
+    "folk": "cre.tar.xz",
+    "pop": "pop909.tar.xz",
+    "drums": "groove.tar.xz",
+    "lied": "lieder.tar.xz",
+    "quartet": "quartets.tar.xz",
+}
+TRACKS = {"folk": 1, "pop": 3, "drums": 1, "lied": 2, "quartet": 4}
 
 
 @pytest.fixture(scope="module", params=ARCHIVES)

@@ -1,19 +1,19 @@
-"""The readers of the recipes folk, pop, drums and lied, on made music."""
+"""The readers of the recipes folk, pop, drums, lied and quartet, on made music."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.made_music import one_track, score_of
-from symusic import Tempo
+from symusic import Tempo, TimeSignature
 
-from melody.corpus import folk, lied, pop
+from melody.corpus import folk, lied, pop, quartet
 from melody.corpus.drums import FOLD, on_grid
 from melody.corpus.pieces import LeftOut, tunes_of
 from melody.formats.abc import TuneReading
 from melody.music.drumkit import HIT
 from melody.music.quantize import snapped, subdivisions
-from melody.music.score import GRID, Score, bars, notes_of, set_notes
+from melody.music.score import GRID, Notes, Score, bars, notes_of, set_notes
 
 # ---- human timing ---------------------------------------------------------------------------------------------------
 
@@ -217,3 +217,55 @@ def test_both_staves_are_one_piano() -> None:
 def test_other_ensembles_are_left_out(names: tuple[str, ...]) -> None:
     with pytest.raises(LeftOut, match="not for voice and piano"):
         lied.voice_and_piano(named(*names))
+
+
+# ---- quartet --------------------------------------------------------------------------------------------------------
+
+PARTS = ("Violin I", "Violin II", "Viola", "Violoncello")
+
+
+def test_a_quartet_has_its_four_parts_in_order_and_desks_that_divide_are_one() -> None:
+    score = quartet.four_parts(named("Cello", "Violin 2", "Viola", "Violin 1", "Violoncello"))
+    assert [(track.name, track.program, len(track.notes)) for track in score.tracks] == [
+        ("Violin 1", 40, 20),
+        ("Violin 2", 40, 20),
+        ("Viola", 41, 20),
+        ("Violoncello", 42, 40),
+    ]
+    assert [track.notes[0].pitch for track in score.tracks] == [45, 55, 50, 40]
+
+
+@pytest.mark.parametrize("names", [PARTS[:3], (*PARTS, "Clarinet"), ("Violin", "Violin", "Violin", "Violin")])
+def test_other_line_ups_than_a_quartet_are_left_out(names: tuple[str, ...]) -> None:
+    with pytest.raises(LeftOut, match="not for a string quartet"):
+        quartet.four_parts(named(*names))
+
+
+def work(*sections: tuple[int, int, int], slur: bool = False) -> Score:
+    """A work of sections: so many bars of a meter at a tempo; `slur`: a note sounds over every cut."""
+    score, start = named(*PARTS), 0
+    score.time_signatures, score.tempos = [], []
+    for bars_, numerator, qpm in sections:
+        score.time_signatures.append(TimeSignature(start, numerator, 4))
+        score.tempos.append(Tempo(start, qpm))
+        start += bars_ * numerator * score.tpq
+    for track in score.tracks:
+        onset = np.arange(0, start, score.tpq)
+        long = np.full_like(onset, score.tpq * (2 if slur else 1))
+        set_notes(track, Notes(onset, long, *np.full((2, len(onset)), 60)))
+    return score
+
+
+def test_a_movement_begins_where_a_meter_and_a_tempo_do() -> None:
+    found = quartet.movements(work((20, 4, 60), (40, 3, 120), (16, 2, 90)))
+    assert [(len(bars(part)) - 1, part.time_signatures[0].numerator, round(part.tempos[0].qpm)) for part in found] == [
+        (20, 4, 60),
+        (40, 3, 120),
+        (16, 2, 90),
+    ]
+    assert all(part.tracks[0].notes[0].time == 0 for part in found)
+
+
+def test_few_bars_go_with_what_follows_and_nothing_is_cut_that_sounds() -> None:
+    assert [len(bars(part)) - 1 for part in quartet.movements(work((20, 4, 60), (8, 3, 90), (40, 2, 120)))] == [20, 48]
+    assert [len(bars(part)) - 1 for part in quartet.movements(work((20, 4, 60), (40, 3, 120), slur=True))] == [61]

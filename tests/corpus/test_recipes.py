@@ -1,4 +1,4 @@
-"""The recipes folk, pop, drums and lied: their lists, and where their music is."""
+"""The recipes folk, pop, drums, lied and quartet: their lists, and where their music is."""
 
 import json
 import re
@@ -18,8 +18,14 @@ from melody.corpus.recipe import SPLITS, load_pieces, load_recipe
 from melody.errors import MelodyError, UsageError
 from melody.music.score import Score
 
-ARCHIVES = {"folk": "cre.tar.xz", "pop": "pop909.tar.xz", "drums": "groove.tar.xz", "lied": "lieder.tar.xz"}
-TRACKS = {"folk": 1, "pop": 3, "drums": 1, "lied": 2}
+ARCHIVES = {
+    "folk": "cre.tar.xz",
+    "pop": "pop909.tar.xz",
+    "drums": "groove.tar.xz",
+    "lied": "lieder.tar.xz",
+    "quartet": "quartets.tar.xz",
+}
+TRACKS = {"folk": 1, "pop": 3, "drums": 1, "lied": 2, "quartet": 4}
 
 
 # ---- the lists ------------------------------------------------------------------------------------------------------

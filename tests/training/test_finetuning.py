@@ -23,8 +23,8 @@ from melody.bundle import TrackInfo, open_bundle
 from melody.cli import run
 from melody.corpus import TokenStore
 from melody.learning import fine_tune
+from melody.learning.base import base_of
 from melody.learning.finetune import on_tracks_of, prepare_store
-from melody.learning.train import base_of
 from melody.models import build
 from melody.music.drumkit import HIT
 from melody.music.quantize import quantize
@@ -71,7 +71,7 @@ def nats_of_base(workshop: Path, store: TokenStore) -> float:
 
     options = dict(open_bundle(workshop / "tiny").settings["model"])
     tokenizer = EventTokenizer()
-    base = base_of(str(workshop / "tiny"), store.vocabulary_hash, tokenizer.channels)
+    base = base_of(str(workshop / "tiny"), tokenizer)
     model = build(
         options.pop("name"), len(tokenizer.vocabulary), [channel.size for channel in tokenizer.channels], **options
     )
@@ -298,6 +298,6 @@ def test_a_base_is_known_by_the_file_that_holds_its_weights(tmp_path: Path) -> N
     files = {name: data for name, data in tiny_files().items() if name != "weights.safetensors"}
     bare, older = write_bundle(tmp_path / "bare", files), write_bundle(tmp_path / "older")
     for folder, name in ((bare, "step.onnx"), (older, "weights.safetensors")):
-        base = base_of(str(folder), EventTokenizer.vocabulary.hash, EventTokenizer().channels)
+        base = base_of(str(folder), EventTokenizer())
         assert base.sha256 == open_bundle(folder).settings["files"][name]
         assert sum(weight.size for weight in base.weights.values()) == sum(w.size for w in tiny_weights().values())
