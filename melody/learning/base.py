@@ -64,7 +64,7 @@ def _of_rows(table: NDArray[Any], size: int) -> NDArray[Any]:
 
 
 def _scores_of(view: IntervalView, channels: tuple[Channel, ...]) -> dict[str, slice]:
-    """Where the scores of each reference stand, by the channel that tells of it."""
+    """Return the places of the scores of each reference, by the channel that tells of it."""
     ends = [*view.first[1:].tolist(), len(view.places)]
     told = [view.places[first:end] for first, end in zip(view.first.tolist(), ends, strict=True)]
     begins = [int(places.min()) for places in told]
