@@ -172,7 +172,7 @@ def originality(piece: Composed) -> list[Earned]:
         if track.is_drum:
             continue
         notes = line(track, piece.score.tpq)
-        known = np.unique(piece.index.find(ngrams(notes))[0]) + LENGTH
+        known = np.unique(piece.index.find(ngrams(notes, piece.index.older))[0]) + LENGTH
         result += [(tick, -1.0) for tick in notes.onset[known].tolist() if tick >= piece.start]
     return result
 

@@ -28,8 +28,9 @@ EIGHT_BIT = WEIGHT_TYPES | {"I8": np.dtype("i1")}  # with scales beside them
 BLOCK = 2**18  # weights looked at in one go
 
 # The arrays of an n-gram index (`melody.music.index_file`): dtype kind and bytes an item, or several of them; names are
-# text of any length. Those of `VOICE_BY_VOICE` have an item a voice, all others one a row. Older files have no length.
-INDEX_TYPES = {"pieces": "U", "hashes": "u4", "piece": "u4", "voice": "u1", "bar": "u1 u2", "pitch": "u1"}
+# text of any length. Those of `VOICE_BY_VOICE` have an item a voice, all others one a row, parts two more a voice.
+# Files of earlier versions have hashes in place of parts, and still earlier ones no length.
+INDEX_TYPES = {"pieces": "U", "piece": "u4", "voice": "u1", "bar": "u1 u2", "pitch": "u1"}
 VOICE_BY_VOICE = {"piece", "voice", "length"}
 
 
@@ -102,8 +103,9 @@ def check_index(data: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             parts = {part.filename: part for part in archive.infolist()}
-            packed = "length.npy" in parts
+            packed, chained = "length.npy" in parts, "parts.npy" in parts
             types = INDEX_TYPES | ({"length": "u4"} if packed else {"bar": "u2"})
+            types |= {"parts": "u2"} if chained else {"hashes": "u4"}
             if sorted(parts) != sorted(f"{name}.npy" for name in types):
                 raise ValueError("is not an n-gram index")
             if sum(part.file_size for part in parts.values()) > MOST_INFLATION * len(data):
@@ -113,9 +115,11 @@ def check_index(data: bytes) -> None:
             rows = {name: _rows(archive, name, kinds) for name, kinds in types.items()}
             if packed:
                 with archive.open("length.npy") as file:
-                    total = int(np.lib.format.read_array(file, allow_pickle=False).sum(dtype=np.int64))
-                if total != rows["hashes"]:
+                    length = np.lib.format.read_array(file, allow_pickle=False)
+                if not length.all() or int(length.sum(dtype=np.int64)) != rows["pitch"]:
                     raise ValueError("has voices longer or shorter than its columns")
+            if chained:
+                rows["parts"] -= 2 * rows["voice"]
     except ValueError:
         raise
     except Exception as error:  # what zipfile, zlib and numpy raise shares no narrower base

@@ -187,7 +187,7 @@ def lying_header(data: bytes) -> bytes:
         for name in old.namelist():
             content = old.read(name)
             new.writestr(
-                name, content.replace(b"(0,), }" + b" " * 9, b"(1000000000,), }") if name == "hashes.npy" else content
+                name, content.replace(b"(0,), }" + b" " * 9, b"(1000000000,), }") if name == "parts.npy" else content
             )
     return buffer.getvalue()
 
@@ -214,8 +214,8 @@ def overwrite(data: bytes) -> Callable[[Path, str], None]:
 MODEL = {"name": "residual_lstm", "hidden_size": 16, "layers": 1, "attention": None}
 HASH = "0" * 64
 HASHES = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
-INDEX = ("hashes", "piece", "voice", "bar", "pitch")
-BOMB = {name: np.zeros(2**22, t) for name, t in zip(INDEX, ("u4", "u4", "u1", "u2", "u1"), strict=True)}
+INDEX = ("parts", "piece", "voice", "bar", "pitch")
+BOMB = {name: np.zeros(2**22, t) for name, t in zip(INDEX, ("u2", "u4", "u1", "u2", "u1"), strict=True)}
 
 
 class Attack(NamedTuple):
@@ -311,6 +311,22 @@ ATTACKS = {
         length=np.full(1, 2**32 - 1, "u4"),
         piece=np.zeros(1, "u4"),
         voice=np.zeros(1, "u1"),
+    ),
+    "voice of no rows": of_index(
+        "longer or shorter than its columns",
+        length=np.zeros(1, "u4"),
+        piece=np.zeros(1, "u4"),
+        voice=np.zeros(1, "u1"),
+        parts=np.zeros(2, "u2"),
+    ),
+    "hashes of one voice too few": of_index(
+        "different lengths",
+        length=np.ones(1, "u4"),
+        piece=np.zeros(1, "u4"),
+        voice=np.zeros(1, "u1"),
+        bar=np.zeros(1, "u1"),
+        pitch=np.zeros(1, "u1"),
+        parts=np.zeros(1, "u2"),
     ),
     "voices without lengths": of_index("different lengths", piece=np.zeros(3, "u4")),
     "lying array": of_part("originality.npz", "not the array", lying_header),

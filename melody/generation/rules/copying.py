@@ -108,7 +108,8 @@ class CopyReader:
         if len(line.notes) < LENGTH:
             return
         _, duration, pitch = np.array(line.notes).T
-        for position, row in zip(*self.index.find(followed_by(duration, pitch, pitches)), strict=True):
+        grams = followed_by(duration, pitch, pitches, self.index.older)
+        for position, row in zip(*self.index.find(grams), strict=True):
             fresh = line.notes[0].onset
             begin = fresh if self.index.first[row] else line.copied.get(int(row) - 1, fresh)
             yield int(position), int(row), begin
