@@ -15,6 +15,7 @@ from melody.generation.primer.primer_view import Primer, PrimerView, Seen
 from melody.generation.ranges import allowed_pitches, named, ranges_by_track
 from melody.generation.region import Region
 from melody.generation.rules.bars import each_sounds, exact_bars, keep_meters, no_long_silence, no_long_silence_of
+from melody.generation.rules.compound import KeepBeat, has_beats_of_three, is_fast, step_beside
 from melody.generation.rules.contract import Mask, Rule, without
 from melody.generation.rules.copying import NoLongCopy
 from melody.generation.rules.density import HoldDensity
@@ -169,6 +170,8 @@ def rules_for(
         latest = {place: 0 if bundle.tracks[place].drums else MIDDLE for place in free}
         kick = next((place for place in free if settings.add and bundle.tracks[place].drums), -1)
         rules.append(ComeIn(vocabulary, latest, region.first, kick))
+        if view and fixed and kick >= 0 and any(map(has_beats_of_three, region.meters)):
+            rules.append(KeepBeat(vocabulary, kick, fixed, step_beside(fixed), is_fast(view.score.tempos)))
     rules.append(playable(vocabulary, rooms, fixed))
     if settings.density:
         unfixed = {place: rooms[place] for place in free}

@@ -34,6 +34,7 @@ FORMS = (  # in the order of core/rules.h
     "planned entries",
     "planned rhythms",
     "own scale",
+    "compound beat",
 )
 
 

@@ -22,8 +22,7 @@ static int is_one_of(int pitch, const int *drums, int count) {
   return 0;
 }
 
-// The tick at which the fill of a bar begins; -1 without one.
-static int start_of(const Reader *r, int drums, int bar) {
+int fill_start(const Reader *r, int drums, int bar) {
   const FormPlan *plan = &r->memory->plan;
   int place = bar - plan->pickup;
   if (!plan->there || !plan->by_track || bar < 0 || (place % FOUR + FOUR) % FOUR != FOUR - 1) return -1;
@@ -45,7 +44,7 @@ static int may_play(const Reader *r, int drums, int place, const int *which, int
 
 static Hit due_hit(const Reader *r, int drums, int start) {
   Hit none = {-1, 0, NULL};
-  if (r->position <= 0 && may_play(r, drums, 0, CRASHES, CRASH_COUNT) && start_of(r, drums, r->bar - 1) >= 0) {
+  if (r->position <= 0 && may_play(r, drums, 0, CRASHES, CRASH_COUNT) && fill_start(r, drums, r->bar - 1) >= 0) {
     return (Hit){0, CRASH_COUNT, CRASHES};
   }
   if (start < 0) return none;
@@ -62,7 +61,7 @@ static int is_idle(const Rule *rule, const Reader *r) {
 void fills_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
   int drums = rule->numbers[0];
   if (is_idle(rule, r)) return;
-  int start = start_of(r, drums, r->bar);
+  int start = fill_start(r, drums, r->bar);
   if (r->track == drums && start >= 0 && start <= r->position) {
     for (int pitch = 0; pitch < PITCHES; pitch++) {
       if (pitch != KICK && !is_one_of(pitch, FILLING, FILLINGS)) mask[FIRST_DRUM + pitch] = 0;
@@ -87,7 +86,7 @@ void fills_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
 int fills_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
   int drums = rule->numbers[0];
   if (is_idle(rule, r)) return -1;
-  Hit hit = due_hit(r, drums, start_of(r, drums, r->bar));
+  Hit hit = due_hit(r, drums, fill_start(r, drums, r->bar));
   if (hit.place < 0) return -1;
   memset(passing, 0, TOKENS);
   memset(passing + FIRST_POSITION, 1, MOST_BAR_TICKS);

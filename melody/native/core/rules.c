@@ -221,6 +221,12 @@ static int apply(const Rule *rules, int place, Ask ask, int row, const Reader *r
     case OWN_SCALE:
       style_own_scale(rule, r, mask);
       break;
+    case COMPOUND_BEAT: {
+      Fixed fixed = fixed_of(rule, 0);
+      const FixedNote *next = fixed_next(&fixed, r);
+      compound_narrow(rule, next ? next->onset : -1, r, mask);
+      break;
+    }
     default:
       break;
   }
@@ -240,6 +246,8 @@ int rule_way_on(const Rule *rule, const Reader *reader, uint8_t *passing) {
       return entries_way_on(rule, reader, passing);
     case PLANNED_RHYTHMS:
       return rhythms_way_on(rule, reader, passing);
+    case COMPOUND_BEAT:
+      return compound_way_on(rule, reader, passing);
     case KEEP_FIXED:
       fixed = fixed_of(rule, 0);
       return fixed_way_on(&fixed, reader, passing);

@@ -26,6 +26,7 @@ typedef enum {
   PLANNED_ENTRIES,
   PLANNED_RHYTHMS,
   OWN_SCALE,
+  COMPOUND_BEAT,
   RULES
 } RuleKind;
 
@@ -53,6 +54,8 @@ void style_planned_phrases(const Rule *rule, const Reader *reader, uint8_t *mask
 void returns_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
 // The token that leads on to the next note that returns, as above.
 int returns_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
+// The tick at which the fill of a bar begins; -1 without one. There is a memory.
+int fill_start(const Reader *reader, int drums, int bar);
 void fills_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
 // The token that leads on to the next hit of a fill, as above.
 int fills_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
@@ -62,6 +65,9 @@ int entries_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void rhythms_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
 // The token that leads on to the next note of a rhythm, as above.
 int rhythms_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
+void compound_narrow(const Rule *rule, int given, const Reader *reader, uint8_t *mask);
+// The token that leads on to the next stroke that keeps time, as above.
+int compound_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void style_leading_notes(const Rule *rule, const Reader *reader, uint8_t *mask);
 void style_own_scale(const Rule *rule, const Reader *reader, uint8_t *mask);
 
