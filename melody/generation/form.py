@@ -164,6 +164,8 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
         form = Form(planner, known, stop, length, meter)
         if tracks:
             form = _with_players(form, region, bars[: region.first])
+            if settings.add and pickup:  # tracks that are added go back to no bar that is so short
+                form = replace(form, reach=tuple(max(0, bar - pickup) for bar in range(stop)))
             if settings.add and region.tune(bundle.tracks) is not None:
                 form = _around_tune(form, region, bundle)
             elif settings.add:

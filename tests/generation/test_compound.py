@@ -114,6 +114,19 @@ def test_added_drums_keep_time(eighths: int, pickup: int, seed: int) -> None:
     assert set((bass.onset[bass.onset >= 12 * pickup] % 12).tolist()) == {0}
 
 
+def test_parts_that_are_added_do_not_go_back_to_a_pickup() -> None:
+    prepared = composer()._prepare(blues(6, pickup=1), settings_of({"add": ("bass", "drums")}, None))
+    assert prepared.form is not None
+    goals = {
+        bar - symbol.lag
+        for seed in range(30)
+        for line in prepared.form.draw(Seed(seed, 1)).tracks[:2]
+        for bar, symbol in enumerate(line)
+        if symbol.lag
+    }
+    assert goals == {1, 2, 3}
+
+
 def test_they_wait_for_the_second_of_three_where_beats_are_fast() -> None:
     (take,) = composer().compose(blues(12, qpm=200), add="drums", seed=1)
     hats = [{place for place, drum in bar if drum in (HAT, OPEN)} for bar in struck(take)]

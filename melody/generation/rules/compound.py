@@ -118,8 +118,7 @@ class KeepBeat:
             return 0
         if symbol == EMPTY or is_fill(symbol, reader.bar - form.pickup):
             return reader.bar_ticks
-        returns = symbol.lag and reader.bar - symbol.lag >= form.pickup  # a pickup has no beat to go back to
-        return HELD[symbol.like] * reader.bar_ticks // WHOLE if returns else 0
+        return HELD[symbol.like] * reader.bar_ticks // WHOLE if symbol.lag else 0
 
     def _may(self, reader: Reader, place: int) -> frozenset[int]:
         """The drums that may be struck at a place."""

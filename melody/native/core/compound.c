@@ -43,8 +43,7 @@ static int start_of(const Rule *rule, const Reader *r) {
   if (!r->memory || !r->memory->plan.there || !r->memory->plan.by_track) return 0;
   Symbol symbol = memory_symbol(&r->memory->plan, drums_of(rule), r->bar);
   if ((!symbol.lag && symbol.like == EMPTY) || fill_start(r, drums_of(rule), r->bar) >= 0) return r->bar_ticks;
-  int returns = symbol.lag && r->bar - symbol.lag >= r->memory->plan.pickup;  // a pickup has no beat to go back to
-  return returns ? HELD[symbol.like] * r->bar_ticks / QUARTERS : 0;
+  return symbol.lag ? HELD[symbol.like] * r->bar_ticks / QUARTERS : 0;
 }
 
 static int may_strike(const Rule *rule, const Reader *r, int place, int drum) {
