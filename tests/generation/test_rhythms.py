@@ -49,7 +49,7 @@ def bar(*notes: tuple[int, str, int], track: int = BASS, first: bool = False) ->
 TEMPO = VOCABULARY.tokens[VOCABULARY.ids["Tempo"][50]].split("_")[1]
 WALK = ((0, "40", 12), (36, "43", 24))
 TRIAD = ((0, "60", 48), (0, "64", 48), (0, "67", 36))
-RULE = KeepRhythms(VOCABULARY, {BASS, CHORDS}, DRUMS)
+RULE = KeepRhythms(VOCABULARY, {BASS, CHORDS}, DRUMS, bass=BASS)
 
 
 def left(known: Reader, kind: str) -> set[str]:
@@ -63,7 +63,7 @@ def walking(*more: str, bass: tuple[Symbol, ...] = (FIRST, NEW, NEW)) -> Reader:
     return reader(bass, (*bar(*WALK, first=True), *bar(*WALK), "Bar", *more))
 
 
-def test_a_new_bar_has_the_onsets_and_lengths_of_the_habit_and_any_pitches() -> None:
+def test_a_new_bar_has_the_onsets_and_lengths_of_the_habit() -> None:
     assert left(walking(), "Position") == {"Position_0"}
     named = walking("Position_0", "Track_1", "Velocity_82")
     assert len(left(named, "Pitch")) > 60
@@ -77,6 +77,30 @@ def test_a_new_bar_has_the_onsets_and_lengths_of_the_habit_and_any_pitches() -> 
     )
     assert left(played, "Position") == set()
     assert left(played, "Bar") == {"Bar"}
+
+
+def test_a_new_bar_has_other_notes_than_the_one_whose_rhythm_it_keeps() -> None:
+    assert "Pitch_40" not in left(walking("Position_0", "Track_1", "Velocity_82"), "Pitch")
+    assert "Pitch_43" in left(walking("Position_0", "Track_1", "Velocity_82"), "Pitch")  # it stood elsewhere
+
+
+@pytest.mark.parametrize(("bass", "told"), [((FIRST, NEW, NEW), 1), ((FIRST, NEW, HALF), 0)])
+def test_the_bass_of_a_new_bar_is_that_of_the_chord_on_strong_beats(bass: tuple[Symbol, ...], told: int) -> None:
+    table = np.zeros((3 * 96, 6), np.int16)
+    table[:, :2] = 1, 5  # C over its third
+    lines = ((EMPTY,) * 16, bass, (EMPTY,) * 16)
+    plan = Plan(form=FormPlan((), 0, tracks=lines), harmony=table)
+    known = Reader(VOCABULARY, plan, layout_of(names_of(("read", "form", "parts", "harmony"), 4)))
+    read = ("BOS", "Track_0", "Program_drums", "Track_1", "Program_33", "Track_2", "Program_4")
+    strong = ((0, "40", 12), (36, "43", 24), (48, "43", 12))
+    known.read_all([VOCABULARY.id_of[name] for name in (*read, *bar(*strong, first=True), *bar(*strong), "Bar")])
+    for place, is_strong in ((0, 1), (36, 0), (48, 1)):
+        known.read_all([VOCABULARY.id_of[name] for name in (f"Position_{place}", "Track_1", "Velocity_82")])
+        mask = RULE(known)
+        assert mask is not None
+        pitches = mask[VOCABULARY.ids["Pitch"].start : VOCABULARY.ids["Pitch"].stop]
+        assert (set(np.flatnonzero(pitches) % 12) == {4}) == bool(is_strong and told)
+        known.read_all([VOCABULARY.id_of[name] for name in ("Pitch_52", f"Duration_{24 if place == 36 else 12}")])
 
 
 def test_mass_goes_to_the_next_stroke() -> None:
@@ -103,6 +127,8 @@ def test_chords_are_as_full_as_they_were_and_lie_near() -> None:
     )
     known = reader((EMPTY,) * 16, read, new)
     assert left(known, "Pitch") == {f"Pitch_{pitch}" for pitch in range(60 - NEAR, 60 + NEAR + 1)}
+    kept = known.copy().read_all([VOCABULARY.id_of[name] for name in ("Pitch_60", "Duration_48")])
+    assert not {"Pitch_64", "Pitch_67"} & left(kept, "Pitch")  # one in three may stay
     known.read_all([VOCABULARY.id_of[name] for name in ("Pitch_62", "Duration_48")])
     assert left(known, "Bar") == left(known, "Position") == set()
     known.read_all([VOCABULARY.id_of[name] for name in ("Pitch_65", "Duration_48", "Pitch_69")])

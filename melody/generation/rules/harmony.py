@@ -56,6 +56,12 @@ def _planned_here(reader: Reader) -> Told | None:
     return None if table is None or not 0 < tick < len(table) else table[tick - 1 : tick + 1]
 
 
+def planned_bass(reader: Reader) -> int:
+    """Return the pitch class of the bass of the chord that is planned at this tick; -1 where none is."""
+    steps = _planned_here(reader)
+    return -1 if steps is None else int(steps[1, 1]) - 1
+
+
 def _begins_note(reader: Reader, tracks: Collection[int]) -> bool:
     """Return True where a pitch of one of these tracks may follow."""
     return reader.position >= 0 and reader.track in tracks and reader.kind in BEFORE_PITCH

@@ -251,7 +251,8 @@ def planned_rhythms(vocabulary: Vocabulary, voices: Voices) -> Rule:
     """Tracks rest as planned, and pitched ones keep their rhythm, see `melody.generation.rules.rhythms`."""
     free = set(voices.tracks) - voices.fixed
     drums = -1 if voices.drums is None or voices.drums not in free else voices.drums
-    return KeepRhythms(vocabulary, free - {drums}, drums, not voices.fixed)
+    bass = -1 if voices.bass is None else voices.bass
+    return KeepRhythms(vocabulary, free - {drums}, drums, not voices.fixed, bass)
 
 
 def planned_fills(vocabulary: Vocabulary, voices: Voices) -> Rule:

@@ -5,7 +5,7 @@
 
 #include "rules.h"
 
-enum { EIGHT = 8, NEAR = 9, NEW = 1, EMPTY = 3, SAME = 4, QUARTERS = 4 };
+enum { EIGHT = 8, NEAR = 9, OF_OLD = 3, NEW = 1, EMPTY = 3, SAME = 4, QUARTERS = 4 };
 
 static const int LAGS[] = {1, 2, 4, 8}, HELD[] = {0, 0, 2, 3, 4};
 
@@ -13,7 +13,7 @@ static const int LAGS[] = {1, 2, 4, 8}, HELD[] = {0, 0, 2, 3, 4};
 // the track rests; where it is free it keeps none.
 typedef struct {
   const Event *events;
-  int count, track, start, stop, is_kept;
+  int count, track, start, stop, is_kept, is_new;
 } Kept;
 
 typedef struct {
@@ -47,7 +47,7 @@ static int is_ruled(const Rule *rule, int track) {
 }
 
 static Kept kept_of(const Rule *rule, const Reader *r, int track) {
-  Kept kept = {NULL, 0, track, 0, r->bar_ticks, 0};
+  Kept kept = {NULL, 0, track, 0, r->bar_ticks, 0, 0};
   const Memory *m = r->memory;
   if (!is_ruled(rule, track) || !m->plan.there || !m->plan.by_track) return kept;
   Symbol symbol = memory_symbol(&m->plan, track, r->bar);
@@ -58,7 +58,7 @@ static Kept kept_of(const Rule *rule, const Reader *r, int track) {
   if (track == rule->numbers[1]) {
     kept.start = kept.stop;
     if (symbol.like != SAME) lag = 0;
-  } else if (!lag && symbol.like == NEW && (r->bar - m->plan.pickup) % EIGHT) lag = habit(past);
+  } else if (!lag && symbol.like == NEW && (r->bar - m->plan.pickup) % EIGHT) lag = habit(past), kept.is_new = 1;
   else kept.start = HELD[symbol.like] * r->bar_ticks / QUARTERS;
   const Bar *bar = lag > 0 ? past_bar(past, lag) : NULL;
   for (int i = 0; bar && i < bar->count; i++) {
@@ -134,22 +134,47 @@ static void keep_length(const Rule *rule, const Reader *r, uint8_t *mask) {
   mask[token] = wanted;
 }
 
+// Where a bar is new, the notes of before come no more, but for one or so of a chord.
+static void take_others(const Reader *r, const Event *notes, int count, uint8_t *mask) {
+  int again = 0;
+  for (int i = 0; i < r->nows; i++) {
+    int is_old = 0;
+    for (int k = 0; k < count; k++) is_old |= notes[k].hit % DRUM_HIT == r->now[i].pitch;
+    again += is_old && r->now[i].track == r->track;
+  }
+  if (again < count / OF_OLD) return;
+  for (int k = 0; k < count; k++) mask[FIRST_PITCH + notes[k].hit % DRUM_HIT] = 0;
+}
+
+// The pitch class that the bass has here, on a strong beat of a new bar; -1: any.
+static int bass_of(const Rule *rule, const Reader *r) {
+  const int16_t *now = planned_here(r);
+  if (!now || r->position < 0 || 2 * r->position % r->bar_ticks || r->track < 0 || r->track != rule->numbers[3]) return -1;
+  const FormPlan *plan = &r->memory->plan;
+  Symbol symbol = plan->there && plan->by_track ? memory_symbol(plan, r->track, r->bar) : (Symbol){0, 0};
+  return !symbol.lag && symbol.like == NEW ? now[CHORD_BASS] - 1 : -1;
+}
+
 // A track in whose rhythm stands what is written, or not.
-static void keep_track(const Kept *kept, const Reader *r, uint8_t *mask) {
+static void keep_track(const Kept *kept, const Reader *r, int bass, uint8_t *mask) {
   Event notes[PITCHES];
   int place = r->position > 0 ? r->position : 0, count = notes_at(kept, r->position, notes), done = written(r, kept->track);
   if (place < kept->start) return;
   if (done >= count) {
     mask[FIRST_TRACK + kept->track] = 0;
     if (r->track == kept->track) close_notes(mask);
-  } else if (r->track == kept->track && count > 1) {
+    return;
+  }
+  if (r->track != kept->track) return;
+  if (count > 1) {
     int pitch = notes[done].hit % DRUM_HIT;
     close_ids(mask, FIRST_PITCH, FIRST_PITCH + (pitch > NEAR ? pitch - NEAR : 0));
     if (pitch + NEAR + 1 < PITCHES) close_ids(mask, FIRST_PITCH + pitch + NEAR + 1, FIRST_PITCH + PITCHES);
   }
+  if (kept->is_new && bass < 0) take_others(r, notes, count, mask);
 }
 
-// numbers: bits of the pitched tracks, the drums (-1: none), whether nobody else plays.
+// numbers: bits of the pitched tracks, the drums (-1: none), whether nobody else plays, the bass (-1: none).
 void rhythms_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
   uint8_t places[MOST_BAR_TICKS] = {0};
   int has_free = !rule->numbers[2], has_kept = 0;
@@ -158,12 +183,16 @@ void rhythms_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
     keep_length(rule, r, mask);
     return;
   }
+  int bass = bass_of(rule, r);
+  for (int pitch = 0; pitch < PITCHES && bass >= 0; pitch++) {
+    if (pitch % OCTAVE != bass) mask[FIRST_PITCH + pitch] = 0;
+  }
   for (int track = 0; track < MOST_TRACKS; track++) {
     Kept kept = kept_of(rule, r, track);
     has_free |= is_ruled(rule, track) && !kept.is_kept;
     if (!kept.is_kept) continue;
     has_kept = 1;
-    keep_track(&kept, r, mask);
+    keep_track(&kept, r, bass, mask);
     for (int i = 0; i < kept.count; i++) {
       if (kept.events[i].place < kept.stop) places[kept.events[i].place] = 1;
     }

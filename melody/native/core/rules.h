@@ -2,6 +2,8 @@
 // They narrow what the grammar allows, one after the other; a rule that would leave nothing yields to those before.
 #ifndef MELODY_RULES_H
 #define MELODY_RULES_H
+#include <stddef.h>
+
 #include "reader.h"
 
 // The order is that of FORMS in melody/generation/rules/native_form.py, which says what numbers, mask and table hold.
@@ -70,6 +72,14 @@ void compound_narrow(const Rule *rule, int given, const Reader *reader, uint8_t 
 int compound_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void style_leading_notes(const Rule *rule, const Reader *reader, uint8_t *mask);
 void style_own_scale(const Rule *rule, const Reader *reader, uint8_t *mask);
+
+enum { OCTAVE = 12, CHORD = 0, CHORD_BASS };  // of what is planned, as melody.tokens.harmony
+
+// The chords told at this tick, and before them those at the tick before; NULL where none are planned.
+static inline const int16_t *planned_here(const Reader *r) {
+  const Chords *chords = &r->plan.chords;
+  return chords->told && r->tick > 0 && r->tick < chords->ticks ? chords->told + (size_t)r->tick * CHORD_CHANNELS : NULL;
+}
 
 static inline void close_ids(uint8_t *mask, int from, int to) {
   for (int i = from; i < to; i++) mask[i] = 0;

@@ -4,7 +4,7 @@
 
 #include "rules.h"
 
-enum { OCTAVE = 12, FIFTH = 7 };
+enum { FIFTH = 7 };
 
 static int class_of(int pitch) { return (pitch % OCTAVE + OCTAVE) % OCTAVE; }
 
@@ -29,13 +29,7 @@ void style_no_parallels(const Reader *r, uint8_t *mask) {
 
 // ---- planned chords -------------------------------------------------------------------------------------------------
 
-enum { CHORD, CHORD_BASS, PHRASE_END = CHORD_CHANNELS - 1, SOUNDS = 1, LONG = 2 * TICKS };  // as melody.tokens.harmony
-
-// The chords told at this tick, behind those of the tick before; NULL where none are planned.
-static const int16_t *planned_here(const Reader *r) {
-  const Chords *chords = &r->plan.chords;
-  return chords->told && r->tick > 0 && r->tick < chords->ticks ? chords->told + (size_t)r->tick * CHORD_CHANNELS : NULL;
-}
+enum { PHRASE_END = CHORD_CHANNELS - 1, SOUNDS = 1, LONG = 2 * TICKS };  // as melody.tokens.harmony
 
 // A pitch of one of these tracks, bits, may follow.
 static int begins_note(const Reader *r, int tracks) {
