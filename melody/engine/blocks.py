@@ -1,7 +1,7 @@
 """Weights in few bits: matrices in blocks of a row's 64 weights that share a scale, tables in rows that have one.
 
-All are of 8 bits. Some matrices are rounded to 4, a byte each as well: so one product serves both, files that are
-packed are small, and the native core keeps them in 4.
+All are of 8 bits. Some matrices are rounded to 4, others and tables to 6, a byte each as well: so one product serves
+all, files that are packed are small, and the native core keeps those of 4 in 4.
 """
 
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ Number = TypeVar("Number", bound=np.generic)
 BLOCK = 64
 # Scales of tables are whole multiples of its inverse: so are the rows, and their sum is the same in any order.
 TABLE_UNIT = 2**20
+SIX_BITS = 31  # steps on either side of zero
 
 
 def quantize_blocks(weight: Floats) -> tuple[NDArray[np.uint8], Floats]:
@@ -49,16 +50,31 @@ def rounded_blocks(values: NDArray[np.uint8], scales: Floats) -> tuple[NDArray[n
     return short, scales * (best.astype(np.float32) / np.float32(112)).reshape(scales.shape)
 
 
+def six_bit_blocks(values: NDArray[np.uint8], scales: Floats) -> tuple[NDArray[np.uint8], Floats]:
+    """Round blocks to `SIX_BITS` steps on either side of 128; those that have no more stay. Shapes are the same."""
+    size = np.abs(values.astype(np.int32) - 128).max(axis=2, keepdims=True)
+    step = np.maximum(1, size.astype(np.float32) / SIX_BITS)
+    short = np.round((values.astype(np.float32) - 128) / step) + 128
+    return short.astype(np.uint8), scales * step.reshape(scales.shape)
+
+
+def six_bit_rows(values: NDArray[np.int8], scales: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """Round rows (N, D) to `SIX_BITS` steps on either side of zero, and their scales (N, 1); others stay."""
+    long = np.abs(values.astype(np.int32)).max(axis=1, keepdims=True) > SIX_BITS
+    short, steps = quantize_rows(values * scales, SIX_BITS)
+    return np.where(long, short, values), np.where(long, steps, scales)
+
+
 def _steps(size: NDArray[np.int32], top: NDArray[np.int_]) -> NDArray[np.int32]:
     """Count the steps of each value, seven at most, of which one is top / (7 * 16)."""
     steps = size.astype(np.float32) * (np.float32(112) / top.astype(np.float32)) + np.float32(0.5)
     return np.minimum(steps.astype(np.int32), 7)
 
 
-def quantize_rows(table: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Return a table (N, D) as whole numbers (N, D) from -127 to 127, and the scale of each row (N, 1)."""
+def quantize_rows(table: Floats, most: int = 127) -> tuple[NDArray[np.int8], Floats]:
+    """Return a table (N, D) as whole numbers (N, D) from -most to most, and the scale of each row (N, 1)."""
     largest = np.abs(table).max(axis=1, keepdims=True).astype(np.float64)
-    scale = np.ceil(largest * TABLE_UNIT / 127) / TABLE_UNIT
+    scale = np.ceil(largest * TABLE_UNIT / most) / TABLE_UNIT
     values = np.round(table / np.where(scale == 0, 1, scale))
     return values.astype(np.int8), scale.astype(np.float32)
 

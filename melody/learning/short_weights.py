@@ -5,6 +5,7 @@
 - tables have 8 bits; the rows of what training never met are zeros, which say nothing and stand there once
 - layers have 4 bits where held-out pieces then cost at most `MOST_LOSS` more: of a step's time most is the reading of
   its weights, and nine tenths of these are the layers'
+- of tables and the other layers both have 6, or one of them, where that costs at most half as much
 - large matrices of the planner and the harmonist have 8 bits
 
 `melody export` does the same.
@@ -28,7 +29,7 @@ from melody.bundle.bundle import HARMONIST, PLANNER
 from melody.config import TrainConfig, check_config
 from melody.corpus import TokenStore, open_store
 from melody.engine.graphs.parts import GraphWeights
-from melody.engine.graphs.rounded import with_short_layers, with_short_tables
+from melody.engine.graphs.rounded import with_short_layers, with_short_tables, with_six_bits
 from melody.engine.native import NativeEngine
 from melody.engine.native_weights import read_weights
 from melody.engine.told import told_by
@@ -68,8 +69,8 @@ class HeldOut:
 def shorten_layers(bundle: Bundle, store: TokenStore) -> dict[str, Any]:
     """Keep as many layers of a bundle's step graph in 4 bits as may be; return its settings with what it then is.
 
-    These say the bits of each layer, and how many nats a note they lose against 8. Nothing changes without the native
-    core, and of a model that it does not serve.
+    These say the bits of each layer, and how many nats a note they lose against 8; and what of the rest is rounded to
+    6, as it stands in bytes all the same. Nothing changes without the native core, and of a model it does not serve.
     """
     held_out = HeldOut(bundle, store)
     if core() is None or not bundle.has_step_graph or not held_out.pieces:
@@ -91,7 +92,14 @@ def shorten_layers(bundle: Bundle, store: TokenStore) -> dict[str, Any]:
             loss = lost(chosen) if chosen else 0.0
     bits = [4 if layer in chosen else 8 for layer in range(layers)]
     settings = {**bundle.settings, "layer_bits": bits, "layer_bits_lose": round(loss, 5)}
-    return _with_file(bundle.folder, settings, GRAPH, with_short_layers(graph, chosen))
+    short = with_short_layers(graph, chosen)
+    others = [layer for layer in range(layers) if layer not in chosen]
+    for rounded, table in [(others, True), (others, False), ([], True)] if others else [([], True)]:
+        six = with_six_bits(short, rounded, table)
+        if (more := held_out.cost(six) - whole - loss) <= MOST_LOSS / 2:
+            told = {"layers": rounded, "table": table, "lose": round(more, 5)}
+            return _with_file(bundle.folder, {**settings, "six_bits": told}, GRAPH, six)
+    return _with_file(bundle.folder, settings, GRAPH, short)
 
 
 def _with_file(folder: Path, settings: Mapping[str, Any], name: str, data: bytes) -> dict[str, Any]:
@@ -151,6 +159,7 @@ def shorten(bundle: Bundle) -> dict[str, Any]:
                 settings = _with_file(fresh, settings, name, save(shortened(network.weights)))
         _write(fresh, settings)
     lost = {"layer_bits": settings.get("layer_bits"), "layers lose": settings.get("layer_bits_lose")}
+    lost["six bits"] = settings.get("six_bits")
     if core() is not None:
         lost["tables lose"] = round(held_out.cost(graph) - held_out.cost(before), 5)
     return ({} if met is None else {"rows met": f"{met.mean():.0%}"}) | lost

@@ -11,9 +11,16 @@ import pytest
 pytest.importorskip("onnx")
 
 from melody.bundle import Bundle, open_bundle
-from melody.engine.blocks import quantize_blocks, rounded_blocks
+from melody.engine.blocks import (
+    dequantized,
+    quantize_blocks,
+    quantize_rows,
+    rounded_blocks,
+    six_bit_blocks,
+    six_bit_rows,
+)
 from melody.engine.graphs.parts import GraphWeights
-from melody.engine.graphs.rounded import with_short_layers, with_short_tables
+from melody.engine.graphs.rounded import with_short_layers, with_short_tables, with_six_bits
 from melody.learning import short_weights
 from melody.native.library import core
 
@@ -84,13 +91,16 @@ def test_those_that_lose_most_stay_in_eight(monkeypatch: pytest.MonkeyPatch, fol
 def test_none_where_all_lose_too_much(monkeypatch: pytest.MonkeyPatch, folk: Bundle) -> None:
     before = folk.read("step.onnx")
     assert decided(monkeypatch, folk, len) == {"layer_bits": [8, 8, 8], "layer_bits_lose": 0.0}
-    assert (folk.folder / "step.onnx").read_bytes() == before
+    assert (folk.folder / "step.onnx").read_bytes() == with_six_bits(before, [0, 1, 2])
 
 
 @pytest.mark.parametrize("model", SHIPPED)
 def test_shipped_models_lose_next_to_nothing(model: str) -> None:
     bundle = open_bundle(model)
     assert 4 not in bundle.layer_bits or bundle.settings["layer_bits_lose"] <= short_weights.MOST_LOSS
+    six, graph = bundle.settings["six_bits"], bundle.read("step.onnx")
+    assert six["lose"] <= short_weights.MOST_LOSS / 2
+    assert with_six_bits(graph, six["layers"], six["table"]) == graph
 
 
 @pytest.mark.parametrize("model", SHIPPED)
@@ -116,6 +126,21 @@ def test_blocks_that_are_rounded_stay_so_and_lose_at_most_what_is_cut() -> None:
     error = np.abs((short.astype(np.float32) - 128) * steps.reshape(8, 2, 1) - weight.reshape(8, 2, 64)).max(axis=2)
     assert (error <= 0.4 * largest).all()  # of the largest, at most 6 of 16 parts are cut
     assert (steps.reshape(8, 2) <= largest / 7 * 1.001).all()
+
+
+def test_blocks_and_rows_of_six_bits_lose_half_a_step_and_stay_so() -> None:
+    weight = np.random.default_rng(0).normal(size=(8, 128)).astype(np.float32)
+    blocks = six_bit_blocks(*quantize_blocks(weight))
+    rows = six_bit_rows(*quantize_rows(weight))
+    assert {*np.unique(blocks[0])} <= {*range(97, 160)}
+    assert {*np.unique(rows[0])} <= {*range(-31, 32)}
+    for short, whole, largest in (
+        (dequantized(*blocks, 128), weight, np.abs(weight).max()),
+        (rows[0] * rows[1], weight, np.abs(weight).max(axis=1, keepdims=True)),
+    ):
+        assert (np.abs(short - whole) <= largest / 31 / 2 + largest / 127 / 2 + 1e-6).all()
+    for again, first in ((six_bit_blocks(*blocks), blocks), (six_bit_rows(*rows), rows)):
+        assert all(map(np.array_equal, again, first))
 
 
 def test_a_table_keeps_its_rows_but_those_never_met() -> None:

@@ -1,4 +1,4 @@
-"""A step graph that is there with weights of fewer bits: layers in 4 instead of 8, tables in 8 instead of 16."""
+"""A step graph that is there with weights of fewer bits: layers in 4 or 6 instead of 8, tables in 8 or 6."""
 
 from collections.abc import Collection
 from typing import Any
@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from melody.engine.blocks import quantize_rows, rounded_blocks, spoken, spoken_places
+from melody.engine.blocks import quantize_rows, rounded_blocks, six_bit_blocks, six_bit_rows, spoken, spoken_places
 from melody.engine.graphs.parts import GraphWeights
 
 
@@ -19,6 +19,21 @@ def with_short_layers(graph: bytes, layers: Collection[int]) -> bytes:
     for layer in layers:
         values, scales = (_constant(model, name) for name in products[layer].input[1:3])
         _put((values, scales), rounded_blocks(numpy_helper.to_array(values), numpy_helper.to_array(scales)))
+    return bytes(model.SerializeToString())
+
+
+def with_six_bits(graph: bytes, layers: Collection[int], table: bool = True) -> bytes:
+    """Return the graph of a residual LSTM with these layers (from 0), and its table if asked for, in 6 bits."""
+    model = onnx.load_from_string(graph)
+    products = [node for node in model.graph.node if node.op_type == "MatMulNBits"]
+    for layer in layers:
+        values, scales = (_constant(model, name) for name in products[layer].input[1:3])
+        _put((values, scales), six_bit_blocks(numpy_helper.to_array(values), numpy_helper.to_array(scales)))
+    if table:
+        flat = {tensor.name: len(tensor.dims) < 2 for tensor in model.graph.initializer}
+        looked_up = [n.input[0] for n in model.graph.node if n.op_type == "Gather" and not flat.get(n.input[0], True)]
+        values, scales = (_constant(model, name) for name in looked_up[:2])
+        _put((values, scales), six_bit_rows(numpy_helper.to_array(values), numpy_helper.to_array(scales)))
     return bytes(model.SerializeToString())
 
 
