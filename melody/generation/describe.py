@@ -109,9 +109,10 @@ DANCES = {
 METER_WORDS = {"common time": (4, 4), "cut time": (2, 2), "alla breve": (2, 2), "in three": (3, 4), "in four": (4, 4)}
 MODELS = {  # instruments, by the model that writes for them; the first that is here is taken
     **dict.fromkeys(("piano", "pianoforte", "keyboard", "two hands"), ("piano", "pop", "lied")),
-    **dict.fromkeys(("choir", "coro", "four voices", "satb", "organ", "string quartet"), ("chorale",)),
+    **dict.fromkeys(("choir", "coro", "four voices", "satb", "organ"), ("chorale",)),
     **dict.fromkeys(("fiddle", "violin", "flute", "whistle", "recorder", "solo", "one line", "melody"), ("folk",)),
     **dict.fromkeys(("voice and piano", "singer", "voice"), ("lied",)),
+    **dict.fromkeys(("string quartet", "strings", "two violins"), ("quartet", "chorale")),
     **dict.fromkeys(("drums", "drum kit", "percussion"), ("drums",)),
     **dict.fromkeys(("band", "orchestra", "ensemble"), ("band",)),
 }
