@@ -92,7 +92,7 @@ def _fill(
         (folder / "step-fp32.onnx").write_bytes(graph)
     figures = {}
     if any(name.startswith("form_") for name in names):
-        figures = _add_planner(folder, store, config.base, layout_of(names).parts > 0)
+        figures = _add_planner(folder, store, config.base, layout_of(names).parts)
     feel = add_feel(folder, store, config.base)
     chords = _add_harmonist(folder, store, config) if config.data.harmony else {}
     rewriter = keep_rewriter(folder, store, config)
@@ -147,19 +147,19 @@ def _fill(
     _evaluate_and_describe(folder, settings, store, samples)
 
 
-def _add_planner(folder: Path, store: TokenStore, base: str | None, apart: bool = False) -> dict[str, float]:
+def _add_planner(folder: Path, store: TokenStore, base: str | None, parts: int = 0) -> dict[str, float]:
     """Train the planner of a corpus and write it; return what the plans of valid cost it, and n-grams.
 
-    It plans pieces, or their tracks `apart`. A model that was made from another one keeps that one's: few pieces teach
-    no form.
+    It plans pieces, or so many `parts` of them apart. A model that was made from another one keeps that one's if it
+    plans as many: few pieces teach no form.
     """
     from safetensors.numpy import save
 
     from melody.learning.plan_model import learn_planner, nats_per_bar, ngram_nats_per_bar, planned
 
-    train, valid = (planned(store.split(name), store.styles, apart) for name in ("train", "valid"))
+    train, valid = (planned(store.split(name), store.styles, parts > 0) for name in ("train", "valid"))
     found = open_bundle(base) if base else None
-    if found is not None and found.planner is not None:
+    if found is not None and found.planner is not None and layout_of(found.channels).parts == parts:
         planner = found.planner
         (folder / PLANNER).write_bytes(found.read(PLANNER))
     elif train:

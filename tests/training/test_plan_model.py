@@ -52,6 +52,8 @@ def test_export_writes_a_planner_and_keeps_that_of_a_base(tmp_path: Path, monkey
     _add_planner(tmp_path, store, str(base))
     kept, own = load_file(tmp_path / "planner.safetensors"), load_file(base / "planner.safetensors")
     assert all(np.array_equal(kept[name], own[name]) for name in own)
+    _add_planner(tmp_path, store, str(base), 1)  # which plans each track for itself: that of whole pieces is none
+    assert not any(np.array_equal(load_file(tmp_path / "planner.safetensors")[name], own[name]) for name in own)
 
 
 @pytest.mark.parametrize("pieces", [[TUNE, GROOVE], [BAND, DUO]])
