@@ -127,7 +127,7 @@ def rows_met(config: TrainConfig, base: Bundle | None = None) -> NDArray[np.bool
 
 
 def _rows_known(base: Bundle, tokenizer: Tokenizer) -> NDArray[np.bool_]:
-    """Tell of each row of a tokenizer's tables if a model knows it; it may be told of other channels."""
+    """Tell of each row of a tokenizer's tables if a model knows it, which is told of other channels, or of more values."""
     own = {channel.name: channel.size for channel in base.tokenizer.channels}
     sizes = {"token": len(tokenizer.vocabulary), **own}
     if not base.has_step_graph:
@@ -135,8 +135,9 @@ def _rows_known(base: Bundle, tokenizer: Tokenizer) -> NDArray[np.bool_]:
     else:
         tables = GraphWeights(base.read("step.onnx")).tables([*sizes.values()])
         known = {name: np.asarray(table.any(axis=1)) for name, table in zip(sizes, tables, strict=True)}
-    channels = [known.get(channel.name, np.zeros(channel.size, bool)) for channel in tokenizer.channels]
-    return np.concatenate([known["token"], *channels])
+    channels = [known.get(channel.name, np.zeros(0, bool)) for channel in tokenizer.channels]
+    more = [channel.size - len(rows) for channel, rows in zip(tokenizer.channels, channels, strict=True)]
+    return np.concatenate([known["token"], *map(np.pad, channels, [(0, rows) for rows in more])])
 
 
 def shorten(bundle: Bundle) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """A finished model as the base of one that is told of more voices, and of plans for each of them."""
 
+import numpy as np
 import torch
 
 from melody.bundle import open_bundle
 from melody.engine.torch import model_of
 from melody.learning.base import base_of
+from melody.learning.short_weights import _rows_known
 from melody.models import build
 from melody.tokens import EventTokenizer
 from melody.tokens.channels import names_of
@@ -37,3 +39,18 @@ def test_a_base_of_two_hands_says_the_same_as_a_model_of_four_parts_while_two_of
         expected, _ = small(tokens, small.start(2), told)
         found, _ = model(tokens, model.start(2), wide)
     torch.testing.assert_close(found, expected)
+
+
+def test_the_values_that_a_base_of_two_hands_knows_are_the_first_ones_of_more() -> None:
+    bundle = open_bundle("piano")
+    tokenizer = EventTokenizer(names_of([*bundle.channels, "read"], 4))
+    known = _rows_known(bundle, tokenizer)
+    sizes = {"token": len(tokenizer.vocabulary)} | {channel.name: channel.size for channel in tokenizer.channels}
+    assert len(known) == sum(sizes.values())
+    first = dict(zip(sizes, np.cumsum([0, *sizes.values()])[:-1].tolist(), strict=True))
+    rows = {name: known[first[name] : first[name] + size] for name, size in sizes.items()}
+    assert sizes["sounding"] == 1 + 2**4
+    assert rows["sounding"][:5].any()
+    assert not rows["sounding"][5:].any()
+    assert not rows["voice_3"].any()
+    assert rows["voice_1"].any()
