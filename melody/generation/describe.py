@@ -112,7 +112,7 @@ MODELS = {  # instruments, by the model that writes for them; the first that is 
     **dict.fromkeys(("choir", "coro", "four voices", "satb", "organ"), ("chorale",)),
     **dict.fromkeys(("fiddle", "violin", "flute", "whistle", "recorder", "solo", "one line", "melody"), ("folk",)),
     **dict.fromkeys(("voice and piano", "singer", "voice"), ("lied",)),
-    **dict.fromkeys(("string quartet", "strings", "two violins"), ("quartet", "chorale")),
+    **dict.fromkeys(("string quartet", "strings"), ("quartet", "chorale")),
     **dict.fromkeys(("drums", "drum kit", "percussion"), ("drums",)),
     **dict.fromkeys(("band", "orchestra", "ensemble"), ("band",)),
 }

@@ -127,7 +127,7 @@ def rows_met(config: TrainConfig, base: Bundle | None = None) -> NDArray[np.bool
 
 
 def _rows_known(base: Bundle, tokenizer: Tokenizer) -> NDArray[np.bool_]:
-    """Tell of each row of a tokenizer's tables if a model knows it, which is told of other channels, or of more values."""
+    """Tell of each row of a tokenizer's tables if a model knows it, which may be told of other channels, or less."""
     own = {channel.name: channel.size for channel in base.tokenizer.channels}
     sizes = {"token": len(tokenizer.vocabulary), **own}
     if not base.has_step_graph:
