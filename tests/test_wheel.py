@@ -47,7 +47,7 @@ def test_recipes_travel_and_music_does_not(names: set[str]):
     assert "chorale" in recipes
     assert {f"melody/corpora/{name}/{file}" for name in recipes for file in ("recipe.yaml", "split.json")} <= names
     music = (".mid", ".midi", ".mxl", ".musicxml", ".abc", ".npy", ".npz")
-    hashes = "/originality.npz"  # of n-grams, from which no music can be had back
+    hashes = "/originality.npz"  # of n-grams, and no note
     assert not [name for name in names if name.endswith(music) and not name.endswith(hashes)]
 
 

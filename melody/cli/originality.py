@@ -72,8 +72,7 @@ def _copies(found: "Originality", score: "Score", min_bars: float) -> list[str]:
         name = score.tracks[copy.track].name
         track = f"track {copy.track + 1}" + (f" ({name})" if name else "")
         source = f"{copy.piece}, bars {copy.piece_bar}-{copy.piece_last_bar}"
-        key = f"{copy.semitones:+d} semitones" if copy.semitones else "in the same key"
-        lines.append(f"{track}, bars {copy.first_bar}-{copy.last_bar}: {source}, {key}")
+        lines.append(f"{track}, bars {copy.first_bar}-{copy.last_bar}: {source}")
     return lines or [f"no copy of {min_bars:g} bars or more"]
 
 

@@ -2,22 +2,22 @@
 
     rows of the index      a voice a run; within it the first value, then steps (modulo the column's size)
 
-    piece voice bar pitch      piece voice length     bar pitch
-      0     0    0   60          0     0     4         0   60
-      0     0    0   62                                0    2
-      0     0    1   64                                1    2
-      0     0    1   62                                0  254
-      0     1    0   48          0     1     1         0   48
+    piece voice bar      piece voice length     bar
+      0     0    0         0     0     4         0
+      0     0    0                               0
+      0     0    1                               1
+      0     0    1                               0
+      0     1    0         0     1     1         0
 
 A row's hash is three of `BITS` in a row, and the next row's begins with the last two of them. So each stands once in
 the file: one a row, and two more where a voice ends, in 16 bits, which deflate packs nearly as well as 12.
 
     rows of the index      abc bcd cde    ->   a b c d e
 
-Hashes are as good as random, and most of the file. Files of earlier versions, which have one hash of 32 bits a row, or
-whole columns too, are read as they are. LZMA packs hashes no better and unpacks them fifteen times as slowly; of bars
-and pitches it would save another 4 % of the file. But its bytes may differ between versions of xz, and zipfile sets no
-bound to what a member of it unpacks to.
+Hashes are as good as random, and most of the file: of notes nothing stands there, since the music is not ours to give
+away. Files of earlier versions are read, too: they have one hash of 32 bits a row, or whole columns, and pitches, which
+are passed over. LZMA packs hashes no better and unpacks them fifteen times as slowly; its bytes may differ between
+versions of xz, and zipfile sets no bound to what a member of it unpacks to.
 """
 
 import io
@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Column = NDArray[Any]
-COLUMNS = ("hashes", "piece", "voice", "bar", "pitch")
+COLUMNS = ("hashes", "piece", "voice", "bar")
 BITS = 12  # of each of a row's three hashes
 _PLACES = np.array([2 * BITS, BITS, 0], np.uint64)
 
@@ -50,7 +50,6 @@ def packed(pieces: Sequence[str], columns: Mapping[str, Column]) -> bytes:
         voice=columns["voice"][first],
         length=np.diff(first, append=len(begins)).astype(np.uint32),
         bar=bar.astype(np.uint8) if bar.max(initial=0) < 256 else bar,
-        pitch=_steps(columns["pitch"], begins),
     )
     return buffer.getvalue()
 
@@ -71,15 +70,14 @@ def unpacked(data: bytes) -> tuple[tuple[str, ...], dict[str, Column]]:
         return names, columns
     total = int(length.sum())  # looked at before anything is laid out: a stranger's file may say what it likes
     rows = len(columns["hashes"]) if parts is None else len(parts) - 2 * len(length)
-    if not length.all() or {rows, len(columns["pitch"])} != {total}:
+    if not length.all() or {rows, len(columns["bar"])} != {total}:
         raise ValueError("has voices longer or shorter than its columns")
     if parts is not None:
         columns["hashes"] = _whole(parts.astype(np.uint64), length)
     first = np.cumsum(length) - length
     for name in ("piece", "voice"):
         columns[name] = np.repeat(columns[name], length)
-    for name, type_ in (("bar", np.uint16), ("pitch", np.uint8)):
-        columns[name] = _sums(columns[name].astype(type_), first, length)
+    columns["bar"] = _sums(columns["bar"].astype(np.uint16), first, length)
     return names, columns
 
 

@@ -72,7 +72,7 @@ class Count(NamedTuple):
 class Copy:
     """A passage that stands in a training piece.
 
-    Bars count from 1, both ends included; `semitones` is how much higher the copy sounds than the piece.
+    Bars count from 1, both ends included. It may sound in another key than the piece.
     """
 
     track: int
@@ -80,7 +80,6 @@ class Copy:
     last_bar: int
     piece: str
     piece_bar: int
-    semitones: int
 
     @property
     def piece_last_bar(self) -> int:
@@ -97,7 +96,6 @@ class Index:
     piece: NDArray[np.uint32]  # position in `pieces`
     voice: NDArray[np.uint8]  # among the piece's pitched tracks
     bar: NDArray[np.uint16]  # of the first note, from 0
-    pitch: NDArray[np.uint8]  # of the first note
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -180,8 +178,8 @@ def build(pieces: Iterable[tuple[str, Score]]) -> Index:
     for name, score in pieces:
         rows += _rows(score, len(names))
         names.append(name)
-    columns = [np.concatenate(column) for column in zip(*rows, strict=True)] or [np.zeros(0)] * 5
-    types = (np.uint64, np.uint32, np.uint8, np.uint16, np.uint8)
+    columns = [np.concatenate(column) for column in zip(*rows, strict=True)] or [np.zeros(0)] * 4
+    types = (np.uint64, np.uint32, np.uint8, np.uint16)
     known = tuple(names) if rows else ()
     return Index(known, *(column.astype(type_) for column, type_ in zip(columns, types, strict=True)))
 
@@ -288,7 +286,6 @@ def _rows(score: Score, piece: int) -> list[tuple[NDArray[np.generic], ...]]:
                 np.full(count, piece),
                 np.full(count, voice),
                 _bar_at(notes.onset[:count], lines),
-                notes.pitch[:count],
             )
         )
     return result
@@ -326,7 +323,6 @@ def _copies(notes: Notes, track: int, lines: Ints, index: Index, min_bars: float
                 last_bar=int(last_bar[p]) + 1,
                 piece=index.pieces[int(index.piece[source])],
                 piece_bar=int(index.bar[source]) + 1,
-                semitones=int(notes.pitch[first[p]]) - int(index.pitch[source]),
             )
         )
     return result

@@ -29,8 +29,8 @@ BLOCK = 2**18  # weights looked at in one go
 
 # The arrays of an n-gram index (`melody.music.index_file`): dtype kind and bytes an item, or several of them; names are
 # text of any length. Those of `VOICE_BY_VOICE` have an item a voice, all others one a row, parts two more a voice.
-# Files of earlier versions have hashes in place of parts, and still earlier ones no length.
-INDEX_TYPES = {"pieces": "U", "piece": "u4", "voice": "u1", "bar": "u1 u2", "pitch": "u1"}
+# Files of earlier versions have pitches, and hashes in place of parts, and still earlier ones no length.
+INDEX_TYPES = {"pieces": "U", "piece": "u4", "voice": "u1", "bar": "u1 u2"}
 VOICE_BY_VOICE = {"piece", "voice", "length"}
 
 
@@ -106,6 +106,7 @@ def check_index(data: bytes) -> None:
             packed, chained = "length.npy" in parts, "parts.npy" in parts
             types = INDEX_TYPES | ({"length": "u4"} if packed else {"bar": "u2"})
             types |= {"parts": "u2"} if chained else {"hashes": "u4"}
+            types |= {"pitch": "u1"} if "pitch.npy" in parts else {}
             if sorted(parts) != sorted(f"{name}.npy" for name in types):
                 raise ValueError("is not an n-gram index")
             if sum(part.file_size for part in parts.values()) > MOST_INFLATION * len(data):
@@ -116,7 +117,7 @@ def check_index(data: bytes) -> None:
             if packed:
                 with archive.open("length.npy") as file:
                     length = np.lib.format.read_array(file, allow_pickle=False)
-                if not length.all() or int(length.sum(dtype=np.int64)) != rows["pitch"]:
+                if not length.all() or int(length.sum(dtype=np.int64)) != rows["bar"]:
                     raise ValueError("has voices longer or shorter than its columns")
             if chained:
                 rows["parts"] -= 2 * rows["voice"]

@@ -214,8 +214,8 @@ def overwrite(data: bytes) -> Callable[[Path, str], None]:
 MODEL = {"name": "residual_lstm", "hidden_size": 16, "layers": 1, "attention": None}
 HASH = "0" * 64
 HASHES = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
-INDEX = ("parts", "piece", "voice", "bar", "pitch")
-BOMB = {name: np.zeros(2**22, t) for name, t in zip(INDEX, ("u2", "u4", "u1", "u2", "u1"), strict=True)}
+INDEX = ("parts", "piece", "voice", "bar")
+BOMB = {name: np.zeros(2**22, t) for name, t in zip(INDEX, ("u2", "u4", "u1", "u2"), strict=True)}
 
 
 class Attack(NamedTuple):
@@ -325,7 +325,6 @@ ATTACKS = {
         piece=np.zeros(1, "u4"),
         voice=np.zeros(1, "u1"),
         bar=np.zeros(1, "u1"),
-        pitch=np.zeros(1, "u1"),
         parts=np.zeros(1, "u2"),
     ),
     "voices without lengths": of_index("different lengths", piece=np.zeros(3, "u4")),
