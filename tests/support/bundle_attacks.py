@@ -305,7 +305,7 @@ ATTACKS = {
     ),
     "zip bomb": of_index("times its size", **BOMB),
     "pickled arrays": of_index("not the array", pieces=np.array([Marker()], object)),
-    "unequal columns": of_index("different lengths", bar=np.zeros(3, "u2")),
+    "unequal columns": of_index("longer or shorter than its columns", bar=np.zeros(3, "u2")),
     "voices longer than the columns": of_index(
         "longer or shorter than its columns",
         length=np.full(1, 2**32 - 1, "u4"),
