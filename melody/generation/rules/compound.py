@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 from symusic import Tempo
 
-from melody.generation.rules.contract import Mask, without
+from melody.generation.rules.contract import Mask, up_to, way_to, without
 from melody.generation.rules.fills import CRASHES, KICK
 from melody.generation.rules.fixed_notes import FixedNotes
 from melody.generation.rules.native_form import NativeForm
@@ -48,7 +48,6 @@ class KeepBeat:
         self.vocabulary, self.drums, self.fixed, self.step, self.fast = vocabulary, drums, fixed, step, fast
         self.native = NativeForm("compound beat", (fixed.bits, drums, step, int(fast)), table=fixed.table)
         self._no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
-        self._no_way_on = without(vocabulary, "Position", "Bar", "End")
 
     def __call__(self, reader: Reader) -> Mask | None:
         """Return the tokens (V,) that may follow."""
@@ -65,11 +64,9 @@ class KeepBeat:
                 mask &= self._striking(reader, [drum for drum in may if reader.last_pitch < drum <= most])
         if place < 0:
             return mask
-        mask[[ids["Bar"][0], ids["End"][0]]] = False
-        mask[positions.start + place + 1 : positions.stop] = False
+        mask &= up_to(reader, place, self.drums)
         if place == here:
             mask[positions.start : positions.stop] = False
-            mask[ids["Track"].start + self.drums + 1 : ids["Track"].stop] = False
             if reader.track != self.drums:
                 mask &= self._no_note
         return mask
@@ -79,16 +76,9 @@ class KeepBeat:
         if self._is_idle(reader):
             return None
         place, _ = self._due(reader, self._start(reader))
-        if place < 0:
+        if place < 0 or (place == reader.position and reader.track == self.drums):
             return None
-        ids, passing = self.vocabulary.ids, ~self._no_way_on
-        if place == reader.position:
-            if reader.track == self.drums:
-                return None
-            passing[ids["Track"].start + self.drums + 1 : ids["Track"].stop] = True
-            return ids["Track"][self.drums], passing
-        passing[ids["Position"].start : ids["Position"].start + place + 1] = False
-        return ids["Position"][place], passing
+        return way_to(reader, place, self.drums)
 
     def _is_idle(self, reader: Reader) -> bool:
         return reader.meter < 0 or reader.kind in UNDER_WAY or not has_beats_of_three(METERS[reader.meter])

@@ -158,3 +158,22 @@ def without(vocabulary: Vocabulary, *kinds: str) -> Mask:
         span = vocabulary.ids[kind]
         mask[span.start : span.stop] = False
     return mask
+
+
+def up_to(reader: Reader, place: int, track: int) -> Mask:
+    """The mask (V,) of all tokens but those that pass by a place of this bar, or this track where that is here."""
+    ids, mask = reader.vocabulary.ids, without(reader.vocabulary, "Bar", "End")
+    mask[ids["Position"].start + place + 1 : ids["Position"].stop] = False
+    if place == reader.position:
+        mask[ids["Track"].start + track + 1 : ids["Track"].stop] = False
+    return mask
+
+
+def way_to(reader: Reader, place: int, track: int) -> tuple[int, Mask]:
+    """The token that leads on to a place of this bar, or this track where that is here, and those that pass by (V,)."""
+    ids, passing = reader.vocabulary.ids, ~without(reader.vocabulary, "Position", "Bar", "End")
+    if place == reader.position:
+        passing[ids["Track"].start + track + 1 : ids["Track"].stop] = True
+        return ids["Track"][track], passing
+    passing[ids["Position"].start : ids["Position"].start + place + 1] = False
+    return ids["Position"][place], passing

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from melody.generation.rules.contract import Mask, without
+from melody.generation.rules.contract import Mask, way_to, without
 from melody.generation.rules.fills import KICK
 from melody.generation.rules.native_form import NativeForm
 from melody.generation.rules.returns import HELD, UNDER_WAY, WHOLE
@@ -66,14 +66,9 @@ class ComeIn:
         if not due:
             return None
         now, place = self._next(reader, due)
-        ids, passing = self.vocabulary.ids, ~self._no_passing
         if now >= 0:
-            passing[ids["Track"].start + now + 1 : ids["Track"].stop] = True
-            return ids["Track"][now], passing
-        if place < 0:
-            return None
-        passing[ids["Position"].start : ids["Position"].start + place + 1] = False
-        return ids["Position"][place], passing
+            return way_to(reader, reader.position, now)
+        return way_to(reader, place, -1) if place >= 0 else None
 
     def _due(self, reader: Reader) -> dict[int, int]:
         """The tick in the bar by which each track is to begin that has not."""

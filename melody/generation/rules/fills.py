@@ -11,7 +11,7 @@ Which of them, how many more and how loudly is the model's. What has to come fol
 
 import numpy as np
 
-from melody.generation.rules.contract import Mask, without
+from melody.generation.rules.contract import Mask, up_to, way_to, without
 from melody.generation.rules.native_form import NativeForm
 from melody.generation.rules.returns import HELD, UNDER_WAY, WHOLE
 from melody.music.score import GRID
@@ -29,7 +29,6 @@ class PlayFills:
         self.vocabulary, self.drums = vocabulary, drums
         self.native = NativeForm("planned fills", (drums,))
         self._no_note = without(vocabulary, "Pitch", "Velocity")
-        self._no_way_on = without(vocabulary, "Position", "Bar", "End")
         self._in_fill = without(vocabulary, "Drum")
         self._in_fill[[vocabulary.ids["Drum"].start + drum for drum in (KICK, *FILLING)]] = True
 
@@ -45,11 +44,9 @@ class PlayFills:
         place, drums = self._due(reader, start)
         if place < 0:
             return mask if inside else None
-        mask[[ids["Bar"][0], ids["End"][0]]] = False
-        mask[ids["Position"].start + place + 1 : ids["Position"].stop] = False
+        mask &= up_to(reader, place, self.drums)
         if place == reader.position:
             mask[ids["Position"].start : ids["Position"].stop] = False
-            mask[ids["Track"].start + self.drums + 1 : ids["Track"].stop] = False
             if reader.track != self.drums:
                 mask &= self._no_note
             else:
@@ -61,16 +58,9 @@ class PlayFills:
         if self._is_idle(reader):
             return None
         place, _ = self._due(reader, self._start(reader))
-        if place < 0:
+        if place < 0 or (place == reader.position and reader.track == self.drums):
             return None
-        ids, passing = self.vocabulary.ids, ~self._no_way_on
-        if place == reader.position:
-            if reader.track == self.drums:
-                return None
-            passing[ids["Track"].start + self.drums + 1 : ids["Track"].stop] = True
-            return ids["Track"][self.drums], passing
-        passing[ids["Position"].start : ids["Position"].start + place + 1] = False
-        return ids["Position"][place], passing
+        return way_to(reader, place, self.drums)
 
     def _is_idle(self, reader: Reader) -> bool:
         return self.drums < 0 or reader.bar < 0 or reader.memory is None or reader.kind in UNDER_WAY

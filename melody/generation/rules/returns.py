@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from melody.generation.rules.contract import Mask, without
+from melody.generation.rules.contract import Mask, up_to, way_to, without
 from melody.generation.rules.fixed_notes import lasting
 from melody.generation.rules.native_form import NativeForm
 from melody.tokens import Reader, Vocabulary
@@ -52,7 +52,6 @@ class KeepReturns:
         table = np.array([held.get(track, (0,) * len(HELD)) for track in range(MAX_TRACKS)])
         self.native = NativeForm("planned returns", (bits, len(self.tracks)), table=table)
         self._no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
-        self._no_way_on = without(vocabulary, "Position", "Bar", "End")
 
     def __call__(self, reader: Reader) -> Mask | None:
         """Return the tokens (V,) that may follow."""
@@ -77,7 +76,7 @@ class KeepReturns:
         if here and here[0].track < reader.track:
             mask &= self._no_note
         if due:
-            mask &= self._up_to(due[0], reader)
+            mask &= up_to(reader, due[0].place, due[0].track)
         if len(until) == len(self.tracks):  # nobody is free to play elsewhere, but where what is held has ended
             nobody = np.ones(ids["Position"].stop - positions, bool)
             nobody[: min(until.values())] = False
@@ -92,15 +91,10 @@ class KeepReturns:
         due = self._due(reader, self._held(reader))
         if not due:
             return None
-        note, ids = due[0], self.vocabulary.ids
-        passing = ~self._no_way_on
-        if note.place == reader.position:
-            if reader.noted and reader.track >= note.track:
-                return None
-            passing[ids["Track"].start + note.track + 1 : ids["Track"].stop] = True
-            return ids["Track"][note.track], passing
-        passing[ids["Position"].start : ids["Position"].start + note.place + 1] = False
-        return ids["Position"][note.place], passing
+        note = due[0]
+        if note.place == reader.position and reader.noted and reader.track >= note.track:
+            return None
+        return way_to(reader, note.place, note.track)
 
     def _held(self, reader: Reader) -> dict[int, int]:
         """The tracks whose bar returns, and the tick in the bar up to which they are held to it."""
@@ -163,16 +157,6 @@ class KeepReturns:
         fits = np.abs(np.arange(len(velocities)) - loud) <= LOUD
         mask[velocities.start : velocities.stop] = fits
         mask[self.vocabulary.ids["Drum"].start + hit - DRUM_HIT] = velocity >= 0 and fits[velocity]
-        return mask
-
-    def _up_to(self, note: Due, reader: Reader) -> Mask:
-        """The tokens that do not pass a note by."""
-        ids = self.vocabulary.ids
-        mask = np.ones(len(self.vocabulary), bool)
-        mask[[ids["Bar"][0], ids["End"][0]]] = False
-        mask[ids["Position"].start + note.place + 1 : ids["Position"].stop] = False
-        if note.place == reader.position:
-            mask[ids["Track"].start + note.track + 1 : ids["Track"].stop] = False
         return mask
 
 

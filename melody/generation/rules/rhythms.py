@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from melody.generation.rules.contract import Mask, without
+from melody.generation.rules.contract import Mask, up_to, way_to, without
 from melody.generation.rules.fixed_notes import lasting
 from melody.generation.rules.harmony import planned_bass
 from melody.generation.rules.native_form import NativeForm
@@ -67,7 +67,6 @@ class KeepRhythms:
         bits = sum(1 << track for track in self.tracks)
         self.native = NativeForm("planned rhythms", (bits, drums, int(alone), bass))
         self._no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
-        self._no_way_on = without(vocabulary, "Position", "Bar", "End")
 
     def __call__(self, reader: Reader) -> Mask | None:
         """Return the tokens (V,) that may follow."""
@@ -107,14 +106,9 @@ class KeepRhythms:
         due = _next(reader, self._kept(reader))
         if due is None:
             return None
-        ids, passing = self.vocabulary.ids, ~self._no_way_on
-        if due.place == reader.position:
-            if _has_opened(reader) and reader.track >= due.track:
-                return None
-            passing[self._tracks.start + due.track + 1 : self._tracks.stop] = True
-            return self._tracks[due.track], passing
-        passing[ids["Position"].start : ids["Position"].start + due.place + 1] = False
-        return ids["Position"][due.place], passing
+        if due.place == reader.position and _has_opened(reader) and reader.track >= due.track:
+            return None
+        return way_to(reader, due.place, due.track)
 
     @property
     def _tracks(self) -> range:
@@ -184,12 +178,9 @@ class KeepRhythms:
 
     def _up_to(self, due: Attack, reader: Reader) -> Mask:
         """The tokens that do not pass a stroke by."""
-        mask, positions = np.ones(len(self.vocabulary), bool), self.vocabulary.ids["Position"]
-        mask[[self.vocabulary.ids["Bar"][0], self.vocabulary.ids["End"][0]]] = False
-        mask[positions.start + due.place + 1 : positions.stop] = False
+        mask, positions = up_to(reader, due.place, due.track), self.vocabulary.ids["Position"]
         if due.place == reader.position:
             mask[positions.start : positions.stop] = False
-            mask[self._tracks.start + due.track + 1 : self._tracks.stop] = False
             if reader.track > due.track:
                 mask &= self._no_note
         return mask

@@ -1,11 +1,8 @@
 // The rule of the compound beat (`melody.generation.rules.compound`): drums that are added to 6/8, 9/8 or 12/8 keep time.
-#include <string.h>
-
 #include "rules.h"
 
-enum { EIGHTH = TICKS / 2, PARTS = 3, BEAT = PARTS * EIGHTH, EMPTY = 3, QUARTERS = 4 };
+enum { EIGHTH = TICKS / 2, PARTS = 3, BEAT = PARTS * EIGHTH, EMPTY = 3 };
 enum { KICK = 36, SNARE = 38, HAT = 42, OPEN_HAT = 46, CRASH = 49, OTHER_CRASH = 57 };
-static const int HELD[1 + LIKES] = {0, 0, 2, 3, 4};  // quarters of a bar, by the class of likeness
 
 typedef struct {
   int place, highest;  // where the next stroke has to come, and the highest drum that it may be; -1: none
@@ -118,15 +115,10 @@ void compound_narrow(const Rule *rule, int given, const Reader *r, uint8_t *mask
   Stroke stroke = due(rule, r, start);
   keep_strokes(rule, r, start, stroke.place == r->position ? stroke.highest : PITCHES, mask);
   if (stroke.place < 0) return;
-  mask[FIRST[BAR]] = mask[FIRST[END]] = 0;
-  close_ids(mask, FIRST_POSITION + stroke.place + 1, FIRST_POSITION + MOST_BAR_TICKS);
+  close_beyond(r, stroke.place, drums, mask);
   if (stroke.place != r->position) return;
   close_kind(mask, POSITION);
-  close_ids(mask, FIRST_TRACK + drums + 1, FIRST_TRACK + MOST_TRACKS);
-  if (r->track == drums) return;
-  close_kind(mask, PITCH);
-  close_kind(mask, DRUM);
-  close_kind(mask, VELOCITY);
+  if (r->track != drums) close_notes(mask);
 }
 
 int compound_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
@@ -134,13 +126,5 @@ int compound_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
   Stroke stroke = due(rule, r, start_of(rule, r));
   int drums = drums_of(rule);
   if (stroke.place < 0 || (stroke.place == r->position && r->track == drums)) return -1;
-  memset(passing, 0, TOKENS);
-  memset(passing + FIRST_POSITION, 1, MOST_BAR_TICKS);
-  passing[FIRST[BAR]] = passing[FIRST[END]] = 1;
-  if (stroke.place == r->position) {
-    for (int track = drums + 1; track < MOST_TRACKS; track++) passing[FIRST_TRACK + track] = 1;
-    return FIRST_TRACK + drums;
-  }
-  close_ids(passing, FIRST_POSITION, FIRST_POSITION + stroke.place + 1);
-  return FIRST_POSITION + stroke.place;
+  return way_to(r, stroke.place, drums, passing);
 }

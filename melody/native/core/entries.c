@@ -1,9 +1,7 @@
 // The rule of entries (`melody.generation.rules.entries`): tracks whose bar is planned to be new come in by some place in it.
-#include <string.h>
-
 #include "rules.h"
 
-enum { KICK = 36, EIGHTH = TICKS / 2, QUARTERS = 4, NEW = 1, FIRST_BAR = 2, HELD_FROM = 2 };  // a class of likeness
+enum { KICK = 36, EIGHTH = TICKS / 2, NEW = 1, FIRST_BAR = 2, HELD_FROM = 2 };  // a class of likeness
 
 typedef struct {
   int count, now, place;  // tracks that are due; the one that begins at this position, the tick to go to next, -1: none
@@ -57,10 +55,7 @@ void entries_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
   if (entry.now >= 0) {
     close_kind(mask, POSITION);
     close_ids(mask, FIRST_TRACK + entry.now + 1, FIRST_TRACK + MOST_TRACKS);
-    if (r->track <= entry.now) return;
-    close_kind(mask, PITCH);  // it would play on here without being named again
-    close_kind(mask, DRUM);
-    close_kind(mask, VELOCITY);
+    if (r->track > entry.now) close_notes(mask);  // it would play on here without being named again
   } else if (entry.place >= 0) {
     close_ids(mask, FIRST_POSITION + entry.place + 1, FIRST_POSITION + MOST_BAR_TICKS);
   }
@@ -69,13 +64,5 @@ void entries_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
 int entries_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
   Entry entry = entry_of(rule, r);
   if (!entry.count || (entry.now < 0 && entry.place < 0)) return -1;
-  memset(passing, 0, TOKENS);
-  memset(passing + FIRST_POSITION, 1, MOST_BAR_TICKS);
-  passing[FIRST[BAR]] = passing[FIRST[END]] = 1;
-  if (entry.now >= 0) {
-    for (int track = entry.now + 1; track < MOST_TRACKS; track++) passing[FIRST_TRACK + track] = 1;
-    return FIRST_TRACK + entry.now;
-  }
-  close_ids(passing, FIRST_POSITION, FIRST_POSITION + entry.place + 1);
-  return FIRST_POSITION + entry.place;
+  return entry.now >= 0 ? way_to(r, r->position, entry.now, passing) : way_to(r, entry.place, -1, passing);
 }

@@ -1,11 +1,8 @@
 // The rule of planned fills (`melody.generation.rules.fills`): where the plan of the drums varies the last of four bars
 // they fill its end, and begin the next one with a crash.
-#include <string.h>
-
 #include "rules.h"
 
 enum { EACH = TICKS / 2, FOUR = 4, KICK = 36 };
-static const int HELD[1 + LIKES] = {0, 0, 2, 3, 4};  // quarters of a bar, by the class of likeness
 enum { FILLINGS = 4, CRASH_COUNT = 2 };
 static const int FILLING[FILLINGS] = {38, 43, 45, 48}, CRASHES[CRASH_COUNT] = {49, 57};
 
@@ -28,7 +25,7 @@ int fill_start(const Reader *r, int drums, int bar) {
   if (!plan->there || !plan->by_track || bar < 0 || (place % FOUR + FOUR) % FOUR != FOUR - 1) return -1;
   Symbol symbol = memory_symbol(plan, drums, bar);
   if (symbol.lag <= 0 || symbol.like < LIKES - 2 || symbol.like > LIKES - 1) return -1;
-  return HELD[symbol.like] * r->bar_ticks / 4;
+  return HELD[symbol.like] * r->bar_ticks / QUARTERS;
 }
 
 // One of these drums can still be played at a place, and none has been.
@@ -70,11 +67,9 @@ void fills_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
   }
   Hit hit = due_hit(r, drums, start);
   if (hit.place < 0) return;
-  mask[FIRST[BAR]] = mask[FIRST[END]] = 0;
-  close_ids(mask, FIRST_POSITION + hit.place + 1, FIRST_POSITION + MOST_BAR_TICKS);
+  close_beyond(r, hit.place, drums, mask);
   if (hit.place != r->position) return;
   close_kind(mask, POSITION);
-  close_ids(mask, FIRST_TRACK + drums + 1, FIRST_TRACK + MOST_TRACKS);
   if (r->track != drums) {
     close_kind(mask, PITCH);
     close_kind(mask, VELOCITY);
@@ -87,15 +82,6 @@ int fills_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
   int drums = rule->numbers[0];
   if (is_idle(rule, r)) return -1;
   Hit hit = due_hit(r, drums, fill_start(r, drums, r->bar));
-  if (hit.place < 0) return -1;
-  memset(passing, 0, TOKENS);
-  memset(passing + FIRST_POSITION, 1, MOST_BAR_TICKS);
-  passing[FIRST[BAR]] = passing[FIRST[END]] = 1;
-  if (hit.place == r->position) {
-    if (r->track == drums) return -1;
-    for (int track = drums + 1; track < MOST_TRACKS; track++) passing[FIRST_TRACK + track] = 1;
-    return FIRST_TRACK + drums;
-  }
-  close_ids(passing, FIRST_POSITION, FIRST_POSITION + hit.place + 1);
-  return FIRST_POSITION + hit.place;
+  if (hit.place < 0 || (hit.place == r->position && r->track == drums)) return -1;
+  return way_to(r, hit.place, drums, passing);
 }

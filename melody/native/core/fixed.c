@@ -52,12 +52,6 @@ static void close_tracks(uint8_t *mask, uint32_t tracks) {
   }
 }
 
-static void close_notes(uint8_t *mask) {
-  close_kind(mask, PITCH);
-  close_kind(mask, DRUM);
-  close_kind(mask, VELOCITY);
-}
-
 // The pitches that a fixed note may have; above the highest of them there is room for those after it.
 static void open_pitches(const Reader *r, const FixedNote *note, const uint8_t *pitches, const uint8_t *were,
                          uint8_t *mask) {

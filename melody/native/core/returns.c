@@ -68,18 +68,6 @@ static int next_of(const Reader *r, const Source *source, int track, int *from, 
 
 static int is_idle(const Reader *r) { return r->bar < 0 || reader_under_way(r) || !r->memory; }
 
-static void keep_up_to(const Due *due, const Reader *r, uint8_t *mask) {
-  mask[FIRST[BAR]] = mask[FIRST[END]] = 0;
-  close_ids(mask, FIRST_POSITION + due->place + 1, FIRST_POSITION + MOST_BAR_TICKS);
-  if (due->place == r->position) close_ids(mask, FIRST_TRACK + due->track + 1, FIRST_TRACK + MOST_TRACKS);
-}
-
-static void close_notes(uint8_t *mask) {
-  close_kind(mask, PITCH);
-  close_kind(mask, DRUM);
-  close_kind(mask, VELOCITY);
-}
-
 // The note under way becomes as long as it was; of one that was not there nothing is known.
 static void keep_length(const Rule *rule, const Reader *r, uint8_t *mask) {
   if (!((uint32_t)rule->numbers[0] >> r->track & 1)) return;
@@ -143,7 +131,7 @@ void returns_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
   }
   if (!held) return;
   if (first.place == r->position && first.track < r->track) close_notes(mask);
-  if (first.place < INT32_MAX) keep_up_to(&first, r, mask);
+  if (first.place < INT32_MAX) close_beyond(r, first.place, first.track, mask);
   if (held < rule->numbers[1]) return;
   for (int i = least; i < MOST_BAR_TICKS; i++) places[i] = 1;  // somebody is free there
   for (int i = 0; i < MOST_BAR_TICKS; i++) mask[FIRST_POSITION + i] &= places[i];
@@ -157,15 +145,6 @@ int returns_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
     Source source = (uint32_t)rule->numbers[0] >> track & 1 ? source_of(rule, r, track) : (Source){NULL, 0, 0};
     if (source.count && next_of(r, &source, track, &from, &due) && due.place < first.place) first = due;
   }
-  if (first.place == INT32_MAX) return -1;
-  memset(passing, 0, TOKENS);
-  memset(passing + FIRST_POSITION, 1, MOST_BAR_TICKS);
-  passing[FIRST[BAR]] = passing[FIRST[END]] = 1;
-  if (first.place == r->position) {
-    if (r->noted && r->track >= first.track) return -1;
-    for (int track = first.track + 1; track < MOST_TRACKS; track++) passing[FIRST_TRACK + track] = 1;
-    return FIRST_TRACK + first.track;
-  }
-  close_ids(passing, FIRST_POSITION, FIRST_POSITION + first.place + 1);
-  return FIRST_POSITION + first.place;
+  if (first.place == INT32_MAX || (first.place == r->position && r->noted && r->track >= first.track)) return -1;
+  return way_to(r, first.place, first.track, passing);
 }

@@ -5,9 +5,9 @@
 
 #include "rules.h"
 
-enum { EIGHT = 8, NEAR = 9, OF_OLD = 3, NEW = 1, EMPTY = 3, SAME = 4, QUARTERS = 4 };
+enum { EIGHT = 8, NEAR = 9, OF_OLD = 3, NEW = 1, EMPTY = 3, SAME = 4 };
 
-static const int LAGS[] = {1, 2, 4, 8}, HELD[] = {0, 0, 2, 3, 4};
+static const int LAGS[] = {1, 2, 4, 8};
 
 // The rhythm that a track keeps from tick `start` of the bar to before `stop`: the events of a bar, in order. Without any
 // the track rests; where it is free it keeps none.
@@ -116,12 +116,6 @@ static Stroke first_due(const Rule *rule, const Reader *r) {
   return first;
 }
 
-static void close_notes(uint8_t *mask) {
-  close_kind(mask, PITCH);
-  close_kind(mask, DRUM);
-  close_kind(mask, VELOCITY);
-}
-
 // The note under way becomes as long as the one that it stands for.
 static void keep_length(const Rule *rule, const Reader *r, uint8_t *mask) {
   Event notes[PITCHES];
@@ -200,11 +194,9 @@ void rhythms_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
   for (int i = 0; i < MOST_BAR_TICKS && has_kept && !has_free; i++) mask[FIRST_POSITION + i] &= places[i];
   Stroke due = first_due(rule, r);
   if (due.place == INT32_MAX) return;
-  mask[FIRST[BAR]] = mask[FIRST[END]] = 0;
-  close_ids(mask, FIRST_POSITION + due.place + 1, FIRST_POSITION + MOST_BAR_TICKS);
+  close_beyond(r, due.place, due.track, mask);
   if (due.place > r->position) return;
   close_kind(mask, POSITION);
-  close_ids(mask, FIRST_TRACK + due.track + 1, FIRST_TRACK + MOST_TRACKS);
   if (r->track > due.track) close_notes(mask);
 }
 
@@ -213,13 +205,5 @@ int rhythms_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
   Stroke due = first_due(rule, r);
   if (due.place == INT32_MAX) return -1;
   if (due.place == r->position && has_opened(r) && r->track >= due.track) return -1;
-  memset(passing, 0, TOKENS);
-  memset(passing + FIRST_POSITION, 1, MOST_BAR_TICKS);
-  passing[FIRST[BAR]] = passing[FIRST[END]] = 1;
-  if (due.place == r->position) {
-    for (int track = due.track + 1; track < MOST_TRACKS; track++) passing[FIRST_TRACK + track] = 1;
-    return FIRST_TRACK + due.track;
-  }
-  close_ids(passing, FIRST_POSITION, FIRST_POSITION + due.place + 1);
-  return FIRST_POSITION + due.place;
+  return way_to(r, due.place, due.track, passing);
 }

@@ -3,6 +3,7 @@
 #ifndef MELODY_RULES_H
 #define MELODY_RULES_H
 #include <stddef.h>
+#include <string.h>
 
 #include "reader.h"
 
@@ -73,6 +74,9 @@ int compound_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void style_leading_notes(const Rule *rule, const Reader *reader, uint8_t *mask);
 void style_own_scale(const Rule *rule, const Reader *reader, uint8_t *mask);
 
+enum { QUARTERS = 4 };  // of a bar
+static const int HELD[1 + LIKES] = {0, 0, 2, 3, 4};  // of them, by the class of likeness
+
 enum { OCTAVE = 12, CHORD = 0, CHORD_BASS };  // of what is planned, as melody.tokens.harmony
 
 // The chords told at this tick, and before them those at the tick before; NULL where none are planned.
@@ -86,6 +90,32 @@ static inline void close_ids(uint8_t *mask, int from, int to) {
 }
 
 static inline void close_kind(uint8_t *mask, int kind) { close_ids(mask, FIRST[kind], FIRST[kind + 1]); }
+
+static inline void close_notes(uint8_t *mask) {
+  close_kind(mask, PITCH);
+  close_kind(mask, DRUM);
+  close_kind(mask, VELOCITY);
+}
+
+// What passes by a place of this bar is closed, and tracks that pass by this one where that is here.
+static inline void close_beyond(const Reader *r, int place, int track, uint8_t *mask) {
+  mask[FIRST[BAR]] = mask[FIRST[END]] = 0;
+  close_ids(mask, FIRST_POSITION + place + 1, FIRST_POSITION + MOST_BAR_TICKS);
+  if (place == r->position) close_ids(mask, FIRST_TRACK + track + 1, FIRST_TRACK + MOST_TRACKS);
+}
+
+// The token that leads on to a place of this bar, or to this track where that is here; `passing`: those that pass by.
+static inline int way_to(const Reader *r, int place, int track, uint8_t *passing) {
+  memset(passing, 0, TOKENS);
+  memset(passing + FIRST_POSITION, 1, MOST_BAR_TICKS);
+  passing[FIRST[BAR]] = passing[FIRST[END]] = 1;
+  if (place == r->position) {
+    for (int later = track + 1; later < MOST_TRACKS; later++) passing[FIRST_TRACK + later] = 1;
+    return FIRST_TRACK + track;
+  }
+  close_ids(passing, FIRST_POSITION, FIRST_POSITION + place + 1);
+  return FIRST_POSITION + place;
+}
 
 // The note under way ends, from here, after `least` ticks at least and `most` at most (-1: any).
 static inline void close_lengths(uint8_t *mask, int least, int most) {
