@@ -8,15 +8,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from symusic import Track
-
+from melody.corpus.openscore import joined, number_of, numbered
 from melody.corpus.pieces import LeftOut, one_piece
 from melody.errors import MelodyError
 from melody.formats.reading import read
-from melody.music.score import Notes, Score, notes_of, set_notes, without_overlaps
+from melody.music.score import Score
 
-_FILE = re.compile(r"(?:^|/)(lc\d+)\.(?:mid|mxl)$")
+KIND = "lc"  # how the numbers of songs begin
 # Songs of which some bar holds more than its meter, so that its last notes would stand in the next one.
 OVERFULL = frozenset(
     re.findall(
@@ -31,20 +29,12 @@ VOICE, PIANO = 52, 0  # "Choir Aahs", "Acoustic Grand Piano"
 
 def items(root: Path) -> list[str]:
     """The songs below `root`, by path."""
-    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("lc*") if _FILE.search(path.as_posix()))
-    return list({name_of(file): file for file in files}.values())
-
-
-def name_of(item: str) -> str:
-    """``lc6583477``, the number that OpenScore gave the song."""
-    match = _FILE.search(item)
-    assert match
-    return match[1]
+    return numbered(root, KIND)
 
 
 def read_lied(item: str, root: Path) -> Mapping[str, Score | MelodyError]:
     """One song."""
-    name = name_of(item)
+    name = number_of(item, KIND)
     if name[2:] in OVERFULL:
         return {name: LeftOut("overfull bars")}
     return one_piece(name, lambda: voice_and_piano(read(root / item)))
@@ -59,12 +49,5 @@ def voice_and_piano(score: Score) -> Score:
         raise LeftOut("not for voice and piano")
     result = score.copy()
     result.markers = []
-    result.tracks = [_track("Voice", VOICE, tracks[:1]), _track("Piano", PIANO, tracks[1:])]
+    result.tracks = [joined("Voice", VOICE, tracks[:1]), joined("Piano", PIANO, tracks[1:])]
     return result
-
-
-def _track(name: str, program: int, parts: list[Track]) -> Track:
-    notes = [notes_of(part) for part in parts]
-    track = Track(name, program, False)
-    set_notes(track, without_overlaps(Notes(*(np.concatenate(column) for column in zip(*notes, strict=True)))))
-    return track

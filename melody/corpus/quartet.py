@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from symusic import Track
 
+from melody.corpus.openscore import joined, number_of, numbered
 from melody.corpus.pieces import LeftOut
 from melody.errors import MelodyError
 from melody.formats.reading import read
-from melody.music.score import Notes, Score, bars, clip, notes_of, set_notes, without_overlaps
+from melody.music.score import Score, bars, clip, notes_of
 
-_FILE = re.compile(r"(?:^|/)(sq\d+)\.(?:mid|mxl)$")
+KIND = "sq"  # how the numbers of works begin
 # Works of which some bar holds more than its meter, so that its last notes would stand in the next one.
 OVERFULL = frozenset(
     re.findall(
@@ -31,20 +31,12 @@ LEAST_BARS = 16  # of a movement: less goes on with what follows
 
 def items(root: Path) -> list[str]:
     """Return the quartets below `root`, by path."""
-    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("sq*") if _FILE.search(path.as_posix()))
-    return list({work_of(file): file for file in files}.values())
-
-
-def work_of(item: str) -> str:
-    """Return ``sq7313978``, the number that OpenScore gave the work."""
-    match = _FILE.search(item)
-    assert match
-    return match[1]
+    return numbered(root, KIND)
 
 
 def read_quartet(item: str, root: Path) -> Mapping[str, Score | MelodyError]:
     """Read one work: its movements, ``sq7313978-1`` and so on, or why it is left out."""
-    work = work_of(item)
+    work = number_of(item, KIND)
     if work[2:] in OVERFULL:
         return {work: LeftOut("overfull bars")}
     try:
@@ -57,22 +49,15 @@ def read_quartet(item: str, root: Path) -> Mapping[str, Score | MelodyError]:
 def four_parts(score: Score) -> Score:
     """Return the score with its four tracks; raises `LeftOut` where it has others."""
     tracks = [track for track in score.tracks if len(track.notes)]
-    by_part: list[list[Track]] = [[] for _ in PARTS]
-    for track in tracks:
-        place = _part(track.name)
-        if place is None:
-            raise LeftOut("not for a string quartet")
-        by_part[place].append(track)
-    if not all(by_part):
+    places = [_part(track.name) for track in tracks]
+    if set(places) != set(range(len(PARTS))):
         raise LeftOut("not for a string quartet")
+    by_part = [
+        [track for track, own in zip(tracks, places, strict=True) if own == place] for place in range(len(PARTS))
+    ]
     result = score.copy()
     result.markers = []
-    result.tracks = []
-    for (name, program), parts in zip(PARTS, by_part, strict=True):
-        notes = [notes_of(part) for part in parts]
-        track = Track(name, program, False)
-        set_notes(track, without_overlaps(Notes(*(np.concatenate(column) for column in zip(*notes, strict=True)))))
-        result.tracks.append(track)
+    result.tracks = [joined(*part, own) for part, own in zip(PARTS, by_part, strict=True)]
     return result
 
 

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from support.made_music import CORPORA
+from support.made_music import ARCHIVES, CORPORA
 
 from melody.corpus import pop, prepare
 from melody.corpus.archives import opened
@@ -20,13 +20,6 @@ from melody.music.quantize import quantize
 from melody.music.score import GRID, Score, bars, notes_of
 from melody.tokens import EventTokenizer
 
-ARCHIVES = {
-    "folk": "cre.tar.xz",
-    "pop": "pop909.tar.xz",
-    "drums": "groove.tar.xz",
-    "lied": "lieder.tar.xz",
-    "quartet": "quartets.tar.xz",
-}
 TRACKS = {"folk": 1, "pop": 3, "drums": 1, "lied": 2, "quartet": 4}
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.made_music import CORPORA, drummer
+from support.made_music import ARCHIVES, CORPORA, drummer
 
 from melody.corpus import TokenStore, prepare, recipe
 from melody.corpus.drums import name_of as drum_name
@@ -17,16 +17,6 @@ from melody.corpus.pieces import Dropped, LeftOut, read_item
 from melody.corpus.recipe import SPLITS, load_pieces, load_recipe
 from melody.errors import MelodyError, UsageError
 from melody.music.score import Score
-
-ARCHIVES = {
-    "folk": "cre.tar.xz",
-    "pop": "pop909.tar.xz",
-    "drums": "groove.tar.xz",
-    "lied": "lieder.tar.xz",
-    "quartet": "quartets.tar.xz",
-}
-TRACKS = {"folk": 1, "pop": 3, "drums": 1, "lied": 2, "quartet": 4}
-
 
 # ---- the lists ------------------------------------------------------------------------------------------------------
 

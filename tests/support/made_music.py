@@ -9,6 +9,14 @@ from melody.formats.midi.writer import dumps
 from melody.music.score import Notes, Score, set_notes
 
 CORPORA = Path(__file__).parents[2] / "corpora"
+# Archives at hand with the music of recipes.
+ARCHIVES = {
+    "folk": "cre.tar.xz",
+    "pop": "pop909.tar.xz",
+    "drums": "groove.tar.xz",
+    "lied": "lieder.tar.xz",
+    "quartet": "quartets.tar.xz",
+}
 
 
 def one_track(
