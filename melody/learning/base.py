@@ -46,14 +46,13 @@ def base_of(name: str, tokenizer: Tokenizer) -> "Base":
     widest = bundle.settings["model"].get("intervals")
     before, now = bundle.tokenizer.intervals(widest), tokenizer.intervals(widest)
     if before and now and before.scores != now.scores:
-        places = _scores_of(before, bundle.tokenizer.channels), _scores_of(now, tokenizer.channels)
-        for part in ("weight", "bias"):
-            scores = weights[f"{SCORES}.{part}"]
-            kinds = len(before.tokens)
-            moved = np.zeros((kinds, now.scores, *scores.shape[1:]), np.float32)
-            for reference in places[0].keys() & places[1].keys():
-                moved[:, places[1][reference]] = scores.reshape(kinds, -1, *scores.shape[1:])[:, places[0][reference]]
-            weights[f"{SCORES}.{part}"] = moved.reshape(-1, *scores.shape[1:])
+        old, own = _scores_of(before, bundle.tokenizer.channels), _scores_of(now, tokenizer.channels)
+        for name in (f"{SCORES}.weight", f"{SCORES}.bias"):
+            scores = weights[name].reshape(len(before.tokens), before.scores, -1)  # (kinds, scores, D or 1)
+            moved = np.zeros((len(scores), now.scores, scores.shape[2]), np.float32)
+            for reference in old.keys() & own.keys():
+                moved[:, own[reference]] = scores[:, old[reference]]
+            weights[name] = moved.reshape(-1, *weights[name].shape[1:])
     return Base(bundle.name, bundle.settings["files"][bundle.weights_file], weights, frozenset(new))
 
 
