@@ -26,7 +26,7 @@ from melody.bundle import TrackInfo
 from melody.evaluation.form import KICK, SNARE, TOMS, Excerpt, hits_of
 from melody.evaluation.harmony import Harmony
 from melody.music.key import Key, estimate_key, key_of_signature
-from melody.music.originality import LENGTH, Index, line, ngrams
+from melody.music.originality import LENGTH, Index, line
 from melody.music.score import Ints, Score, bars, notes_of
 from melody.music.voice_leading import ends_on_tonic, parallels, slices, voices
 from melody.tokens.plan import (
@@ -172,7 +172,7 @@ def originality(piece: Composed) -> list[Earned]:
         if track.is_drum:
             continue
         notes = line(track, piece.score.tpq)
-        known = np.unique(piece.index.find(ngrams(notes, piece.index.older))[0]) + LENGTH
+        known = np.unique(piece.index.find(piece.index.ngrams(notes))[0]) + LENGTH
         result += [(tick, -1.0) for tick in notes.onset[known].tolist() if tick >= piece.start]
     return result
 

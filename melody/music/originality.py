@@ -105,6 +105,10 @@ class Index:
         """True where an n-gram has one hash of 32 bits, as in files of earlier versions."""
         return self.hashes.dtype == np.uint32
 
+    def ngrams(self, notes: Notes) -> Hashes:
+        """The n-grams of a voice, hashed as those of this index: see `ngrams`."""
+        return ngrams(notes, self.older)
+
     @cached_property
     def by_hash(self) -> tuple[Hashes, Ints]:
         """The hashes in order, and the row of each."""
@@ -186,7 +190,7 @@ def build(pieces: Iterable[tuple[str, Score]]) -> Index:
 
 def share(score: Score, index: Index) -> list[float]:
     """The in-training share of each pitched track, from 0 to 1; NaN for a track of eight notes or fewer."""
-    voices = (np.unique(ngrams(line(track, score.tpq), index.older)) for track in _voices(score))
+    voices = (np.unique(index.ngrams(line(track, score.tpq))) for track in _voices(score))
     return [_share(grams, index, v) for v, grams in enumerate(voices)]
 
 
@@ -207,7 +211,7 @@ def counts(score: Score, index: Index) -> list[Count]:
     """The n-grams of each track, and how many of them any voice of the index has; none of drums."""
     result = []
     for track in score.tracks:
-        grams = different(ngrams(line(track, score.tpq), index.older)) if not track.is_drum else np.zeros(0, np.uint64)
+        grams = different(index.ngrams(line(track, score.tpq))) if not track.is_drum else np.zeros(0, np.uint64)
         result.append(Count(len(different(index.find(grams)[0])), len(grams)))
     return result
 
@@ -303,7 +307,7 @@ def _share(grams: Hashes, index: Index, voice: int) -> float:
 
 
 def _copies(notes: Notes, track: int, lines: Ints, index: Index, min_bars: float) -> list[Copy]:
-    first, last, row = _passages(*index.find(ngrams(notes, index.older)), index)
+    first, last, row = _passages(*index.find(index.ngrams(notes)), index)
     last = last + LENGTH  # the note that the last n-gram's last interval leads to
     start, end = notes.onset[first], (notes.onset + notes.duration)[last]
     length = end - start
