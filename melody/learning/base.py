@@ -46,12 +46,12 @@ def base_of(name: str, tokenizer: Tokenizer) -> "Base":
     widest = bundle.settings["model"].get("intervals")
     before, now = bundle.tokenizer.intervals(widest), tokenizer.intervals(widest)
     if before and now and before.scores != now.scores:
-        old, own = _scores_of(before, bundle.tokenizer.channels), _scores_of(now, tokenizer.channels)
+        theirs, ours = _scores_of(before, bundle.tokenizer.channels), _scores_of(now, tokenizer.channels)
         for name in (f"{SCORES}.weight", f"{SCORES}.bias"):
             scores = weights[name].reshape(len(before.tokens), before.scores, -1)  # (kinds, scores, D or 1)
             moved = np.zeros((len(scores), now.scores, scores.shape[2]), np.float32)
-            for reference in old.keys() & own.keys():
-                moved[:, own[reference]] = scores[:, old[reference]]
+            for reference in theirs.keys() & ours.keys():
+                moved[:, ours[reference]] = scores[:, theirs[reference]]
             weights[name] = moved.reshape(-1, *weights[name].shape[1:])
     return Base(bundle.name, bundle.settings["files"][bundle.weights_file], weights, frozenset(new))
 
