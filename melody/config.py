@@ -280,6 +280,7 @@ class TrainConfig(ConfigSection):
     harmoniser: str | None = None  # a model by name or folder, whose harmonist finds the chords of a tune alone
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95  # of the probability that takes are drawn from by default
     style_rules: tuple[str, ...] = ()  # to which compositions are held, as melody.generation.rules.styles names them
+    rules_by_style: dict[str, tuple[str, ...]] = {}  # in place of these, for some of the corpus's styles
     model: ModelConfig = ResidualLSTMConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -392,9 +393,7 @@ def _walk(location: Sequence[int | str]) -> tuple[list[str], type[BaseModel]]:
 
 def _sections(annotation: Any) -> dict[str, type[BaseModel]]:
     """Return the sections that an annotation allows, by name where they have one."""
-    if isinstance(annotation, type):
-        if not issubclass(annotation, BaseModel):
-            return {}
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         name = annotation.model_fields.get("name")
         return {name.default if name else "": annotation}
     return {name: kind for part in get_args(annotation) for name, kind in _sections(part).items()}

@@ -165,13 +165,13 @@ class Bundle:
         return 1 + styles.index(style)
 
     def in_style(self, style: str | None) -> "Bundle":
-        """The same model with the instruments, tempo and meter of its training music in a style, where it has these."""
+        """The same model with the instruments, tempo, meter and rules of a style, where it has these."""
         known = self.settings.get("by_style", {}).get(style or self.settings.get("default_style"))
         if not known:
             return self
         pairs = zip(self.settings["tracks"], known["programs"], strict=True)
         tracks = [{**track, "program": program} for track, program in pairs]
-        told = {name: known[name] for name in ("tempo_qpm", "meter") if name in known}
+        told = {name: known[name] for name in ("tempo_qpm", "meter", "style_rules") if name in known}
         result = replace(self, settings={**self.settings, "tracks": tracks, **told})
         read = self.__dict__.keys() - {"folder", "settings", "adapter", "tracks"}  # the style has tracks of its own
         result.__dict__.update({name: self.__dict__[name] for name in read})

@@ -119,7 +119,7 @@ def _fill(
         "style_rules": list(config.style_rules),
         "density_limits": density_limits(store.split("train")),
         "styles": store.styles,
-        "by_style": by_style(known, store.split("train").styles.tolist(), store.styles),
+        "by_style": with_rules(by_style(known, store.split("train").styles.tolist(), store.styles), config),
         "model": config.model.model_dump(mode="json"),
         "parameters": int(sum(w.size for w in weights.values())),
         "passes": info["pass"],
@@ -306,6 +306,15 @@ def by_style(known: Sequence[tuple[str, Score]], styles: Sequence[int], names: S
         result[name] = {"programs": _programs(scores), **stated}
     told = list(result.values())
     return result if any(one != told[0] for one in told) else {}
+
+
+def with_rules(styles: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
+    """What is told of each style, with the rules that it has of its own."""
+    for name, rules in config.rules_by_style.items():
+        if name not in styles:
+            raise MelodyError(f"`rules_by_style`: {name!r} is no style of {config.corpus} that has settings of its own")
+        styles[name]["style_rules"] = list(rules)
+    return styles
 
 
 def _main_meter(score: Score) -> tuple[int, int]:

@@ -229,13 +229,14 @@ def _is_track(track: Any) -> bool:
 
 
 def _is_by_style(value: Any) -> bool:
-    """Return True for the programs of all tracks, and perhaps a tempo and a meter, of each style."""
+    """Return True for the programs of all tracks, and perhaps a tempo, a meter and rules, of each style."""
     return isinstance(value, dict) and all(
         _is_text(style)
         and isinstance(told, dict)
         and _is_list(told.get("programs"), TRACK["program"], 32)
         and SETTINGS["tempo_qpm"](told.get("tempo_qpm", 120))
         and _is_list(told.get("meter", [4, 4]), lambda number: _is_count(number, 64, 1), 2)
+        and SETTINGS["style_rules"](told.get("style_rules", []))
         for style, told in value.items()
     )
 

@@ -124,23 +124,27 @@ class KeepBeat:
         """The tick in the bar of the next stroke that has to come, and the highest drum that it may be; -1: none."""
         first = max(start, reader.position, 0)
         for place in range(first + -first % EIGHTH, reader.bar_ticks, EIGHTH):
-            if (highest := self._owed(reader, place)) >= 0:
+            if (highest := owed(reader, self.drums, place, strokes(place, reader.bar_ticks, self.fast))) >= 0:
                 return place, highest
         return -1, -1
 
-    def _owed(self, reader: Reader, place: int) -> int:
-        """The highest drum of the next stroke that is still to come at a place; -1 where none is."""
-        played: list[int] = []
-        if place == reader.position:
-            if reader.track > self.drums and (reader.noted or reader.kind in ("Track", "Velocity")):
-                return -1
-            played = [pitch for track, pitch in reader.now if track == self.drums]
-        owed = (
-            stroke[-1]
-            for stroke in strokes(place, reader.bar_ticks, self.fast)
-            if not any(drum in played for drum in stroke) and max(played, default=-1) < stroke[-1]
-        )
-        return next(owed, -1)
+
+def owed(reader: Reader, track: int, place: int, strokes: Sequence[Sequence[int]]) -> int:
+    """Return the highest drum of the next of a track's strokes that is still to come at a place; -1 where none is.
+
+    Strokes are in order, each the drums (upwards) of which it may be one.
+    """
+    played: list[int] = []
+    if place == reader.position:
+        if reader.track > track and (reader.noted or reader.kind in ("Track", "Velocity")):
+            return -1
+        played = [pitch for of, pitch in reader.now if of == track]
+    to_come = (
+        stroke[-1]
+        for stroke in strokes
+        if not any(drum in played for drum in stroke) and max(played, default=-1) < stroke[-1]
+    )
+    return next(to_come, -1)
 
 
 def has_beats_of_three(meter: tuple[int, int]) -> bool:

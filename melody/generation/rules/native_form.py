@@ -35,6 +35,7 @@ FORMS = (  # in the order of core/rules.h
     "planned rhythms",
     "own scale",
     "compound beat",
+    "kept time",
 )
 
 

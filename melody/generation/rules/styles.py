@@ -16,6 +16,7 @@ from melody.generation.rules.harmony import leading_notes, own_scale, planned_ch
 from melody.generation.rules.native_form import KnownRule, NativeForm
 from melody.generation.rules.returns import HELD, PLAYED, KeepReturns
 from melody.generation.rules.rhythms import KeepRhythms
+from melody.generation.rules.timekeeping import KeepTime
 from melody.generation.rules.voices import Voices
 from melody.music.chords import Chord
 from melody.music.score import GRID, Score, has_strong_middle, notes_of
@@ -261,7 +262,14 @@ def planned_fills(vocabulary: Vocabulary, voices: Voices) -> Rule:
     return PlayFills(vocabulary, drums)
 
 
+def kept_time(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """Drums keep time in new bars, see `melody.generation.rules.timekeeping`."""
+    drums = -1 if voices.drums is None or voices.drums in voices.fixed else voices.drums
+    return KeepTime(vocabulary, drums)
+
+
 STYLE_RULES: Mapping[str, Callable[[Vocabulary, Voices], Rule]] = {
+    "kept_time": kept_time,
     "leading_notes": leading_notes,
     "no_parallels": no_parallels,
     "own_scale": own_scale,

@@ -227,6 +227,9 @@ static int apply(const Rule *rules, int place, Ask ask, int row, const Reader *r
       compound_narrow(rule, next ? next->onset : -1, r, mask);
       break;
     }
+    case KEPT_TIME:
+      timekeeping_narrow(rule, r, mask);
+      break;
     default:
       break;
   }
@@ -248,6 +251,8 @@ int rule_way_on(const Rule *rule, const Reader *reader, uint8_t *passing) {
       return rhythms_way_on(rule, reader, passing);
     case COMPOUND_BEAT:
       return compound_way_on(rule, reader, passing);
+    case KEPT_TIME:
+      return timekeeping_way_on(rule, reader, passing);
     case KEEP_FIXED:
       fixed = fixed_of(rule, 0);
       return fixed_way_on(&fixed, reader, passing);

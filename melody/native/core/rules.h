@@ -30,6 +30,7 @@ typedef enum {
   PLANNED_RHYTHMS,
   OWN_SCALE,
   COMPOUND_BEAT,
+  KEPT_TIME,
   RULES
 } RuleKind;
 
@@ -71,6 +72,9 @@ int rhythms_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void compound_narrow(const Rule *rule, int given, const Reader *reader, uint8_t *mask);
 // The token that leads on to the next stroke that keeps time, as above.
 int compound_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
+void timekeeping_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
+// The token that leads on to the next stroke that keeps time, as above.
+int timekeeping_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void style_leading_notes(const Rule *rule, const Reader *reader, uint8_t *mask);
 void style_own_scale(const Rule *rule, const Reader *reader, uint8_t *mask);
 

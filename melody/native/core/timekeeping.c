@@ -1,0 +1,211 @@
+// The rule of kept time (`melody.generation.rules.timekeeping`): the hi-hat or ride of a groove goes on through bars that
+// are planned to be new.
+#include "rules.h"
+
+enum { EIGHTH = TICKS / 2, FEW = 4, LOUD = 4, MOST_DUE = 2, MOST_BETWEEN = 2, LIKE_EMPTY = 3, EIGHT = 8 };
+enum { KICK = 36, SNARE = 38, HAT = 42, PEDAL_HAT = 44, OPEN_HAT = 46, CRASH = 49, OTHER_CRASH = 57 };
+enum { GROUPS = 6, LARGEST = 3 };
+static const int KEEPERS[GROUPS][LARGEST] = {{HAT, PEDAL_HAT, OPEN_HAT}, {51, 53, 53}, {54, 54, 54},
+                                             {69, 69, 69},               {70, 70, 70}, {82, 82, 82}};
+typedef struct {
+  int softest, loudest;  // bins of velocity
+} Range;
+
+static const Range ON_BEATS = {17, 29}, BETWEEN = {10, 28}, STRONG = {17, 31}, ANY = {0, VELOCITIES - 1};
+
+typedef struct {
+  int drum;
+  Range range;
+} Stroke;
+
+// What drums do at a place: the strokes that are due, upwards, and who may join; `rules`: whether anything is ruled.
+typedef struct {
+  int rules, count;
+  Stroke due[MOST_DUE];
+  uint8_t free[PITCHES];
+  Range range;
+} Place;
+
+// A groove that goes on, of `heard` bars (the latest first), or one that begins.
+typedef struct {
+  int bars, keeps, group, crashes;  // keeps: which of the bars keeps time, by which of KEEPERS; whether there may be some
+  const Bar *heard[FEW];
+  int step, between;  // of one that begins: ticks from one hi-hat to the next, kicks between the beats so far
+} Groove;
+
+static int is_in_group(int drum, int group) {
+  for (int i = 0; i < LARGEST; i++) {
+    if (KEEPERS[group][i] == drum) return 1;
+  }
+  return 0;
+}
+
+// The event at an eighth by which a bar keeps time, of the highest drum; NULL: none.
+static const Event *kept_at(const Bar *bar, int group, int place) {
+  const Event *found = NULL;
+  for (int i = 0; i < bar->count; i++) {
+    if (bar->events[i].place == place && is_in_group(bar->events[i].hit % DRUM_HIT, group)) found = &bar->events[i];
+  }
+  return found;
+}
+
+static int keeps_time(const Bar *bar, int group, int ticks) {
+  int eighths = ticks / EIGHTH, struck = 0, on_all_beats = 1;
+  for (int place = 0; place < ticks; place += EIGHTH) {
+    int is_struck = kept_at(bar, group, place) != NULL;
+    struck += is_struck;
+    if (place % TICKS == 0 && !is_struck) on_all_beats = 0;
+  }
+  return on_all_beats || struck >= eighths - eighths / 4;
+}
+
+static int goes_on(const Reader *r, Groove *groove) {
+  for (int k = 0; k < groove->bars; k++) {
+    for (int group = 0; group < GROUPS; group++) {
+      if (!keeps_time(groove->heard[k], group, r->bar_ticks)) continue;
+      groove->keeps = k;
+      groove->group = group;
+      return 1;
+    }
+  }
+  return 0;
+}
+
+// Returns 0 where nothing is ruled. numbers: the drums' track, and the bin of tempo from which beats are fast.
+static int groove_of(const Rule *rule, const Reader *r, Groove *groove) {
+  int drums = rule->numbers[0];
+  const Memory *m = r->memory;
+  if (drums < 0 || r->bar < 0 || reader_under_way(r) || !m || !m->plan.there || !m->plan.by_track) return 0;
+  Symbol symbol = memory_symbol(&m->plan, drums, r->bar);
+  int is_new = symbol.lag ? !HELD[symbol.like] : symbol.like && symbol.like < LIKE_EMPTY;
+  if (r->bar < m->plan.pickup || !is_new || r->meter < 0) return 0;
+  if (METER_TICKS[r->meter] != METER_UNITS[r->meter] * TICKS) return 0;
+  memset(groove, 0, sizeof *groove);
+  for (int lag = 1; drums < m->parts && groove->bars < FEW && lag <= r->bar - m->plan.pickup; lag++) {
+    const Bar *bar = past_bar(&m->part[drums]->past, lag);
+    if (!bar) break;
+    if (bar->count) groove->heard[groove->bars++] = bar;
+  }
+  groove->crashes = (r->bar - m->plan.pickup) % EIGHT == 0 || fill_start(r, drums, r->bar - 1) >= 0;
+  if (groove->bars) return goes_on(r, groove);
+  groove->step = r->tempo >= rule->numbers[1] ? TICKS : EIGHTH;
+  for (int i = 0; i < m->now.count; i++) {
+    const Event *event = &m->now.events[i];
+    groove->between += event->track == drums && event->hit == DRUM_HIT + KICK && event->place % TICKS > 0;
+  }
+  return 1;
+}
+
+static Place going_on_at(const Groove *groove, int place) {
+  Place found = {0};
+  const Event *kept = place % EIGHTH ? NULL : kept_at(groove->heard[groove->keeps], groove->group, place);
+  if (!kept) return found;
+  int drum = kept->hit % DRUM_HIT;
+  found = (Place){.rules = 1, .count = 1, .due = {{drum, {kept->loud - LOUD, kept->loud + LOUD}}}, .range = ANY};
+  for (int k = 0; k < groove->bars; k++) {
+    const Bar *bar = groove->heard[k];
+    for (int i = 0; i < bar->count; i++) found.free[bar->events[i].hit % DRUM_HIT] |= bar->events[i].place == place;
+  }
+  found.free[CRASH] = found.free[OTHER_CRASH] = groove->crashes && place == 0;
+  return found;
+}
+
+static Place beginning_at(const Groove *groove, const Reader *r, int place) {
+  Place found = {.rules = 1, .range = STRONG};
+  int beat = place / TICKS, has_snare = r->bar_ticks == 3 * TICKS ? beat == 2 : beat % 2;
+  if (place % groove->step) {
+    found.range = ANY;
+    found.free[KICK] = found.free[HAT] = found.free[PEDAL_HAT] = found.free[OPEN_HAT] = 1;
+    return found;
+  }
+  if (place % TICKS) {
+    found.free[KICK] = beat && groove->between < MOST_BETWEEN;
+  } else if (has_snare) {
+    found.due[found.count++] = (Stroke){SNARE, STRONG};
+  } else if (beat) {
+    found.free[KICK] = 1;
+  } else {
+    found.due[found.count++] = (Stroke){KICK, STRONG};
+    found.free[CRASH] = found.free[OTHER_CRASH] = 1;
+  }
+  found.due[found.count++] = (Stroke){HAT, place % TICKS ? BETWEEN : ON_BEATS};
+  return found;
+}
+
+static Place place_of(const Groove *groove, const Reader *r, int place) {
+  return groove->bars ? going_on_at(groove, place) : beginning_at(groove, r, place);
+}
+
+// The highest drum of the next stroke that is still to come at a place; -1: none.
+static int owed(const Reader *r, int drums, int place, const Place *own) {
+  int last = -1;
+  uint8_t played[PITCHES] = {0};
+  if (place == r->position) {
+    if (r->track > drums && (r->noted || r->kind == TRACK || r->kind == VELOCITY)) return -1;
+    for (int i = 0; i < r->nows; i++) {
+      if (r->now[i].track != drums) continue;
+      played[r->now[i].pitch] = 1;
+      last = r->now[i].pitch > last ? r->now[i].pitch : last;
+    }
+  }
+  for (int i = 0; i < own->count; i++) {
+    int drum = own->due[i].drum;
+    if (!played[drum] && last < drum) return drum;
+  }
+  return -1;
+}
+
+// The tick in the bar of the next stroke that has to come, and the highest drum that it may be; -1: none.
+static int due(const Rule *rule, const Reader *r, const Groove *groove, int *highest) {
+  int first = r->position > 0 ? r->position : 0;
+  for (int place = (first + EIGHTH - 1) / EIGHTH * EIGHTH; place < r->bar_ticks; place += EIGHTH) {
+    Place own = place_of(groove, r, place);
+    *highest = own.count ? owed(r, rule->numbers[0], place, &own) : -1;
+    if (*highest >= 0) return place;
+  }
+  return -1;
+}
+
+// What drums may strike where they are, up to the highest drum, and how loudly.
+static void keep_strokes(const Reader *r, const Place *own, int highest, int running, uint8_t *mask) {
+  uint8_t drums[PITCHES] = {0}, loud[VELOCITIES] = {0};
+  for (int drum = r->last_pitch + 1; drum < PITCHES && drum <= highest; drum++) {
+    int is_there = own->free[drum];
+    Range range = own->range;
+    for (int i = 0; i < own->count; i++) {
+      if (own->due[i].drum != drum) continue;
+      is_there = 1;
+      range = own->due[i].range;
+    }
+    if (!is_there) continue;
+    drums[drum] = range.softest <= running && running <= range.loudest;
+    for (int bin = range.softest > 0 ? range.softest : 0; bin < VELOCITIES && bin <= range.loudest; bin++) loud[bin] = 1;
+  }
+  close_kind(mask, PITCH);
+  for (int drum = 0; drum < PITCHES; drum++) mask[FIRST_DRUM + drum] &= drums[drum];
+  for (int bin = 0; bin < VELOCITIES; bin++) mask[FIRST_VELOCITY + bin] &= loud[bin];
+}
+
+void timekeeping_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
+  Groove groove;
+  int drums = rule->numbers[0], highest = -1;
+  if (!groove_of(rule, r, &groove)) return;
+  int place = due(rule, r, &groove, &highest), is_here = place >= 0 && place == r->position;
+  if (place >= 0) close_beyond(r, place, drums, mask);
+  if (is_here) {
+    close_kind(mask, POSITION);
+    if (r->track != drums) close_notes(mask);
+  }
+  if (r->track != drums || r->position < 0) return;
+  Place own = place_of(&groove, r, r->position);
+  if (own.rules) keep_strokes(r, &own, is_here ? highest : PITCHES, r->velocity[drums], mask);
+}
+
+int timekeeping_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
+  Groove groove;
+  int drums = rule->numbers[0], highest = -1;
+  if (!groove_of(rule, r, &groove)) return -1;
+  int place = due(rule, r, &groove, &highest);
+  if (place < 0 || (place == r->position && r->track == drums)) return -1;
+  return way_to(r, place, drums, passing);
+}
