@@ -309,7 +309,7 @@ def by_style(known: Sequence[tuple[str, Score]], styles: Sequence[int], names: S
 
 
 def with_rules(styles: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
-    """What is told of each style, with the rules that it has of its own."""
+    """Settings of each style, with the rules that it has of its own."""
     for name, rules in config.rules_by_style.items():
         if name not in styles:
             raise MelodyError(f"`rules_by_style`: {name!r} is no style of {config.corpus} that has settings of its own")

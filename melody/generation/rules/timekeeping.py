@@ -55,7 +55,7 @@ class Stroke(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What drums do at a place: the strokes that are due, upwards, and who may join, as loudly as these bins."""
+    """Part of the drums at a place: strokes that are due, upwards, and who may join, as loudly as these bins."""
 
     due: Sequence[Stroke] = ()
     free: Collection[int] = ()
