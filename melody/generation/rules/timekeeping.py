@@ -46,7 +46,7 @@ MOST_BETWEEN = 2  # kicks between the beats of a bar that begins a groove
 UNIT = 4  # of the meters in question
 
 
-class Stroke(NamedTuple):
+class DueStroke(NamedTuple):
     """A stroke that is due, from and to these bins of velocity."""
 
     drum: int
@@ -54,10 +54,10 @@ class Stroke(NamedTuple):
     loudest: int
 
 
-class Place(NamedTuple):
+class KitPlace(NamedTuple):
     """Part of the drums at a place: strokes that are due, upwards, and who may join, as loudly as these bins."""
 
-    due: Sequence[Stroke] = ()
+    due: Sequence[DueStroke] = ()
     free: Collection[int] = ()
     loud: tuple[int, int] = STRONG
 
@@ -94,7 +94,7 @@ class KeepTime:
             return None
         return way_to(reader, place, self.drums)
 
-    def _striking(self, reader: Reader, place: Place, highest: int) -> Mask:
+    def _striking(self, reader: Reader, place: KitPlace, highest: int) -> Mask:
         """All but hits on drums that have no part in a place, or come too late, and other loudness than theirs."""
         ids, mask = self.vocabulary.ids, self._no_note.copy()
         velocities, running = ids["Velocity"].start, reader.velocity[self.drums]
@@ -140,7 +140,7 @@ class KeepTime:
 class GoingOn(NamedTuple):
     """A groove that goes on: the strokes that keep time, and who joined them, by tick in the bar."""
 
-    kept: dict[int, Stroke]
+    kept: dict[int, DueStroke]
     joined: dict[int, set[int]]
 
     @classmethod
@@ -155,9 +155,9 @@ class GoingOn(NamedTuple):
             drums.update(CRASHES if crashes and place == 0 else ())
         return None if kept is None else cls(kept, joined)
 
-    def at(self, place: int) -> Place | None:
+    def at(self, place: int) -> KitPlace | None:
         """Return what drums do at a place; None where they are free."""
-        return Place([self.kept[place]], self.joined[place], ANY) if place in self.kept else None
+        return KitPlace([self.kept[place]], self.joined[place], ANY) if place in self.kept else None
 
 
 class Beginning(NamedTuple):
@@ -167,28 +167,28 @@ class Beginning(NamedTuple):
     ticks: int
     step: int
 
-    def at(self, place: int) -> Place:
+    def at(self, place: int) -> KitPlace:
         """Return what drums do at a place."""
         beat, part = divmod(place, GRID)
         if place % self.step:
-            return Place((), (KICK, *HATS), ANY)
+            return KitPlace((), (KICK, *HATS), ANY)
         if part:
-            return Place([Stroke(HAT, *BETWEEN)], (KICK,) if beat and self.between < MOST_BETWEEN else ())
-        hat, has_snare = Stroke(HAT, *BEATS), beat == 2 if self.ticks == 3 * GRID else beat % 2 == 1
+            return KitPlace([DueStroke(HAT, *BETWEEN)], (KICK,) if beat and self.between < MOST_BETWEEN else ())
+        hat, has_snare = DueStroke(HAT, *BEATS), beat == 2 if self.ticks == 3 * GRID else beat % 2 == 1
         if has_snare:
-            return Place([Stroke(SNARE, *STRONG), hat])
-        return Place([hat], (KICK,)) if beat else Place([Stroke(KICK, *STRONG), hat], CRASHES)
+            return KitPlace([DueStroke(SNARE, *STRONG), hat])
+        return KitPlace([hat], (KICK,)) if beat else KitPlace([DueStroke(KICK, *STRONG), hat], CRASHES)
 
 
 Groove = GoingOn | Beginning
 
 
-def kept_time(bar: Bar, ticks: int) -> dict[int, Stroke]:
+def kept_time(bar: Bar, ticks: int) -> dict[int, DueStroke]:
     """Return the strokes at eighths by which a bar of so many ticks keeps time, by tick; none where it does not."""
     eighths = ticks // EIGHTH
     for keepers in KEEPERS:
         strokes = {
-            place: Stroke(hit % DRUM_HIT, loud - LOUD, loud + LOUD)
+            place: DueStroke(hit % DRUM_HIT, loud - LOUD, loud + LOUD)
             for place, _, hit, loud, _ in bar
             if hit % DRUM_HIT in keepers and place % EIGHTH == 0
         }
