@@ -16,7 +16,7 @@ from melody.generation.rules.native_form import NativeForm
 from melody.generation.rules.returns import HELD, UNDER_WAY, WHOLE
 from melody.music.score import GRID
 from melody.tokens import Reader, Vocabulary
-from melody.tokens.plan import is_fill
+from melody.tokens.plan import DRUM_HIT, is_fill
 
 KICK, FILLING, CRASHES = 36, (38, 43, 45, 48), (49, 57)  # as `melody.music.drumkit` folds the kit
 EACH = GRID // 2  # ticks from one hit to the next, at most
@@ -29,7 +29,8 @@ class PlayFills:
         self.vocabulary, self.drums = vocabulary, drums
         self.native = NativeForm("planned fills", (drums,))
         self._no_note = without(vocabulary, "Pitch", "Velocity")
-        self._in_fill = without(vocabulary, "Drum")
+        self._in_fill, self._crash = without(vocabulary, "Drum"), without(vocabulary, "Drum")
+        self._crash[[vocabulary.ids["Drum"].start + drum for drum in CRASHES]] = True
         self._in_fill[[vocabulary.ids["Drum"].start + drum for drum in (KICK, *FILLING)]] = True
 
     def __call__(self, reader: Reader) -> Mask | None:
@@ -51,6 +52,8 @@ class PlayFills:
                 mask &= self._no_note
             else:
                 mask[ids["Drum"].start + drums[-1] + 1 : ids["Drum"].stop] = False
+                if drums is CRASHES and self._has_returned(reader):
+                    mask &= self._crash
         return mask
 
     def redirect(self, reader: Reader) -> tuple[int, Mask] | None:
@@ -72,6 +75,15 @@ class PlayFills:
         if form is None or not form.tracks or not is_fill(symbol, reader.bar - form.pickup):
             return -1
         return HELD[symbol.like] * reader.bar_ticks // WHOLE
+
+    def _has_returned(self, reader: Reader) -> bool:
+        """Return True on the downbeat of a bar that returns where all has come that returns there."""
+        memory, symbol = reader.memory, reader.planned(self.drums)
+        bars = memory.bars[self.drums] if memory is not None and self.drums < len(memory.bars) else ()
+        if not HELD[symbol.like] or not 0 < symbol.lag <= len(bars):
+            return False
+        there = bars[-symbol.lag]
+        return not any(place == 0 and hit % DRUM_HIT > reader.last_pitch for place, _, hit, _, _ in there)
 
     def _due(self, reader: Reader, start: int) -> tuple[int, tuple[int, ...]]:
         """The tick in the bar at which the drums are to play next, and of which drums one; -1 where they are free."""

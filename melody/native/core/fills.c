@@ -50,6 +50,17 @@ static Hit due_hit(const Reader *r, int drums, int start) {
   return place < r->bar_ticks ? (Hit){place, FILLINGS, FILLING} : none;
 }
 
+// All has come that returns on the downbeat of a bar that returns.
+static int has_returned(const Reader *r, int drums) {
+  Symbol symbol = memory_symbol(&r->memory->plan, drums, r->bar);
+  if (symbol.lag <= 0 || !HELD[symbol.like] || drums >= r->memory->parts) return 0;
+  const Bar *there = past_bar(&r->memory->part[drums]->past, symbol.lag);
+  for (int i = 0; there && i < there->count; i++) {
+    if (there->events[i].place == 0 && there->events[i].hit % DRUM_HIT > r->last_pitch) return 0;
+  }
+  return there != NULL;
+}
+
 static int is_idle(const Rule *rule, const Reader *r) {
   return rule->numbers[0] < 0 || r->bar < 0 || reader_under_way(r) || !r->memory;
 }
@@ -76,6 +87,10 @@ void fills_narrow(const Rule *rule, const Reader *r, uint8_t *mask) {
     return;
   }
   close_ids(mask, FIRST_DRUM + hit.drums[hit.count - 1] + 1, FIRST_DRUM + PITCHES);
+  if (hit.drums != CRASHES || !has_returned(r, drums)) return;
+  for (int pitch = 0; pitch < PITCHES; pitch++) {
+    if (!is_one_of(pitch, CRASHES, CRASH_COUNT)) mask[FIRST_DRUM + pitch] = 0;
+  }
 }
 
 int fills_way_on(const Rule *rule, const Reader *r, uint8_t *passing) {
