@@ -279,6 +279,7 @@ class TrainConfig(ConfigSection):
     chord_plans: Annotated[int, Field(ge=1, le=64)] = 1  # more: so many, at temperature 1; the likeliest stays
     harmoniser: str | None = None  # a model by name or folder, whose harmonist finds the chords of a tune alone
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95  # of the probability that takes are drawn from by default
+    range_beyond: Natural = 5  # semitones that a part may go beyond what it has played in a primer
     style_rules: tuple[str, ...] = ()  # to which compositions are held, as melody.generation.rules.styles names them
     rules_by_style: dict[str, tuple[str, ...]] = {}  # in place of these, for some of the corpus's styles
     model: ModelConfig = ResidualLSTMConfig()

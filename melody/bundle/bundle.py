@@ -9,7 +9,7 @@
 ``encoder.safetensors``  the encoder, where the model has one (`melody.tokens.encoder`): the step graph is its decoder's
 ``weights.safetensors``  the weights in 16-bit floats, of a kind of model without a step graph and in older bundles
 ``harmonist.safetensors``  what draws its chords (`melody.tokens.harmonist`), where its model is told of such a plan
-``harmoniser.safetensors`` what finds the chords of a tune that stands alone, where that is another harmonist
+``harmoniser.safetensors`` what finds the chords of a tune alone, where that is the harmonist of no shipped model
 ``planner.safetensors``  the planner of its bars (`melody.tokens.planner`), where its model is told of a plan
 ``rewriter.safetensors``  what fills any cells of its voices or drums at once (`melody.tokens.rewriter`), or none
 ``taste.safetensors``  the taste by which takes may be ranked (`melody.tokens.taste`), where one was learned
@@ -19,7 +19,7 @@
 ====================  ==============================================================================================
 
 A bundle is data, and may be a stranger's: nothing in it is executed or unpickled, its files are read from its own
-folder alone, and `melody.storage.untrusted` (of step graphs `melody.engine.check.graph`) looks at each before its use.
+folder or a shipped model's, and `melody.storage.untrusted` (for graphs `melody.engine.check.graph`) checks each first.
 """
 
 import hashlib
@@ -73,8 +73,8 @@ MOST_BYTES = {
 }
 TOP_P = 0.95  # cuts the long tail of tokens that are each unlikely and together spoil a piece
 HARMONIST, HARMONISER, WEIGHTS = "harmonist.safetensors", "harmoniser.safetensors", "weights.safetensors"
-PLANNER, TASTE = "planner.safetensors", "taste.safetensors"
-FEEL, REWRITER, ENCODER = "feel.safetensors", "rewriter.safetensors", "encoder.safetensors"
+PLANNER, TASTE, FEEL = "planner.safetensors", "taste.safetensors", "feel.safetensors"
+REWRITER, ENCODER = "rewriter.safetensors", "encoder.safetensors"
 REMEDY = "fetch or export the bundle again"
 HAND = "hand"  # role of each of the two tracks of a model of one keyboard
 
@@ -239,7 +239,8 @@ class Bundle:
     @cached_property
     def harmoniser(self) -> Harmonist | None:
         """Harmonist that finds the chords of a tune alone; None where its own one does. Raises `UnreadableFile`."""
-        return self._loaded(HARMONISER, Harmonist.of)
+        shipped = self.settings.get("harmoniser")
+        return _open(SHIPPED / shipped).harmonist if shipped else self._loaded(HARMONISER, Harmonist.of)
 
     @cached_property
     def rewriter(self) -> Rewriter | None:
@@ -339,8 +340,7 @@ class Bundle:
         """Refuse what is not as its suffix says. (The engine looks at step graphs itself.)"""
         if suffix == ".npz":
             check_index(data)
-        if name in (HARMONIST, PLANNER, TASTE, FEEL, HARMONISER, REWRITER, ENCODER):
-            # their shapes are looked at as they are read
+        if name in (HARMONIST, PLANNER, TASTE, FEEL, HARMONISER, REWRITER, ENCODER):  # shapes: as they are read
             check_weights(data, WEIGHT_TYPES if name == TASTE else EIGHT_BIT)
         elif suffix == ".safetensors":
             weights, model = check_weights(data), self.settings["model"]

@@ -37,7 +37,7 @@ from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import KEYS
 
 LED_BY = ("bass", "lead", "drums")  # roles whose first track rules of a style ask for
-BEYOND = 5  # semitones
+BEYOND = 5  # semitones, where a bundle does not say how far its parts go
 FEW = 4  # notes: a track that has had fewer has shown no range yet
 LATELY = 4  # bars: a track of a band that sounded in them goes on at once
 MOST_EMPTY = 3  # bars in a row of a track of a band that goes on, or is added
@@ -66,7 +66,7 @@ def rooms_for(
         raise UsageError(f"range of {named(names, track)}: no new notes go to this track; leave its range out")
     if settings.keep and primer:
         _check_kept(settings, primer.view, region, names, bundle)
-    usual = _usual_ranges(primer, region, infos) if primer else {}
+    usual = _usual_ranges(primer, region, bundle) if primer else {}
     rooms: dict[int, Room] = {}
     for place, track in region.tracks.items():
         if not settings.keep and settings.max_polyphony == sum(region.tracks[other] == track for other in rooms):
@@ -87,19 +87,20 @@ def rooms_for(
     return rooms
 
 
-def _usual_ranges(primer: Primer, region: Region, infos: Sequence[TrackInfo]) -> dict[int, tuple[int, int]]:
-    """The range of each track that goes on: what it has played, and `BEYOND` semitones more on either side.
+def _usual_ranges(primer: Primer, region: Region, bundle: Bundle) -> dict[int, tuple[int, int]]:
+    """The range of each track that goes on: what it has played, and the bundle's `range_beyond` on either side.
 
     That of a part that is added: `REACH` semitones around its mean in the training music; chords for a tune alone lie
     below the tune's mean. Who has played a note or two, as a tune that has just begun, has both.
     """
+    infos, beyond = bundle.tracks, int(bundle.settings.get("range_beyond", BEYOND))
     played: dict[int, list[int]] = {}
     usual: dict[int, tuple[int, int]] = {}
     for place, track in region.tracks.items():
         if place in primer.view.notes and place in primer.view.tracks:
             pitch = primer.view.notes[place].pitch
             played.setdefault(track, []).extend(pitch.tolist())
-            usual[track] = max(0, min(played[track]) - BEYOND), min(127, max(played[track]) + BEYOND)
+            usual[track] = max(0, min(played[track]) - beyond), min(127, max(played[track]) + beyond)
             if len(played[track]) < FEW:
                 lowest, highest = _reach(infos[place], round(infos[place].mean))
                 usual[track] = min(usual[track][0], lowest), max(usual[track][1], highest)

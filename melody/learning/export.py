@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import FORMAT, LOCAL, Bundle, TrackInfo, open_bundle
-from melody.bundle.bundle import FEEL, HARMONISER, HARMONIST, PLANNER
+from melody.bundle.bundle import FEEL, HARMONISER, HARMONIST, PLANNER, SHIPPED
 from melody.config import TrainConfig, changed, check_config
 from melody.corpus import Split, TokenStore, open_store, shift_tables
 from melody.corpus.draw_conditions import density_limits
@@ -21,7 +21,7 @@ from melody.learning.model_files import model_files, step_graph_of
 from melody.learning.tokenizers import check_style, store_kind, tokenizer_of
 from melody.music.originality import Index, build, counts
 from melody.music.score import Score, end_tick, meters, most_at_once, notes_of
-from melody.music.tensors import shortened
+from melody.music.tensors import SMALL, shortened
 from melody.storage.files import fresh_folder, refuse_overwrite
 from melody.tokens.channels import layout_of, names_of
 from melody.tokens.contract import Tokenizer
@@ -96,8 +96,9 @@ def _fill(
     feel = add_feel(folder, store, config.base)
     chords = _add_harmonist(folder, store, config) if config.data.harmony else {}
     rewriter = keep_rewriter(folder, store, config)
-    if config.harmoniser and (found := open_bundle(config.harmoniser).harmonist):
-        (folder / HARMONISER).write_bytes(save(shortened(found.weights)))
+    harmoniser = open_bundle(config.harmoniser) if config.harmoniser else None
+    if harmoniser and harmoniser.harmonist and harmoniser.folder.parent != SHIPPED:
+        (folder / HARMONISER).write_bytes(save(shortened(harmoniser.harmonist.weights, SMALL)))
     seen = token_counts(store.split("train"), tokenizer)
     vocabulary = {"tokens": list(tokenizer.vocabulary.tokens), "counts": seen.tolist()}
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary), encoding="utf-8")
@@ -115,6 +116,7 @@ def _fill(
         "corpus": config.corpus,
         "tempo_qpm": config.tempo_qpm,
         "top_p": config.top_p,
+        "range_beyond": config.range_beyond,
         "default_style": config.default_style,
         "style_rules": list(config.style_rules),
         "density_limits": density_limits(store.split("train")),
@@ -140,6 +142,8 @@ def _fill(
         settings |= {"harmony": config.data.harmony, "harmonist": chords}
         settings |= {name: getattr(config, name) for name in ("harmony_temperature", "harmony_fit", "chord_plans")}
     settings |= rewriter
+    if harmoniser and harmoniser.folder.parent == SHIPPED:
+        settings["harmoniser"] = harmoniser.name
     if config.base:
         settings["base"] = _base(open_bundle(config.base), store, info)
     _write_settings(folder, settings)
@@ -164,7 +168,7 @@ def _add_planner(folder: Path, store: TokenStore, base: str | None, parts: int =
         (folder / PLANNER).write_bytes(found.read(PLANNER))
     elif train:
         planner = learn_planner(train, valid)
-        (folder / PLANNER).write_bytes(save(shortened(planner.weights)))
+        (folder / PLANNER).write_bytes(save(shortened(planner.weights, SMALL)))
     else:
         return {}
     nats, bars = nats_per_bar(planner, valid), sum(piece.plan.bars for piece in valid)
@@ -217,7 +221,7 @@ def _add_harmonist(folder: Path, store: TokenStore, config: TrainConfig) -> dict
     known += [base] if base else []
     costs = [nats_per_step(one, valid) for one in known]
     best = min(range(len(known)), key=lambda place: sum(costs[place].values()))
-    (folder / HARMONIST).write_bytes(save(shortened(known[best].weights)))
+    (folder / HARMONIST).write_bytes(save(shortened(known[best].weights, SMALL)))
     return costs[best] | {"ngram": ngram_nats_per_step(train, valid) if train else costs[best]["chord"]}
 
 

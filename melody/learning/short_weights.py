@@ -6,7 +6,7 @@
 - layers have 4 bits where held-out pieces then cost at most `MOST_LOSS` more: of a step's time most is the reading of
   its weights, and nine tenths of these are the layers'
 - of tables and the other layers both have 6, or one of them, where that costs at most half as much
-- large matrices of the planner and the harmonist have 8 bits
+- large matrices of the planner and the harmonist have 6 bits, too
 
 `melody export` does the same.
 """
@@ -36,7 +36,7 @@ from melody.engine.told import told_by
 from melody.errors import MelodyError
 from melody.evaluation.likelihood import likelihood_of
 from melody.learning.sources import sources_of
-from melody.music.tensors import shortened
+from melody.music.tensors import SMALL, shortened
 from melody.native.library import core
 from melody.storage.files import fresh_folder
 from melody.tokens.channels import layout_of
@@ -157,7 +157,7 @@ def shorten(bundle: Bundle) -> dict[str, Any]:
         _write(fresh, settings := shorten_layers(open_bundle(fresh), store))
         for name, network in ((PLANNER, bundle.planner), (HARMONIST, bundle.harmonist)):
             if network is not None:
-                settings = _with_file(fresh, settings, name, save(shortened(network.weights)))
+                settings = _with_file(fresh, settings, name, save(shortened(network.weights, SMALL)))
         _write(fresh, settings)
     lost = {"layer_bits": settings.get("layer_bits"), "layers lose": settings.get("layer_bits_lose")}
     lost["six bits"] = settings.get("six_bits")

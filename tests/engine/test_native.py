@@ -25,7 +25,7 @@ from melody.native import library as native
 from melody.tokens import Plan
 from melody.tokens.channels import layout_of
 
-MODELS = ("chorale", "folk", "pop", "drums", "band", "lied")
+MODELS = ("chorale", "folk", "pop", "drums", "band", "lied", "quartet")
 needs_core = pytest.mark.skipif(native.core() is None, reason=f"no native core: {native.opened()[1]}")
 
 

@@ -15,7 +15,7 @@ from melody.tokens import Plan
 from melody.tokens.channels import layout_of
 
 needs_core = pytest.mark.skipif(core() is None, reason="the native core is not compiled")
-MODELS = ("chorale", "folk", "pop", "piano", "drums", "band", "lied")
+MODELS = ("chorale", "folk", "pop", "piano", "drums", "band", "lied", "quartet")
 C, D, CARRIED = 3, 2, 4
 
 

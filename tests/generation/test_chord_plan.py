@@ -102,6 +102,19 @@ def test_a_harmonist_of_other_shapes_is_refused(tmp_path: Path) -> None:
         _ = bundle.harmonist
 
 
+def test_a_band_has_the_chords_of_tunes_from_a_shipped_model(tmp_path: Path) -> None:
+    band, chorale = open_bundle("band"), open_bundle("chorale")
+    assert band.harmoniser is not None
+    assert chorale.harmonist is not None
+    assert np.array_equal(band.harmoniser.weights["root"], chorale.harmonist.weights["root"])
+    folder = write_harmonising_bundle(tmp_path / "own")
+    told = json.loads((folder / "bundle.json").read_text())
+    for name, reason in [("../chorale", "harmoniser is '../chorale', which melody cannot take"), ("none", "cannot read")]:
+        (folder / "bundle.json").write_text(json.dumps(told | {"harmoniser": name}))
+        with pytest.raises(UnreadableFile, match=reason):
+            _ = open_bundle(folder).harmoniser
+
+
 def test_a_tune_alone_gets_the_chords_that_it_spells() -> None:
     """By the shipped band's harmoniser: arpeggios of I, IV, V, I, each a bar, at any seed."""
     given, flute = Score(480), Track("Flute", 73, False)

@@ -96,6 +96,19 @@ def test_what_is_sung_to_a_piano_is_a_song_of_its_own_kind():
     assert chosen(primer(tune("", 52)), models) == "folk"
 
 
+def test_four_strings_are_a_quartet_and_four_singers_a_choir():
+    models = [*MODELS, bundle_of("quartet")]
+
+    def on(*programs: int) -> Score:
+        score = primer(*voices())
+        for track, program in zip(score.tracks, programs, strict=True):
+            track.program = program
+        return score
+
+    assert chosen(on(40, 40, 41, 42), models) == "quartet"
+    assert [chosen(on(*[program] * 4), models) for program in (0, 19, 52, 73)] == ["chorale"] * 4
+
+
 def test_around_a_tune_a_model_writes_as_many_voices_as_there_are():
     score = primer(tune(), kit())
     assert choose(score, MODELS, ["Fiddle"]) == (
@@ -110,7 +123,8 @@ def test_around_a_tune_a_model_writes_as_many_voices_as_there_are():
 @pytest.mark.parametrize("program", [0, 40, 73, 80])
 @pytest.mark.parametrize("name", ["", "Melody", "Lead", "Soprano"])
 def test_around_a_tune_alone_no_band_is_drawn_by_its_many_places(name: str, program: int):
-    assert chosen(primer(tune(name, program)), shipped(), around=("1",)) == "chorale"
+    wanted = "quartet" if program == 40 else "chorale"  # other strings join a violin
+    assert chosen(primer(tune(name, program)), shipped(), around=("1",)) == wanted
 
 
 def test_around_a_rhythm_section_a_band_plays():

@@ -209,7 +209,7 @@ def test_any_setting_passes_or_gives_a_reason(name: str, value: Any):
         check_settings(whole | {name: value}, 1, EventTokenizer().config)
 
 
-@pytest.mark.parametrize("model", ["chorale", "folk", "pop", "drums", "band", "piano", "lied"])
+@pytest.mark.parametrize("model", ["chorale", "folk", "pop", "drums", "band", "piano", "lied", "quartet"])
 def test_the_shipped_bundles_pass(model: str):
     bundle = open_bundle(model)
     for name in bundle.settings["files"]:

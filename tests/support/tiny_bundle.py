@@ -53,6 +53,12 @@ STYLES = {
         ("Bridge", 0, False, 42, 106, 74.17, 11),
         ("Piano", 0, False, 29, 99, 57.08, 10),
     ],
+    "quartet": [
+        ("Violin 1", 40, False, 55, 103, 74.4, 4),
+        ("Violin 2", 40, False, 55, 100, 67.7, 4),
+        ("Viola", 41, False, 48, 88, 60.9, 4),
+        ("Violoncello", 42, False, 36, 88, 50.8, 4),
+    ],
 }
 
 

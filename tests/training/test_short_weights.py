@@ -25,7 +25,7 @@ from melody.learning import short_weights
 from melody.native.library import core
 
 native_only = pytest.mark.skipif(core() is None, reason="no native core")
-SHIPPED = ["chorale", "folk", "pop", "drums", "band", "piano", "lied"]
+SHIPPED = ["chorale", "folk", "pop", "drums", "band", "piano", "lied", "quartet"]
 
 
 class Pieces:

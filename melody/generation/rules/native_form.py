@@ -36,6 +36,7 @@ FORMS = (  # in the order of core/rules.h
     "own scale",
     "compound beat",
     "kept time",
+    "one loudness",
 )
 
 

@@ -13,6 +13,7 @@ from melody.generation.rules.contract import CountedRule, Mask, Rule, without
 from melody.generation.rules.fills import PlayFills
 from melody.generation.rules.fixed_notes import lasting_between
 from melody.generation.rules.harmony import leading_notes, own_scale, planned_chords, planned_phrases
+from melody.generation.rules.loudness import OneLoudness
 from melody.generation.rules.native_form import KnownRule, NativeForm
 from melody.generation.rules.returns import HELD, PLAYED, KeepReturns
 from melody.generation.rules.rhythms import KeepRhythms
@@ -268,10 +269,16 @@ def kept_time(vocabulary: Vocabulary, voices: Voices) -> Rule:
     return KeepTime(vocabulary, drums)
 
 
+def one_loudness(vocabulary: Vocabulary, voices: Voices) -> Rule:
+    """Voices grow loud and soft together, see `melody.generation.rules.loudness`."""
+    return OneLoudness(vocabulary, set(voices.tracks) - voices.fixed)
+
+
 STYLE_RULES: Mapping[str, Callable[[Vocabulary, Voices], Rule]] = {
     "kept_time": kept_time,
     "leading_notes": leading_notes,
     "no_parallels": no_parallels,
+    "one_loudness": one_loudness,
     "own_scale": own_scale,
     "planned_chords": planned_chords,
     "planned_fills": planned_fills,

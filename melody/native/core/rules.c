@@ -230,6 +230,9 @@ static int apply(const Rule *rules, int place, Ask ask, int row, const Reader *r
     case KEPT_TIME:
       timekeeping_narrow(rule, r, mask);
       break;
+    case ONE_LOUDNESS:
+      loudness_narrow(rule, r, mask);
+      break;
     default:
       break;
   }

@@ -31,6 +31,7 @@ typedef enum {
   OWN_SCALE,
   COMPOUND_BEAT,
   KEPT_TIME,
+  ONE_LOUDNESS,
   RULES
 } RuleKind;
 
@@ -75,6 +76,7 @@ int compound_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
 void timekeeping_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
 // The token that leads on to the next stroke that keeps time, as above.
 int timekeeping_way_on(const Rule *rule, const Reader *reader, uint8_t *passing);
+void loudness_narrow(const Rule *rule, const Reader *reader, uint8_t *mask);
 void style_leading_notes(const Rule *rule, const Reader *reader, uint8_t *mask);
 void style_own_scale(const Rule *rule, const Reader *reader, uint8_t *mask);
 
