@@ -32,7 +32,7 @@ from melody.generation.told import key_token
 from melody.music.chords import OCTAVE, Span
 from melody.music.key import Key
 from melody.music.quantize import tempo_bin
-from melody.music.score import Notes, most_at_once
+from melody.music.score import GRID, Notes, most_at_once
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import KEYS
 
@@ -42,6 +42,7 @@ FEW = 4  # notes: a track that has had fewer has shown no range yet
 LATELY = 4  # bars: a track of a band that sounded in them goes on at once
 MOST_EMPTY = 3  # bars in a row of a track of a band that goes on, or is added
 MIDDLE = 2  # quarters of a bar
+MANY = 0.05  # share of the notes
 REACH = 16  # semitones on either side of the mean of a part: nine in ten notes of an added part's kind lie within
 
 
@@ -194,7 +195,8 @@ def rules_for(
         set_tracks = fixed.tracks if fixed else frozenset[int]()
         last = fixed.notes[-1].onset if fixed and fixed.notes else 0
         voices = voices_of(bundle, sorted(rooms.keys() | set_tracks), set_tracks, last, chords)
-        voices = replace(voices, heard=_classes(view, bundle) if view else frozenset())
+        if view:
+            voices = replace(voices, heard=_classes(view, bundle), in_thirds=_falls_into_thirds(view))
         rules += style_rules(bundle.style_rules, vocabulary, voices)
     return rules
 
@@ -215,6 +217,14 @@ def _classes(view: PrimerView, bundle: Bundle) -> frozenset[int]:
     """The pitch classes that a primer sounds."""
     pitched = [notes.pitch for place, notes in view.notes.items() if not bundle.tracks[place].drums]
     return frozenset(pitch % OCTAVE for pitches in pitched for pitch in pitches.tolist())
+
+
+def _falls_into_thirds(view: PrimerView) -> bool:
+    """Return True where notes begin on thirds of beats much more often than on their halves."""
+    onsets = np.concatenate([notes.onset for notes in view.notes.values()] or [np.zeros(0, np.int64)])
+    places = (onsets - view.lines[np.searchsorted(view.lines, onsets, side="right") - 1]) % GRID
+    thirds, halves = np.isin(places, (GRID // 3, 2 * GRID // 3)).sum(), (places == GRID // 2).sum()
+    return bool(thirds > MANY * len(onsets) and thirds > 2 * halves)
 
 
 def _entries(view: PrimerView, region: Region) -> dict[int, int]:

@@ -106,6 +106,21 @@ def test_fast_music_has_it_on_beats_and_bars_of_three_the_snare_on_three(monkeyp
         assert {place for place, drum in bar if drum == SNARE} == {4}
 
 
+def test_where_beats_fall_into_three_no_even_eighth_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned(monkeypatch, FIRST, SAME, SAME, SAME)
+    shuffle = band(count=4)
+    for beat in range(16):
+        shuffle.tracks[0].notes.append(Note(beat * QUARTER + 2 * QUARTER // 3, 100, 45, 80))
+    (take,) = composer().compose(shuffle, add="drums", seed=1)
+    assert all({place for place, drum in bar if drum == HAT} >= {0, 2, 4, 6} for bar in struck(take))
+    prepared = composer()._prepare(shuffle, settings_of({"add": ("drums",)}, None))
+    (rule,) = (rule for rule in prepared.rules if isinstance(rule, KeepTime))
+    assert rule.fast < 0
+    prepared = composer()._prepare(band(), settings_of({"add": ("drums",)}, None))
+    (rule,) = (rule for rule in prepared.rules if isinstance(rule, KeepTime))
+    assert rule.fast == FAST
+
+
 RIDING = [(place, RIDE) for place in (0, 2, 3, 4, 6, 7)] + [(0, KICK), (4, KICK), (6, SNARE)]
 SPARSE = [(0, KICK), (4, SNARE), (5, HAT)]
 

@@ -11,8 +11,9 @@ strikes a hi-hat here and there, and what it then reads is a groove that has non
     a groove begins     1 . 2 . 3 . 4 .
                 kick    x . . - - - . -       x due, - free, two of those between beats at most; in 3/4 the snare is
                 snare   . . x . . . x .       on 3. Players have the snare on 2 and 4 in .6 of bars, and kicks at the
-                hi-hat  x x x x x x x x       other places in .3 to .6. In fast music the hi-hat is due on beats alone.
-                                              Between these places kick and hi-hats are free, and a crash on 1
+                hi-hat  x x x x x x x x       other places in .3 to .6. In fast music, and where beats fall into three,
+                                              the hi-hat is due on beats alone. Between these places kick and hi-hats
+                                              are free, and a crash on 1
 
 Led to a place, a model strikes more there than where it goes by itself: hence the narrow choice. Bars that return, fill
 or rest do so by themselves. What has to come follows from where the reader is.
@@ -65,10 +66,10 @@ class KitPlace(NamedTuple):
 class KeepTime:
     """The rule that drums keep time. It yields where a note cannot be taken."""
 
-    def __init__(self, vocabulary: Vocabulary, drums: int) -> None:
-        """`drums` is their track, -1 for none."""
-        self.vocabulary, self.drums = vocabulary, drums
-        self.native = NativeForm("kept time", (drums, FAST))
+    def __init__(self, vocabulary: Vocabulary, drums: int, in_thirds: bool = False) -> None:
+        """`drums` is their track, -1 for none. Where beats fall `in_thirds` hi-hats are due on beats alone."""
+        self.vocabulary, self.drums, self.fast = vocabulary, drums, -1 if in_thirds else FAST
+        self.native = NativeForm("kept time", (drums, self.fast))
         self._no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
 
     def __call__(self, reader: Reader) -> Mask | None:
@@ -124,7 +125,7 @@ class KeepTime:
             return GoingOn.of(heard, reader.bar_ticks, crashes)
         kicks = [place for place, track, hit, _, _ in memory.now if track == self.drums and hit == DRUM_HIT + KICK]
         between = sum(place % GRID > 0 for place in kicks)
-        return Beginning(between, reader.bar_ticks, GRID if reader.tempo >= FAST else EIGHTH)
+        return Beginning(between, reader.bar_ticks, GRID if reader.tempo >= self.fast else EIGHTH)
 
     def _due(self, reader: Reader, groove: "Groove") -> tuple[int, int]:
         """The tick in the bar of the next stroke that has to come, and the highest drum that it may be; -1: none."""

@@ -20,6 +20,7 @@ class Voices:
     lead: int | None = None
     drums: int | None = None
     heard: frozenset[int] = frozenset()  # pitch classes that the primer sounds
+    in_thirds: bool = False  # beats of the primer fall into three
 
     @property
     def lowest(self) -> int:
