@@ -196,7 +196,9 @@ def rules_for(
         last = fixed.notes[-1].onset if fixed and fixed.notes else 0
         voices = voices_of(bundle, sorted(rooms.keys() | set_tracks), set_tracks, last, chords)
         if view:
-            voices = replace(voices, heard=_classes(view, bundle), in_thirds=_falls_into_thirds(view))
+            given = any(bundle.tracks[place].drums and len(notes.onset) for place, notes in view.notes.items())
+            thirds = _falls_into_thirds(view)
+            voices = replace(voices, heard=_classes(view, bundle), in_thirds=thirds, drums_given=given)
         rules += style_rules(bundle.style_rules, vocabulary, voices)
     return rules
 

@@ -266,7 +266,7 @@ def planned_fills(vocabulary: Vocabulary, voices: Voices) -> Rule:
 def kept_time(vocabulary: Vocabulary, voices: Voices) -> Rule:
     """Drums keep time in new bars, see `melody.generation.rules.timekeeping`."""
     drums = -1 if voices.drums is None or voices.drums in voices.fixed else voices.drums
-    return KeepTime(vocabulary, drums, voices.in_thirds)
+    return KeepTime(vocabulary, drums, voices.in_thirds, voices.drums_given)
 
 
 def one_loudness(vocabulary: Vocabulary, voices: Voices) -> Rule:

@@ -21,6 +21,7 @@ class Voices:
     drums: int | None = None
     heard: frozenset[int] = frozenset()  # pitch classes that the primer sounds
     in_thirds: bool = False  # beats of the primer fall into three
+    drums_given: bool = False  # drums play in the primer
 
     @property
     def lowest(self) -> int:

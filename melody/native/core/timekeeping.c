@@ -14,7 +14,8 @@ typedef struct {
 static const Range ON_BEATS = {17, 29}, BETWEEN = {10, 28}, STRONG = {17, 31}, ANY = {0, VELOCITIES - 1};
 
 typedef struct {
-  int drum;
+  const int *drums;  // upwards, `count` of which one is due
+  int count;
   Range range;
 } Stroke;
 
@@ -26,12 +27,15 @@ typedef struct {
   Range range;
 } Place;
 
-// A groove that goes on, of `heard` bars (the latest first), or one that begins.
+// A groove behind `heard` bars in which time was kept, or one that begins.
 typedef struct {
-  int bars, keeps, group, crashes;  // keeps: which of the bars keeps time, by which of KEEPERS; whether there may be some
+  int bars, crashes;  // how many of them; whether a crash may come
   const Bar *heard[FEW];
+  Stroke kept;
   int step, between;  // of one that begins: ticks from one hi-hat to the next, kicks between the beats so far
 } Groove;
+
+static const int KICK_ALONE[] = {KICK}, SNARE_ALONE[] = {SNARE}, HAT_ALONE[] = {HAT};
 
 static int is_in_group(int drum, int group) {
   for (int i = 0; i < LARGEST; i++) {
@@ -40,45 +44,49 @@ static int is_in_group(int drum, int group) {
   return 0;
 }
 
-// The event at an eighth by which a bar keeps time, of the highest drum; NULL: none.
-static const Event *kept_at(const Bar *bar, int group, int place) {
-  const Event *found = NULL;
+// How loudly a group of drums keeps time in a bar: the softest and the loudest bin; loudest -1: it does not.
+static Range kept_by(const Bar *bar, int group, int ticks) {
+  Range none = {0, -1}, found = {VELOCITIES, -1};
+  uint8_t struck[MOST_BAR_TICKS] = {0}, loud[MOST_BAR_TICKS] = {0};
   for (int i = 0; i < bar->count; i++) {
-    if (bar->events[i].place == place && is_in_group(bar->events[i].hit % DRUM_HIT, group)) found = &bar->events[i];
+    const Event *event = &bar->events[i];
+    if (event->place % EIGHTH || event->place >= MOST_BAR_TICKS || !is_in_group(event->hit % DRUM_HIT, group)) continue;
+    struck[event->place] = 1;
+    loud[event->place] = event->loud;
   }
-  return found;
-}
-
-static int keeps_time(const Bar *bar, int group, int ticks) {
-  int eighths = ticks / EIGHTH, struck = 0, on_all_beats = 1;
-  for (int place = 0; place < ticks; place += EIGHTH) {
-    int is_struck = kept_at(bar, group, place) != NULL;
-    struck += is_struck;
-    if (place % TICKS == 0 && !is_struck) on_all_beats = 0;
+  int eighths = ticks / EIGHTH, strokes = 0, on_all_beats = 1;
+  for (int place = 0; place < MOST_BAR_TICKS; place += EIGHTH) {
+    if (place < ticks && place % TICKS == 0 && !struck[place]) on_all_beats = 0;
+    if (!struck[place]) continue;
+    strokes++;
+    found.softest = loud[place] < found.softest ? loud[place] : found.softest;
+    found.loudest = loud[place] > found.loudest ? loud[place] : found.loudest;
   }
-  return on_all_beats || struck >= eighths - eighths / 4;
+  return on_all_beats || strokes >= eighths - eighths / 4 ? found : none;
 }
 
 static int goes_on(const Reader *r, Groove *groove) {
   for (int k = 0; k < groove->bars; k++) {
     for (int group = 0; group < GROUPS; group++) {
-      if (!keeps_time(groove->heard[k], group, r->bar_ticks)) continue;
-      groove->keeps = k;
-      groove->group = group;
+      Range loud = kept_by(groove->heard[k], group, r->bar_ticks);
+      if (loud.loudest < 0) continue;
+      groove->kept = (Stroke){KEEPERS[group], LARGEST, {loud.softest - LOUD, loud.loudest + LOUD}};
       return 1;
     }
   }
   return 0;
 }
 
-// Returns 0 where nothing is ruled. numbers: the drums' track, and the bin of tempo from which beats are fast.
+// Returns 0 where nothing is ruled. numbers: the drums' track, the bin of tempo from which beats are fast, and whether
+// drums play in the primer.
 static int groove_of(const Rule *rule, const Reader *r, Groove *groove) {
   int drums = rule->numbers[0];
   const Memory *m = r->memory;
   if (drums < 0 || r->bar < 0 || reader_under_way(r) || !m || !m->plan.there || !m->plan.by_track) return 0;
   Symbol symbol = memory_symbol(&m->plan, drums, r->bar);
   int is_new = symbol.lag ? !HELD[symbol.like] : symbol.like && symbol.like < LIKE_EMPTY;
-  if (r->bar < m->plan.pickup || !is_new || r->meter < 0) return 0;
+  Symbol after = memory_symbol(&m->plan, drums, r->bar + 1);
+  if (r->bar < m->plan.pickup || !is_new || after.lag != 1 || after.like < LIKES - 1 || r->meter < 0) return 0;
   if (METER_TICKS[r->meter] != METER_UNITS[r->meter] * TICKS) return 0;
   memset(groove, 0, sizeof *groove);
   for (int lag = 1; drums < m->parts && groove->bars < FEW && lag <= r->bar - m->plan.pickup; lag++) {
@@ -87,7 +95,9 @@ static int groove_of(const Rule *rule, const Reader *r, Groove *groove) {
     if (bar->count) groove->heard[groove->bars++] = bar;
   }
   groove->crashes = (r->bar - m->plan.pickup) % EIGHT == 0 || fill_start(r, drums, r->bar - 1) >= 0;
-  if (groove->bars) return goes_on(r, groove);
+  if (goes_on(r, groove)) return 1;
+  if (rule->numbers[2]) return 0;
+  groove->bars = 0;
   groove->step = r->tempo >= rule->numbers[1] ? TICKS : EIGHTH;
   for (int i = 0; i < m->now.count; i++) {
     const Event *event = &m->now.events[i];
@@ -98,14 +108,13 @@ static int groove_of(const Rule *rule, const Reader *r, Groove *groove) {
 
 static Place going_on_at(const Groove *groove, int place) {
   Place found = {0};
-  const Event *kept = place % EIGHTH ? NULL : kept_at(groove->heard[groove->keeps], groove->group, place);
-  if (!kept) return found;
-  int drum = kept->hit % DRUM_HIT;
-  found = (Place){.rules = 1, .count = 1, .due = {{drum, {kept->loud - LOUD, kept->loud + LOUD}}}, .range = ANY};
+  if (place % TICKS) return found;
+  found = (Place){.rules = 1, .count = 1, .due = {groove->kept}, .range = ANY};
   for (int k = 0; k < groove->bars; k++) {
     const Bar *bar = groove->heard[k];
     for (int i = 0; i < bar->count; i++) found.free[bar->events[i].hit % DRUM_HIT] |= bar->events[i].place == place;
   }
+  found.free[place / TICKS % 2 ? SNARE : KICK] = 1;
   found.free[CRASH] = found.free[OTHER_CRASH] = groove->crashes && place == 0;
   return found;
 }
@@ -121,14 +130,14 @@ static Place beginning_at(const Groove *groove, const Reader *r, int place) {
   if (place % TICKS) {
     found.free[KICK] = beat && groove->between < MOST_BETWEEN;
   } else if (has_snare) {
-    found.due[found.count++] = (Stroke){SNARE, STRONG};
+    found.due[found.count++] = (Stroke){SNARE_ALONE, 1, STRONG};
   } else if (beat) {
     found.free[KICK] = 1;
   } else {
-    found.due[found.count++] = (Stroke){KICK, STRONG};
+    found.due[found.count++] = (Stroke){KICK_ALONE, 1, STRONG};
     found.free[CRASH] = found.free[OTHER_CRASH] = 1;
   }
-  found.due[found.count++] = (Stroke){HAT, place % TICKS ? BETWEEN : ON_BEATS};
+  found.due[found.count++] = (Stroke){HAT_ALONE, 1, place % TICKS ? BETWEEN : ON_BEATS};
   return found;
 }
 
@@ -149,8 +158,10 @@ static int owed(const Reader *r, int drums, int place, const Place *own) {
     }
   }
   for (int i = 0; i < own->count; i++) {
-    int drum = own->due[i].drum;
-    if (!played[drum] && last < drum) return drum;
+    const Stroke *stroke = &own->due[i];
+    int highest = stroke->drums[stroke->count - 1], is_played = 0;
+    for (int k = 0; k < stroke->count; k++) is_played |= played[stroke->drums[k]];
+    if (!is_played && last < highest) return highest;
   }
   return -1;
 }
@@ -173,9 +184,11 @@ static void keep_strokes(const Reader *r, const Place *own, int highest, int run
     int is_there = own->free[drum];
     Range range = own->range;
     for (int i = 0; i < own->count; i++) {
-      if (own->due[i].drum != drum) continue;
-      is_there = 1;
-      range = own->due[i].range;
+      for (int k = 0; k < own->due[i].count; k++) {
+        if (own->due[i].drums[k] != drum) continue;
+        is_there = 1;
+        range = own->due[i].range;
+      }
     }
     if (!is_there) continue;
     drums[drum] = range.softest <= running && running <= range.loudest;
