@@ -4,9 +4,9 @@ The symbols are hidden from the model. Of each half bar of what it adds the chor
 that the sheet has there; and the notes of the tune on strong beats, with both. `drawn` is what chance gives: the
 sheet's own chords, in another order.
 
-The other way round the chords are given, as a track that holds them, and `lead` is composed over them; its tune stands
-beside the sheet's: notes on strong beats in the chords, range, share of time without a note, notes a bar, and steps of
-two semitones or less.
+The other way round the chords are given, as a track that holds them, and `lead` is composed over them by each model
+that may be asked for it; its tune stands beside the sheet's: notes on strong beats in the chords, range, share of time
+without a note, notes a bar, and steps of two semitones or less.
 
     python benchmarks/tune_chords.py FOLDER [--tunes 30] [--bars 16] [--json]
 
@@ -31,6 +31,7 @@ from melody.music.progressions import markers_as_chords
 from melody.music.score import Notes, Score, bars, clip, notes_of
 
 ASKED: dict[str, dict[str, Any]] = {"band": {"add": "chords"}, "pop": {"with_tracks": "1"}}
+SINGING = ("lied", "band")
 
 
 def sheets(folder: Path, count: int, length: int) -> list[tuple[Score, list[Span]]]:
@@ -141,15 +142,17 @@ def tune_figures(tune: Notes, score: Score, asked: Sequence[Span]) -> dict[str, 
     }
 
 
-def over_chords(composer: Composer, tunes: Sequence[tuple[Score, list[Span]]]) -> dict[str, dict[str, float]]:
+def over_chords(tunes: Sequence[tuple[Score, list[Span]]]) -> dict[str, dict[str, float]]:
     """The mean figures of tunes that are composed over the sheets' chords, and of the sheets' own."""
-    sides: dict[str, list[dict[str, float]]] = {"band": [], "the sheets": []}
+    composers = {name: melody.load(name) for name in SINGING}
+    sides: dict[str, list[dict[str, float]]] = {name: [] for name in (*SINGING, "the sheets")}
     for number, (tune, asked) in enumerate(tunes):
         given = tune.copy()
         given.tracks.clear()
         given.tracks.append(held(asked, int(bars(tune)[-1])))
-        (take,) = composer.compose(given, seed=number, add="lead")
-        for side, track in (("band", take.score.tracks[-1]), ("the sheets", tune.tracks[0])):
+        takes = {name: composer.compose(given, seed=number, add="lead")[0] for name, composer in composers.items()}
+        lines = {name: take.score.tracks[-1] for name, take in takes.items()} | {"the sheets": tune.tracks[0]}
+        for side, track in lines.items():
             alone = tune.copy()
             alone.tracks.clear()
             alone.tracks.append(track)
@@ -171,7 +174,7 @@ def main() -> None:
     tunes = sheets(options.folder, options.tunes, options.bars)
     rows = {name: measure(melody.load(name), asked, tunes) for name, asked in ASKED.items()}
     rows |= {"the sheets": drawn(tunes, None), "drawn": drawn(tunes, np.random.default_rng(0))}
-    lead = over_chords(melody.load("band"), tunes)
+    lead = over_chords(tunes)
     if options.json:
         print(json.dumps({"tunes": len(tunes), **rows, "over chords": lead}))
         return

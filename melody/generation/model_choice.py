@@ -114,7 +114,7 @@ def choose(
     that no model writes, `UsageError` for tracks that it, or every model, does not have.
     """
     if add:
-        return _adding(models, add)
+        return _adding(score, models, add)
     mapping = mapping or {}
     places = [place for asked in mapping.values() for place in asked]
     named_alone = places and not any(place.isdecimal() for place in places)  # a number is another track in each model
@@ -134,13 +134,18 @@ def choose(
     return Choice(models[best], _reason(tracks, models[best], fits[best], adds))
 
 
-def _adding(models: Sequence[Bundle], parts: Sequence[str]) -> Choice:
-    """The first model that knows these parts by their roles, or else one that has tracks of these names."""
-    for model in sorted(models, key=lambda one: not is_band(one)):
+def _adding(score: Score, models: Sequence[Bundle], parts: Sequence[str]) -> Choice:
+    """The first model that knows these parts by their roles, or else one that has tracks of these names.
+
+    A tune over chords alone is sung: there a band's lead plays about without a rhythm section.
+    """
+    there = [score.tracks[index] for index in sounding(score)]
+    sings = list(parts) == ["lead"] and bool(there) and all(map(_is_chords, there))
+    for model in sorted(models, key=lambda one: is_band(one) == sings):
         if all(places_of(part, model) for part in parts):
             return Choice(model, f"it adds {listed(list(parts))} to what is there")
-    there = listed(list(dict.fromkeys(part for model in filter(is_band, models) for part in parts_of(model))))
-    raise UsageError(f"add {','.join(parts)}: no model here has these parts together; there are {there}")
+    known = listed(list(dict.fromkeys(part for model in filter(is_band, models) for part in parts_of(model))))
+    raise UsageError(f"add {','.join(parts)}: no model here has these parts together; there are {known}")
 
 
 def is_band(model: Bundle) -> bool:
@@ -226,9 +231,14 @@ def _fit(counted: _Counted, model: Bundle, asked: Mapping[int, Sequence[int]] | 
     return _Fit(cost, placed, kept, max(misfits) >= POOR)
 
 
+def _is_chords(track: Track) -> bool:
+    """Return True for a pitched track of chords."""
+    return not track.is_drum and voices_of(notes_of(track)) >= CHORDS_FROM
+
+
 def _on_keyboard(tracks: Sequence[Track]) -> bool:
     """Return True for chords alone, or two tracks, that are played on a keyboard and not called a tune."""
-    chords = any(voices_of(notes_of(track)) >= CHORDS_FROM for track in tracks)
+    chords = any(map(_is_chords, tracks))
     keys = all(not track.is_drum and track.program in KEYBOARDS for track in tracks)
     return chords and keys and not any(name_likeness(track.name, "Melody") for track in tracks)
 

@@ -94,7 +94,7 @@ def test_replay_knows_all_of_it(theme: Path, arguments: list[str]):
         (["theme.mid", "--chords", "Am H"], "its root is no letter from A to G"),
         (["theme.mid", "--density", "full"], "choose low, medium or high"),
         (["theme.mid", "--keep", "all"], "choose rhythm, pitches or bars"),
-        (["theme.mid", "--style", "jazz"], "chorale knows bach"),
+        (["theme.mid", "--model", "chorale", "--style", "jazz"], "chorale knows bach"),
         (["theme.mid", "--follow", "--takes", "2"], "one take as it grows"),
         (["theme.mid", "--follow", "--beam-width", "2"], "leave out --beam-width"),
     ],

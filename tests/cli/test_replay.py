@@ -70,9 +70,9 @@ def test_later_takes_too(theme: Path):
     for number, search in ((3, ["--best-of", "2"]), (2, ["--beam-width", "3", "--stochastic"])):
         takes = ["--takes", str(number), *search]
         assert run(["compose", "theme.mid", "--bars", "1", "--seed", "5", "--out", "many", "--force", *takes]) == 0
-        assert run(["compose", "--replay", f"many/theme-chorale-5-{number}.mid", "--force"]) == 0
-        replayed = Path(f"outputs/theme-chorale-5-{number}-replay.mid")
-        assert replayed.read_bytes() == Path(f"many/theme-chorale-5-{number}.mid").read_bytes()
+        assert run(["compose", "--replay", f"many/theme-quartet-5-{number}.mid", "--force"]) == 0
+        replayed = Path(f"outputs/theme-quartet-5-{number}-replay.mid")
+        assert replayed.read_bytes() == Path(f"many/theme-quartet-5-{number}.mid").read_bytes()
 
 
 def test_a_take_of_a_take_is_found_by_its_own_settings(theme: Path):

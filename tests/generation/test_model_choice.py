@@ -96,6 +96,19 @@ def test_what_is_sung_to_a_piano_is_a_song_of_its_own_kind():
     assert chosen(primer(tune("", 52)), models) == "folk"
 
 
+def test_a_tune_over_chords_alone_is_sung():
+    models = [bundle_of("band"), *MODELS, bundle_of("lied")]
+
+    def adding(*tracks: Track, parts: tuple[str, ...] = ("lead",)) -> str:
+        return choose(primer(*tracks), models, add=parts).bundle.name
+
+    assert adding(piano()) == adding(piano("A"), piano("B")) == "lied"
+    assert adding(piano(), kit()) == adding(piano(), bass_line()) == adding(tune()) == "band"
+    assert adding(piano(), parts=("lead", "drums")) == adding(piano(), parts=("bass",)) == "band"
+    (take,) = Composer("lied").compose(primer(piano("Keys")), add="lead", seed=1)
+    assert [track.name for track in take.notation.tracks if len(track.notes)] == ["Keys", "Voice"]
+
+
 def test_four_strings_are_a_quartet_and_four_singers_a_choir():
     models = [*MODELS, bundle_of("quartet")]
 

@@ -10,7 +10,7 @@ from melody.bundle import Bundle
 from melody.errors import UsageError
 from melody.generation.ranges import listed
 
-PLAYED_BY = {"chords": "piano"}  # the track of a model without roles that plays a part
+PLAYED_BY = {"chords": "piano", "lead": "voice"}  # the track of a model without roles that plays a part
 
 
 def parse_parts(texts: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
