@@ -179,7 +179,7 @@ def test_a_base_learns_from_what_it_was_not_told(workshop: Path, tmp_path: Path)
 
 def test_an_unknown_rule_is_refused(workshop: Path):
     config = configuration(workshop, objective=SECTION | {"rules": {"no_fifths": 1.0}})
-    with pytest.raises(ConfigError, match="'no_fifths' is unknown; there are: leading_notes"):
+    with pytest.raises(ConfigError, match="'no_fifths' is unknown; there are: kept_time, leading_notes"):
         train_run(config, workshop / "refused")
 
 
