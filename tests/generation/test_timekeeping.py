@@ -140,21 +140,17 @@ def test_what_kept_time_in_a_primer_goes_on(monkeypatch: pytest.MonkeyPatch) -> 
             assert {drum for place, drum in bar if place == 2} <= {*RIDES, SNARE}  # nobody else has joined there
 
 
-def test_a_new_bar_that_stands_alone_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    planned(monkeypatch, NEW, NEW, NEW, NEW)
+@pytest.mark.parametrize(
+    ("played", "second"),
+    [(RIDING, NEW), (SPARSE, SAME)],
+    ids=["a new bar stands alone", "the primer keeps no time"],
+)
+def test_where_nothing_is_ruled(played: list[tuple[int, int]], second: Symbol, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned(monkeypatch, NEW, second, NEW, NEW)
     takes = []
     for rules in (composer().bundle.style_rules, composer().bundle.style_rules[:-1]):
         bundle = replace(composer().bundle, settings={**composer().bundle.settings, "style_rules": rules})
-        takes.append(Composer(bundle).compose(band(RIDING), bars=4, seed=1)[0].to_midi())
-    assert takes[0] == takes[1]
-
-
-def test_where_a_primer_keeps_no_time_nothing_is_ruled(monkeypatch: pytest.MonkeyPatch) -> None:
-    planned(monkeypatch, NEW, SAME, NEW, NEW)
-    takes = []
-    for rules in (composer().bundle.style_rules, composer().bundle.style_rules[:-1]):
-        bundle = replace(composer().bundle, settings={**composer().bundle.settings, "style_rules": rules})
-        takes.append(Composer(bundle).compose(band(SPARSE), bars=4, seed=1)[0].to_midi())
+        takes.append(Composer(bundle).compose(band(played), bars=4, seed=1)[0].to_midi())
     assert takes[0] == takes[1]
 
 

@@ -16,10 +16,9 @@ import numpy as np
 from melody.generation.rules.contract import Mask, way_to, without
 from melody.generation.rules.fills import KICK
 from melody.generation.rules.native_form import NativeForm
-from melody.generation.rules.returns import HELD, UNDER_WAY, WHOLE
+from melody.generation.rules.returns import UNDER_WAY, WHOLE, begins_anew
 from melody.music.score import GRID
 from melody.tokens import Reader, Vocabulary
-from melody.tokens.plan import FIRST, NEW
 from melody.tokens.vocabulary import MAX_TRACKS
 
 EIGHTH = GRID // 2  # ticks: places in meters of odd length are those that the training music has
@@ -83,7 +82,7 @@ class ComeIn:
 
     def _is_due(self, reader: Reader, track: int, end: int) -> bool:
         symbol, latest = reader.planned(track), reader.history[track] if track < len(reader.history) else None
-        if symbol not in (FIRST, NEW) and not (symbol.lag and not HELD[symbol.like]):
+        if not begins_anew(symbol):
             return False
         if latest is not None and latest.onset >= reader.bar_start:
             return False

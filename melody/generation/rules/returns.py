@@ -22,7 +22,7 @@ from melody.generation.rules.contract import Mask, up_to, way_to, without
 from melody.generation.rules.fixed_notes import lasting
 from melody.generation.rules.native_form import NativeForm
 from melody.tokens import Reader, Vocabulary
-from melody.tokens.plan import DRUM_HIT, Bar
+from melody.tokens.plan import DRUM_HIT, FIRST, NEW, Bar, Symbol
 from melody.tokens.vocabulary import MAX_TRACKS
 
 HELD, WHOLE = (0, 0, 2, 3, 4), 4  # quarters of a bar, by the class of likeness
@@ -158,6 +158,11 @@ class KeepReturns:
         mask[velocities.start : velocities.stop] = fits
         mask[self.vocabulary.ids["Drum"].start + hit - DRUM_HIT] = velocity >= 0 and fits[velocity]
         return mask
+
+
+def begins_anew(symbol: Symbol) -> bool:
+    """Return True for a bar that is planned as `first`, `new`, or hardly alike to another: nothing of it returns."""
+    return symbol in (FIRST, NEW) or (symbol.lag != 0 and not HELD[symbol.like])
 
 
 def _is_past(reader: Reader, track: int, pitch: int) -> bool:

@@ -29,12 +29,12 @@ from melody.generation.rules.compound import HAT, OPEN_HAT, SNARE, owed
 from melody.generation.rules.contract import Mask, up_to, way_to, without
 from melody.generation.rules.fills import CRASHES, KICK
 from melody.generation.rules.native_form import NativeForm
-from melody.generation.rules.returns import HELD, LOUD, UNDER_WAY
+from melody.generation.rules.returns import LOUD, UNDER_WAY, begins_anew
 from melody.generation.rules.rhythms import EIGHT
 from melody.music.quantize import tempo_bin
 from melody.music.score import GRID
 from melody.tokens import Reader, Vocabulary
-from melody.tokens.plan import DRUM_HIT, FIRST, NEW, Bar, is_fill
+from melody.tokens.plan import DRUM_HIT, Bar, is_fill
 from melody.tokens.vocabulary import METERS
 
 EIGHTH = GRID // 2  # ticks
@@ -118,7 +118,7 @@ class KeepTime:
             return None
         symbol, place = reader.planned(self.drums), reader.bar - form.pickup
         after = form.of(self.drums, reader.bar + 1)
-        if place < 0 or not (symbol in (NEW, FIRST) or (symbol.lag and not HELD[symbol.like])):
+        if place < 0 or not begins_anew(symbol):
             return None
         if not (after.lag == 1 and after.is_copy) or reader.meter < 0 or METERS[reader.meter][1] != UNIT:
             return None

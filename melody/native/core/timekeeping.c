@@ -1,5 +1,5 @@
-// The rule of kept time (`melody.generation.rules.timekeeping`): the hi-hat or ride of a groove goes on through bars that
-// are planned to be new.
+// The rule of kept time (`melody.generation.rules.timekeeping`): where a groove begins that the plan holds on to, a hi-hat
+// or ride keeps time.
 #include "rules.h"
 
 enum { EIGHTH = TICKS / 2, FEW = 4, LOUD = 4, MOST_DUE = 2, MOST_BETWEEN = 2, LIKE_EMPTY = 3, EIGHT = 8 };
