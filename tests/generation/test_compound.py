@@ -13,10 +13,11 @@ from melody.generation.decoders import sampling
 from melody.generation.form import Form
 from melody.generation.rules import compound
 from melody.generation.rules.compound import KeepBeat, has_beats_of_three, is_fast, step_beside, strokes
-from melody.generation.rules.fills import CRASHES, FILLING
+from melody.generation.rules.fills import FILLING
 from melody.generation.rules.fixed_notes import FixedNotes
 from melody.generation.seeds import Seed
 from melody.generation.settings import settings_of
+from melody.music.drumkit import CRASHES
 from melody.music.score import GRID, Notes, Score, bars, notes_of, resample
 from melody.tokens import EventTokenizer, Plan, Reader
 from melody.tokens.channels import layout_of, names_of

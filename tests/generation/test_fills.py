@@ -8,7 +8,8 @@ import pytest
 from melody.corpus.pieces import quantize_on_places
 from melody.generation import Composer
 from melody.generation.form import _looped
-from melody.generation.rules.fills import CRASHES, FILLING, KICK
+from melody.generation.rules.fills import FILLING
+from melody.music.drumkit import CRASHES, KICK
 from melody.tokens import planner as planning
 from melody.tokens.plan import DRUM_HIT, EMPTY, LIKES, NEW, UNTOLD, Bar, FormPlan, Symbol, bars_of, is_fill
 from melody.tokens.planner import FILLED, _with_fills

@@ -1,6 +1,7 @@
 """Bars that a plan calls the same are played the same: all of them, three quarters, or half."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,13 +9,14 @@ import pytest
 from melody.corpus.pieces import quantize_on_places
 from melody.generation import Composer
 from melody.generation.chord_plan import _lag_of
-from melody.generation.rules.fills import CRASHES
-from melody.generation.rules.returns import LOUD, PLAYED, WHOLE
+from melody.generation.rules.returns import LOUD, PLAYED, WHOLE, played_soon
+from melody.music.drumkit import CRASHES
 from melody.tokens.plan import DRUM_HIT, EMPTY, NEW, Bar, FormPlan, Symbol, bars_of, is_fill
 from melody.tokens.planner import APART, LAGS, _apart
 
 SECTION = 2  # bars
 BARS = 8
+ONE: dict[str, Any] = {"bars": 4, "seed": 0, "form": "A", "section": 1, "meter": (4, 4)}
 
 
 @cache
@@ -81,6 +83,47 @@ def test_drums_return_as_players_play_and_keep_accents_and_ghost_notes() -> None
         assert all(abs(now_[3] - then[3]) <= LOUD for now_, then in zip(now, before, strict=True)), bar
         hits += len(now)
     assert hits > 40
+
+
+def groove(*strokes: tuple[int, int]) -> Bar:
+    return tuple((place, 0, DRUM_HIT + drum, 20 + place // 12, 6) for place, drum in strokes)
+
+
+BEGINS = groove((0, 36), (0, 49), (12, 42), (24, 38), (24, 42))
+GOES_ON = groove((0, 36), (0, 42), (12, 42), (24, 38), (24, 42))
+
+
+def test_crash_that_marked_a_beginning_is_no_part_of_the_bar_that_returns_soon() -> None:
+    again = played_soon(BEGINS, before=groove((0, 36), (24, 38)))
+    assert [event[:3] for event in again] == [event[:3] for event in GOES_ON]
+    assert again[1] == (0, *BEGINS[2][1:])  # who keeps time strikes on 1, as loudly as next
+    assert played_soon(BEGINS, before=BEGINS) == BEGINS  # a groove with a crash in each bar
+    assert played_soon(GOES_ON, before=()) == GOES_ON
+    assert played_soon(groove((0, 36), (0, 42), (0, 57)), before=()) == groove((0, 36), (0, 42))
+    assert played_soon(groove((0, 49), (24, 38)), before=()) == groove((24, 38))  # nobody keeps time
+
+
+def bars_of_one(takes: int) -> list[list[Bar]]:
+    """Takes of four bars, of which three are as the first."""
+    spell, found = composer().bundle.tokenizer.spell, composer().compose(**ONE, takes=takes)
+    return [bars_of(spell(quantize_on_places(take.notation)).tolist())[0] for take in found]
+
+
+def test_crashes_on_1_do_not_go_on_from_bar_to_bar() -> None:
+    begun = 0
+    for found in bars_of_one(40):
+        crashes = [any(event[0] == 0 and event[2] - DRUM_HIT in CRASHES for event in bar) for bar in found]
+        begun += crashes[0]
+        assert not any(crashes[1:])
+    assert begun > 3
+
+
+def test_bars_without_their_crash_are_the_same_by_the_loop_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    from melody.generation.decoders import sampling
+
+    native = bars_of_one(12)
+    monkeypatch.setattr(sampling, "native_loop", lambda *_: None)
+    assert bars_of_one(12) == native
 
 
 @pytest.mark.parametrize("seed", range(3))

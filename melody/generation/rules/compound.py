@@ -21,16 +21,15 @@ import numpy as np
 from symusic import Tempo
 
 from melody.generation.rules.contract import Mask, up_to, way_to, without
-from melody.generation.rules.fills import CRASHES, KICK
 from melody.generation.rules.fixed_notes import FixedNotes
 from melody.generation.rules.native_form import NativeForm
 from melody.generation.rules.returns import HELD, UNDER_WAY, WHOLE
+from melody.music.drumkit import CRASHES, HAT, KICK, OPEN_HAT, SNARE
 from melody.music.score import GRID
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.plan import EMPTY, is_fill
 from melody.tokens.vocabulary import METERS
 
-SNARE, HAT, OPEN_HAT = 38, 42, 46
 EIGHTH, PARTS = GRID // 2, 3  # ticks; of a beat
 BEAT = PARTS * EIGHTH
 # Softest and loudest bins of velocity, of four each: on beats; of a free kick, which louder would come nearly always.

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from melody.generation.rules.contract import Mask, way_to, without
-from melody.generation.rules.fills import KICK
 from melody.generation.rules.native_form import NativeForm
 from melody.generation.rules.returns import UNDER_WAY, WHOLE, begins_anew
+from melody.music.drumkit import KICK
 from melody.music.score import GRID
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.vocabulary import MAX_TRACKS

@@ -14,11 +14,12 @@ import numpy as np
 from melody.generation.rules.contract import Mask, up_to, way_to, without
 from melody.generation.rules.native_form import NativeForm
 from melody.generation.rules.returns import HELD, UNDER_WAY, WHOLE
+from melody.music.drumkit import CRASHES, KICK
 from melody.music.score import GRID
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.plan import DRUM_HIT, is_fill
 
-KICK, FILLING, CRASHES = 36, (38, 43, 45, 48), (49, 57)  # as `melody.music.drumkit` folds the kit
+FILLING = (38, 43, 45, 48)  # snare and toms
 EACH = GRID // 2  # ticks from one hit to the next, at most
 
 

@@ -8,12 +8,18 @@ errors add up: loops fray. Rhythm sections of real bands do not. So what the pla
 
 Onsets, pitches and lengths are held, and of drums the loudness within `LOUD` bins, or accents and ghost notes would
 move. All else is the model's. A player varies a groove more than a band's file does: a bar that is the same is held
-for three quarters, one that is nearly so for its first half (`PLAYED`). As the notes of an onset go by track and
-pitch, what has to come next follows from where the reader is, and nothing has to be remembered.
+for three quarters, one that is nearly so for its first half (`PLAYED`).
+
+A crash on 1 marks a beginning. Where the bar before had none players leave it out of .88 of the bars that repeat such a
+bar at once, and of .71 two bars later, and most who keep time otherwise strike on 1 instead (.81; bands of train,
+drummers of Groove alike). Four bars later it mostly comes again, and in grooves that have it in each bar.
+
+As the notes of an onset go by track and pitch, what has to come next follows from where the reader is, and nothing has
+to be remembered.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,12 +27,14 @@ import numpy as np
 from melody.generation.rules.contract import Mask, up_to, way_to, without
 from melody.generation.rules.fixed_notes import lasting
 from melody.generation.rules.native_form import NativeForm
+from melody.music.drumkit import CRASHES, KEEPERS
 from melody.tokens import Reader, Vocabulary
-from melody.tokens.plan import DRUM_HIT, FIRST, NEW, Bar, Symbol
+from melody.tokens.plan import DRUM_HIT, FIRST, NEW, Bar, Event, Symbol
 from melody.tokens.vocabulary import MAX_TRACKS
 
 HELD, WHOLE = (0, 0, 2, 3, 4), 4  # quarters of a bar, by the class of likeness
 PLAYED = (0, 0, 0, 2, 3)
+SOON = 2  # bars
 LOUD = 4  # bins of velocity: 85 % of the hits of players are nearer to those of a bar that is nearly the same
 UNDER_WAY = ("Pitch", "Drum", "Sustain")
 
@@ -117,7 +125,10 @@ class KeepReturns:
             part = track if memory.voices else 0
             own = memory.bars[part] if part < len(memory.bars) else ()
             bar = own[-lag] if 0 < lag <= len(own) else ()
-        return tuple(note for note in bar if note[1] == track)
+            if bar and lag <= SOON:
+                before = own[-lag - 1] if lag < len(own) else ()
+                return played_soon(_of(bar, track), _of(before, track))
+        return _of(bar, track)
 
     def _due(self, reader: Reader, until: dict[int, int]) -> list[Due]:
         """The notes still to come that are held, in order; without those that will sound already."""
@@ -158,6 +169,25 @@ class KeepReturns:
         mask[velocities.start : velocities.stop] = fits
         mask[self.vocabulary.ids["Drum"].start + hit - DRUM_HIT] = velocity >= 0 and fits[velocity]
         return mask
+
+
+def played_soon(bar: Bar, before: Bar) -> Bar:
+    """Return the notes of a bar as they return soon: without a crash on 1 that none came `before`."""
+    crashes, anew = _on_1(bar, CRASHES), not _on_1(before, CRASHES)
+    if not (crashes and anew):
+        return bar
+    rest = tuple(note for note in bar if note not in crashes)
+    keepers = sum(KEEPERS, ())
+    kept = next((note for note in rest if note[2] - DRUM_HIT in keepers), None)
+    return rest if kept is None or kept[0] == 0 else tuple(sorted(((0, *kept[1:]), *rest)))
+
+
+def _on_1(bar: Bar, drums: Collection[int]) -> list[Event]:
+    return [note for note in bar if note[0] == 0 and note[2] - DRUM_HIT in drums]
+
+
+def _of(bar: Bar, track: int) -> Bar:
+    return tuple(note for note in bar if note[1] == track)
 
 
 def begins_anew(symbol: Symbol) -> bool:

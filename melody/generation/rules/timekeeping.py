@@ -25,12 +25,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from melody.generation.rules.compound import HAT, OPEN_HAT, SNARE, owed
+from melody.generation.rules.compound import owed
 from melody.generation.rules.contract import Mask, up_to, way_to, without
-from melody.generation.rules.fills import CRASHES, KICK
 from melody.generation.rules.native_form import NativeForm
 from melody.generation.rules.returns import LOUD, UNDER_WAY, begins_anew
 from melody.generation.rules.rhythms import EIGHT
+from melody.music.drumkit import CRASHES, HAT, HATS, KEEPERS, KICK, SNARE
 from melody.music.quantize import tempo_bin
 from melody.music.score import GRID
 from melody.tokens import Reader, Vocabulary
@@ -39,8 +39,6 @@ from melody.tokens.vocabulary import METERS
 
 EIGHTH = GRID // 2  # ticks
 FEW = 4  # bars
-HATS = (HAT, 44, OPEN_HAT)
-KEEPERS = (HATS, (51, 53), (54,), (69,), (70,), (82,))  # rides; tambourine, cabasa, shakers
 FAST = tempo_bin(125.0)  # from it on most of those who keep time do so on beats alone, below it on eighths (train)
 BEATS, BETWEEN, STRONG = (17, 29), (10, 28), (17, 31)  # bins of velocity: hi-hats (eight in ten; train), kick and snare
 ANY = (0, 31)

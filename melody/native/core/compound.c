@@ -1,8 +1,8 @@
 // The rule of the compound beat (`melody.generation.rules.compound`): drums that are added to 6/8, 9/8 or 12/8 keep time.
+#include "kit.h"
 #include "rules.h"
 
 enum { EIGHTH = TICKS / 2, PARTS = 3, BEAT = PARTS * EIGHTH, EMPTY = 3 };
-enum { KICK = 36, SNARE = 38, HAT = 42, OPEN_HAT = 46, CRASH = 49, OTHER_CRASH = 57 };
 
 typedef struct {
   int place, highest;  // where the next stroke has to come, and the highest drum that it may be; -1: none
@@ -48,8 +48,7 @@ static int may_strike(const Rule *rule, const Reader *r, int place, int drum) {
   int third = place % BEAT == BEAT - EIGHTH && drum_on_beat(r, place / BEAT * BEAT) == KICK;
   if (drum == drum_on_beat(r, place) || (drum == KICK && third)) return 1;
   if (hat >= 0 && (drum == HAT || drum == hat)) return 1;
-  int crash = drum == CRASH || drum == OTHER_CRASH;
-  return crash && place == 0 && r->bar > 0 && r->memory && fill_start(r, drums_of(rule), r->bar - 1) >= 0;
+  return is_crash(drum) && place == 0 && r->bar > 0 && r->memory && fill_start(r, drums_of(rule), r->bar - 1) >= 0;
 }
 
 // The highest drum of the next stroke that is still to come at a place; -1: none.

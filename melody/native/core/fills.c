@@ -1,10 +1,11 @@
 // The rule of planned fills (`melody.generation.rules.fills`): where the plan of the drums varies the last of four bars
 // they fill its end, and begin the next one with a crash.
+#include "kit.h"
 #include "rules.h"
 
-enum { EACH = TICKS / 2, FOUR = 4, KICK = 36 };
+enum { EACH = TICKS / 2, FOUR = 4 };
 enum { FILLINGS = 4, CRASH_COUNT = 2 };
-static const int FILLING[FILLINGS] = {38, 43, 45, 48}, CRASHES[CRASH_COUNT] = {49, 57};
+static const int FILLING[FILLINGS] = {SNARE, 43, 45, 48}, CRASHES[CRASH_COUNT] = {CRASH, OTHER_CRASH};
 
 // A hit that has to come: where in the bar (-1: none), and of which drums one.
 typedef struct {

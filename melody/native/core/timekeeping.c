@@ -1,12 +1,10 @@
 // The rule of kept time (`melody.generation.rules.timekeeping`): where a groove begins that the plan holds on to, a hi-hat
 // or ride keeps time.
+#include "kit.h"
 #include "rules.h"
 
 enum { EIGHTH = TICKS / 2, FEW = 4, LOUD = 4, MOST_DUE = 2, MOST_BETWEEN = 2, LIKE_EMPTY = 3, EIGHT = 8 };
-enum { KICK = 36, SNARE = 38, HAT = 42, PEDAL_HAT = 44, OPEN_HAT = 46, CRASH = 49, OTHER_CRASH = 57 };
-enum { GROUPS = 6, LARGEST = 3 };
-static const int KEEPERS[GROUPS][LARGEST] = {{HAT, PEDAL_HAT, OPEN_HAT}, {51, 53, 53}, {54, 54, 54},
-                                             {69, 69, 69},               {70, 70, 70}, {82, 82, 82}};
+
 typedef struct {
   int softest, loudest;  // bins of velocity
 } Range;
@@ -36,13 +34,6 @@ typedef struct {
 } Groove;
 
 static const int KICK_ALONE[] = {KICK}, SNARE_ALONE[] = {SNARE}, HAT_ALONE[] = {HAT};
-
-static int is_in_group(int drum, int group) {
-  for (int i = 0; i < LARGEST; i++) {
-    if (KEEPERS[group][i] == drum) return 1;
-  }
-  return 0;
-}
 
 // How loudly a group of drums keeps time in a bar: the softest and the loudest bin; loudest -1: it does not.
 static Range kept_by(const Bar *bar, int group, int ticks) {
