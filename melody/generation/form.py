@@ -5,13 +5,15 @@ piece, or each of its tracks; around a gap the bars on both sides count, and a b
 comes later. A track that sounds in the last bars before the new ones goes on in the first of them.
 
 Where a contour is asked for, several plans are drawn, and the one is taken that brings bars back where the line does.
+Where a band goes on for eight bars or more and all of its tracks would play bars of before throughout, the plan is
+drawn again: a musician can loop an idea without us.
 
     fill 5-6 of     A B C D  ?  ?  A B C D E F       bars 7 to 10 go on with lag 6, so 5 and 6 are as bars 11 and 12
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, pairwise
+from itertools import chain, count, islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from melody.music.chords import OCTAVE
 from melody.music.score import Score
 from melody.tokens.harmony import Rate, harmony_of, steps_of
 from melody.tokens.plan import (
+    EMPTY,
     FIRST,
     LAGS,
     LIKES,
@@ -50,6 +53,7 @@ AWAKE = 4  # bars before the new ones: what sounds in them goes on
 RHYTHM = ("drums", "bass")  # roles that a band from nothing begins with, and with others, `BEGIN` in all
 BEGIN = 4
 FITTING = 32  # plans among which is chosen where a contour is asked for
+MOVES_ON, AGAIN = 8, 4  # bars from which on a band does so; times that its plan is drawn again
 FAR = 1.0  # levels of a contour from which on bars had better not be alike
 
 
@@ -71,6 +75,7 @@ class Form:
     rhythm: tuple[int, ...] = ()  # those of a band that begin it from nothing
     together: frozenset[int] = frozenset()  # those of a band that make harmony
     chords: tuple[int, ...] = ()  # of given tracks beside which others are added, a number for those of each bar
+    moves_on: int | None = None  # the bar from which on not all may be as before
     levels: tuple[float, ...] = ()  # of the contour asked for, in each bar
     hold: float = 0.0  # nats by which new bars are less likely
 
@@ -89,11 +94,12 @@ class Form:
             cast, awake = frozenset(drawn_cast), self._beginning(drawn_cast, generator)
         options: dict[str, Any] = {"reach": self.reach, "cast": cast, "awake": awake, "together": self.together}
         options |= {"chords": self.chords, "hold": self.hold}
-        tries = FITTING if self.levels and generator is not None else 1
-        drawn = min(
-            (self.planner.draw(self.known, self.stop + more, outline, generator, **options) for _ in range(tries)),
-            key=self._misfit,
-        )
+        plans = (self.planner.draw(self.known, self.stop + more, outline, generator, **options) for _ in count())
+        drawn = next(plans)
+        if self.levels and generator is not None:
+            drawn = min(chain([drawn], islice(plans, FITTING - 1)), key=self._misfit)
+        elif generator is not None:
+            drawn = next((plan for plan in chain([drawn], islice(plans, AGAIN)) if not self._only_returns(plan)), drawn)
         behind = [line[self.stop :] for line in self.known.lines]
         new: Sequence[Sequence[Symbol]] = drawn.lines
         if self.ends_anew:  # a piece from nothing may begin with a pickup, and then has a bar more
@@ -102,6 +108,13 @@ class Form:
             new = [self._going_round(track, line) for track, line in enumerate(new)]
         lines = [(*line, *rest) for line, rest in zip(new, behind, strict=True)]
         return replace(drawn.with_lines(lines), ahead=self.known.ahead)
+
+    def _only_returns(self, plan: FormPlan) -> bool:
+        """Return True for a band that should move on, where all tracks play bars of before throughout, or rest."""
+        if self.moves_on is None:
+            return False
+        new = (symbol for line in plan.lines for symbol in line[self.moves_on : self.stop - 1])  # the last one closes
+        return all(symbol == EMPTY or (symbol.lag > 0 and symbol.like == LIKES) for symbol in new)
 
     def _going_round(self, track: int, line: Sequence[Symbol]) -> Sequence[Symbol]:
         """The plan of a track that goes round, but for one whose last bar would return to a bar of other chords."""
@@ -174,6 +187,8 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
         form = replace(form, hold=HOLD)
     if is_band(bundle):
         form = replace(form, together=frozenset(n for n, track in enumerate(bundle.tracks) if not track.drums))
+        if view is not None and not (region.given or region.replaces) and stop - region.first >= MOVES_ON:
+            form = replace(form, moves_on=region.first)
     if settings.contour:
         table, lines = contour_told(settings.contour, region, view, bundle), region.lines.tolist()
         form = replace(form, levels=tuple(float(table[a:b].mean()) for a, b in pairwise(lines[: stop + 1])))
