@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from melody.music.tensors import tensors_of
 from melody.tokens.plan import EMPTY, FIRST, FOUR, LAGS, LIKES, NEW, UNTOLD, FormPlan, Symbol, is_fill
-from melody.tokens.plan_limits import falls_silent, may_rest, not_again, over_its_chords
+from melody.tokens.plan_limits import falls_silent, may_rest, not_again, over_its_chords, plays_on, rests_on
 from melody.tokens.small_lstm import WIDTH, SmallLstm
 
 PHRASE = 16  # bars
@@ -214,6 +214,11 @@ class Planner:
                     fits[2:] &= ~not_again(goals[track], bar) if len(cast) == 1 else True
                 fits[1] &= may_rest(line, bar, start.get(track))
                 less: Floats | float = held
+                if together:
+                    place = bar - outline.pickup
+                    fits[1] &= not plays_on(line, bar, place)
+                    fits[0] &= not (rests := fits[1] and rests_on(line, bar, place))
+                    fits[2:] &= not rests
                 if track in together:
                     fits[2:] &= over_its_chords(chords, bar) if bar < len(chords) else True
                     less = _apart([goals[other] for other in together if other < track], bar)
