@@ -53,7 +53,7 @@ AWAKE = 4  # bars before the new ones: what sounds in them goes on
 RHYTHM = ("drums", "bass")  # roles that a band from nothing begins with, and with others, `BEGIN` in all
 BEGIN = 4
 FITTING = 32  # plans among which is chosen where a contour is asked for
-MOVES_ON, AGAIN = 8, 4  # bars from which on a band does so; times that its plan is drawn again
+MOVES_ON, AGAIN = 8, 16  # bars from which on a band does so; times that its plan is drawn again
 FAR = 1.0  # levels of a contour from which on bars had better not be alike
 
 
@@ -74,7 +74,7 @@ class Form:
     loops_on: bool = False  # the last bar is as the one that returned before it: it goes round, where it cannot close
     rhythm: tuple[int, ...] = ()  # those of a band that begin it from nothing
     together: frozenset[int] = frozenset()  # those of a band that make harmony
-    chords: tuple[int, ...] = ()  # of given tracks beside which others are added, a number for those of each bar
+    chords: tuple[int, ...] = ()  # of bars that stand, of tracks beside which others are added, too: a number for each
     moves_on: int | None = None  # the bar from which on not all may be as before
     levels: tuple[float, ...] = ()  # of the contour asked for, in each bar
     hold: float = 0.0  # nats by which new bars are less likely
@@ -187,8 +187,10 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
         form = replace(form, hold=HOLD)
     if is_band(bundle):
         form = replace(form, together=frozenset(n for n, track in enumerate(bundle.tracks) if not track.drums))
-        if view is not None and not (region.given or region.replaces) and stop - region.first >= MOVES_ON:
-            form = replace(form, moves_on=region.first)
+        if view is not None and not (region.given or region.replaces):
+            form = replace(form, chords=_chords_of_bars(view.score, bundle.harmony_rate)[: region.first])
+            if stop - region.first >= MOVES_ON:
+                form = replace(form, moves_on=region.first)
     if settings.contour:
         table, lines = contour_told(settings.contour, region, view, bundle), region.lines.tolist()
         form = replace(form, levels=tuple(float(table[a:b].mean()) for a, b in pairwise(lines[: stop + 1])))

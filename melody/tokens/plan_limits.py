@@ -55,6 +55,7 @@ def not_again(goals: Sequence[int], bar: int) -> NDArray[np.bool_]:
     return np.array([is_said(lag) for lag in LAGS])
 
 
-def over_its_chords(chords: Sequence[int], bar: int) -> NDArray[np.bool_]:
-    """The lags (LAGS,) that go back to a bar with the chords of this one; `chords` has a number for each of them."""
-    return np.array([lag > bar or chords[bar - lag] == chords[bar] for lag in LAGS])
+def over_its_chords(chords: Sequence[int | None], bar: int) -> NDArray[np.bool_]:
+    """The lags (LAGS,) that go back to no bar with other chords than this one; `chords` has a number for each known."""
+    own = chords[bar]
+    return np.array([own is None or lag > bar or chords[bar - lag] in (None, own) for lag in LAGS])

@@ -188,10 +188,12 @@ class Planner:
         Without a generator the likeliest symbols follow. `reach` says how many bars back each bar may refer. Tracks
         beyond the `cast` (None: all) are silent where nothing is known; those `awake` are not in the first bar drawn,
         and rest no longer than `MOST_REST` bars; somebody of a band always plays, and who plays alone loops no phrase
-        for ever. Those `together` make harmony; where the `chords` of each bar are given, as numbers, they return to
-        bars that have the same. New bars are by so many nats less likely as `hold` says, but for those.
+        for ever. Those `together` make harmony; where the `chords` of bars are known, as numbers, they return to bars
+        that have the same, and where one returns the others go over its chords. New bars are by so many nats less
+        likely as `hold` says, but for those.
         """
         lines = [list(line[:stop]) for line in known.lines]
+        sounding: list[int | None] = [*chords, *[None] * (stop - len(chords))]
         held = np.zeros(STATES, np.float32)
         held[0] = hold
         goals: list[list[int]] = [[] for _ in lines]
@@ -220,13 +222,15 @@ class Planner:
                     fits[0] &= not (rests := fits[1] and rests_on(line, bar, place))
                     fits[2:] &= not rests
                 if track in together:
-                    fits[2:] &= over_its_chords(chords, bar) if bar < len(chords) else True
+                    fits[2:] &= over_its_chords(sounding, bar)
                     less = _apart([goals[other] for other in together if other < track], bar)
                 elif together and bar and line[bar - 1].lag:
                     less = _leaving(bar - outline.pickup)
                 drawn = self._draw(y, fits, generator, temperature, less)
                 drawn = FIRST if drawn == NEW and bar <= outline.pickup else drawn
             line[bar : bar + 1] = [drawn]
+            if track in together and sounding[bar] is None and drawn.is_copy:
+                sounding[bar] = sounding[bar - drawn.lag]  # who is drawn first says what the others go over
             goals[track].append(_goal(drawn, bar, goals[track]))
         for track in set(cast) - set(together) if together else ():
             lines[track] = _with_fills(lines[track], known.lines[track], outline.pickup, generator)

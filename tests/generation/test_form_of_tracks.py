@@ -1,18 +1,19 @@
 """A plan for each track of a take: drawn, asked for, around a gap and around tracks that stand."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from support.bars import A, B, C, D, band_of
 from support.tiny_bundle import write_planning_band
 
-from melody.generation import Composer
+from melody.generation import Composer, Take, form
 from melody.generation.seeds import Seed
 from melody.generation.settings import settings_of
 from melody.music.score import Score
 from melody.tokens import EventTokenizer
-from melody.tokens.plan import EMPTY, FIRST, NEW, UNTOLD, FormPlan, Symbol, spelled
+from melody.tokens.plan import EMPTY, FIRST, LIKES, NEW, UNTOLD, FormPlan, Symbol, spelled
 
 BEAT = [(24 * place, 128 + drum, 20) for place, drum in enumerate((36, 38, 36, 38))]
 LOW = [[(place, pitch - 24, loud) for place, pitch, loud in bar] for bar in (A, B, C, D)]
@@ -128,3 +129,19 @@ def test_parts_that_are_added_return_where_the_chords_do(composer: Composer, see
         copies += len(lags)
         assert all(roots[bar] == roots[bar - lag] for bar, lag in lags)
     assert copies > 4
+
+
+def loops(takes: Sequence[Take]) -> int:
+    """Takes in which every track plays bars of before throughout, or rests; the last bar closes."""
+    plans = [take.plan for take in takes if take.plan is not None]
+    new = [[symbol for line in plan.tracks for symbol in line[8:15]] for plan in plans]
+    return sum(all(one == EMPTY or (one.lag > 0 and one.like == LIKES) for one in symbols) for symbols in new)
+
+
+def test_a_band_does_not_only_loop_what_it_is_given(primer: Score, monkeypatch: pytest.MonkeyPatch) -> None:
+    band, given = Composer("band"), mapped(primer)
+    given.tracks = given.tracks[:2]
+    asked = {"bars": 8, "takes": 24, "seed": 0}
+    assert loops(band.compose(given, **asked)) == 0
+    monkeypatch.setattr(form, "AGAIN", 0)
+    assert loops(band.compose(given, **asked)) > 0
