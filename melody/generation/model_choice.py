@@ -1,10 +1,13 @@
 """Choice of the model that suits a primer best: by how well its tracks fit the model's, and how many are left over.
 
 One melodic line suits a model of tunes, four single lines one of chorales, a melody with chords one of songs, drums
-alone one of drums; with pitched tracks drums count for nothing. Only what a bundle says of its tracks (drums, range,
-polyphony, program, number) counts, in semitones as `melody.generation.primer.assignment` has them; no engine is opened.
+alone one of drums; with pitched tracks drums count for nothing but a band, which goes on with any number of tracks and
+whose rhythm section the tracks must have: voices over a bass are a choir. Only what a bundle says of its tracks (drums,
+range, polyphony, program, number) counts, in semitones as `melody.generation.primer.assignment` has them; no engine is
+opened.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -38,11 +41,13 @@ from melody.music.score import Score, notes_of
 from melody.tokens.channels import CONTOUR
 
 # In semitones of misfit:
-NOT_CONTINUED = 60.0  # for each track that has no place
+NOT_CONTINUED = 90.0  # for each track that has no place
+FURTHER = 12.0  # for each such track of a band, which goes on in a further pass
 EMPTY = 32.0  # for all of the model's tracks empty, for half of them half
 ADDED = 20.0  # less for each track that is to be composed around the others
 SPLIT = 12.0  # for each further voice as which a track of chords is read
 OTHER_FAMILY = 10.0  # for each track of another family of instruments
+UNKNOWN_ROLE = 16.0  # at most, for each track whose few notes show no role
 OTHER_KIND = 1e6  # for pitched tracks to a model of drums, and drums to one of pitched tracks
 NO_KEYBOARD = 60.0  # for two hands where not all is played on one keyboard, or a line has the name of a tune
 NO_RHYTHM = 60.0  # for a band without drums and bass: lines and chords alone suit other models better
@@ -64,6 +69,7 @@ class _Counted(NamedTuple):
     tracks: dict[int, Track]
     adds: bool  # others are to be composed around them
     left: int  # tracks that sound and do not count
+    further: bool  # tracks without a place go on in further passes
 
 
 class _Fit(NamedTuple):
@@ -200,7 +206,8 @@ def _what_counts(score: Score, with_tracks: Sequence[str], mapping: Asked, band:
         track.name = names[index]  # by which roles are known
     counting = {index: track for index, track in tracks.items() if bool(track.is_drum) == drums or band}
     around = {find_track(names, name, "with") for name in with_tracks}
-    return _Counted(counting, bool(around) and counting.keys() <= around, len(tracks) - len(counting))
+    adds = bool(around) and counting.keys() <= around
+    return _Counted(counting, adds, len(tracks) - len(counting), band and not around)
 
 
 def _fit(counted: _Counted, model: Bundle, asked: Mapping[int, Sequence[int]] | None) -> _Fit:
@@ -212,23 +219,28 @@ def _fit(counted: _Counted, model: Bundle, asked: Mapping[int, Sequence[int]] | 
         return _Fit(OTHER_KIND, {}, len(tracks), True)
     used = {line.track for line in placed.values()}
     misfits = [
-        role_misfit(line.role, infos[place].role) if band else misfit(shape_of(line.notes), infos[place])
+        _role_cost(line.role, infos[place].role) if band else misfit(shape_of(line.notes), infos[place])
         for place, line in placed.items()
     ]
     foreign = sum(family(tracks[line.track].program) != family(infos[p].program) for p, line in placed.items())
     foreign = 0 if band else foreign  # a role has no instrument
     places = sum(info.drums == bool(tracks[0].is_drum) or band for info in infos)
     empty = places - len(placed)
-    rhythm = not band or _has_rhythm({infos[place].role for place in placed})
+    rhythm = not band or _has_rhythm({line.role for line in placed.values()})
     left = -ADDED * empty if adds and rhythm else EMPTY * empty / places  # many places alone do not draw a tune
     kept = len(tracks) - len(used)
-    silent = kept + counted.left
+    left += counted.left * NOT_CONTINUED + kept * (FURTHER if counted.further else NOT_CONTINUED)
     left += 0.0 if rhythm else NO_RHYTHM
     keyboard = is_keyboard(infos)
     left += NO_KEYBOARD if keyboard and not _on_keyboard(tracks) else 0.0
     split = 0 if keyboard else len(placed) - len(used)
-    cost = sum(misfits) + OTHER_FAMILY * foreign + left + NOT_CONTINUED * silent + SPLIT * split
+    cost = sum(misfits) + OTHER_FAMILY * foreign + left + SPLIT * split
     return _Fit(cost, placed, kept, max(misfits) >= POOR)
+
+
+def _role_cost(role: str, wanted: str) -> float:
+    """Misfit of a line's role on a place of a band."""
+    return min(role_misfit(role, wanted), UNKNOWN_ROLE if role == "other" else math.inf)
 
 
 def _is_chords(track: Track) -> bool:
@@ -245,14 +257,15 @@ def _on_keyboard(tracks: Sequence[Track]) -> bool:
 
 def _has_rhythm(roles: set[str]) -> bool:
     """Return True for drums, for a bass alone, and for a bass with chords: two voices with a bass may be a chorale."""
-    return "drums" in roles or roles == {"bass"} or ("bass" in roles and not roles <= {"bass", "lead"})
+    return "drums" in roles or roles == {"bass"} or ("bass" in roles and not roles <= {"bass", "lead", "other"})
 
 
 def _reason(tracks: Sequence[Track], model: Bundle, fit: _Fit, adds: bool) -> str:
     used, others = ([i.name for n, i in enumerate(model.tracks) if (n in fit.placed) == here] for here in (True, False))
     reason = f"{_described(tracks)}, for its {listed(used)}" + (f"; it adds {listed(others)}" if adds else "")
     if fit.kept:
-        reason += f"; {NUMBERS[fit.kept] if fit.kept < len(NUMBERS) else fit.kept} more than it writes"
+        kept = NUMBERS[fit.kept] if fit.kept < len(NUMBERS) else str(fit.kept)
+        reason += f"; {kept} more than it writes" + (" at once" if is_band(model) and not adds else "")
     return reason + ("; none here fits well" if fit.poor else "")
 
 

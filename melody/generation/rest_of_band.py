@@ -57,7 +57,8 @@ def with_rest(take: Take, prepared: Prepared, left: Sequence[int], compose: Comp
             part = compose(heard, _settings(prepared, group, start, stop), take.seed, take.number)
             take = _joined(take, part, group)
     gone = {f"{names[track] or f'track {track + 1}'}: kept, not continued" for track in left}
-    said = f"{len(left)} tracks beyond the {len(prepared.bundle.tracks)} that {prepared.bundle.name} writes at once: "
+    tracks = "1 track" if len(left) == 1 else f"{len(left)} tracks"
+    said = f"{tracks} beyond the {len(prepared.bundle.tracks)} that {prepared.bundle.name} writes at once: "
     kept = tuple(message for message in take.messages if message not in gone)
     return replace(take, messages=(*kept, f"{said}composed around the others"))
 

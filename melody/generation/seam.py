@@ -68,7 +68,7 @@ def across(score: Score, seam: Seam) -> tuple[Score, list[str]]:
         _carry_maps(result, seam.start)
     for number, track in enumerate(result.tracks):
         if seam.ends(number):
-            said += _end(track, seam.start)
+            said += _end(track, seam.start, track.name or f"track {number + 1}")
         elif seam.resumes is not None and number in seam.tracks:
             _open_gap(track, seam.start, seam.resumes)
     return result, said
@@ -91,8 +91,8 @@ def _carry_maps(score: Score, start: int) -> None:
 # ---- the musician's music ends --------------------------------------------------------------------------------------
 
 
-def _end(track: Track, start: int) -> list[str]:
-    """End all that acts in a track at tick `start`; what was done, in sentences."""
+def _end(track: Track, start: int, name: str) -> list[str]:
+    """End all that acts in a track at tick `start`; what was done, in sentences about the track of this `name`."""
     behind = _behind(track, start)
     _keep_until(track, start)
     resets = _resets(track, start)
@@ -101,12 +101,10 @@ def _end(track: Track, start: int) -> list[str]:
     said = []
     if behind:
         count = f"{behind} event{'s' if behind > 1 else ''}"
-        said.append(
-            f"{track.name or 'a track'}: {count} behind the last bar left out, as new notes would play under it"
-        )
+        said.append(f"{name}: {count} behind the last bar left out, as new notes would play under it")
     loud = [f"{_NAMES.get(number, f'controller {number}')} {value}" for number, value in resets if number in LOUDNESS]
     if loud:
-        said.append(f"{track.name or 'a track'}: fades out; new notes play as before the fade: {', '.join(loud)}")
+        said.append(f"{name}: fades out; new notes play as before the fade: {', '.join(loud)}")
     return said
 
 

@@ -145,6 +145,28 @@ def test_around_a_rhythm_section_a_band_plays():
         assert chosen(score, shipped(), around=("1",)) == "band"
 
 
+def test_four_singers_are_no_band_though_one_is_called_bass():
+    singers = voices()
+    for track, name in zip(singers, ("Soprano", "Alto", "Tenor", "Bass"), strict=True):
+        track.name, track.program = name, 0
+    assert chosen(primer(*singers), shipped()) == "chorale"
+    assert chosen(primer(*singers[:3], piano()), shipped()) != "band"
+    assert chosen(primer(*singers, kit()), shipped()) == "band"
+
+
+def test_nobody_of_a_band_is_left_out_for_having_few_notes():
+    def slow(count: int) -> list[Track]:
+        lines = [part(f"Voice {number}", [50 + 3 * number]) for number in range(count)]
+        for line in lines:
+            set_notes(line, notes_of(line).take(np.arange(1)))
+        return lines
+
+    choice = choose(primer(kit(), *slow(8)), shipped())
+    assert choice.bundle.name == "band"
+    assert choice.reason.endswith("; one more than it writes at once")
+    assert chosen(primer(*slow(4), piano()), shipped()) == "band"
+
+
 def test_the_only_model_is_taken_and_what_does_not_fit_is_told():
     for style, models, around, kind, what in (
         ("drums", MODELS[:1], [], MelodyError, "drums alone, which no model here writes"),
