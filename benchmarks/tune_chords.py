@@ -8,9 +8,10 @@ The other way round the chords are given, as a track that holds them, and `lead`
 that may be asked for it; its tune stands beside the sheet's: notes on strong beats in the chords, range, share of time
 without a note, notes a bar, and steps of two semitones or less.
 
-    python benchmarks/tune_chords.py FOLDER [--tunes 30] [--bars 16] [--json]
+    python benchmarks/tune_chords.py FOLDER [--tunes 30] [--bars 16] [--takes 1] [--held-out] [--too MODEL] [--json]
 
-FOLDER holds lead sheets in MusicXML with one track and chord symbols, as OpenEWLD's.
+FOLDER holds lead sheets in MusicXML with one track and chord symbols, as OpenEWLD's; with --held-out only those count
+that the recipe `lead` keeps for valid and test. MODEL is measured both ways beside the shipped ones.
 """
 
 import argparse
@@ -20,24 +21,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from symusic import Note, Track
+from symusic import Track
 
 import melody
+from melody.corpus import lead
+from melody.corpus.recipe import load_pieces, recipe_folders
 from melody.errors import MelodyError
 from melody.generation import Composer
 from melody.music.chords import QUALITIES, Chord, Span
 from melody.music.heard_chords import chord_tones_on_strong_beats, heard
-from melody.music.progressions import markers_as_chords
-from melody.music.score import Notes, Score, bars, clip, notes_of
+from melody.music.progressions import held, markers_as_chords
+from melody.music.score import Notes, Score, bars, clip, notes_of, set_notes
 
 ASKED: dict[str, dict[str, Any]] = {"band": {"add": "chords"}, "pop": {"with_tracks": "1"}}
 SINGING = ("lied", "band")
 
 
-def sheets(folder: Path, count: int, length: int) -> list[tuple[Score, list[Span]]]:
+def held_out(folder: Path) -> list[Path]:
+    """The sheets in a folder that no model of lead sheets may learn from."""
+    split_of = load_pieces(recipe_folders()["lead"]).split_of
+    return [folder / item for item in lead.items(folder) if split_of.get(lead.name_of(item), "train") != "train"]
+
+
+def sheets(paths: Sequence[Path], count: int, length: int) -> list[tuple[Score, list[Span]]]:
     """Tunes of so many bars, each with its chords."""
     found = []
-    for path in sorted(folder.rglob("*.mxl")):
+    for path in paths:
         score = melody.read(path)
         if len(score.tracks) != 1 or len(bars(score)) <= length:
             continue
@@ -78,22 +87,23 @@ def is_minor(value: int) -> bool:
 
 
 def measure(
-    composer: Composer, options: Mapping[str, Any], tunes: Sequence[tuple[Score, list[Span]]]
+    composer: Composer, options: Mapping[str, Any], tunes: Sequence[tuple[Score, list[Span]]], takes: int
 ) -> dict[str, Any]:
     """Shares over all tunes, of what a model adds."""
     total: dict[str, np.ndarray] = {}
     for number, (tune, asked) in enumerate(tunes):
         try:
-            (take,) = composer.compose(tune, seed=number, **options)
+            found = composer.compose(tune, seed=number, takes=takes, **options)
         except MelodyError as error:
             print(f"left out: {error}")
             continue
         lines = bars(tune)
         edges = np.union1d(lines, (lines[:-1] + lines[1:]) // 2)
-        parts = [notes_of(track) for track in take.score.tracks[1:] if not track.is_drum]
-        values = heard(Notes(*map(np.concatenate, zip(*parts, strict=True))), edges)[:, 0].tolist()
-        for name, counts in figures(tune, asked, edges, values).items():
-            total[name] = total.get(name, np.zeros(2)) + counts
+        for take in found:
+            parts = [notes_of(track) for track in take.score.tracks[1:] if not track.is_drum]
+            values = heard(Notes(*map(np.concatenate, zip(*parts, strict=True))), edges)[:, 0].tolist()
+            for name, counts in figures(tune, asked, edges, values).items():
+                total[name] = total.get(name, np.zeros(2)) + counts
     return {name: round(float(right / max(1, whole)), 3) for name, (right, whole) in total.items()}
 
 
@@ -110,19 +120,6 @@ def drawn(tunes: Sequence[tuple[Score, list[Span]]], order: np.random.Generator 
         for name, counts in figures(tune, asked, edges, values).items():
             total[name] = total.get(name, np.zeros(2)) + counts
     return {name: round(float(right / max(1, whole)), 3) for name, (right, whole) in total.items()}
-
-
-def held(asked: Sequence[Span], stop: int) -> Track:
-    """A track that holds the chords of a sheet, in root position."""
-    track = Track("Chords", 0, False)
-    ends = [span.start for span in asked[1:]] + [stop]
-    for span, end in zip(asked, ends, strict=True):
-        if span.chord is not None and end > span.start:
-            intervals = QUALITIES[span.chord.quality].intervals
-            track.notes.extend(
-                [Note(span.start, end - span.start, 48 + span.chord.root + one, 70) for one in intervals]
-            )
-    return track
 
 
 def tune_figures(tune: Notes, score: Score, asked: Sequence[Span]) -> dict[str, float]:
@@ -142,25 +139,32 @@ def tune_figures(tune: Notes, score: Score, asked: Sequence[Span]) -> dict[str, 
     }
 
 
-def over_chords(tunes: Sequence[tuple[Score, list[Span]]]) -> dict[str, dict[str, float]]:
+def over_chords(
+    tunes: Sequence[tuple[Score, list[Span]]], composers: Mapping[str, Composer], takes: int
+) -> dict[str, dict[str, float]]:
     """The mean figures of tunes that are composed over the sheets' chords, and of the sheets' own."""
-    composers = {name: melody.load(name) for name in SINGING}
-    sides: dict[str, list[dict[str, float]]] = {name: [] for name in (*SINGING, "the sheets")}
+    sides: dict[str, list[dict[str, float]]] = {name: [] for name in (*composers, "the sheets")}
     for number, (tune, asked) in enumerate(tunes):
-        given = tune.copy()
-        given.tracks.clear()
-        given.tracks.append(held(asked, int(bars(tune)[-1])))
-        takes = {name: composer.compose(given, seed=number, add="lead")[0] for name, composer in composers.items()}
-        lines = {name: take.score.tracks[-1] for name, take in takes.items()} | {"the sheets": tune.tracks[0]}
-        for side, track in lines.items():
-            alone = tune.copy()
-            alone.tracks.clear()
-            alone.tracks.append(track)
-            sides[side].append(tune_figures(notes_of(track), alone, asked))
+        chords = Track("Chords", 0, False)
+        set_notes(chords, held(asked, bars(tune)))
+        given = with_track(tune, chords)
+        lines = {"the sheets": [tune.tracks[0]]}
+        for name, composer in composers.items():
+            found = composer.compose(given, seed=number, takes=takes, add="lead")
+            lines[name] = [take.score.tracks[-1] for take in found]
+        for side, tracks in lines.items():
+            sides[side] += [tune_figures(notes_of(track), with_track(tune, track), asked) for track in tracks]
     return {
         side: {name: round(float(np.mean([row[name] for row in rows])), 2) for name in rows[0]}
         for side, rows in sides.items()
     }
+
+
+def with_track(score: Score, track: Track) -> Score:
+    """The score with this track alone."""
+    result = score.copy()
+    result.tracks = [track]
+    return result
 
 
 def main() -> None:
@@ -169,20 +173,25 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tunes", type=int, default=30)
     parser.add_argument("--bars", type=int, default=16)
+    parser.add_argument("--takes", type=int, default=1)
+    parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--too", action="append", default=[], metavar="MODEL")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    tunes = sheets(options.folder, options.tunes, options.bars)
-    rows = {name: measure(melody.load(name), asked, tunes) for name, asked in ASKED.items()}
+    paths = held_out(options.folder) if options.held_out else sorted(options.folder.rglob("*.mxl"))
+    tunes = sheets(paths, options.tunes, options.bars)
+    asked = ASKED | {name: {"add": "chords"} for name in options.too}
+    rows = {name: measure(melody.load(name), adding, tunes, options.takes) for name, adding in asked.items()}
     rows |= {"the sheets": drawn(tunes, None), "drawn": drawn(tunes, np.random.default_rng(0))}
-    lead = over_chords(tunes)
+    sung = over_chords(tunes, {name: melody.load(name) for name in (*SINGING, *options.too)}, options.takes)
     if options.json:
-        print(json.dumps({"tunes": len(tunes), **rows, "over chords": lead}))
+        print(json.dumps({"tunes": len(tunes), **rows, "over chords": sung}))
         return
     print(f"{len(tunes)} tunes of {options.bars} bars: half bars with the sheet's root, its chord; tune in the chords")
     for name, row in rows.items():
         print(f"{name:12} {row['root']:.2f} {row['chord']:.2f} {row['tune']:.2f}")
     print("tunes over the sheets' chords")
-    for name, row in lead.items():
+    for name, row in sung.items():
         print(f"{name:12} " + ", ".join(f"{figure} {value:.2f}" for figure, value in row.items()))
 
 

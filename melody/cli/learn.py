@@ -31,8 +31,8 @@ def prepare(
     corpus: Annotated[
         str,
         typer.Argument(
-            help="Name of a recipe (band, chorale, drums, folk, jsb16, lied, piano, pop, quartet), or your own folder "
-            "or archive."
+            help="Name of a recipe (band, chorale, drums, folk, jsb16, lead, lied, piano, pop, quartet), or your own "
+            "folder or archive."
         ),
     ],
     local: Annotated[

@@ -59,6 +59,11 @@ def name_of(item: str) -> str:
     return f"{COLLECTIONS.get(match[1], match[1])}/{re.sub(r'[^A-Za-z0-9_.-]', '_', match[2])}"
 
 
+def styled_name_of(item: str, root: Path) -> str:
+    """Return the name of the piece with its style before it."""
+    return f"{style_of(read(root / item))}/{name_of(item)}"
+
+
 def read_band(item: str, root: Path) -> Mapping[str, Score | Placed | MelodyError]:
     """Read one piece."""
     name = name_of(item)
@@ -152,13 +157,3 @@ def _distance(ticks: np.ndarray, step: int) -> np.ndarray:
     """Distance to the nearest multiple of a step."""
     result: np.ndarray = np.abs(ticks - np.round(ticks / step) * step)
     return result
-
-
-def given_split(root: Path) -> dict[str, str]:
-    """Return the split of a `manifest.tsv` that lies beside the music, from which `split.json` was made."""
-    import csv
-
-    path = next(root.rglob("manifest.tsv"))
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [(row["file"], row["split"]) for row in csv.DictReader(file, delimiter="\t")]
-    return {f"{style_of(read(path.parent / item))}/{name_of(item)}": split for item, split in rows}

@@ -48,15 +48,14 @@ def four_voices(score: Score, name: str) -> Score:
     heights = [float(notes_of(track).pitch.mean()) for track in result.tracks]
     if sorted(heights, reverse=True) != heights:
         raise UnreadableFile(f"{name}: voices are not in order from high to low")
-    _correct_key(result)
+    correct_key(result, int(notes_of(result.tracks[-1]).pitch[-1]))
     return result
 
 
-def _correct_key(score: Score) -> None:
-    """Replace the key signatures where the last bass note confirms another key; changes `score`."""
+def correct_key(score: Score, last_bass: int) -> None:
+    """Replace the key signatures where the last note of the bass confirms another key; changes `score`."""
     key = estimate_key(score)
-    bass = notes_of(score.tracks[-1]).pitch
-    if int(bass[-1]) % 12 == key.tonic:
+    if last_bass % 12 == key.tonic:
         score.key_signatures = [KeySignature(0, key.signature, key.tonality)]
 
 

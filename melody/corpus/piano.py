@@ -115,15 +115,3 @@ def _hands(staves: list[Notes]) -> tuple[Notes, Notes]:
     together = Notes(*(np.concatenate(column) for column in zip(*staves, strict=True)))
     in_left = in_left_hand(together.onset, together.pitch)
     return together.take(np.flatnonzero(~in_left)), together.take(np.flatnonzero(in_left))
-
-
-def given_split(root: Path) -> dict[str, str]:
-    """Return the split of each `manifest.tsv` that lies beside the music, from which `split.json` was made."""
-    import csv
-
-    result: dict[str, str] = {}
-    for path in sorted(root.rglob("manifest.tsv")):
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t")
-            result |= {name_of(row["file"], path.parent): row["split"] for row in rows}
-    return result

@@ -13,18 +13,20 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import melody.errors
-from melody.corpus import band, drums, folk, hymns, lied, piano, pop, quartet
+from melody.corpus import band, drums, folk, hymns, lead, lied, piano, pop, quartet
 from melody.corpus.archives import opened, unpack
 from melody.corpus.chorale import read_chorale
 from melody.corpus.fetching import fetch
 from melody.corpus.pieces import ItemReader, Placed
 from melody.corpus.played import PlayedPiece
+from melody.corpus.splits import listed_split
 from melody.errors import ConfigError, MelodyError, UsageError
 from melody.jsb16 import corpus as jsb16
 from melody.music.score import Score
@@ -58,14 +60,30 @@ def _ending(*suffixes: str) -> Callable[[str], bool]:
 
 READERS = {
     "chorale": RecipeReader(_read_chorale, hymns.items, hymns.is_wanted, name_of=hymns.name_of),
-    "band": RecipeReader(band.read_band, band.items, _ending(".mid", ".tsv"), band.given_split),
+    "band": RecipeReader(
+        band.read_band, band.items, _ending(".mid", ".tsv"), partial(listed_split, name_of=band.styled_name_of)
+    ),
     "drums": RecipeReader(
         drums.read_drums, drums.items, _ending(".mid", ".csv"), drums.official_split, played=drums.played_drums
     ),
     "folk": RecipeReader(folk.read_folk, folk.items, folk.is_wanted),
     "jsb16": RecipeReader(jsb16.read_piece, opened=jsb16.as_folder),
+    "lead": RecipeReader(
+        lead.read_lead,
+        lead.items,
+        lead.is_wanted,
+        partial(listed_split, name_of=lambda item, _: lead.name_of(item)),
+        name_of=lead.name_of,
+        among_others=True,
+    ),
     "lied": RecipeReader(lied.read_lied, lied.items, _ending(".mid", ".mxl")),
-    "piano": RecipeReader(piano.read_piano, piano.items, piano.is_wanted, piano.given_split, among_others=True),
+    "piano": RecipeReader(
+        piano.read_piano,
+        piano.items,
+        piano.is_wanted,
+        partial(listed_split, name_of=piano.name_of),
+        among_others=True,
+    ),
     "pop": RecipeReader(pop.read_pop, pop.items, _ending(".mid", ".txt")),
     "quartet": RecipeReader(quartet.read_quartet, quartet.items, _ending(".mid", ".mxl")),
 }

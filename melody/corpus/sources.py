@@ -141,8 +141,9 @@ def _listed_and_found(root: Path, *, reader: RecipeReader, pieces: PieceList, pr
 def _found_by_name(root: Path, *, reader: RecipeReader, pieces: PieceList) -> list[str]:
     """Return the items in `root` that are called like a piece of the list, whatever folder its name puts that in."""
     assert reader.items
+    called = reader.name_of or (lambda item: Path(item).stem)
     names = {Path(name).name for name in (*pieces.split_of, *pieces.left_out)}
-    return [item for item in reader.items(root) if Path(item).stem in names]
+    return [item for item in reader.items(root) if called(item) in names]
 
 
 def _only(root: Path) -> Iterator[Source]:

@@ -1,11 +1,14 @@
 """Splits of pieces, once and for all: music that is read later never moves what was there.
 
 A store remembers the split of every piece by its fingerprint and its name. A new version of a tune goes where the tune
-is; one that has versions on two sides is left out, as it would bring them together.
+is; one that has versions on two sides is left out, as it would bring them together. A recipe's split may have been
+drawn elsewhere, and stand beside the music.
 """
 
+import csv
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from melody.corpus.duplicates import draw_split
 from melody.corpus.shards import Entry
@@ -41,3 +44,13 @@ def settle(pieces: Sequence[Entry], labels: Ints, homes: Homes, seed: int) -> li
     fixed = {label: next(iter(splits)) if len(splits) == 1 else "" for label, splits in there.items()}
     drawn = draw_split(labels, seed, fixed=fixed)
     return [homes.same(piece) or split for piece, split in zip(pieces, drawn, strict=True)]
+
+
+def listed_split(root: Path, name_of: Callable[[str, Path], str]) -> dict[str, str]:
+    """Return the splits that each `manifest.tsv` beside the music gives its pieces; `name_of` takes file and folder."""
+    result: dict[str, str] = {}
+    for path in sorted(root.rglob("manifest.tsv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file, delimiter="\t")
+            result |= {name_of(row["file"], path.parent): row["split"] for row in rows}
+    return result

@@ -42,6 +42,7 @@ QUALITIES = (  # their order is part of the channel's values: never change it
 MAJOR, MINOR, SEVENTH, MAJOR_SEVENTH, MINOR_SEVENTH, DIM, HALF_DIM, DIM_SEVENTH, AUG, SUS = range(len(QUALITIES))
 VALUES = 1 + OCTAVE * len(QUALITIES)  # 0 says none
 NO_CHORD = "N.C."
+LOWEST_BASS = 48  # C3: from there up lies the bass of a chord in close position
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class Chord:
     def classes(self) -> frozenset[int]:
         """Its pitch classes, that of the bass among them."""
         return frozenset((self.root + step) % OCTAVE for step in QUALITIES[self.quality].intervals) | {self.bass}
+
+    @property
+    def close_position(self) -> list[int]:
+        """Its pitches, one of each class, within an octave over its bass."""
+        return sorted(LOWEST_BASS + self.bass + (one - self.bass) % OCTAVE for one in self.classes)
 
     @property
     def value(self) -> int:

@@ -1,4 +1,4 @@
-"""Chord progressions, as they are typed, as they lie on bars, and as a file's markers give them.
+"""Chord progressions, as they are typed, as they lie on bars, as a file's markers give them, and as they sound.
 
 A progression is written as on a lead sheet. "Am F C G" is a bar each; in "Am F | C G" the symbols between bar lines
 share the bar; "Am:3 F:1" has lengths in beats of the meter; "%" repeats the bar, or inside a bar the chord, before;
@@ -9,13 +9,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import cycle
+from itertools import cycle, pairwise
 
 import numpy as np
 
 from melody.errors import UsageError
 from melody.music.chords import NO_CHORD, Chord, Span, parse_chord
-from melody.music.score import Ints, Score
+from melody.music.score import Ints, Notes, Score
+
+HELD_VELOCITY = 70  # of chords that only accompany
 
 Step = tuple[Chord | None, Fraction | None]  # a chord, and its beats where they are given
 
@@ -139,6 +141,18 @@ def _placed(group: Sequence[Step], lines: Ints, bar: int, beat: int) -> tuple[li
         spans.append(Span(round(tick), chord))
         tick += rest / sharing if beats is None else beats * beat
     return spans, after
+
+
+def held(spans: Sequence[Span], bar_lines: Ints) -> Notes:
+    """The notes of chords that are held in close position, each struck anew at every bar line, up to the last one."""
+    starts = np.array([span.start for span in spans], np.int64)
+    ticks = np.union1d(starts, bar_lines)
+    rows = []
+    for start, stop in pairwise(ticks[ticks <= bar_lines[-1]].tolist()):
+        place = int(np.searchsorted(starts, start, side="right")) - 1
+        chord = spans[place].chord if place >= 0 else None
+        rows += [(start, stop - start, pitch, HELD_VELOCITY) for pitch in (chord.close_position if chord else ())]
+    return Notes(*np.array(rows, np.int64).reshape(-1, 4).T)
 
 
 # ---- markers --------------------------------------------------------------------------------------------------------

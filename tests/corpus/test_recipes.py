@@ -1,4 +1,4 @@
-"""The recipes folk, pop, drums, lied and quartet: their lists, and where their music is."""
+"""The recipes folk, pop, drums, lead, lied and quartet: their lists, and where their music is."""
 
 import json
 import re

@@ -10,7 +10,7 @@ from symusic import TextMeta
 
 from melody.errors import UsageError
 from melody.music.chords import QUALITIES, Chord, Span, parse_chord
-from melody.music.progressions import Progression, laid_out, markers_as_chords, parse_progression
+from melody.music.progressions import Progression, held, laid_out, markers_as_chords, parse_progression
 from melody.music.score import GRID, Score
 
 ROOTS, PLACES = range(12), range(len(QUALITIES))
@@ -81,6 +81,20 @@ def test_all_bars_have_a_chord(progression: Progression, lengths: list[int]):
     assert starts[0] == 0
     assert starts == sorted(set(starts))
     assert starts[-1] < lines[-1]
+
+
+@given(PROGRESSIONS)
+def test_held_chords_sound_all_the_time_and_are_struck_where_they_or_bars_begin(progression: Progression):
+    spans, lines = laid_out(progression, np.array(FOUR), 24), np.array(FOUR)
+    notes = held(spans, lines)
+    struck = np.union1d([span.start for span in spans], lines[:-1])
+    asked = [[span.chord for span in spans if span.start <= tick][-1] for tick in struck.tolist()]
+    for tick, stop, chord in zip(struck, [*struck[1:], lines[-1]], asked, strict=True):
+        here = notes.take(np.flatnonzero(notes.onset == tick))
+        assert (here.onset + here.duration == stop).all()
+        assert set((here.pitch % 12).tolist()) == (chord.classes if chord else set())
+        assert not chord or (here.pitch.min() % 12 == chord.bass and np.ptp(here.pitch) < 12)
+    assert np.isin(notes.onset, struck).all()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ ARCHIVES = {
     "folk": "cre.tar.xz",
     "pop": "pop909.tar.xz",
     "drums": "groove.tar.xz",
+    "lead": "leads.tar.xz",
     "lied": "lieder.tar.xz",
     "quartet": "quartets.tar.xz",
 }

@@ -10,7 +10,7 @@ from melody.bundle import Bundle
 from melody.errors import UsageError
 from melody.generation.ranges import listed
 
-PLAYED_BY = {"chords": "piano", "lead": "voice"}  # the track of a model without roles that plays a part
+PLAYED_BY = {"chords": ("piano",), "lead": ("voice", "tune")}  # by tracks of models without roles
 
 
 def parse_parts(texts: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
@@ -30,7 +30,7 @@ def parse_parts(texts: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
 def places_of(part: str, bundle: Bundle) -> list[int]:
     """Return the model's places of a part, by role or by name; none where it has no such part."""
     infos = bundle.tracks
-    names = (part.casefold(), PLAYED_BY.get(part))
+    names = (part.casefold(), *PLAYED_BY.get(part, ()))
     by_role = [place for place, info in enumerate(infos) if info.role == part]
     return by_role or [place for place, info in enumerate(infos) if info.name.casefold() in names]
 
