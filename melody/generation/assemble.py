@@ -8,7 +8,7 @@ from symusic import KeySignature, Tempo, TextMeta, TimeSignature, Track
 
 from melody.bundle import Bundle
 from melody.generation.prepared import Prepared
-from melody.generation.primer.primer_view import SCALE, new_notes
+from melody.generation.primer.primer_view import SCALE, PlayedLoudness, new_notes
 from melody.generation.told import key_token
 from melody.music.key import parse_key
 from melody.music.score import (
@@ -47,7 +47,7 @@ def placed_notes(prepared: Prepared, ids: Sequence[int], model: Score, bundle: B
     for place, notes in new_notes(model, first).items():
         if place not in prepared.region.tracks:
             continue  # fixed notes stand there already
-        velocity = np.clip(notes.velocity + louder(prepared, place), 1, 127)
+        velocity = np.array([loudness(prepared, place).of(one) for one in notes.velocity.tolist()], np.int64)
         pitch = np.array([own_sound(prepared, place, one) for one in notes.pitch.tolist()], np.int64)
         columns = (notes.onset * SCALE + offset, notes.duration * SCALE, pitch, velocity)
         by_track.setdefault(prepared.region.tracks[place], []).append(Notes(*columns))
@@ -78,15 +78,13 @@ def _bar_lines(prepared: Prepared, ids: Sequence[int], bundle: Bundle) -> Ints:
     return np.concatenate([lines[: region.first], region.new_lines[:-1]]) if region.own else lines
 
 
-def louder(prepared: Prepared, place: int) -> int:
-    """Add this to velocities as the model writes them for one of its tracks: as loud as the musician plays there."""
-    return prepared.primer.view.loudness.get(place, _mean_loudness(prepared)) if prepared.primer else 0
-
-
-def _mean_loudness(prepared: Prepared) -> int:
-    """For tracks that the musician does not have yet: as much louder as the others are."""
-    known = list(prepared.primer.view.loudness.values()) if prepared.primer else []
-    return round(sum(known) / len(known)) if known else 0
+def loudness(prepared: Prepared, place: int) -> PlayedLoudness:
+    """The loudness of one of the model's tracks: as the musician plays there, or as loud as the other tracks are."""
+    if prepared.primer is None:
+        return PlayedLoudness(0)
+    known = prepared.primer.view.loudness
+    mean = sum(one.louder for one in known.values()) / max(1, len(known))
+    return known.get(place, PlayedLoudness(round(mean)))
 
 
 def put_together(prepared: Prepared, model: Score, notes: Sequence[NewNote], bundle: Bundle, label: str) -> Score:

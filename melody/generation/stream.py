@@ -9,7 +9,7 @@ waits for its end; and so do those after it, as notes come in order of onset.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from melody.generation.assemble import NewNote, first_new_grid_tick, junction, louder, own_sound, own_track
+from melody.generation.assemble import NewNote, first_new_grid_tick, junction, loudness, own_sound, own_track
 from melody.generation.prepared import Prepared
 from melody.generation.primer.primer_view import SCALE
 from melody.tokens.plan import (
@@ -84,7 +84,7 @@ class _Course:
 def _latest(prepared: Prepared, course: _Course, duration: int, offset: int) -> NewNote:
     """The note that has just been read."""
     track = course.track
-    velocity = min(max(course.velocity[track] + louder(prepared, track), 1), 127)
+    velocity = loudness(prepared, track).of(course.velocity[track])
     onset = course.tick * SCALE + offset
     pitch = own_sound(prepared, track, course.pitch)
     own = own_track(prepared, prepared.region.tracks[track], pitch)

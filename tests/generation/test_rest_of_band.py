@@ -59,6 +59,22 @@ def test_every_track_goes_on_in_its_range_and_what_was_given_stays(folder: Path,
     assert {name for name, _ in take.places} == {one.name for one in given.tracks}
 
 
+def test_every_part_is_as_loud_as_it_was_played(folder: Path) -> None:
+    given = orchestra(10)
+    for number, track in enumerate(given.tracks[1:]):
+        track.notes = [Note(n.time, n.duration, n.pitch, 30 + 10 * number + n.pitch % 3) for n in track.notes]
+    composer = Composer(folder / "band")
+    (take,) = composer.compose(given, bars=4, seed=2)
+    for before, after in zip(given.tracks[1:], take.score.tracks[1:], strict=True):
+        new = notes_of(after).velocity[notes_of(after).onset >= take.first_new_tick]
+        played = notes_of(before).velocity
+        assert played.min() <= new.min(initial=127)
+        assert new.max(initial=0) <= played.max()
+    heard = [note.velocity for note in composer.stream(given, bars=4, seed=2) if note.track == 3]
+    assert heard
+    assert set(heard) <= {50, 51, 52}
+
+
 def test_such_a_take_is_composed_again_from_its_settings(folder: Path) -> None:
     composer, given = Composer(folder / "band"), orchestra(10)
     takes = composer.compose(given, bars=2, seed=2, takes=2)
