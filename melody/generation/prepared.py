@@ -23,7 +23,7 @@ from melody.generation.primer.assignment import with_drums_asked
 from melody.generation.primer.manner import settled
 from melody.generation.primer.primer_fit import Fit, fit_of
 from melody.generation.primer.primer_view import Primer, PrimerView, view_primer
-from melody.generation.ranges import listed, strict_scale
+from melody.generation.ranges import find_track, listed, strict_scale
 from melody.generation.ranking import BY_TASTE
 from melody.generation.region import Region, region_of
 from melody.generation.rules.contract import Rule
@@ -277,10 +277,11 @@ def _with_primer(
     if settings.mapping:
         score = with_drums_asked(score, settings.mapping, bundle)
     given, score = resample(score, common_resolution(score.tpq)), resample(score, TICKS_PER_QUARTER)
-    primer = Primer(
-        score,
-        view_primer(score, bundle, settings.mapping, own_drums=settings.keep == "pitches", add=settings.add),
-    )
+    names = [track.name for track in score.tracks]
+    sure = {find_track(names, name, "track") for name in settings.tracks}
+    sure |= {find_track(names, name, "with") for name in settings.with_tracks}
+    view = view_primer(score, bundle, settings.mapping, settings.keep == "pitches", settings.add, sure)
+    primer = Primer(score, view)
     return _meter_at_end(primer, settings), primer, given
 
 

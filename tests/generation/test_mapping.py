@@ -19,7 +19,8 @@ from melody.cli import run
 from melody.errors import UsageError
 from melody.formats.midi.writer import channels
 from melody.formats.reading import read_file
-from melody.generation.primer.assignment import assign, name_likeness, parse_mapping, place_lines, voices_of
+from melody.generation.primer.assignment import name_likeness, parse_mapping, place_lines, voices_of
+from melody.generation.primer.hungarian import assign
 from melody.generation.replay import embedded
 from melody.generation.settings import Settings, settings_from, settings_of
 from melody.music.score import Score, most_at_once, notes_of, set_notes

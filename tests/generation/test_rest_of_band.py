@@ -75,6 +75,26 @@ def test_every_part_is_as_loud_as_it_was_played(folder: Path) -> None:
     assert set(heard) <= {50, 51, 52}
 
 
+@pytest.mark.parametrize("name", ["Track 0", "Track 7", "Track 13"])
+def test_bars_of_any_track_are_filled(folder: Path, name: str) -> None:
+    given = orchestra(15)
+    (take,) = Composer(folder / "band").compose(given, fill=(3, 4), tracks=(name,), seed=1)
+    for before, after in zip(given.tracks, take.score.tracks, strict=True):
+        inside = [note for note in after.notes if 8 * TPQ <= note.time < 16 * TPQ]
+        assert inside or before.name != name
+        assert (list(before.notes) == list(after.notes)) == (before.name != name)
+
+
+def test_any_track_is_accompanied(folder: Path) -> None:
+    given = orchestra(15)
+    for track in given.tracks:
+        track.notes = [note for note in track.notes if track.name == "Track 13" or note.time < 16 * TPQ]
+    (take,) = Composer(folder / "band").compose(given, with_tracks="Track 13", seed=1)
+    assert take.first_new_tick == 16 * TPQ
+    assert list(take.score.tracks[14].notes) == list(given.tracks[14].notes)
+    assert sum(len(one.notes) for one in take.score.tracks) > sum(len(one.notes) for one in given.tracks)
+
+
 def test_such_a_take_is_composed_again_from_its_settings(folder: Path) -> None:
     composer, given = Composer(folder / "band"), orchestra(10)
     takes = composer.compose(given, bars=2, seed=2, takes=2)

@@ -22,22 +22,22 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from symusic import Track
 
 from melody.bundle import HAND, Bundle, TrackInfo
 from melody.errors import UsageError
+from melody.generation.primer.hungarian import assign
 from melody.generation.ranges import find_track, named
 from melody.music.hands import in_left_hand
 from melody.music.roles import roles_of_tracks
 from melody.music.score import GRID, Ints, Notes, Score, most_at_once, notes_of
 
 Asked = Mapping[str, tuple[str, ...]]  # the model's tracks of each of the musician's
-Floats = NDArray[np.float64]
 
 TWICE_AS_FULL = 9.0  # semitones that twice as many notes at once, or half as many, count for
 NAME_ALIKE = 24.0
 NAME_EQUAL = 200.0
+SURE = 1e4  # for a line that must get a place where there are too few
 PEAK = 3  # in the fullest moment of a corpus a track of chords sounds about so many times as full as it usually does
 FIRST_LETTERS = 3  # that two words must share at least
 CALLED = {
@@ -84,12 +84,13 @@ def place_lines(
     names: Sequence[str] = (),
     asked: Mapping[int, Sequence[int]] | None = None,
     empty: Collection[int] = (),
+    sure: Collection[int] = (),
 ) -> dict[int, PlacedLine]:
     """For each place of the model in use the line on it: pitched on pitched, drums on drums.
 
     `names` are what the tracks are called, one for each; `asked` says of some tracks to which places they go, each a
     voice; places that are to stay `empty` get none. All others are matched; a single line without any other goes to the
-    highest place of single lines in whose range it lies.
+    highest place of single lines in whose range it lies. Where there are too few places those that are `sure` get one.
     """
     asked = asked or {}
     roles = roles_by_name(tracks, names) if any(info.role for info in wanted) else [""] * len(tracks)
@@ -104,7 +105,8 @@ def place_lines(
         counts = share_out({i: _voices(notes) for i, notes in mine.items()}, len(places) if single else 0)
         voices = [(i, voice) for i, notes in mine.items() for voice in split(notes, counts[i])]
         lines = [PlacedLine(i, voice, roles[i]) for i, voice in voices if len(voice.onset)]
-        result |= {place: lines[number] for place, number in _matched(places, lines, names, not asked).items()}
+        found = _matched(places, lines, names, not asked, sure)
+        result |= {place: lines[number] for place, number in found.items()}
     return dict(sorted(result.items()))
 
 
@@ -151,7 +153,11 @@ def _as_asked(
 
 
 def _matched(
-    places: Mapping[int, TrackInfo], lines: Sequence[PlacedLine], names: Sequence[str], all_of_it: bool
+    places: Mapping[int, TrackInfo],
+    lines: Sequence[PlacedLine],
+    names: Sequence[str],
+    all_of_it: bool,
+    sure: Collection[int],
 ) -> dict[int, int]:
     """The number of the line on each place in use; `all_of_it`: there are no other lines."""
     called = [names[line.track] if line.track < len(names) else "" for line in lines]
@@ -161,7 +167,8 @@ def _matched(
         return {alone: 0}
     numbers = list(places)
     roles = [line.role for line in lines]
-    return {numbers[place]: line for place, line in match(shapes, list(places.values()), called, roles).items()}
+    first = [number for number, line in enumerate(lines) if line.track in sure]
+    return {numbers[place]: line for place, line in match(shapes, list(places.values()), called, roles, first).items()}
 
 
 def _alone(places: Mapping[int, TrackInfo], shape: Shape) -> int | None:
@@ -252,11 +259,16 @@ def misfit(shape: Shape, info: TrackInfo) -> float:
 
 
 def match(
-    shapes: Sequence[Shape], infos: Sequence[TrackInfo], names: Sequence[str], roles: Sequence[str] = ()
+    shapes: Sequence[Shape],
+    infos: Sequence[TrackInfo],
+    names: Sequence[str],
+    roles: Sequence[str] = (),
+    first: Sequence[int] = (),
 ) -> dict[int, int]:
     """For tracks of the model the line that goes there: all of the fewer, at the least misfit together.
 
-    `names` has one for each line; several lines of one name are no better known by it than by a like one.
+    `names` has one for each line; several lines of one name are no better known by it than by a like one. Where places
+    are the fewer, the lines that come `first` get one.
     """
     if not shapes or not infos:
         return {}
@@ -270,6 +282,8 @@ def match(
     for line, role in enumerate(roles):
         for place, info in enumerate(infos):
             costs[place, line] += role_misfit(role, info.role)
+    if len(infos) < len(shapes):
+        costs[:, list(first)] -= SURE
     return assign(costs)
 
 
@@ -299,36 +313,6 @@ def _alike(one: str, other: str) -> bool:
     shorter = min(len(one), len(other))
     needed = max(FIRST_LETTERS, shorter - 1)
     return shorter >= needed and one[:needed] == other[:needed]
-
-
-def assign(costs: Floats) -> dict[int, int]:
-    """For each row its column, or for some of more rows: at the least sum of costs (rows, columns), each used once.
-
-    The Hungarian method by shortest augmenting paths: Jonker and Volgenant, Computing 38, 1987.
-    """
-    rows, columns = costs.shape
-    if rows > columns:
-        return {row: column for column, row in sorted(assign(costs.T).items())}
-    row_price, price = np.zeros(rows + 1), np.zeros(columns + 1)
-    row_of = np.full(columns + 1, -1)  # of each column; the last column is where the row stands that looks for one
-    for row in range(rows):
-        row_of[columns], column = row, columns
-        distance, before = np.full(columns, np.inf), np.full(columns, columns)
-        done = np.zeros(columns + 1, bool)
-        while row_of[column] >= 0:
-            done[column], here = True, row_of[column]
-            through = costs[here] - row_price[here] - price[:-1]
-            nearer = ~done[:-1] & (through < distance)
-            distance[nearer], before[nearer] = through[nearer], column
-            column = int(np.argmin(np.where(done[:-1], np.inf, distance)))
-            step = distance[column]
-            row_price[row_of[done]] += step
-            price[done] -= step
-            distance[~done[:-1]] -= step
-        while column != columns:  # the path back, along which each column takes the row of the one before
-            row_of[column] = row_of[before[column]]
-            column = before[column]
-    return {int(row): column for column, row in enumerate(row_of[:-1]) if row >= 0}
 
 
 # ---- as the musician says -------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ meant (`melody.music.quantize.as_written`), as training did, and says the rest i
 primer itself is never changed by this.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -104,13 +104,18 @@ class Primer:
 
 
 def view_primer(
-    primer: Score, bundle: Bundle, mapping: Asked | None = None, own_drums: bool = False, add: Sequence[str] = ()
+    primer: Score,
+    bundle: Bundle,
+    mapping: Asked | None = None,
+    own_drums: bool = False,
+    add: Sequence[str] = (),
+    sure: Collection[int] = (),
 ) -> PrimerView:
     """Let the model look at a primer. Raises `MelodyError` where there is nothing it could continue.
 
     `mapping` says of some tracks where they go; `UsageError` where they cannot. The places of the parts to `add` stay
-    empty. A model that knows drums as hits sees
-    them so; with `own_drums` each keeps the sound it has.
+    empty. Tracks that are `sure` get a place before others. A model that knows drums as hits sees them so; with
+    `own_drums` each keeps the sound it has.
     """
     written = as_written(primer)
     primer, without_meter = with_bars(written)
@@ -121,7 +126,8 @@ def view_primer(
     asked = {sources.index(track): places for track, places in places_asked(mapping or {}, primer, bundle).items()}
     names = [primer.tracks[index].name for index in sources]
     added = places_to_add(add, roles_by_name(quantized.tracks, names), names, bundle) if add else ()
-    placed = place_lines(quantized.tracks, bundle.tracks, names, asked, added)
+    first = [sources.index(track) for track in sure if track in sources]
+    placed = place_lines(quantized.tracks, bundle.tracks, names, asked, added, first)
     if not placed:
         raise MelodyError(f"{bundle.name} writes {_kinds(bundle.tracks)}; the primer has {_kinds_of(quantized)}")
     lines = bars(quantized)
