@@ -68,6 +68,9 @@ def test_a_second_lead_takes_the_second_place_and_a_third_is_refused(composer: C
     assert take.score.tracks[2].name == "Second"
     with pytest.raises(UsageError, match=r"lead: .* has that part already"):
         composer.compose(song(), add="lead,lead", seed=1)
+    two = song(track(TUNE, 80, ""), track(TUNE, 73, ""))
+    with pytest.raises(UsageError, match="add lead: track 1 and track 2 have that part already"):
+        composer.compose(two, add="lead", seed=1)
     with pytest.raises(UsageError, match="add chords: Piano has that part already"):
         composer.compose(song(), add="chords", seed=1)
     with pytest.raises(UsageError, match="add choir: band has no such part; it has drums, bass"):

@@ -55,7 +55,7 @@ def places_to_add(parts: Sequence[str], roles: Sequence[str], names: Sequence[st
         ]
         free = [place for place in places[len(playing) :] if place not in result]
         if not free:
-            there = listed(playing) or part
-            raise UsageError(f"add {part}: {there} has that part already; to compose it anew use `fill` with `tracks`")
+            there = f"{listed(playing) or part} {'have' if len(playing) > 1 else 'has'} that part already"
+            raise UsageError(f"add {part}: {there}; to compose it anew use `fill` with `tracks`")
         result.append(free[0])
     return tuple(sorted(result))

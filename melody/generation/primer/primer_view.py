@@ -125,7 +125,8 @@ def view_primer(
     sources = sounding(primer)
     asked = {sources.index(track): places for track, places in places_asked(mapping or {}, primer, bundle).items()}
     names = [primer.tracks[index].name for index in sources]
-    added = places_to_add(add, roles_by_name(quantized.tracks, names), names, bundle) if add else ()
+    called = [named([track.name for track in primer.tracks], index) for index in sources]
+    added = places_to_add(add, roles_by_name(quantized.tracks, names), called, bundle) if add else ()
     first = [sources.index(track) for track in sure if track in sources]
     placed = place_lines(quantized.tracks, bundle.tracks, names, asked, added, first)
     if not placed:
