@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import Bundle
+from melody.generation.chorus import chorus_of
 from melody.generation.model_choice import is_band
 from melody.generation.region import Region
 from melody.generation.seeds import Seed
@@ -147,6 +148,8 @@ def chord_plan_of(region: Region, view: "PrimerView | None", key: Key | None, bu
     if view is not None:
         heard = harmony_of(view.score, plan.rate)
         asked = _as_heard(heard, edges, new, key)
+        if region.first == view.bars and (chorus := chorus_of(view, plan.rate)):
+            asked = _once_more(asked, heard, edges, lines[region.first - chorus], lines[region.first], key)
         heard = _before(heard, lines[region.first])
     if parts := list(region.pitched(bundle.tracks).values()):
         asked = _fitting(asked, parts, edges, new, key)
@@ -187,6 +190,15 @@ def _as_heard(heard: HarmonyPlan, edges: Ints, new: NDArray[np.bool_], key: Key)
     codes = np.zeros((len(new), 3), np.int64)
     codes[known] = relative(heard.steps[place[known]], key.tonic)
     return replace(asked, codes=codes, known=known, last=_ends_in(heard.ends, edges) & known, phrased=known)
+
+
+def _once_more(asked: Wanted, heard: HarmonyPlan, edges: Ints, start: int, stop: int, key: Key) -> Wanted:
+    """Add to what is asked, from a tick on, the chords that were heard since another one, over and over."""
+    new = edges[:-1] >= stop
+    there = start + (edges[:-1][new] - stop) % (stop - start)
+    codes = asked.codes.copy()
+    codes[new] = relative(heard.steps[np.searchsorted(heard.edges, there, side="right") - 1], key.tonic)
+    return replace(asked, codes=codes, known=asked.known | new)
 
 
 def _fitting(asked: Wanted, parts: Sequence[Notes], edges: Ints, new: NDArray[np.bool_], key: Key) -> Wanted:

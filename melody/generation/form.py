@@ -11,6 +11,7 @@ drawn again: a musician can loop an idea without us.
     fill 5-6 of     A B C D  ?  ?  A B C D E F       bars 7 to 10 go on with lag 6, so 5 and 6 are as bars 11 and 12
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice, pairwise
@@ -20,14 +21,14 @@ import numpy as np
 
 from melody.bundle import Bundle
 from melody.errors import UsageError
+from melody.generation.chorus import Steps, chorus_of, steps_by_bar
 from melody.generation.model_choice import is_band
 from melody.generation.region import DEFAULT_METER, Region
 from melody.generation.seeds import Seed
 from melody.generation.settings import AS_PRIMER, Settings
 from melody.generation.told import contour_told
-from melody.music.chords import OCTAVE
-from melody.music.score import Score
-from melody.tokens.harmony import Rate, harmony_of, steps_of
+from melody.music.chords import OCTAVE, Span
+from melody.tokens.harmony import Rate, steps_of_bar
 from melody.tokens.plan import (
     EMPTY,
     FIRST,
@@ -153,8 +154,10 @@ def _looped(line: Sequence[Symbol], known: Sequence[Symbol], last: int) -> Seque
     return (*line[:last], Symbol(before.lag, LIKES), *line[last + 1 :])
 
 
-def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundle: Bundle) -> Form | None:
-    """The plan of what is asked for; None for a model that knows of none. Raises `UsageError`."""
+def form_of(
+    settings: Settings, region: Region, view: "PrimerView | None", bundle: Bundle, chords: Sequence[Span] = ()
+) -> Form | None:
+    """The plan of what is asked for, `chords` too; None for a model that knows of none. Raises `UsageError`."""
     planner = bundle.planner
     if planner is None or not any(name.startswith("form_") for name in bundle.channels):
         if settings.form:
@@ -182,13 +185,13 @@ def form_of(settings: Settings, region: Region, view: "PrimerView | None", bundl
             if settings.add and region.tune(bundle.tracks) is not None:
                 form = _around_tune(form, region, bundle)
             elif settings.add:
-                form = replace(form, chords=_chords_of_bars(view.score, bundle.harmony_rate))
+                form = replace(form, chords=_chords_of_bars(steps_by_bar(view, bundle.harmony_rate)))
     if all(track.drums for track in bundle.tracks):
         form = replace(form, hold=HOLD)
     if is_band(bundle):
         form = replace(form, together=frozenset(n for n, track in enumerate(bundle.tracks) if not track.drums))
         if view is not None and not (region.given or region.replaces):
-            form = replace(form, chords=_chords_of_bars(view.score, bundle.harmony_rate)[: region.first])
+            form = replace(form, chords=_chords_going_on(view, region, bundle.harmony_rate, chords))
             if stop - region.first >= MOVES_ON:
                 form = replace(form, moves_on=region.first)
     if settings.contour:
@@ -224,12 +227,29 @@ def _around_tune(form: Form, region: Region, bundle: Bundle) -> Form:
     return replace(form, known=known.with_lines(lines))
 
 
-def _chords_of_bars(score: Score, rate: Rate) -> tuple[int, ...]:
-    """A number for each bar of a score, the same where its roots and basses are."""
-    steps = iter([(value and 1 + (value - 1) % OCTAVE, bass) for value, bass in harmony_of(score, rate).steps.tolist()])
+def _chords_of_bars(bars: Sequence[Steps]) -> tuple[int, ...]:
+    """A number for each bar, the same where its roots and basses are."""
     numbers: dict[tuple[tuple[int, int], ...], int] = {}
-    bars = [tuple(islice(steps, len(ticks))) for ticks in steps_of(score, rate)]
-    return tuple(numbers.setdefault(bar, len(numbers)) for bar in bars)
+    found = [tuple((chord and 1 + (chord - 1) % OCTAVE, bass) for chord, bass in bar) for bar in bars]
+    return tuple(numbers.setdefault(bar, len(numbers)) for bar in found)
+
+
+def _chords_going_on(view: "PrimerView", region: Region, rate: Rate, asked: Sequence[Span]) -> tuple[int, ...]:
+    """The same of the bars before the new ones, and of these where chords are asked for or they are a chorus more."""
+    heard = steps_by_bar(view, rate)[: region.first]
+    if asked:
+        return _chords_of_bars([*heard, *_steps_asked(asked, region, rate)])
+    chorus = chorus_of(view, rate) if region.first == view.bars else 0
+    return _chords_of_bars([*heard, *(heard[bar % chorus - chorus] for bar in range(region.bars) if chorus)])
+
+
+def _steps_asked(asked: Sequence[Span], region: Region, rate: Rate) -> list[Steps]:
+    """The chords and basses that are asked for in each new bar."""
+    starts = [span.start for span in asked]
+    rows = zip(pairwise(region.new_lines.tolist()), region.new_meters, strict=True)
+    bars = [steps_of_bar(start, stop, meter, rate) for (start, stop), meter in rows]
+    at = [[asked[max(0, bisect_right(starts, tick) - 1)].chord for tick in ticks] for ticks in bars]
+    return [[(chord.value, 1 + chord.bass) if chord else (0, 0) for chord in chords] for chords in at]
 
 
 def _plan_of_primer(region: Region, bars: Sequence[Bar], pickup: int) -> FormPlan:

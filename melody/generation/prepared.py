@@ -222,7 +222,7 @@ def prepare(bundle: Bundle, engine: Engine, score: Score | None, settings: Setti
     rooms = rooms_for(settings, primer, region, key, bundle)
     note_by_note = why_not(settings, region, rooms, bundle) if settings.decoder == "rewriting" else ""
     plans = settings.decoder != "rewriting" or bool(note_by_note)
-    form = form_of(settings, region, view, bundle) if plans else None
+    form = form_of(settings, region, view, bundle, chords) if plans else None
     chord_plan = None if chords or drums or not (told and plans) else chord_plan_of(region, view, key, bundle)
     harmony = chord_plan.known if chord_plan is not None else None
     plan = Plan(

@@ -16,13 +16,13 @@ from melody.evaluation.ngram import learn as learn_ngram
 from melody.learning.small_models import Weights, drawn, fit, states
 from melody.tokens.plan import EMPTY, LAGS, UNTOLD, FormPlan, Symbol, meter_of
 from melody.tokens.plan_finding import plan_of_piece
+from melody.tokens.plan_limits import STATES
 from melody.tokens.planner import (
     CASTS,
     MOST_CASTS,
     MOST_TRACKS,
     OF_TRACKS,
     SHAPES,
-    STATES,
     SYMBOLS,
     TABLES,
     Outline,

@@ -32,12 +32,22 @@ from numpy.typing import NDArray
 
 from melody.music.tensors import tensors_of
 from melody.tokens.plan import EMPTY, FIRST, FOUR, LAGS, LIKES, NEW, UNTOLD, FormPlan, Symbol, is_fill
-from melody.tokens.plan_limits import falls_silent, may_rest, not_again, over_its_chords, plays_on, rests_on
+from melody.tokens.plan_limits import (
+    STATES,
+    apart_from,
+    as_often,
+    falls_silent,
+    leaving,
+    may_rest,
+    not_again,
+    over_its_chords,
+    plays_on,
+    rests_on,
+)
 from melody.tokens.small_lstm import WIDTH, SmallLstm
 
 PHRASE = 16  # bars
 MOST_LEFT, MOST_SO_FAR, MOST_IN_ALL, MOST_BEATS = 9, 15, 65, 12
-STATES = 2 + len(LAGS)  # new, empty, the lags
 SYMBOLS = 4 + LIKES * len(LAGS)  # as input: untold, new, first, empty, each lag with each likeness
 
 Floats = NDArray[np.float32]
@@ -69,8 +79,6 @@ OF_TRACKS: dict[str, tuple[int, ...]] = {  # of a planner that draws a plan for 
 FILLED = {FOUR: 0.05, 2 * FOUR: 0.2}  # shares of fours and eights that end with a fill; of both about .12, of valid .10
 LONG_FILL = 0.2  # share of fills that take half a bar, and not a quarter
 HOLD = 0.3  # nats: so drawn grooves of drums alone are new as often as those of the corpus
-LEAVE = 0.5  # nats: where fours begin so much likelier, elsewhere less; the LSTM hardly knows where they begin
-APART = 1.8  # nats: so drawn bands are together as often as those of the corpus
 CASTS = "casts"  # (P, MOST_TRACKS): 1 for each track that sounds, of training pieces
 TABLES = ("symbol", "phrase", "left", "so_far", "in_all", "beats", "unit")  # whose rows make x
 _FIRST = [sum(SHAPES[other][0] for other in TABLES[:place]) for place in range(len(TABLES))]  # row of each
@@ -222,10 +230,13 @@ class Planner:
                     fits[0] &= not (rests := fits[1] and rests_on(line, bar, place))
                     fits[2:] &= not rests
                 if track in together:
-                    fits[2:] &= over_its_chords(sounding, bar)
-                    less = _apart([goals[other] for other in together if other < track], bar)
+                    less, over = apart_from([goals[one] for one in together if one < track], bar), np.ones(STATES, bool)
+                    over[2:] = over_its_chords(sounding, bar)
+                    if bar < len(chords):
+                        less = less - temperature * as_often(self.states(y, fits.copy(), temperature, less), over)
+                    fits &= over
                 elif together and bar and line[bar - 1].lag:
-                    less = _leaving(bar - outline.pickup)
+                    less = leaving(bar - outline.pickup)
                 drawn = self._draw(y, fits, generator, temperature, less)
                 drawn = FIRST if drawn == NEW and bar <= outline.pickup else drawn
             line[bar : bar + 1] = [drawn]
@@ -326,31 +337,6 @@ def _add_others(
 def _goal(symbol: Symbol, bar: int, goals: Sequence[int]) -> int:
     """The first bar that a bar goes back to as a copy, itself where it is none; `goals` are those before it."""
     return goals[bar - symbol.lag] if symbol.is_copy and 0 < symbol.lag <= bar else bar
-
-
-def _apart(others: Sequence[Sequence[int]], bar: int) -> Floats | float:
-    """Nats by which each lag (STATES,) is less likely, by the `goals` of tracks that have been drawn here.
-
-    Of those that return here the share counts that had something else so many bars ago.
-    """
-    returning = [goals for goals in others if goals[bar] != bar]
-    if not returning:
-        return 0.0
-    less = np.zeros(STATES, np.float32)
-    for place, lag in enumerate(LAGS[: int(np.searchsorted(_LAGS, bar, side="right"))]):
-        less[2 + place] = APART * sum(goals[bar - lag] != goals[bar] for goals in returning) / len(returning)
-    return less
-
-
-def _leaving(place: int) -> Floats:
-    """Nats by which each state (STATES,) is less likely for a band's drums, so many bars into it, in a groove.
-
-    In train a groove that returned in the last bar is left in .069 and .041 of first and fifth bars of eight, in .02 of
-    the others but the last.
-    """
-    less = np.zeros(STATES, np.float32)
-    less[0] = LEAVE if place % FOUR else -LEAVE
-    return less
 
 
 def _with_fills(

@@ -27,8 +27,8 @@ from melody.tokens import harmonist
 from melody.tokens.harmony import WAITS
 from melody.tokens.native_reader import NativeReader
 from melody.tokens.plan import LAGS, LIKES
-from melody.tokens.plan_limits import MOST_REST, MOST_SAID, RIFF
-from melody.tokens.planner import APART, CASTS, FILLED, LEAVE, LONG_FILL, MOST_TRACKS
+from melody.tokens.plan_limits import APART, LEAVE, MOST_REST, MOST_SAID, RIFF
+from melody.tokens.planner import CASTS, FILLED, LONG_FILL, MOST_TRACKS
 from melody.tokens.small_lstm import WIDTH
 from melody.tokens.vocabulary import MAX_DURATION, METERS, TEMPOS, VELOCITIES
 

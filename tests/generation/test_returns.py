@@ -11,8 +11,8 @@ from melody.generation import Composer
 from melody.generation.chord_plan import _lag_of
 from melody.generation.rules.returns import LOUD, PLAYED, WHOLE, played_soon
 from melody.music.drumkit import CRASHES
-from melody.tokens.plan import DRUM_HIT, EMPTY, NEW, Bar, FormPlan, Symbol, bars_of, is_fill
-from melody.tokens.planner import APART, LAGS, _apart
+from melody.tokens.plan import DRUM_HIT, EMPTY, LAGS, NEW, Bar, FormPlan, Symbol, bars_of, is_fill
+from melody.tokens.plan_limits import APART, apart_from
 
 SECTION = 2  # bars
 BARS = 8
@@ -140,17 +140,17 @@ def test_take_of_drums_is_the_same_by_the_loop_in_python(seed: int, monkeypatch:
 
 def test_a_lag_by_which_others_do_not_return_is_less_likely() -> None:
     bass = [0, 1, 2, 3, 0]  # its bar 4 is as its first
-    less = _apart([bass], 4)
+    less = apart_from([bass], 4)
     assert isinstance(less, np.ndarray)
     by_lag = dict(zip(LAGS, less[2:].tolist(), strict=True))
     assert by_lag[4] == 0
     assert by_lag[1] == by_lag[2] == by_lag[3] == pytest.approx(APART)
     assert by_lag[8] == 0  # there is no such bar
     new = [0, 1, 2, 3, 4]
-    half = _apart([bass, new, [0, 1, 0, 1, 0]], 4)  # who plays something new has no say
+    half = apart_from([bass, new, [0, 1, 0, 1, 0]], 4)  # who plays something new has no say
     assert isinstance(half, np.ndarray)
     assert half[2 + LAGS.index(2)] == pytest.approx(APART / 2)
-    assert _apart([new], 4) == 0
+    assert apart_from([new], 4) == 0
 
 
 def test_a_bar_has_the_chords_of_the_bar_that_most_pitched_tracks_play_again() -> None:

@@ -107,7 +107,23 @@ class Planner {
     const returns = (lag) => most >= lag && (!this.byTrack || lag > bar || !same(line[bar - lag], EMPTY));
     const lone = this.byTrack && this.cast.length === 1;
     const isOpen = (lag) => returns(lag) && !(lone && this.isSaid(this.goals[track], bar, lag));
-    return [true, !alone && this.mayRest(bar, track), ...this.lags.map(isOpen)];
+    const band = this.facts.together.length > 0;
+    const mayRest = !alone && this.mayRest(bar, track) && !(band && this.playsOn(line, bar));
+    const rests = band && mayRest && this.restsOn(line, bar);
+    return [!rests, mayRest, ...this.lags.map((lag) => !rests && isOpen(lag))];
+  }
+
+  // Who has played in a band for four bars begins to rest where four begin,
+  playsOn(line, bar, place = bar - this.pickup) {
+    const before = line.slice(Math.max(0, bar - FOUR), bar);
+    return modulo(place, FOUR) > 0 && before.length === FOUR && !before.some((symbol) => same(symbol, EMPTY));
+  }
+
+  // and rests until they end.
+  restsOn(line, bar) {
+    let since = 0;
+    while (since < bar && same(line[bar - since - 1], EMPTY)) since += 1;
+    return modulo(bar - this.pickup, FOUR) > 0 && since > 0 && this.playsOn(line, bar - since, 1);
   }
 
   // A lag that brings what a lone player has just said often enough, at even distances.
