@@ -110,6 +110,7 @@ def heavy() -> list[Case]:
         "8 MB of one escape sequence": meta(3, b"\x1b[" * 4_000_000) + note,
         "8 MB of unfinished strings": meta(3, b"\x1b]" * 4_000_000) + note,
         "100 texts of 70,000 letters": meta(1, b"\x1b]a" * 23_000) * 100 + note,
+        "a word of 60,000 letters beside a strange one": meta(1, b"\xe9 " + b"a" * 60_000) + note,
         "noise between marks": b"MTrk\0\0\0\1" * 1000 + note,
     }
     cases = [Case(name, header(1) + chunk(body + EOT), None) for name, body in bodies.items()]

@@ -106,7 +106,7 @@ def _is_chinese(data: bytes) -> bool:
 
 
 def _is_cyrillic(data: bytes) -> bool:
-    words = re.findall(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*", data)
+    words = [word for word in re.findall(rb"[A-Za-z\x80-\xff]+", data) if not word.isascii()]
     whole = [word for word in words if re.fullmatch(rb"[\xc0-\xff\xa8\xb8]+", word)]
     return len(whole) >= _ENOUGH * len(words) and any(len(word) > 1 for word in whole)
 
