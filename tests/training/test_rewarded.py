@@ -14,7 +14,7 @@ from support.tunes import tune
 
 import melody
 from melody.bundle import open_bundle
-from melody.config import PolicyConfig, TrainConfig, check_config
+from melody.config import LimitsConfig, PolicyConfig, TrainConfig, check_config
 from melody.corpus import TokenStore
 from melody.engine.torch import model_of
 from melody.errors import ConfigError
@@ -36,6 +36,7 @@ SECTION = {
     "group": 2,
     "bars": [2, 3],
     "judged": 2,
+    "limits": dict.fromkeys(LimitsConfig.model_fields),  # none: a model that learned nothing may lose distinct n-grams
 }
 
 
