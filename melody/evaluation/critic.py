@@ -27,7 +27,13 @@ class Judged:
     telling: list[tuple[str, float]]  # statistics by their importance, the most telling first
 
 
-def judge(given: Sequence[Sequence[Bar]], ours: Sequence[Sequence[Bar]], theirs: Sequence[Sequence[Bar]]) -> Judged:
+def judge(
+    given: Sequence[Sequence[Bar]],
+    ours: Sequence[Sequence[Bar]],
+    theirs: Sequence[Sequence[Bar]],
+    trees: int = TREES,
+    rounds: int = ROUNDS,
+) -> Judged:
     """Judge continuations of the same primers."""
     pieces = np.arange(len(given))
     form = [list(map(form_of, given, side)) for side in (ours, theirs)]
@@ -35,12 +41,12 @@ def judge(given: Sequence[Sequence[Bar]], ours: Sequence[Sequence[Bar]], theirs:
     change = [list(map(change_of, given, side)) for side in (ours, theirs)]
     whole = [[a | b | c for a, b, c in zip(*rows, strict=True)] for rows in zip(form, line, change, strict=True)]
     cells = [_cells(side) for side in (ours, theirs)]
-    everything, telling = _auc(whole[0], whole[1], pieces, pieces)
+    everything, telling = _auc(whole[0], whole[1], pieces, pieces, trees, rounds)
     (our_cells, our_pieces), (their_cells, their_pieces) = cells
     return Judged(
         everything,
-        _auc(form[0], form[1], pieces, pieces)[0],
-        _auc(our_cells, their_cells, our_pieces, their_pieces)[0],
+        _auc(form[0], form[1], pieces, pieces, trees, rounds)[0],
+        _auc(our_cells, their_cells, our_pieces, their_pieces, trees, rounds)[0],
         telling,
     )
 
@@ -70,8 +76,8 @@ def _auc(
     theirs: Sequence[Row],
     our_pieces: NDArray[np.int64],
     their_pieces: NDArray[np.int64],
-    trees: int = TREES,
-    rounds: int = ROUNDS,
+    trees: int,
+    rounds: int,
 ) -> tuple[float, list[tuple[str, float]]]:
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.metrics import roc_auc_score

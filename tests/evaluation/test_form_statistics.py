@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from support.bars import A, B, C, D, line, piece_of
 
-from melody.evaluation import critic
 from melody.evaluation import form as f
 from melody.evaluation.continuations import Cut, NgramEngine, repeated
+from melody.evaluation.critic import judge
 from melody.evaluation.form import Excerpt
 from melody.evaluation.ngram import ORDERS, learn
 from melody.tokens.plan import Bar, bars_of
@@ -80,19 +80,16 @@ def test_the_curve_of_likeness() -> None:
     assert f.curve_error([pairs], [Excerpt(bars(*eight(7)))]) > 0
 
 
-def test_the_critic_tells_loops_from_tunes_and_likes_from_likes_hardly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_critic_tells_loops_from_tunes_and_likes_from_likes_hardly() -> None:
     pytest.importorskip("sklearn")
-    monkeypatch.setattr(critic, "TREES", 20)
-    monkeypatch.setattr(critic, "ROUNDS", 1)
-    judge = critic.judge
     given = [bars(*eight(seed)) for seed in range(24)]
     theirs = [bars(*eight(seed), *eight(seed + 100)) for seed in range(24)]
     loops = [bars(*[eight(seed)[0]] * 16) for seed in range(24)]
-    judged = judge(given, loops, theirs)
+    judged = judge(given, loops, theirs, trees=20, rounds=1)
     assert judged.all > 0.95
     assert judged.form > 0.95
     likewise = [bars(*eight(seed), *eight(seed + 500)) for seed in range(24)]
-    assert 0.2 < judge(given, likewise, theirs).all < 0.8
+    assert 0.2 < judge(given, likewise, theirs, trees=20, rounds=1).all < 0.8
 
 
 def test_the_primers_last_bars_over_and_over() -> None:
