@@ -61,7 +61,12 @@ def k_weighting(frequency: Floats) -> Floats:
 
 def true_peak_db(samples: Samples) -> float:
     """The highest point of the waveform between the samples too, oversampled four times; -inf for silence."""
-    peak = float(block_peaks(samples).max(initial=0))
+    return _decibels(block_peaks(samples))
+
+
+def _decibels(peaks: Floats) -> float:
+    """The highest of linear peaks in dB; -inf where there is none."""
+    peak = float(peaks.max(initial=0))
     return 20 * math.log10(peak) if peak > 0 else -math.inf
 
 
@@ -98,35 +103,42 @@ def levelling_gain(samples: Samples, sample_rate: int, lufs: float, peak_db: flo
     gain_db = lufs - loudness_lufs(samples, sample_rate)
     if math.isinf(gain_db):
         return np.ones(len(samples), np.float32)
-    most_db = peak_db + MAX_LIMITING_DB - true_peak_db(samples)
+    peaks = block_peaks(samples)
+    most_db = peak_db + MAX_LIMITING_DB - _decibels(peaks)
     for _ in range(PASSES):
         level = np.float32(10 ** (min(gain_db, most_db) / 20))
-        gain = level * limiting_gain(samples * level, peak_db)
+        gain = level * limiting_gain(samples * level, peaks * level, peak_db)
         gain_db += lufs - loudness_lufs(samples * gain[:, None], sample_rate)  # what the limiter took
     return gain
 
 
-def limiting_gain(samples: Samples, peak_db: float) -> NDArray[np.float32]:
-    """The gain of every frame that brings true peaks down to `peak_db`, the last hundredths by plain scaling."""
-    gain = limiter_gain(samples, 10 ** (peak_db / 20))
+def limiting_gain(samples: Samples, peaks: Floats, peak_db: float) -> NDArray[np.float32]:
+    """The gain of every frame that brings true peaks down to `peak_db`, the last hundredths by plain scaling.
+
+    The `peaks` are those of the samples' blocks, which take most of the time.
+    """
+    ceiling = 10 ** (peak_db / 20)
+    if peaks.max(initial=0) <= ceiling:
+        return np.ones(len(samples), np.float32)
+    gain = limiter_gain(len(samples), peaks, ceiling)
     excess_db = max(0.0, true_peak_db(samples * gain[:, None]) - peak_db)
     return gain * np.float32(10 ** (-excess_db / 20))
 
 
-def limiter_gain(samples: Samples, ceiling: float) -> NDArray[np.float32]:
-    """A gain in (0, 1] a frame that keeps true peaks under `ceiling`: it looks ahead and moves without a corner.
+def limiter_gain(frames: int, peaks: Floats, ceiling: float) -> NDArray[np.float32]:
+    """A gain in (0, 1] a frame that keeps true peaks of blocks under `ceiling`: it looks ahead, without a corner.
 
     The gain each block needs, the least of its neighbourhood, smoothed over no more than that neighbourhood: an average
     of values none of which is above what the block needs.
     """
-    needed = np.minimum(1, ceiling / np.maximum(block_peaks(samples), 1e-9))
+    needed = np.minimum(1, ceiling / np.maximum(peaks, 1e-9))
     window = np.hanning(2 * LIMITER_REACH + 1)[1:-1]  # odd, so centred
     reach = len(window) // 2 + 1  # a block more, for the line drawn between blocks
     padded = np.pad(needed, reach, constant_values=1)
     least = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(1)
     smooth = np.convolve(np.pad(least, len(window) // 2, "edge"), window / window.sum(), "valid")
     centres = (np.arange(len(smooth)) + 0.5) * LIMITER_BLOCK
-    return np.interp(np.arange(len(samples)), centres, smooth).astype(np.float32)
+    return np.interp(np.arange(frames), centres, smooth).astype(np.float32)
 
 
 def _lufs(power: float) -> float:
