@@ -80,6 +80,12 @@ class Rival:
         """Return it with other values of what is tuned."""
         return replace(self, learning_rate=learning_rate, model={**self.model, "dropout": dropout})
 
+    def small(self) -> "Rival":
+        """Return it with few weights, a memory of a window, and an eighth of the lanes."""
+        memory = {"memory": self.data["window"]} if "memory" in self.model else {}
+        data = {**self.data, "batch_size": self.data["batch_size"] // 8}
+        return replace(self, model={**self.model, **memory}, shape=Shape(48, 2), data=data)
+
 
 # What --what tuning tries is a grid of the same size for both.
 RIVALS = {
@@ -116,7 +122,7 @@ class Sizes:
 
     def small(self) -> "Sizes":
         """Enough to see that it works."""
-        rivals = {name: replace(rival, shape=Shape(48, 2)) for name, rival in self.rivals.items()}
+        rivals = {name: rival.small() for name, rival in self.rivals.items()}
         return replace(self, seconds=min(self.seconds, 3.0), seeds=1, rivals=rivals, merges=64)
 
 

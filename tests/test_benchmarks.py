@@ -179,7 +179,7 @@ def test_quality_compares_equals_and_both_learn(store):
     import quality
 
     said = []
-    tables = quality.run(store, "models", quality.Sizes(seconds=2.5, seeds=1).small(), said.append)
+    tables = quality.run(store, "models", quality.Sizes(seconds=0.25, seeds=1).small(), said.append)
     assert [json.loads(text) for text in said] == tables["models"]
     rows = {row["model"]: row for row in tables["models"]}
     assert list(rows) == [
