@@ -1,14 +1,29 @@
 """Fixtures shared by the tests: real music where it is at hand, visible skips where it is not."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+# One thread a process, said before numpy and torch are there: the processes of pytest-xdist share the cores, and
+# threads that wait for one another spin (ten times the processor time where the cores are taken).
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 # A busy machine is no failure: promises are tested, not speeds.
 settings.register_profile("melody", deadline=None)
 settings.load_profile("melody")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Neighbours run in one process, so that a module's fixtures are made once; who is done takes from the others."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
 @pytest.fixture(scope="session", autouse=True)
