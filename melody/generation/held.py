@@ -234,11 +234,11 @@ def _entries(view: PrimerView, region: Region) -> dict[int, int]:
     lines, before = region.lines, region.lines[: region.first + 1]
     entries = dict.fromkeys(view.added, 0)
     for place in region.tracks.keys() & view.notes.keys():
-        onset = view.notes[place].onset
-        lately = onset[(onset >= lines[max(0, region.first - LATELY)]) & (onset < before[-1])]
-        if len(lately):
-            bar = int(np.searchsorted(before, lately.max(), side="right")) - 1
-            entries[place] = int(lately[lately >= before[bar]].min() - before[bar])
+        onset, duration = view.notes[place].onset, view.notes[place].duration
+        heard = onset[(onset + duration > lines[max(0, region.first - LATELY)]) & (onset < before[-1])]
+        if len(heard):
+            bar = int(np.searchsorted(before, heard.max(), side="right")) - 1
+            entries[place] = int(heard[heard >= before[bar]].min() - before[bar])
     return entries
 
 

@@ -95,6 +95,14 @@ def test_any_track_is_accompanied(folder: Path) -> None:
     assert sum(len(one.notes) for one in take.score.tracks) > sum(len(one.notes) for one in given.tracks)
 
 
+def test_who_holds_a_note_through_the_primer_goes_on(folder: Path) -> None:
+    given = orchestra(5)
+    given.tracks[3].notes = [Note(0, 4 * BARS * TPQ, 57, 80)]
+    for take in Composer(folder / "band").compose(given, bars=2, takes=4, seed=1):
+        notes = notes_of(take.score.tracks[3])
+        assert take.first_new_tick <= notes.onset.max() < take.first_new_tick + 4 * TPQ
+
+
 def test_such_a_take_is_composed_again_from_its_settings(folder: Path) -> None:
     composer, given = Composer(folder / "band"), orchestra(10)
     takes = composer.compose(given, bars=2, seed=2, takes=2)
