@@ -1,6 +1,7 @@
 """Pruning: what is left computes as the whole model would without the units that went, and trains on."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -109,16 +110,25 @@ def test_blocks_of_the_least_norm_are_zeros() -> None:
     assert max(norm[~stay].max() for norm, stay in norms) <= min(norm[stay].min() for norm, stay in norms)
 
 
-@pytest.fixture
-def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A small model `tiny-mine` whose corpus is there."""
-    monkeypatch.chdir(tmp_path)
-    write_bundle(tmp_path / "tiny")
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small model `tiny-mine` and its corpus."""
+    folder = tmp_path_factory.mktemp("pruning")
+    write_bundle(folder / "tiny")
     for seed in range(16):
-        melody.write(tune(seed), tmp_path / "mine" / f"{seed}.mid")
+        melody.write(tune(seed), folder / "mine" / f"{seed}.mid")
     quick = ["precision=32-true", "threads=1", "tensorboard=false", "max_passes=2", "evaluation.every=1"]
-    assert fine_tune(tmp_path / "mine", "tiny", overrides=[*quick, "optimizer.learning_rate=0.02"]).bundle
-    capsys.readouterr()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert fine_tune(Path("mine"), "tiny", overrides=[*quick, "optimizer.learning_rate=0.02"]).bundle
+    return folder
+
+
+@pytest.fixture
+def mine(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory that is a copy of the workshop."""
+    shutil.copytree(workshop, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.slow
