@@ -89,6 +89,7 @@ def each_sounds(
     ids = vocabulary.ids
     positions, tracks = ids["Position"], ids["Track"]
     no_way_on, no_passing = without(vocabulary, "Bar", "End"), without(vocabulary, "Position", "Bar", "End")
+    no_note = without(vocabulary, "Pitch", "Drum", "Velocity")
 
     def is_due(reader: Reader, track: int) -> bool:
         latest = reader.history[track]
@@ -106,6 +107,8 @@ def each_sounds(
         mask = (no_way_on if now is None or reader.position < 0 else no_passing).copy()
         if now is not None and reader.position >= 0:
             mask[tracks.start + now + 1 : tracks.stop] = False
+            if reader.track > now:  # it would play on here without being named again
+                mask &= no_note
         to_come = [entries[track] for track in due if entries[track] > here or reader.position < 0]
         if to_come:
             mask[positions.start + min(to_come) + 1 : positions.stop] = False
