@@ -261,18 +261,32 @@ def test_a_budget_buys_whole_passes(store):
 
 
 def test_training_is_timed_against_a_plain_loop_and_the_machine(store, tmp_path):
-    import train
+    facts = trained_by_time(store, tmp_path, runs=0)
+    assert len(facts) in (1, 2)  # precisions; bf16 where the processor has it
 
-    facts, results = train.run(store, replace(train.QUICK, lanes=2, window=16, sweep=((2,), (8,)), pieces=4), tmp_path)
-    assert all(math.isfinite(result.median) and result.median > 0 for result in results)
-    names = "\n".join(result.name for result in results)
-    for expected in ("plain nn.LSTM, fp32", "waiting for data, fp32", "two processes over one"):
-        assert expected in names
-    assert all(0 < result.median < 1 for result in results if "waiting" in result.name)
-    text = "\n".join(facts)
-    assert "GFLOP/s" in text
+
+@pytest.mark.slow
+def test_whole_runs_are_timed_with_a_process_and_with_two(store, tmp_path):
+    text = "\n".join(trained_by_time(store, tmp_path, runs=1))
     assert "fp32, 2 lanes x 8" in text
     assert "2 processes" in text
+
+
+def trained_by_time(store, folder, runs):
+    """The facts of a benchmark as small as can be, whose results are checked."""
+    import train
+
+    facts, results = train.run(
+        store, replace(train.QUICK, lanes=2, window=16, sweep=((2,), (8,)), pieces=4, runs=runs), folder
+    )
+    assert all(math.isfinite(result.median) and result.median > 0 for result in results)
+    names = "\n".join(result.name for result in results)
+    for expected in ("plain nn.LSTM, fp32", "waiting for data, fp32"):
+        assert expected in names
+    assert ("two processes over one" in names) == bool(runs)
+    assert all(0 < result.median < 1 for result in results if "waiting" in result.name)
+    assert "GFLOP/s" in "\n".join(facts)
+    return facts
 
 
 def test_operations_are_counted_by_weights():
