@@ -15,6 +15,7 @@ from melody.bundle import Bundle, open_bundle
 from melody.engine import AUTO
 from melody.errors import UsageError
 from melody.generation.advice import with_advice
+from melody.generation.articulation import Articulation
 from melody.generation.assemble import NewNote
 from melody.generation.checks import check_number, check_primer
 from melody.generation.decoders import DECODERS, Continuation
@@ -124,7 +125,7 @@ class Composer:
                 drawn.nats.append(nats)
                 yield token
 
-        yield from as_they_come(prepared, tokens())
+        yield from map(Articulation(prepared.primer).played, as_they_come(prepared, tokens()))
         return self._finished(prepared, [first], [drawn])[0]
 
     def _prepare(self, primer: Score | None, settings: Settings) -> Prepared:

@@ -6,6 +6,7 @@ import numpy as np
 
 from melody.bundle import Bundle
 from melody.bundle.bundle import REWRITER
+from melody.generation.articulation import Articulation
 from melody.generation.assemble import only_new_notes, placed_notes, put_together
 from melody.generation.decoders import Continuation
 from melody.generation.feel import felt
@@ -41,8 +42,11 @@ def finish(
         breaches = _breaches(prepared, _new_bars(score, prepared) if prepared.region.given else fresh, bundle)
     chord_tones = _chord_tones(score, prepared) if prepared.chords else None
     written = None
-    if notes and (settings.humanize or settings.swing):  # last: whatever judges notes sees them on the grid
-        notes, written = felt(prepared, bundle, seed, notes, score), score
+    played = list(map(Articulation(prepared.primer).played, notes))
+    if settings.humanize or settings.swing:
+        played = felt(prepared, bundle, seed, played, score)
+    if played != notes:  # last: whatever judges notes sees them on the grid
+        notes, written = played, score
         score = put_together(prepared, model, notes, bundle, label)
     if settings.only_new:
         written = None if written is None else _new_bars(written, prepared)

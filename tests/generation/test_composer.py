@@ -157,7 +157,7 @@ def test_voices_that_share_a_track_stream_as_they_are_written(tmp_path):
     composer = UniformComposer(fake_bundle(tmp_path, polyphony=1))
     primer = tune(quarters=8)
     onset = np.repeat(np.arange(8) * 480, 3)
-    set_notes(primer.tracks[1], Notes(onset, np.full(24, 470), np.tile([48, 55, 64], 8), np.full(24, 70)))
+    set_notes(primer.tracks[1], Notes(onset, np.full(24, 480), np.tile([48, 55, 64], 8), np.full(24, 70)))
     met = 0
     for seed in range(6):
         options = {"bars": 12, "seed": seed, "ranges": {"hand 1": (60, 66)}}  # so narrow that they meet
