@@ -209,9 +209,11 @@ def _originality(settings: Mapping[str, Any], pieces: int) -> list[str]:
     if not settings["originality"]["ngrams"]:
         return ["Not counted: n-grams are of pitched voices, and drummers share their patterns."]
     rows = [row for row in settings.get("statistics", []) if row["statistic"].endswith(IN_TRAINING)]
+    names = [str(track["name"]) for track in settings["tracks"]]
+    if any(track["drums"] for track in settings["tracks"]):  # whose parts come and go: the first that sounds, the next
+        names = [f"pitched track {number}" for number, _ in enumerate(rows, 1)]
     shares = ", ".join(
-        f"{track['name']} {row['model']:.1%} ({row['corpus']:.1%})"
-        for track, row in zip(settings["tracks"], rows, strict=False)
+        f"{name} {row['model']:.1%} ({row['corpus']:.1%})" for name, row in zip(names, rows, strict=False)
     )
     found = f"Of the 8-note n-grams of its samples (of held-out pieces) the training music has: {shares}. "
     return [

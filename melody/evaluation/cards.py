@@ -149,7 +149,8 @@ def _range(scores: Sequence[Score], number: int) -> Range | None:
 
 def _originality(bundle: Bundle, tracks: Sequence[int], sides: Sequence[Side]) -> str:
     count = min(len(tracks), *(len(side.pieces.in_training) for side in sides))
-    names = [bundle.tracks[number].name for number in tracks[:count]]
+    band = any(track.drums for track in bundle.tracks)  # its parts come and go: the first that sounds, the next
+    names = [f"pitched track {n}" if band else bundle.tracks[of].name for n, of in enumerate(tracks[:count], 1)]
     series = [Series(side.kind, np.array(side.pieces.in_training[:count])) for side in sides]
     shares: Mapping[str, Floats] = {side.name: one.values for side, one in zip(sides, series, strict=True)}
     lines = [(name, [_percent(values[place]) for values in shares.values()]) for place, name in enumerate(names)]
