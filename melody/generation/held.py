@@ -32,6 +32,7 @@ from melody.generation.told import key_token
 from melody.music.chords import OCTAVE, Span
 from melody.music.key import Key
 from melody.music.quantize import tempo_bin
+from melody.music.roles import ROLES
 from melody.music.score import GRID, Notes, most_at_once
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import KEYS
@@ -39,6 +40,7 @@ from melody.tokens.vocabulary import KEYS
 LED_BY = ("bass", "lead", "drums")  # roles whose first track rules of a style ask for
 BEYOND = 5  # semitones, where a bundle does not say how far its parts go
 FEW = 4  # notes: a track that has had fewer has shown no range yet
+LINE = 8  # notes: a track of a band that has played so many, one at a time, goes on so (people: .95 of them)
 LATELY = 4  # bars: a track of a band that sounded in them goes on at once
 MOST_EMPTY = 3  # bars in a row of a track of a band that goes on, or is added
 MIDDLE = 2  # quarters of a bar
@@ -78,7 +80,8 @@ def rooms_for(
         scale = key if settings.strict_key and not infos[place].drums else None
         span = None if infos[place].drums else usual.get(track)
         pitches = allowed_pitches(named(names, track), spans.get(track, span), scale)
-        rooms[place] = Free(_polyphony(infos[place], settings.max_polyphony), pitches)
+        at_once = 1 if _is_line(primer, place, infos[place]) else _polyphony(infos[place], settings.max_polyphony)
+        rooms[place] = Free(at_once, pitches)
         needed = region.fixed.most_at_once(place) if settings.keep and region.fixed else 0
         if needed > pitches.sum():
             raise UsageError(
@@ -86,6 +89,12 @@ def rooms_for(
                 f"{pitches.sum()} pitches; widen them"
             )
     return rooms
+
+
+def _is_line(primer: Primer | None, place: int, info: TrackInfo) -> bool:
+    """Return True for a pitched track of a band that has played one note at a time, and enough of them to show it."""
+    notes = primer.view.notes.get(place) if primer and info.role in ROLES and not info.drums else None
+    return notes is not None and len(notes.onset) >= LINE and most_at_once(notes) == 1
 
 
 def _usual_ranges(primer: Primer, region: Region, bundle: Bundle) -> dict[int, tuple[int, int]]:

@@ -8,7 +8,7 @@ from support.tiny_bundle import write_styles
 from symusic import Note, Track
 
 from melody.generation import Composer
-from melody.music.score import Score, notes_of
+from melody.music.score import Score, most_at_once, notes_of
 
 TPQ = 480
 BARS = 6
@@ -102,6 +102,16 @@ def test_all_go_on_at_once_who_holds_a_note_through_the_primer_too(folder: Path)
         for track in take.score.tracks:  # in the first new bar: all of them, whoever played last
             onset = notes_of(track).onset
             assert ((onset >= take.first_new_tick) & (onset < take.first_new_tick + 4 * TPQ)).any()
+
+
+def test_who_has_played_one_note_at_a_time_goes_on_so(folder: Path) -> None:
+    given = orchestra(5)
+    chords = given.tracks[4]
+    chords.notes = [Note(n.time, n.duration, n.pitch + up, n.velocity) for n in chords.notes for up in (0, 4)]
+    takes = Composer(folder / "band").compose(given, bars=4, takes=4, seed=2)
+    most = [[most_at_once(notes_of(one)) for one in take.score.tracks[1:]] for take in takes]
+    assert all(row[:3] == [1, 1, 1] for row in most)
+    assert max(row[3] for row in most) > 1
 
 
 def test_such_a_take_is_composed_again_from_its_settings(folder: Path) -> None:
