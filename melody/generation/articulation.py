@@ -46,7 +46,7 @@ def shares_of(played: Track, written: Track) -> dict[int, float]:
     if played.is_drum or played.pedals or any(control.number == PEDAL for control in played.controls):
         return {}
     sounds, lengths = notes_of(played).duration, notes_of(written).duration
-    found = {length: _usual(sounds, lengths, lengths == length) for length in np.unique(lengths).tolist()}
+    found = {length: _usual(sounds, lengths, lengths == length) for length in np.unique(lengths).tolist() if length}
     return {length: share for length, share in found.items() if share} | {
         ALL: _usual(sounds, lengths, lengths > 0) or 1.0
     }

@@ -237,6 +237,7 @@ def _chords_of_bars(bars: Sequence[Steps]) -> tuple[int, ...]:
 def _chords_going_on(view: "PrimerView", region: Region, rate: Rate, asked: Sequence[Span]) -> tuple[int, ...]:
     """The same of the bars before the new ones, and of these where chords are asked for or they are a chorus more."""
     heard = steps_by_bar(view, rate)[: region.first]
+    heard += [[]] * (region.first - len(heard))  # bars at the end in which nobody plays
     if asked:
         return _chords_of_bars([*heard, *_steps_asked(asked, region, rate)])
     chorus = chorus_of(view, rate) if region.first == view.bars else 0

@@ -26,6 +26,15 @@ def may_rest(line: Sequence[Symbol], bar: int, start: int | None) -> bool:
     return start is None or (bar != start and line[max(0, bar - MOST_REST) : bar] != _RESTED)
 
 
+def by_fours(line: Sequence[Symbol], bar: int, place: int, may_rest: bool) -> NDArray[np.bool_]:
+    """The states (STATES,) that a band's track may have, which begins and ends its rests with fours."""
+    states = np.ones(STATES, bool)
+    states[1] = may_rest and not plays_on(line, bar, place)
+    if states[1] and rests_on(line, bar, place):
+        states[:1] = states[2:] = False
+    return states
+
+
 def rests_on(line: Sequence[Symbol], bar: int, place: int) -> bool:
     """Return True where a band's track rests on: one that played for four bars rests to the end of the four."""
     since = next((ago for ago, symbol in enumerate(reversed(line[:bar])) if symbol != EMPTY), bar)

@@ -36,13 +36,12 @@ from melody.tokens.plan_limits import (
     STATES,
     apart_from,
     as_often,
+    by_fours,
     falls_silent,
     leaving,
     may_rest,
     not_again,
     over_its_chords,
-    plays_on,
-    rests_on,
 )
 from melody.tokens.small_lstm import WIDTH, SmallLstm
 
@@ -225,10 +224,7 @@ class Planner:
                 fits[1] &= may_rest(line, bar, start.get(track))
                 less: Floats | float = held
                 if together:
-                    place = bar - outline.pickup
-                    fits[1] &= not plays_on(line, bar, place)
-                    fits[0] &= not (rests := fits[1] and rests_on(line, bar, place))
-                    fits[2:] &= not rests
+                    fits &= by_fours(line, bar, bar - outline.pickup, may_rest=bool(fits[1]))
                 if track in together:
                     less, over = apart_from([goals[one] for one in together if one < track], bar), np.ones(STATES, bool)
                     over[2:] = over_its_chords(sounding, bar)

@@ -8,7 +8,7 @@ from support.primers import part, primer
 from melody.generation import Composer
 from melody.generation.chorus import is_blues
 from melody.music.chords import parse_chord
-from melody.music.score import Score, clip
+from melody.music.score import Score, clip, notes_of
 
 BLUES = (0, 0, 0, 0, 5, 5, 0, 0, 7, 5, 0, 7)
 RATHER_JAZZ = (0, 5, 0, 0, 5, 6, 0, 9, 2, 7, 4, 2)
@@ -60,3 +60,14 @@ def test_behind_a_chorus_comes_the_next_one(seed: int) -> None:
 
 def test_a_song_goes_on_as_it_likes() -> None:
     assert len({tuple(roots_of(clip(played(SONG), 0, 12), 12, seed)) for seed in range(4)}) > 1
+
+
+def test_chords_that_are_asked_for_are_played_as_the_primer_played_them() -> None:
+    given = clip(played(SONG), 0, 12)
+    again = bars = 0
+    for take in Composer("band").compose(given, bars=8, takes=6, seed=1, chords="A D A E"):
+        low = notes_of(take.score.tracks[0])
+        for bar, root in enumerate((0, 5, 0, 7, 0, 5, 0, 7), 12):
+            again += set(low.pitch[low.onset // (4 * 480) == bar].tolist()) == {33 + root, 40 + root}
+            bars += 1
+    assert again > bars / 2
