@@ -238,6 +238,8 @@ def _chords_going_on(view: "PrimerView", region: Region, rate: Rate, asked: Sequ
     """The same of the bars before the new ones, and of these where chords are asked for or they are a chorus more."""
     heard = steps_by_bar(view, rate)[: region.first]
     heard += [[]] * (region.first - len(heard))  # bars at the end in which nobody plays
+    if region.own:  # new bars are no musician's
+        return _chords_of_bars(heard)
     if asked:
         return _chords_of_bars([*heard, *_steps_asked(asked, region, rate)])
     chorus = chorus_of(view, rate) if region.first == view.bars else 0
