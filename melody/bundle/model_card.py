@@ -204,16 +204,24 @@ def _table(rows: Sequence[Mapping[str, Any]], sides: Sequence[str]) -> list[str]
     return ["| | " + " | ".join(sides) + " |", "|---" * (1 + len(sides)) + "|", *body]
 
 
+def names_of_voices(tracks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the tracks whose n-grams are counted: the pitched ones that sound, in order.
+
+    Those of a band come and go, so that the first that sounds may be any of them.
+    """
+    pitched = [str(track["name"]) for track in tracks if not track["drums"]]
+    band = len(pitched) < len(tracks)
+    return [f"pitched track {number}" for number, _ in enumerate(pitched, 1)] if band else pitched
+
+
 def _originality(settings: Mapping[str, Any], pieces: int) -> list[str]:
     """Describe in words whether it copies: the n-gram shares of the samples, which the table above has too."""
     if not settings["originality"]["ngrams"]:
         return ["Not counted: n-grams are of pitched voices, and drummers share their patterns."]
     rows = [row for row in settings.get("statistics", []) if row["statistic"].endswith(IN_TRAINING)]
-    names = [str(track["name"]) for track in settings["tracks"]]
-    if any(track["drums"] for track in settings["tracks"]):  # whose parts come and go: the first that sounds, the next
-        names = [f"pitched track {number}" for number, _ in enumerate(rows, 1)]
     shares = ", ".join(
-        f"{name} {row['model']:.1%} ({row['corpus']:.1%})" for name, row in zip(names, rows, strict=False)
+        f"{name} {row['model']:.1%} ({row['corpus']:.1%})"
+        for name, row in zip(names_of_voices(settings["tracks"]), rows, strict=False)
     )
     found = f"Of the 8-note n-grams of its samples (of held-out pieces) the training music has: {shares}. "
     return [

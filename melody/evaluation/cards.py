@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import Bundle
+from melody.bundle.model_card import names_of_voices
 from melody.evaluation.compare import overlap
 from melody.evaluation.evaluate import IN_TRAINING, Evaluation
 from melody.evaluation.histograms import Histogram
@@ -149,8 +150,7 @@ def _range(scores: Sequence[Score], number: int) -> Range | None:
 
 def _originality(bundle: Bundle, tracks: Sequence[int], sides: Sequence[Side]) -> str:
     count = min(len(tracks), *(len(side.pieces.in_training) for side in sides))
-    band = any(track.drums for track in bundle.tracks)  # its parts come and go: the first that sounds, the next
-    names = [f"pitched track {n}" if band else bundle.tracks[of].name for n, of in enumerate(tracks[:count], 1)]
+    names = names_of_voices(bundle.settings["tracks"])[:count]
     series = [Series(side.kind, np.array(side.pieces.in_training[:count])) for side in sides]
     shares: Mapping[str, Floats] = {side.name: one.values for side, one in zip(sides, series, strict=True)}
     lines = [(name, [_percent(values[place]) for values in shares.values()]) for place, name in enumerate(names)]

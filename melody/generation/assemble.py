@@ -47,7 +47,7 @@ def placed_notes(prepared: Prepared, ids: Sequence[int], model: Score, bundle: B
     for place, notes in new_notes(model, first).items():
         if place not in prepared.region.tracks:
             continue  # fixed notes stand there already
-        velocity = np.array([loudness(prepared, place).of(one) for one in notes.velocity.tolist()], np.int64)
+        velocity = np.array(list(map(loudness(prepared, place).of, notes.velocity.tolist())), np.int64)
         pitch = np.array([own_sound(prepared, place, one) for one in notes.pitch.tolist()], np.int64)
         columns = (notes.onset * SCALE + offset, notes.duration * SCALE, pitch, velocity)
         by_track.setdefault(prepared.region.tracks[place], []).append(Notes(*columns))

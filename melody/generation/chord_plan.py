@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.bundle import Bundle
-from melody.generation.chorus import chorus_of
+from melody.generation.chorus import chorus_of, steps_by_bar
 from melody.generation.model_choice import is_band
 from melody.generation.region import Region
 from melody.generation.seeds import Seed
@@ -148,7 +148,8 @@ def chord_plan_of(region: Region, view: "PrimerView | None", key: Key | None, bu
     if view is not None:
         heard = harmony_of(view.score, plan.rate)
         asked = _as_heard(heard, edges, new, key)
-        if region.first == view.bars and (chorus := chorus_of(view, plan.rate)):
+        bars_heard = steps_by_bar(view.score, heard, plan.rate)
+        if region.first == view.bars and (chorus := chorus_of(bars_heard, view.bars)):
             asked = _once_more(asked, heard, edges, lines[region.first - chorus], lines[region.first], key)
         heard = _before(heard, lines[region.first])
     if parts := list(region.pitched(bundle.tracks).values()):

@@ -9,13 +9,10 @@ What is written over its chords is new; a bar of its plan may return only to bar
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from melody.music.chords import OCTAVE
-from melody.tokens.harmony import Rate, harmony_of, steps_of
-
-if TYPE_CHECKING:
-    from melody.generation.primer.primer_view import PrimerView
+from melody.music.score import Score
+from melody.tokens.harmony import HarmonyPlan, Rate, steps_of
 
 BLUES = (
     {0}, {0, 5}, {0}, {0},
@@ -27,12 +24,15 @@ BLUES = (
 Steps = Sequence[tuple[int, int]]  # of a bar: chord and bass as `melody.tokens.harmony` numbers them
 
 
-def chorus_of(view: "PrimerView | None", rate: Rate) -> int:
-    """Return the bars of a chorus where the primer is one, or several; 0 where it is none."""
-    pickup = 0 if view is None else int(view.bars % len(BLUES) == 1)
-    if view is None or view.bars - pickup < len(BLUES) or (view.bars - pickup) % len(BLUES):
+def chorus_of(heard: Sequence[Steps], bars: int) -> int:
+    """Return the bars of a chorus where so many bars are one, or several; 0 where they are none.
+
+    A bar more may be a pickup. What was `heard` ends with the chords of the last one.
+    """
+    whole = bars - int(bars % len(BLUES) == 1)
+    if whole < len(BLUES) or whole % len(BLUES):
         return 0
-    return len(BLUES) if is_blues(steps_by_bar(view, rate)[-len(BLUES) :]) else 0
+    return len(BLUES) if is_blues(heard[-len(BLUES) :]) else 0
 
 
 def is_blues(bars: Sequence[Steps]) -> bool:
@@ -46,7 +46,7 @@ def is_blues(bars: Sequence[Steps]) -> bool:
     )
 
 
-def steps_by_bar(view: "PrimerView", rate: Rate) -> list[Steps]:
-    """The chords and basses heard in each bar of a primer."""
-    steps = iter(harmony_of(view.score, rate).steps.tolist())
-    return [[(chord, bass) for chord, bass in islice(steps, len(ticks))] for ticks in steps_of(view.score, rate)]
+def steps_by_bar(score: Score, harmony: HarmonyPlan, rate: Rate) -> list[Steps]:
+    """The chords and basses of each bar, of a score and its harmony at this rate."""
+    steps = iter(harmony.steps.tolist())
+    return [[(chord, bass) for chord, bass in islice(steps, len(ticks))] for ticks in steps_of(score, rate)]

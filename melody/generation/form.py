@@ -14,7 +14,7 @@ drawn again: a musician can loop an idea without us.
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count, islice, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from melody.generation.seeds import Seed
 from melody.generation.settings import AS_PRIMER, Settings
 from melody.generation.told import contour_told
 from melody.music.chords import OCTAVE, Span
-from melody.tokens.harmony import Rate, steps_of_bar
+from melody.tokens.harmony import Rate, harmony_of, steps_of_bar
 from melody.tokens.plan import (
     EMPTY,
     FIRST,
@@ -95,12 +95,11 @@ class Form:
             cast, awake = frozenset(drawn_cast), self._beginning(drawn_cast, generator)
         options: dict[str, Any] = {"reach": self.reach, "cast": cast, "awake": awake, "together": self.together}
         options |= {"chords": self.chords, "hold": self.hold}
-        plans = (self.planner.draw(self.known, self.stop + more, outline, generator, **options) for _ in count())
-        drawn = next(plans)
-        if self.levels and generator is not None:
-            drawn = min(chain([drawn], islice(plans, FITTING - 1)), key=self._misfit)
-        elif generator is not None:
-            drawn = next((plan for plan in chain([drawn], islice(plans, AGAIN)) if not self._only_returns(plan)), drawn)
+        tries = 1 if generator is None else FITTING if self.levels else 1 + AGAIN
+        plans = (self.planner.draw(self.known, self.stop + more, outline, generator, **options) for _ in range(tries))
+        drawn = min(plans, key=self._misfit) if self.levels else next(plans)
+        if self._only_returns(drawn):
+            drawn = next((plan for plan in plans if not self._only_returns(plan)), drawn)
         behind = [line[self.stop :] for line in self.known.lines]
         new: Sequence[Sequence[Symbol]] = drawn.lines
         if self.ends_anew:  # a piece from nothing may begin with a pickup, and then has a bar more
@@ -185,7 +184,9 @@ def form_of(
             if settings.add and region.tune(bundle.tracks) is not None:
                 form = _around_tune(form, region, bundle)
             elif settings.add:
-                form = replace(form, chords=_chords_of_bars(steps_by_bar(view, bundle.harmony_rate)))
+                harmony = harmony_of(view.score, bundle.harmony_rate)
+                bars_heard = steps_by_bar(view.score, harmony, bundle.harmony_rate)
+                form = replace(form, chords=_chords_of_bars(bars_heard))
     if all(track.drums for track in bundle.tracks):
         form = replace(form, hold=HOLD)
     if is_band(bundle):
@@ -236,13 +237,13 @@ def _chords_of_bars(bars: Sequence[Steps]) -> tuple[int, ...]:
 
 def _chords_going_on(view: "PrimerView", region: Region, rate: Rate, asked: Sequence[Span]) -> tuple[int, ...]:
     """The same of the bars before the new ones, and of these where chords are asked for or they are a chorus more."""
-    heard = steps_by_bar(view, rate)[: region.first]
+    heard = steps_by_bar(view.score, harmony_of(view.score, rate), rate)[: region.first]
     heard += [[]] * (region.first - len(heard))  # bars at the end in which nobody plays
     if region.own:  # new bars are no musician's
         return _chords_of_bars(heard)
     if asked:
         return _chords_of_bars([*heard, *_steps_asked(asked, region, rate)])
-    chorus = chorus_of(view, rate) if region.first == view.bars else 0
+    chorus = chorus_of(heard, view.bars) if region.first == view.bars else 0
     return _chords_of_bars([*heard, *(heard[bar % chorus - chorus] for bar in range(region.bars) if chorus)])
 
 

@@ -15,6 +15,7 @@ HIT = GRID // 4  # ticks
 KICK, SNARE, HAT, PEDAL_HAT, OPEN_HAT = 36, 38, 42, 44, 46
 HATS, CRASHES = (HAT, PEDAL_HAT, OPEN_HAT), (49, 57)
 KEEPERS = (HATS, (51, 53), (54,), (69,), (70,), (82,))  # of time: rides, tambourine, cabasa, shakers
+KEEPING = frozenset(drum for keepers in KEEPERS for drum in keepers)
 FOLD = {22: 42, 26: 46, 35: 36, 40: 38, 41: 43, 47: 45, 50: 48, 52: 57, 55: 49, 59: 51}
 
 STANDS_FOR = {39: 38, 54: 42, 69: 42, 70: 42, 82: 42}  # claps for a snare; tambourine, cabasa, shakers for a hi-hat

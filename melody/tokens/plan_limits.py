@@ -38,7 +38,7 @@ def by_fours(line: Sequence[Symbol], bar: int, place: int, may_rest: bool) -> ND
 def rests_on(line: Sequence[Symbol], bar: int, place: int) -> bool:
     """Return True where a band's track rests on: one that played for four bars rests to the end of the four."""
     since = next((ago for ago, symbol in enumerate(reversed(line[:bar])) if symbol != EMPTY), bar)
-    return bool(place % FOUR and since and plays_on(line, bar - since, 1))
+    return place % FOUR > 0 and since > 0 and _has_played(line, bar - since)
 
 
 def plays_on(line: Sequence[Symbol], bar: int, place: int) -> bool:
@@ -47,8 +47,13 @@ def plays_on(line: Sequence[Symbol], bar: int, place: int) -> bool:
     Of bars behind four in which a track of a band plays it begins to rest in .015, half of the time in the first or
     second of eight, and mostly until a four ends; in .003 for a bar alone (42,672 bars of train).
     """
+    return place % FOUR > 0 and _has_played(line, bar)
+
+
+def _has_played(line: Sequence[Symbol], bar: int) -> bool:
+    """Return True for a track that has played in the four bars before."""
     before = line[max(0, bar - FOUR) : bar]
-    return bool(place % FOUR) and len(before) == FOUR and EMPTY not in before
+    return len(before) == FOUR and EMPTY not in before
 
 
 def falls_silent(lines: Sequence[Sequence[Symbol]], bar: int, track: int, cast: Collection[int]) -> bool:

@@ -27,7 +27,7 @@ import numpy as np
 from melody.generation.rules.contract import Mask, up_to, way_to, without
 from melody.generation.rules.fixed_notes import lasting
 from melody.generation.rules.native_form import NativeForm
-from melody.music.drumkit import CRASHES, KEEPERS
+from melody.music.drumkit import CRASHES, KEEPING
 from melody.tokens import Reader, Vocabulary
 from melody.tokens.plan import DRUM_HIT, FIRST, NEW, Bar, Event, Symbol
 from melody.tokens.vocabulary import MAX_TRACKS
@@ -177,8 +177,7 @@ def played_soon(bar: Bar, before: Bar) -> Bar:
     if not (crashes and anew):
         return bar
     rest = tuple(note for note in bar if note not in crashes)
-    keepers = sum(KEEPERS, ())
-    kept = next((note for note in rest if note[2] - DRUM_HIT in keepers), None)
+    kept = next((note for note in rest if note[2] - DRUM_HIT in KEEPING), None)
     return rest if kept is None or kept[0] == 0 else tuple(sorted(((0, *kept[1:]), *rest)))
 
 

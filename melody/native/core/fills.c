@@ -13,13 +13,6 @@ typedef struct {
   const int *drums;
 } Hit;
 
-static int is_one_of(int pitch, const int *drums, int count) {
-  for (int i = 0; i < count; i++) {
-    if (drums[i] == pitch) return 1;
-  }
-  return 0;
-}
-
 int fill_start(const Reader *r, int drums, int bar) {
   const FormPlan *plan = &r->memory->plan;
   int place = bar - plan->pickup;

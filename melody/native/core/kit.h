@@ -9,12 +9,14 @@ static const int KEEPERS[GROUPS][LARGEST] = {{HAT, PEDAL_HAT, OPEN_HAT}, {51, 53
 
 static inline int is_crash(int drum) { return drum == CRASH || drum == OTHER_CRASH; }
 
-static inline int is_in_group(int drum, int group) {
-  for (int i = 0; i < LARGEST; i++) {
-    if (KEEPERS[group][i] == drum) return 1;
+static inline int is_one_of(int drum, const int *drums, int count) {
+  for (int i = 0; i < count; i++) {
+    if (drums[i] == drum) return 1;
   }
   return 0;
 }
+
+static inline int is_in_group(int drum, int group) { return is_one_of(drum, KEEPERS[group], LARGEST); }
 
 static inline int keeps_time(int drum) {
   for (int group = 0; group < GROUPS; group++) {

@@ -58,11 +58,7 @@ static void each_sounds(const Rule *rule, const Reader *r, uint8_t *mask) {
   if (now >= 0 && r->position >= 0) {
     close_kind(mask, POSITION);
     close_ids(mask, FIRST_TRACK + now + 1, FIRST_TRACK + MOST_TRACKS);
-    if (r->track > now) {  // it would play on here without being named again
-      close_kind(mask, PITCH);
-      close_kind(mask, DRUM);
-      close_kind(mask, VELOCITY);
-    }
+    if (r->track > now) close_notes(mask);  // it would play on here without being named again
   }
   if (next < INT32_MAX) close_ids(mask, FIRST_POSITION + next + 1, FIRST_POSITION + MOST_BAR_TICKS);
 }

@@ -114,16 +114,20 @@ class Planner {
   }
 
   // Who has played in a band for four bars begins to rest where four begin,
-  playsOn(line, bar, place = bar - this.pickup) {
-    const before = line.slice(Math.max(0, bar - FOUR), bar);
-    return modulo(place, FOUR) > 0 && before.length === FOUR && !before.some((symbol) => same(symbol, EMPTY));
+  playsOn(line, bar) {
+    return modulo(bar - this.pickup, FOUR) > 0 && this.hasPlayed(line, bar);
   }
 
   // and rests until they end.
   restsOn(line, bar) {
     let since = 0;
     while (since < bar && same(line[bar - since - 1], EMPTY)) since += 1;
-    return modulo(bar - this.pickup, FOUR) > 0 && since > 0 && this.playsOn(line, bar - since, 1);
+    return modulo(bar - this.pickup, FOUR) > 0 && since > 0 && this.hasPlayed(line, bar - since);
+  }
+
+  hasPlayed(line, bar) {
+    const before = line.slice(Math.max(0, bar - FOUR), bar);
+    return before.length === FOUR && !before.some((symbol) => same(symbol, EMPTY));
   }
 
   // A lag that brings what a lone player has just said often enough, at even distances.
